@@ -1,0 +1,2 @@
+//! Builds initramfs images.
+fn main() {}
