@@ -1,2 +1,15 @@
-//! Core.
-#![no_std]
+//! What a Xen guest agent decides, without a system call: no `std`, no heap, no `unsafe`, every buffer with its size in
+//! the type. The agent binary implements [`platform`]'s traits and a [`xenstore::Transport`]; all else is here, pure, and
+//! tested here.
+//!
+//! Input of any bytes (from the host, the network or the file system) never panics; what does not fit is an error that
+//! is answered. A panic in this crate is a bug.
+
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+pub mod command;
+pub mod errno;
+pub mod secret;
+pub mod text;
+pub mod xenstore;

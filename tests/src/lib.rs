@@ -1,1 +1,2 @@
 //! The test bench.
+pub mod xen;

@@ -1,0 +1,4 @@
+//! c
+pub mod json;
+pub mod request;
+pub mod response;

@@ -1,0 +1,83 @@
+//! Error numbers of Linux as sentences, for messages that a person reads where no libc is at hand.
+//!
+//! Only those that the agent's own system calls can meet have words; the number is always given, too. Source:
+//! `include/uapi/asm-generic/errno-base.h` and `errno.h`; these numbers are the same on all architectures nanova runs on.
+
+use core::fmt;
+
+/// An error number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Errno(pub u16);
+
+impl Errno {
+    /// Operation not permitted.
+    pub const PERM: Errno = Errno(1);
+    /// No such file or directory.
+    pub const NOENT: Errno = Errno(2);
+    /// Input/output error.
+    pub const IO: Errno = Errno(5);
+    /// Resource temporarily unavailable; held by another process.
+    pub const AGAIN: Errno = Errno(11);
+    /// Permission denied.
+    pub const ACCES: Errno = Errno(13);
+    /// File exists.
+    pub const EXIST: Errno = Errno(17);
+    /// No space left on device.
+    pub const NOSPC: Errno = Errno(28);
+
+    const WORDS: [(u16, &'static str, &'static str); 26] = [
+        (1, "EPERM", "operation not permitted"),
+        (2, "ENOENT", "no such file or directory"),
+        (5, "EIO", "input/output error"),
+        (6, "ENXIO", "no such device"),
+        (7, "E2BIG", "too long"),
+        (11, "EAGAIN", "held by another process"),
+        (12, "ENOMEM", "out of memory"),
+        (13, "EACCES", "permission denied"),
+        (16, "EBUSY", "busy"),
+        (17, "EEXIST", "exists already"),
+        (18, "EXDEV", "on another file system"),
+        (19, "ENODEV", "no such device"),
+        (20, "ENOTDIR", "not a directory"),
+        (21, "EISDIR", "is a directory"),
+        (22, "EINVAL", "invalid argument"),
+        (24, "EMFILE", "too many open files"),
+        (27, "EFBIG", "file too large"),
+        (28, "ENOSPC", "no space left on the file system"),
+        (30, "EROFS", "read-only file system"),
+        (32, "EPIPE", "broken pipe"),
+        (36, "ENAMETOOLONG", "name too long"),
+        (38, "ENOSYS", "not supported by this kernel"),
+        (40, "ELOOP", "too many symbolic links"),
+        (95, "EOPNOTSUPP", "not supported by this file system"),
+        (104, "ECONNRESET", "connection reset"),
+        (111, "ECONNREFUSED", "connection refused"),
+    ];
+
+    /// Its symbolic name, where the table has one.
+    pub fn name(self) -> Option<&'static str> {
+        Self::WORDS.iter().find(|(number, ..)| *number == self.0).map(|(_, name, _)| *name)
+    }
+}
+
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Self::WORDS.iter().find(|(number, ..)| *number == self.0) {
+            Some((_, name, words)) => write!(f, "{words} ({name})"),
+            None => write!(f, "errno {}", self.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_numbers_have_words_and_unknown_ones_their_number() {
+        assert_eq!(Errno(30).to_string(), "read-only file system (EROFS)");
+        assert_eq!(Errno(133).to_string(), "errno 133");
+        assert_eq!(Errno::NOENT.name(), Some("ENOENT"));
+    }
+}

@@ -1,0 +1,127 @@
+//! Text of a bounded length, and text that is safe to show.
+
+use core::fmt::{self, Write};
+
+/// Text that never takes more than `N` bytes. What does not fit is cut at a character, and the cut is visible: the text
+/// then ends in `...`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Bounded<const N: usize> {
+    text: heapless::String<N>,
+    cut: bool,
+}
+
+/// What marks a cut.
+const CUT: &str = "...";
+
+impl<const N: usize> Bounded<N> {
+    /// No text.
+    pub const fn new() -> Self {
+        Bounded { text: heapless::String::new(), cut: false }
+    }
+
+    /// The text of `arguments`, as far as it fits.
+    pub fn of(arguments: fmt::Arguments<'_>) -> Self {
+        let mut text = Self::new();
+        // Writing to a `Bounded` never fails; a `Display` that fails by itself just ends here.
+        let _ = text.write_fmt(arguments);
+        text
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Takes away the last characters, at least one, so that the text with its mark has at most `len` bytes. Ends at the
+    /// mark alone.
+    pub fn shorten(&mut self, len: usize) {
+        let before = self.text.len();
+        if self.cut {
+            self.text.truncate(before.saturating_sub(CUT.len()));
+        }
+        let room = len.min(before.saturating_sub(1)).saturating_sub(CUT.len());
+        self.text.truncate(self.text.floor_char_boundary(room));
+        self.cut = self.text.push_str(CUT).is_ok();
+    }
+}
+
+impl<const N: usize> Default for Bounded<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const N: usize> Write for Bounded<N> {
+    fn write_str(&mut self, more: &str) -> fmt::Result {
+        if self.cut || self.text.push_str(more).is_ok() {
+            return Ok(());
+        }
+        let fits = more.floor_char_boundary(N - self.text.len());
+        let room = N.saturating_sub(CUT.len());
+        let _ = self.text.push_str(&more[..fits]);
+        self.text.truncate(self.text.floor_char_boundary(room));
+        let _ = self.text.push_str(CUT);
+        self.cut = true;
+        Ok(())
+    }
+}
+
+/// Shows text without any control character: a newline in a name must not start a new line in a log.
+pub struct Printable<T>(pub T);
+
+impl<T: fmt::Display> fmt::Display for Printable<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        struct Filter<'a, 'b>(&'a mut fmt::Formatter<'b>);
+        impl Write for Filter<'_, '_> {
+            fn write_str(&mut self, text: &str) -> fmt::Result {
+                text.chars().try_for_each(|c| self.write_char(c))
+            }
+            fn write_char(&mut self, c: char) -> fmt::Result {
+                if c.is_control() { write!(self.0, "\\x{:02x}", c as u32) } else { self.0.write_char(c) }
+            }
+        }
+        write!(Filter(f), "{}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::{prop_assert, proptest};
+
+    #[test]
+    fn what_fits_stays_and_what_does_not_is_marked() {
+        assert_eq!(Bounded::<8>::of(format_args!("{}", "12345678")).as_str(), "12345678");
+        assert_eq!(Bounded::<8>::of(format_args!("{}", "123456789")).as_str(), "12345...");
+        assert_eq!(Bounded::<8>::of(format_args!("{}{}", "1234567", "éé")).as_str(), "12345...");
+        assert_eq!(Bounded::<8>::of(format_args!("ééé{}", "éé")).as_str(), "éé...");
+    }
+
+    #[test]
+    fn shortening_keeps_one_mark() {
+        let mut text = Bounded::<8>::of(format_args!("123456789"));
+        text.shorten(7);
+        assert_eq!(text.as_str(), "1234...");
+        text.shorten(100);
+        assert_eq!(text.as_str(), "123...");
+        text.shorten(0);
+        assert_eq!(text.as_str(), "...");
+    }
+
+    #[test]
+    fn control_characters_are_shown_not_sent() {
+        assert_eq!(Printable("a\nb\x1b[0m\u{85}é").to_string(), "a\\x0ab\\x1b[0m\\x85é");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_bounded(a in ".{0,20}", b in ".{0,20}", len in 0usize..20) {
+            let mut text = Bounded::<16>::of(format_args!("{a}{b}"));
+            prop_assert!(text.as_str().len() <= 16);
+            let before = text.as_str().len();
+            text.shorten(len);
+            prop_assert!(text.as_str().len() < before.max(len + 1).max(CUT.len() + 1));
+        }
+    }
+}

@@ -1,0 +1,392 @@
+//! A xenstore client: one request in flight, its reply matched by order and type.
+//!
+//! * The request id is sent but never trusted in a reply: Linux 4.11 to 4.15 answer with an id of their own, and a watch
+//!   event's is uninitialised memory.
+//! * Watch events that arrive before a reply are kept (`events`), not lost.
+//! * Whatever the other side sends, the answer is a value or an [`Error`], never a panic.
+//!
+//! Rules: Xen's `docs/misc/xenstore.txt`; Linux's `drivers/xen/xenbus/xenbus_dev_frontend.c`.
+
+use core::fmt;
+
+use super::events::{Event, Events, NotAnEvent};
+use super::path::Path;
+use super::permission::Permission;
+use super::wire::{Decoder, Kind, Oversized, Refusal, Request, TooLong};
+
+/// How often a transaction is tried before its EAGAIN is passed on: enough for any real contention, and an end.
+const TRANSACTION_TRIES: u32 = 100;
+/// How often a long listing is started again because the directory changed meanwhile.
+const LISTING_TRIES: u32 = 100;
+
+/// Moves bytes to and from xenstored: a character device or a socket.
+pub trait Transport {
+    /// Sends one packet whole, as one message.
+    fn send(&mut self, packet: &[u8]) -> Result<(), TransportError>;
+    /// Waits for bytes and stores at least one of them in `space`, which is never empty (a read of no bytes hangs in
+    /// Linux's device). Returns how many; 0 means the other side is gone.
+    fn receive(&mut self, space: &mut [u8]) -> Result<usize, TransportError>;
+}
+
+/// Why the transport did not do it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum TransportError {
+    /// This request was refused, the connection is fine: Linux's device reports some failures as write(2)'s errno.
+    Refused(Refusal),
+    /// The connection is of no more use.
+    Lost(Lost),
+}
+
+/// Why a connection is of no more use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Lost {
+    /// The other side closed it.
+    Closed,
+    /// The system reported this errno.
+    Errno(u16),
+    /// What arrived is not the xenstore protocol.
+    NotXenstore,
+    /// The program was told to end while it waited.
+    Stopped,
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Lost::Closed => f.write_str("closed by the other side"),
+            Lost::Errno(errno) => write!(f, "{}", crate::errno::Errno(*errno)),
+            Lost::NotXenstore => f.write_str("what arrived is not the xenstore protocol"),
+            Lost::Stopped => f.write_str("told to end while waiting for an answer"),
+        }
+    }
+}
+
+/// Why a request has no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Error {
+    /// xenstored refused it; the connection is fine.
+    Refused(Refusal),
+    /// It does not fit in a packet, or the answer not in the caller's buffer.
+    TooLong,
+    /// The connection must be reopened.
+    Lost(Lost),
+}
+
+impl Error {
+    /// Whether xenstored refused with this error name.
+    pub fn is(&self, name: &str) -> bool {
+        matches!(self, Error::Refused(refusal) if refusal.is(name))
+    }
+}
+
+impl From<TransportError> for Error {
+    fn from(error: TransportError) -> Error {
+        match error {
+            TransportError::Refused(refusal) => Error::Refused(refusal),
+            TransportError::Lost(lost) => Error::Lost(lost),
+        }
+    }
+}
+
+impl From<TooLong> for Error {
+    fn from(TooLong: TooLong) -> Error {
+        Error::TooLong
+    }
+}
+
+impl From<Oversized> for Error {
+    fn from(Oversized: Oversized) -> Error {
+        Error::Lost(Lost::NotXenstore)
+    }
+}
+
+impl From<NotAnEvent> for Error {
+    fn from(NotAnEvent: NotAnEvent) -> Error {
+        Error::Lost(Lost::NotXenstore)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Refused(refusal) => write!(f, "xenstored answered {refusal}"),
+            Error::TooLong => f.write_str("too long for a xenstore packet"),
+            Error::Lost(lost) => write!(f, "xenstore connection lost: {lost}"),
+        }
+    }
+}
+
+/// An open transaction, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Transaction(u32);
+
+impl Transaction {
+    /// No transaction: the request takes effect by itself.
+    pub const NONE: Transaction = Transaction(0);
+}
+
+/// How much of a directory [`Client::list`] stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Listing {
+    /// Bytes used in the caller's buffer: names, each with a zero byte behind it.
+    pub len: usize,
+    /// Whether these are all names; otherwise more follow from offset + `len` on.
+    pub complete: bool,
+}
+
+/// A connection to xenstored.
+pub struct Client<T> {
+    transport: T,
+    decoder: Decoder,
+    events: Events,
+    request_id: u32,
+}
+
+impl<T: Transport> Client<T> {
+    /// A client over a fresh connection.
+    pub const fn new(transport: T) -> Client<T> {
+        Client { transport, decoder: Decoder::new(), events: Events::new(), request_id: 0 }
+    }
+
+    /// The transport, for waiting on it.
+    pub fn transport(&mut self) -> &mut T {
+        &mut self.transport
+    }
+
+    /// The value of a node, valid until the next call. It may be empty and hold any bytes.
+    pub fn read(&mut self, transaction: Transaction, path: Path<'_>) -> Result<&mut [u8], Error> {
+        self.exchange(Kind::Read, transaction, &[path.as_str().as_bytes(), b"\0"])
+    }
+
+    /// Writes a value; missing parents are made.
+    pub fn write(&mut self, transaction: Transaction, path: Path<'_>, value: &[u8]) -> Result<(), Error> {
+        self.exchange(Kind::Write, transaction, &[path.as_str().as_bytes(), b"\0", value]).map(drop)
+    }
+
+    /// Makes an empty node, unless it is there.
+    pub fn mkdir(&mut self, transaction: Transaction, path: Path<'_>) -> Result<(), Error> {
+        self.exchange(Kind::Mkdir, transaction, &[path.as_str().as_bytes(), b"\0"]).map(drop)
+    }
+
+    /// Removes a node and all below it. A missing node is no error as long as its parent exists.
+    pub fn rm(&mut self, transaction: Transaction, path: Path<'_>) -> Result<(), Error> {
+        self.exchange(Kind::Rm, transaction, &[path.as_str().as_bytes(), b"\0"]).map(drop)
+    }
+
+    /// The permissions of a node, owner first.
+    pub fn permissions(
+        &mut self,
+        transaction: Transaction,
+        path: Path<'_>,
+    ) -> Result<impl Iterator<Item = Permission>, Error> {
+        let payload = self.exchange(Kind::GetPerms, transaction, &[path.as_str().as_bytes(), b"\0"])?;
+        let text = core::str::from_utf8(payload).map_err(|_| Error::Lost(Lost::NotXenstore))?;
+        Ok(text.split_terminator('\0').filter_map(Permission::parse))
+    }
+
+    /// Replaces the permissions of a node, owner first; at most 16 entries.
+    pub fn set_permissions(
+        &mut self,
+        transaction: Transaction,
+        path: Path<'_>,
+        permissions: &[Permission],
+    ) -> Result<(), Error> {
+        use fmt::Write;
+        let mut entries = heapless::String::<{ 16 * (Permission::TEXT_MAX + 1) }>::new();
+        for permission in permissions {
+            write!(entries, "{permission}\0").map_err(|_| Error::TooLong)?;
+        }
+        let pieces = [path.as_str().as_bytes(), b"\0", entries.as_bytes()];
+        self.exchange(Kind::SetPerms, transaction, &pieces).map(drop)
+    }
+
+    /// Watches a node and all below it. The first event comes at once.
+    pub fn watch(&mut self, path: Path<'_>, token: &str) -> Result<(), Error> {
+        self.exchange(Kind::Watch, Transaction::NONE, &[path.as_str().as_bytes(), b"\0", token.as_bytes(), b"\0"])
+            .map(drop)
+    }
+
+    /// Ends a watch.
+    pub fn unwatch(&mut self, path: Path<'_>, token: &str) -> Result<(), Error> {
+        self.exchange(Kind::Unwatch, Transaction::NONE, &[path.as_str().as_bytes(), b"\0", token.as_bytes(), b"\0"])
+            .map(drop)
+    }
+
+    /// The home of a domain, such as `/local/domain/7`, valid until the next call.
+    pub fn domain_path(&mut self, domain: u32) -> Result<&str, Error> {
+        use fmt::Write;
+        let mut text = heapless::String::<11>::new();
+        write!(text, "{domain}\0").map_err(|_| Error::TooLong)?;
+        let payload = self.exchange(Kind::GetDomainPath, Transaction::NONE, &[text.as_bytes()])?;
+        terminated(payload).ok_or(Error::Lost(Lost::NotXenstore))
+    }
+
+    /// The names of a node's children, from byte `offset` of the whole list on: as many whole names as `names` takes.
+    ///
+    /// A list that is longer than a packet is fetched in parts (DIRECTORY_PART); when the directory changes in between,
+    /// from the start again, so that what is returned was there at one moment.
+    pub fn list(
+        &mut self,
+        transaction: Transaction,
+        path: Path<'_>,
+        offset: usize,
+        names: &mut [u8],
+    ) -> Result<Listing, Error> {
+        match self.exchange(Kind::Directory, transaction, &[path.as_str().as_bytes(), b"\0"]) {
+            Ok(payload) => Ok(copy_names(payload.get(offset..).unwrap_or_default(), names)),
+            Err(error) if error.is("E2BIG") => self.list_parts(transaction, path, offset, names),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn list_parts(
+        &mut self,
+        transaction: Transaction,
+        path: Path<'_>,
+        offset: usize,
+        names: &mut [u8],
+    ) -> Result<Listing, Error> {
+        use fmt::Write;
+        let mut generation = heapless::String::<24>::new();
+        let (mut len, mut tries) = (0, 0);
+        loop {
+            let mut position = heapless::String::<24>::new();
+            write!(position, "{}\0", offset + len).map_err(|_| Error::TooLong)?;
+            let pieces = [path.as_str().as_bytes(), b"\0", position.as_bytes()];
+            let payload = self.exchange(Kind::DirectoryPart, transaction, &pieces)?;
+            let (now, part) = split_terminated(payload).ok_or(Error::Lost(Lost::NotXenstore))?;
+            if len > 0 && now != generation {
+                tries += 1;
+                if tries == LISTING_TRIES {
+                    return Err(Error::Refused(Refusal::named("EAGAIN")));
+                }
+                len = 0;
+                continue;
+            }
+            generation = now.try_into().map_err(|_| Error::Lost(Lost::NotXenstore))?;
+            // An empty name marks the end of the list.
+            let (part, last) = match part {
+                [] | [0] => (&[][..], true),
+                [part @ .., 0] if part.ends_with(b"\0") => (part, true),
+                part => (part, false),
+            };
+            let copied = copy_names(part, &mut names[len..]);
+            len += copied.len;
+            if last || !copied.complete {
+                return Ok(Listing { len, complete: last && copied.complete });
+            }
+        }
+    }
+
+    /// Runs `body` in a transaction and commits it; from the start again when another one got in between (EAGAIN).
+    /// When `body` fails, the transaction is aborted and its error returned.
+    pub fn transaction<R>(
+        &mut self,
+        mut body: impl FnMut(&mut Self, Transaction) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        for _ in 0..TRANSACTION_TRIES {
+            let payload = self.exchange(Kind::TransactionStart, Transaction::NONE, &[b"\0"])?;
+            let id = terminated(payload).and_then(|id| id.parse().ok()).ok_or(Error::Lost(Lost::NotXenstore))?;
+            let transaction = Transaction(id);
+            match body(self, transaction) {
+                Ok(result) => match self.exchange(Kind::TransactionEnd, transaction, &[b"T\0"]) {
+                    Ok(_) => return Ok(result),
+                    Err(error) if error.is("EAGAIN") => continue,
+                    Err(error) => return Err(error),
+                },
+                Err(Error::Lost(lost)) => return Err(Error::Lost(lost)),
+                Err(error) => {
+                    self.exchange(Kind::TransactionEnd, transaction, &[b"F\0"])?;
+                    return Err(error);
+                }
+            }
+        }
+        Err(Error::Refused(Refusal::named("EAGAIN")))
+    }
+
+    /// Reads what has arrived, waiting for it if need be, and keeps the events in it. For a transport that is readable
+    /// while no request is under way.
+    pub fn receive_events(&mut self) -> Result<(), Error> {
+        self.receive()?;
+        self.keep_events()
+    }
+
+    /// The oldest watch event not yet returned.
+    pub fn next_event(&mut self) -> Result<Option<Event<'_>>, Error> {
+        self.keep_events()?;
+        Ok(self.events.pop())
+    }
+
+    /// Overwrites the packet buffer, except for what has not been looked at yet: it may have carried a secret.
+    pub fn wipe(&mut self) {
+        self.decoder.wipe();
+    }
+
+    /// One request and its reply's payload.
+    fn exchange(&mut self, kind: Kind, transaction: Transaction, pieces: &[&[u8]]) -> Result<&mut [u8], Error> {
+        self.keep_events()?;
+        self.request_id = self.request_id.wrapping_add(1);
+        let request = Request::new(kind, self.request_id, transaction.0, pieces)?;
+        self.transport.send(request.as_bytes())?;
+        loop {
+            match self.decoder.next_packet()? {
+                None => self.receive()?,
+                Some(header) if header.kind == kind => break,
+                Some(header) if header.kind == Kind::WatchEvent => self.events.push(self.decoder.payload())?,
+                Some(header) if header.kind == Kind::Error => {
+                    return Err(Error::Refused(Refusal::parse(self.decoder.payload())));
+                }
+                Some(_) => return Err(Error::Lost(Lost::NotXenstore)),
+            }
+        }
+        Ok(self.decoder.payload())
+    }
+
+    fn receive(&mut self) -> Result<(), Error> {
+        match self.transport.receive(self.decoder.space())? {
+            0 => Err(Error::Lost(Lost::Closed)),
+            n => {
+                self.decoder.received(n);
+                Ok(())
+            }
+        }
+    }
+
+    fn keep_events(&mut self) -> Result<(), Error> {
+        while let Some(header) = self.decoder.next_packet()? {
+            match header.kind {
+                Kind::WatchEvent => self.events.push(self.decoder.payload())?,
+                _ => return Err(Error::Lost(Lost::NotXenstore)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Text up to the zero byte that ends it.
+fn terminated(payload: &[u8]) -> Option<&str> {
+    split_terminated(payload).map(|(text, _)| text)
+}
+
+fn split_terminated(payload: &[u8]) -> Option<(&str, &[u8])> {
+    let end = payload.iter().position(|byte| *byte == 0)?;
+    let text = core::str::from_utf8(&payload[..end]).ok()?;
+    Some((text, &payload[end + 1..]))
+}
+
+/// Copies as many whole names (each ends with a zero byte) as there is room for.
+fn copy_names(list: &[u8], room: &mut [u8]) -> Listing {
+    let fits = list.len().min(room.len());
+    let len = list[..fits].iter().rposition(|byte| *byte == 0).map_or(0, |end| end + 1);
+    room[..len].copy_from_slice(&list[..len]);
+    Listing { len, complete: len == list.len() }
+}
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod tests;

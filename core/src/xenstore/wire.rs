@@ -1,0 +1,408 @@
+//! Packets of the xenstore protocol, to and from bytes.
+//!
+//! A packet is a header of four native-endian `u32` (type, request id, transaction id, length) and a payload of at most
+//! [`PAYLOAD_MAX`] bytes. Source: Xen's `xen/include/public/io/xs_wire.h` and `docs/misc/xenstore.txt`.
+//!
+//! What comes from the other side is an allegation: [`Decoder`] accepts any bytes, in pieces of any size, and yields
+//! whole packets or one error. **It never panics.** After an error the stream has no known packet boundary any more:
+//! the connection must be reopened.
+
+use core::fmt;
+use core::ops::Range;
+
+/// Bytes of a header.
+pub const HEADER_LEN: usize = 16;
+/// Longest payload the protocol knows, in both directions (`XENSTORE_PAYLOAD_MAX`).
+pub const PAYLOAD_MAX: usize = 4096;
+/// Longest packet that may be sent. Linux's `/dev/xen/xenbus` takes 4096 bytes *including* the header, 16 bytes less than
+/// the protocol (`drivers/xen/xenbus/xenbus_dev_frontend.c`), so no request is ever longer than this, on any transport.
+pub const REQUEST_MAX: usize = 4096;
+
+/// What a packet is about: the operations that this client sends and the two replies without a request of that type.
+///
+/// `RESET_WATCHES` is left out on purpose: through Linux's device it would remove the kernel's own watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Kind {
+    /// List the children of a node.
+    Directory,
+    /// Read a value.
+    Read,
+    /// Read the permissions of a node.
+    GetPerms,
+    /// Register a watch.
+    Watch,
+    /// Remove a watch.
+    Unwatch,
+    /// Open a transaction.
+    TransactionStart,
+    /// Commit or abort a transaction.
+    TransactionEnd,
+    /// The home of a domain.
+    GetDomainPath,
+    /// Write a value.
+    Write,
+    /// Make a node.
+    Mkdir,
+    /// Remove a node and all below it.
+    Rm,
+    /// Replace the permissions of a node.
+    SetPerms,
+    /// A watch fired (reply only).
+    WatchEvent,
+    /// A request failed (reply only); the payload is the error's name.
+    Error,
+    /// List the children of a node, from an offset.
+    DirectoryPart,
+    /// Any other number: carried, not rejected.
+    Unknown(u32),
+}
+
+impl Kind {
+    /// The number on the wire (`enum xsd_sockmsg_type`).
+    pub const fn code(self) -> u32 {
+        match self {
+            Kind::Directory => 1,
+            Kind::Read => 2,
+            Kind::GetPerms => 3,
+            Kind::Watch => 4,
+            Kind::Unwatch => 5,
+            Kind::TransactionStart => 6,
+            Kind::TransactionEnd => 7,
+            Kind::GetDomainPath => 10,
+            Kind::Write => 11,
+            Kind::Mkdir => 12,
+            Kind::Rm => 13,
+            Kind::SetPerms => 14,
+            Kind::WatchEvent => 15,
+            Kind::Error => 16,
+            Kind::DirectoryPart => 22,
+            Kind::Unknown(code) => code,
+        }
+    }
+
+    /// The kind with this number on the wire.
+    pub const fn from_code(code: u32) -> Kind {
+        const KNOWN: [Kind; 15] = [
+            Kind::Directory,
+            Kind::Read,
+            Kind::GetPerms,
+            Kind::Watch,
+            Kind::Unwatch,
+            Kind::TransactionStart,
+            Kind::TransactionEnd,
+            Kind::GetDomainPath,
+            Kind::Write,
+            Kind::Mkdir,
+            Kind::Rm,
+            Kind::SetPerms,
+            Kind::WatchEvent,
+            Kind::Error,
+            Kind::DirectoryPart,
+        ];
+        let mut i = 0;
+        while i < KNOWN.len() {
+            if KNOWN[i].code() == code {
+                return KNOWN[i];
+            }
+            i += 1;
+        }
+        Kind::Unknown(code)
+    }
+}
+
+/// The header of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Header {
+    /// What the packet is about.
+    pub kind: Kind,
+    /// Echoed by the other side; meaningless in a watch event, and replaced by a foreign one on some Linux kernels.
+    pub request_id: u32,
+    /// The transaction, or 0.
+    pub transaction_id: u32,
+    /// Bytes of payload that follow.
+    pub len: u32,
+}
+
+impl Header {
+    /// Reads a header. The length is not judged here.
+    pub fn parse(bytes: &[u8; HEADER_LEN]) -> Header {
+        let word = |at: usize| u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        Header { kind: Kind::from_code(word(0)), request_id: word(4), transaction_id: word(8), len: word(12) }
+    }
+
+    /// Writes a header.
+    pub fn emit(&self) -> [u8; HEADER_LEN] {
+        let mut bytes = [0; HEADER_LEN];
+        let words = [self.kind.code(), self.request_id, self.transaction_id, self.len];
+        for (place, word) in bytes.chunks_exact_mut(4).zip(words) {
+            place.copy_from_slice(&word.to_ne_bytes());
+        }
+        bytes
+    }
+}
+
+/// A packet on its way out, with room for everything that may be sent.
+pub struct Request {
+    bytes: heapless::Vec<u8, REQUEST_MAX>,
+}
+
+/// A request does not fit in a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct TooLong;
+
+impl Request {
+    /// A request whose payload is these pieces, one after the other.
+    pub fn new(kind: Kind, request_id: u32, transaction_id: u32, pieces: &[&[u8]]) -> Result<Request, TooLong> {
+        let len = pieces.iter().map(|piece| piece.len()).sum::<usize>();
+        let header = Header { kind, request_id, transaction_id, len: len as u32 };
+        let mut bytes = heapless::Vec::new();
+        bytes.extend_from_slice(&header.emit()).map_err(|_| TooLong)?;
+        for piece in pieces {
+            bytes.extend_from_slice(piece).map_err(|_| TooLong)?;
+        }
+        Ok(Request { bytes })
+    }
+
+    /// The whole packet: one write(2), never split and never joined with another.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// The other side sent something that is not the xenstore protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Oversized;
+
+/// Puts packets together again from reads that may return a part of one or several.
+///
+/// # Invariants
+/// * `packet_len <= filled <= buffer.len()`; `buffer[..packet_len]` is the packet last handed out.
+/// * [`Decoder::space`] is never empty unless a whole packet waits: the buffer holds the longest packet.
+pub struct Decoder {
+    buffer: [u8; HEADER_LEN + PAYLOAD_MAX],
+    filled: usize,
+    packet_len: usize,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Decoder {
+    /// An empty decoder.
+    pub const fn new() -> Decoder {
+        Decoder { buffer: [0; HEADER_LEN + PAYLOAD_MAX], filled: 0, packet_len: 0 }
+    }
+
+    /// Room for the next read. Discards the packet last returned by [`Decoder::next_packet`].
+    pub fn space(&mut self) -> &mut [u8] {
+        self.discard();
+        &mut self.buffer[self.filled..]
+    }
+
+    /// Says that `n` bytes were read into [`Decoder::space`].
+    pub fn received(&mut self, n: usize) {
+        self.filled = (self.filled + n).min(self.buffer.len());
+    }
+
+    /// The next whole packet's header, if it has arrived; its payload is at [`Decoder::payload`] until the next call.
+    pub fn next_packet(&mut self) -> Result<Option<Header>, Oversized> {
+        self.discard();
+        let Some(bytes) = self.buffer[..self.filled].first_chunk::<HEADER_LEN>() else { return Ok(None) };
+        let header = Header::parse(bytes);
+        let len = header.len as usize;
+        if len > PAYLOAD_MAX {
+            return Err(Oversized);
+        }
+        if self.filled < HEADER_LEN + len {
+            return Ok(None);
+        }
+        self.packet_len = HEADER_LEN + len;
+        Ok(Some(header))
+    }
+
+    /// The payload of the packet last returned.
+    pub fn payload(&mut self) -> &mut [u8] {
+        let range: Range<usize> = HEADER_LEN.min(self.packet_len)..self.packet_len;
+        &mut self.buffer[range]
+    }
+
+    /// Overwrites every byte that is not part of a packet still to come: payloads may have carried secrets.
+    pub fn wipe(&mut self) {
+        self.discard();
+        zeroize::Zeroize::zeroize(&mut self.buffer[self.filled..]);
+    }
+
+    fn discard(&mut self) {
+        self.buffer.copy_within(self.packet_len..self.filled, 0);
+        self.filled -= self.packet_len;
+        self.packet_len = 0;
+    }
+}
+
+/// Why xenstored refused a request: the names of `xsd_errors` in `xs_wire.h`, and any later one as text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Refusal(heapless::String<REFUSAL_MAX>);
+
+/// Longest error name that is kept.
+const REFUSAL_MAX: usize = 15;
+
+impl Refusal {
+    /// Reads the payload of an ERROR packet: a name, terminated by a zero byte. Anything that is no name becomes `EINVAL`,
+    /// as in Linux (`xenbus_xs.c`, `get_error`).
+    pub fn parse(payload: &[u8]) -> Refusal {
+        let name = payload.strip_suffix(b"\0").unwrap_or(payload);
+        let plain = !name.is_empty() && name.iter().all(u8::is_ascii_alphanumeric);
+        let name = core::str::from_utf8(name).ok().filter(|_| plain);
+        Refusal(name.and_then(|name| name.try_into().ok()).unwrap_or_else(|| Self::named("EINVAL").0))
+    }
+
+    /// The refusal with this name, for comparison and for transports that report an errno instead of an ERROR packet.
+    pub fn named(name: &str) -> Refusal {
+        Refusal(name.chars().take(REFUSAL_MAX).filter(char::is_ascii).collect())
+    }
+
+    /// Its name, such as `ENOENT`.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is the refusal with that name.
+    pub fn is(&self, name: &str) -> bool {
+        self.0 == name
+    }
+
+    /// The domain's quota is used up: `ENOSPC` from C xenstored, `EQUOTA` from oxenstored, `E2BIG` for one value.
+    pub fn is_quota(&self) -> bool {
+        self.is("ENOSPC") || self.is("EQUOTA") || self.is("E2BIG")
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
+
+    /// READ of `name`, request 7, transaction 3, as a little-endian client sends it.
+    #[cfg(target_endian = "little")]
+    const READ_NAME: [u8; 21] =
+        [2, 0, 0, 0, 7, 0, 0, 0, 3, 0, 0, 0, 5, 0, 0, 0, b'n', b'a', b'm', b'e', 0];
+
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn a_request_has_the_bytes_of_the_header_file() {
+        let request = Request::new(Kind::Read, 7, 3, &[b"name", b"\0"]).unwrap();
+        assert_eq!(request.as_bytes(), READ_NAME);
+        let header = Header::parse(READ_NAME.first_chunk().unwrap());
+        assert_eq!(header, Header { kind: Kind::Read, request_id: 7, transaction_id: 3, len: 5 });
+        assert_eq!(header.emit(), READ_NAME[..HEADER_LEN]);
+    }
+
+    #[test]
+    fn a_request_longer_than_the_device_takes_is_an_error() {
+        let longest = [b'v'; REQUEST_MAX - HEADER_LEN];
+        assert_eq!(Request::new(Kind::Write, 1, 0, &[&longest]).unwrap().as_bytes().len(), REQUEST_MAX);
+        assert_eq!(Request::new(Kind::Write, 1, 0, &[&longest, b"x"]).err(), Some(TooLong));
+    }
+
+    #[test]
+    fn the_operation_that_would_drop_the_kernels_watches_cannot_be_named() {
+        assert_eq!(Kind::from_code(21), Kind::Unknown(21));
+        assert_eq!(Kind::from_code(22), Kind::DirectoryPart);
+    }
+
+    fn feed(decoder: &mut Decoder, bytes: &[u8]) {
+        decoder.space()[..bytes.len()].copy_from_slice(bytes);
+        decoder.received(bytes.len());
+    }
+
+    #[test]
+    fn the_longest_packet_is_taken_and_a_longer_one_is_an_error() {
+        let mut decoder = Decoder::new();
+        let header = Header { kind: Kind::Read, request_id: 0, transaction_id: 0, len: PAYLOAD_MAX as u32 };
+        feed(&mut decoder, &header.emit());
+        assert_eq!(decoder.next_packet(), Ok(None));
+        assert_eq!(decoder.space().len(), PAYLOAD_MAX);
+        feed(&mut decoder, &[b'x'; PAYLOAD_MAX]);
+        assert_eq!(decoder.next_packet(), Ok(Some(header)));
+        assert_eq!(decoder.payload(), [b'x'; PAYLOAD_MAX]);
+
+        let mut decoder = Decoder::new();
+        feed(&mut decoder, &Header { len: PAYLOAD_MAX as u32 + 1, ..header }.emit());
+        assert_eq!(decoder.next_packet(), Err(Oversized));
+    }
+
+    #[test]
+    fn wiping_keeps_what_has_not_been_read_yet() {
+        let mut decoder = Decoder::new();
+        let secret = Request::new(Kind::Read, 1, 0, &[b"secret"]).unwrap();
+        let next = Request::new(Kind::Read, 2, 0, &[b"next"]).unwrap();
+        feed(&mut decoder, &[secret.as_bytes(), next.as_bytes()].concat());
+        assert!(decoder.next_packet().unwrap().is_some());
+        decoder.wipe();
+        assert!(!decoder.buffer.windows(6).any(|bytes| bytes == b"secret"));
+        assert_eq!(decoder.next_packet().unwrap().unwrap().request_id, 2);
+        assert_eq!(decoder.payload(), b"next");
+    }
+
+    #[test]
+    fn an_error_name_is_kept_and_noise_becomes_einval() {
+        assert!(Refusal::parse(b"ENOENT\0").is("ENOENT"));
+        assert!(Refusal::parse(b"EQUOTA\0").is_quota());
+        for noise in [&b""[..], b"\0", b"E NO\0", b"\xff\xff\0", b"AVERYLONGERRORNAME\0"] {
+            assert!(Refusal::parse(noise).is("EINVAL"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_in_any_pieces_give_the_same_packets(
+            packets in prop::collection::vec((any::<u32>(), prop::collection::vec(any::<u8>(), 0..60)), 1..8),
+            pieces in prop::collection::vec(1usize..40, 1..200),
+        ) {
+            let mut stream = Vec::new();
+            for (code, payload) in &packets {
+                let request = Request::new(Kind::from_code(*code), 5, 6, &[payload]).unwrap();
+                stream.extend_from_slice(request.as_bytes());
+            }
+            let mut decoder = Decoder::new();
+            let mut seen = Vec::new();
+            let (mut rest, mut sizes) = (&stream[..], pieces.iter().cycle());
+            while !rest.is_empty() {
+                let (piece, after) = rest.split_at((*sizes.next().unwrap()).min(rest.len()));
+                feed(&mut decoder, piece);
+                rest = after;
+                while let Some(header) = decoder.next_packet().unwrap() {
+                    seen.push((header.kind.code(), decoder.payload().to_vec()));
+                }
+            }
+            prop_assert_eq!(seen, packets);
+        }
+
+        #[test]
+        fn noise_never_panics(noise in prop::collection::vec(any::<u8>(), 0..5000)) {
+            let mut decoder = Decoder::new();
+            for piece in noise.chunks(997) {
+                let room = decoder.space().len().min(piece.len());
+                feed(&mut decoder, &piece[..room]);
+                while let Ok(Some(header)) = decoder.next_packet() {
+                    prop_assert!(decoder.payload().len() == header.len as usize);
+                }
+            }
+            Refusal::parse(&noise);
+        }
+    }
+}

@@ -1,0 +1,38 @@
+#!/bin/sh
+# dom0's first process: mounts, modules, then one loop that runs what the build machine asks for. All test logic is in
+# Rust on the other side of the channel, a virtio serial port:
+#   asked:    <length of a script> <seconds it may take>\n<script>
+#   answered: <exit status> <uptime> <length of stdout> <length of stderr>\n<stdout><stderr>
+# A build machine that goes away closes the port, and with it this machine.
+export PATH=/usr/lib/xen-4.17/bin:/usr/bin:/bin:/sbin HOME=/root
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+mkdir /dev/pts
+mount -t devpts devpts /dev/pts
+mount -t tmpfs tmpfs /run
+mkdir -p /run/lock /run/xen /run/xenstored
+while read -r module; do
+    insmod "/modules/$module" || echo "dom0: $module does not load"
+done </modules/order
+mount -t xenfs xenfs /proc/xen
+share=trans=virtio,version=9p2000.L,msize=262144
+mount -t 9p -o "$share,cache=none" out /out || echo "dom0: no /out"
+mount -t 9p -o "$share,cache=mmap,ro" lab /lab || echo "dom0: no /lab"
+
+exec 3<>/dev/vport0p1 || echo "dom0: no channel"
+while :; do
+    status=${status:-0}
+    [ -e /tmp/stdout ] || : >/tmp/stdout
+    [ -e /tmp/stderr ] || : >/tmp/stderr
+    read -r uptime idle </proc/uptime
+    echo "$status $uptime $(stat -c %s /tmp/stdout) $(stat -c %s /tmp/stderr)" >&3
+    cat /tmp/stdout /tmp/stderr >&3
+    read -r length seconds <&3 || break
+    head -c "$length" <&3 >/tmp/script
+    rm -f /tmp/stdout /tmp/stderr # a daemon of an earlier script may still hold them
+    timeout -s KILL "$seconds" sh /tmp/script </dev/null >/tmp/stdout 2>/tmp/stderr 3>&-
+    status=$?
+done
+echo "dom0: the channel is closed"
+poweroff -f

@@ -1,0 +1,109 @@
+//! One emulated machine: QEMU with Xen and dom0 in it.
+//!
+//! Guarantees: the machine is gone when the value is dropped, and soon after the test itself was killed (dom0 powers
+//! off when its channel closes). The emulated CPU lacks SMAP, XSAVE and AVX on purpose: QEMU 7.2 treats a ring-3 iret
+//! as a supervisor access under SMAP, and Xen's lazy FPU switching loses AVX state there. More than one virtual CPU
+//! makes everything slower.
+
+use std::fs::File;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::lab::Lab;
+use super::packages::Flavour;
+use super::tools;
+
+const CPU: &str = "max,-smap,-xsave,-avx,-avx2,-f16c,-fma,-xsaveopt,-xsavec,-xsaves";
+const DOM0_MEMORY: u32 = 768;
+const GUEST_MEMORY: u32 = 512;
+const XEN_MEMORY: u32 = 256;
+/// How long QEMU may take to open its end of the channel.
+const QEMU_START: Duration = Duration::from_secs(20);
+
+/// A running QEMU.
+#[derive(Debug)]
+pub struct Machine {
+    qemu: Child,
+    started: Instant,
+}
+
+impl Machine {
+    /// Starts Xen and dom0; what they print goes to `out`/dom0.log, and `out` is dom0's /out.
+    pub fn boot(lab: &Lab, out: &Path) -> Result<(Machine, UnixStream)> {
+        let socket_dir = tempfile::tempdir()?;
+        let socket = socket_dir.path().join("channel");
+        let listener = UnixListener::bind(&socket)?;
+        let mut command = tools::command("qemu-system-x86_64");
+        arguments(&mut command, lab, out, &socket)?;
+        let log = File::create(out.join("qemu.log"))?;
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let started = Instant::now();
+        let qemu = command.spawn().context("cannot start qemu-system-x86_64")?;
+        let mut machine = Machine { qemu, started };
+        let stream = machine.accept(&listener).with_context(|| {
+            let said = std::fs::read_to_string(out.join("qemu.log")).unwrap_or_default();
+            format!("QEMU did not start: {}", tools::last_lines(&said, 5))
+        })?;
+        Ok((machine, stream))
+    }
+
+    /// The time since QEMU was started.
+    pub fn age(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn accept(&mut self, listener: &UnixListener) -> Result<UnixStream> {
+        listener.set_nonblocking(true)?;
+        while self.age() < QEMU_START {
+            match listener.accept() {
+                Ok((stream, _)) => {
+                    stream.set_nonblocking(false)?;
+                    return Ok(stream);
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error.into()),
+            }
+            if let Some(status) = self.qemu.try_wait()? {
+                bail!("it ended with {status}");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        bail!("it never opened the channel")
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let _ = self.qemu.kill();
+        let _ = self.qemu.wait();
+    }
+}
+
+/// File names are relative to the lab folder: QEMU gives blanks and commas in them a meaning.
+fn arguments(command: &mut Command, lab: &Lab, out: &Path, socket: &Path) -> Result<()> {
+    let out = out.strip_prefix(lab.dir()).context("the output folder is not in the lab folder")?.display();
+    let memory = DOM0_MEMORY + GUEST_MEMORY + XEN_MEMORY;
+    let xen = format!(
+        "console=com1 com1=115200,8n1 dom0_mem={DOM0_MEMORY}M,max:{DOM0_MEMORY}M dom0_max_vcpus=1 loglvl=info \
+         guest_loglvl=info smap=0 spec-ctrl=eager-fpu"
+    );
+    let kernel = lab.kernel_name(Flavour::Amd64);
+    let dom0 = format!("{kernel} console=hvc0 panic=-1 quiet loglevel=4 mitigations=off,dom0.cpio");
+    command.current_dir(lab.dir());
+    command.args(["-machine", "pc", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", CPU, "-smp", "1"]);
+    command.args(["-nic", "none", "-display", "none", "-vga", "none", "-monitor", "none", "-no-reboot"]);
+    command.arg("-m").arg(memory.to_string());
+    command.arg("-serial").arg(format!("file:{out}/dom0.log"));
+    for (id, path, mode) in [("out", out.to_string(), ""), ("lab", ".".to_owned(), ",readonly=on")] {
+        command.arg("-fsdev").arg(format!("local,id={id},path={path},security_model=none{mode}"));
+        command.arg("-device").arg(format!("virtio-9p-pci,fsdev={id},mount_tag={id}"));
+    }
+    command.arg("-chardev").arg(format!("socket,id=channel,path={}", socket.display()));
+    command.args(["-device", "virtio-serial-pci", "-device", "virtserialport,chardev=channel,name=channel"]);
+    command.args(["-kernel", "xen", "-append", &xen, "-initrd", &dom0]);
+    Ok(())
+}

@@ -1,0 +1,160 @@
+//! Debian's Xen, kernels and toolstack, fetched once and unpacked below the lab folder; nothing is installed.
+//!
+//! Guarantees: what is unpacked is complete (a stamp is written last, and holds the list of packages it stands for, so
+//! a changed list fetches again); a second call costs nothing. Refuses: other sources than the machine's own apt.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use super::tools;
+
+/// The two builds of Debian's kernel that guests are started with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavour {
+    /// linux-image-amd64: the ordinary one.
+    Amd64,
+    /// linux-image-cloud-amd64: fewer drivers, the one in cloud images.
+    Cloud,
+}
+
+impl Flavour {
+    /// Both of them.
+    pub const ALL: [Flavour; 2] = [Flavour::Amd64, Flavour::Cloud];
+
+    /// The name used in files and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Flavour::Amd64 => "amd64",
+            Flavour::Cloud => "cloud",
+        }
+    }
+
+    fn metapackage(self) -> &'static str {
+        match self {
+            Flavour::Amd64 => "linux-image-amd64",
+            Flavour::Cloud => "linux-image-cloud-amd64",
+        }
+    }
+}
+
+/// Everything dom0 runs but its busybox, with every shared library of it.
+const TOOLSTACK: &[&str] = &[
+    "xen-hypervisor-4.17-amd64",
+    "xen-utils-4.17",
+    "xen-utils-common",
+    "xenstore-utils",
+    "libxencall1",
+    "libxendevicemodel1",
+    "libxenevtchn1",
+    "libxenforeignmemory1",
+    "libxengnttab1",
+    "libxenhypfs1",
+    "libxenmisc4.17",
+    "libxenstore4",
+    "libxentoolcore1",
+    "libxentoollog1",
+    "libyajl2",
+    "libncurses6",
+    "libtinfo6",
+    "libuuid1",
+    "libnl-3-200",
+    "libnl-route-3-200",
+    "libzstd1",
+    "liblzma5",
+    "liblzo2-2",
+    "libbz2-1.0",
+    "zlib1g",
+    "libgcrypt20",
+    "libgpg-error0",
+    "libc6",
+    "libgcc-s1",
+];
+
+/// The unpacked packages.
+#[derive(Clone, Debug)]
+pub struct Packages {
+    dir: PathBuf,
+}
+
+impl Packages {
+    /// Fetches and unpacks what is not there yet.
+    pub fn fetch(lab: &Path) -> Result<Packages> {
+        let packages = Packages { dir: lab.join("packages") };
+        let stamp = packages.stamp();
+        let wanted = format!("{}\n{}\n", TOOLSTACK.join(" "), Flavour::ALL.map(Flavour::metapackage).join(" "));
+        if fs::read_to_string(&stamp).is_ok_and(|have| have == wanted) {
+            return Ok(packages);
+        }
+        if packages.dir.exists() {
+            fs::remove_dir_all(&packages.dir).context("cannot remove a half-made package folder")?;
+        }
+        let kernels = kernel_packages()?;
+        eprintln!("xen-test: fetching {} Debian packages (once)", TOOLSTACK.len() + kernels.len());
+        let toolstack: Vec<_> = TOOLSTACK.iter().map(|name| (*name).to_owned()).collect();
+        packages.unpack("toolstack", &toolstack)?;
+        for (flavour, kernel) in Flavour::ALL.iter().zip(kernels) {
+            packages.unpack(flavour.name(), &[kernel])?;
+        }
+        fs::write(&stamp, wanted)?;
+        Ok(packages)
+    }
+
+    /// The file that was written last: newer than all of the contents.
+    pub fn stamp(&self) -> PathBuf {
+        self.dir.join("complete")
+    }
+
+    /// The root of Xen and its tools.
+    pub fn toolstack(&self) -> PathBuf {
+        self.dir.join("toolstack")
+    }
+
+    /// The root of one kernel package.
+    pub fn kernel(&self, flavour: Flavour) -> PathBuf {
+        self.dir.join(flavour.name())
+    }
+
+    fn unpack(&self, folder: &str, names: &[String]) -> Result<()> {
+        let root = self.dir.join(folder);
+        let debs = self.dir.join("debs").join(folder);
+        fs::create_dir_all(&root)?;
+        fs::create_dir_all(&debs)?;
+        tools::run(tools::command("apt-get").arg("download").args(names).current_dir(&debs))
+            .context("Debian 12's Xen packages could not be fetched; the test needs a Debian 12 apt source")?;
+        for deb in sorted_files(&debs)? {
+            tools::run(tools::command("dpkg-deb").arg("--extract").arg(&deb).arg(&root))?;
+        }
+        fs::remove_dir_all(&debs)?;
+        Ok(())
+    }
+}
+
+/// The files of a folder, by name.
+pub fn sorted_files(dir: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))?;
+    let mut files = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    files.sort();
+    Ok(files)
+}
+
+/// The versioned packages behind the two kernel metapackages; fetches package lists if there are none.
+fn kernel_packages() -> Result<Vec<String>> {
+    let find = || Flavour::ALL.iter().map(|flavour| kernel_package(*flavour)).collect::<Result<Vec<_>>>();
+    find().or_else(|_| {
+        tools::run(tools::command("apt-get").args(["update", "-qq"]))
+            .context("apt knows no kernel packages, and apt-get update did not help")?;
+        find()
+    })
+}
+
+fn kernel_package(flavour: Flavour) -> Result<String> {
+    let output = tools::run(tools::command("apt-cache").args(["depends", flavour.metapackage()]))?;
+    let text = String::from_utf8_lossy(&output);
+    let depends = text.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
+    match depends.into_iter().find(|name| name.starts_with("linux-image-")) {
+        Some(name) => Ok(name.to_owned()),
+        None => bail!("apt-cache names no kernel behind {}", flavour.metapackage()),
+    }
+}
