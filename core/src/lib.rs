@@ -8,8 +8,16 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+pub mod account;
+pub mod agent;
+pub mod cli;
 pub mod command;
 pub mod errno;
+pub mod files;
+pub mod platform;
+mod responses;
 pub mod secret;
+pub mod service;
 pub mod text;
+pub mod time;
 pub mod xenstore;

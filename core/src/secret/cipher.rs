@@ -11,7 +11,6 @@
 
 use aes::Aes128;
 use aes::cipher::{Block, BlockModeDecrypt, KeyIvInit};
-use base64ct::{Base64, Encoding};
 use md5::Md5;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq, ConstantTimeGreater};
@@ -57,10 +56,18 @@ impl Password {
         &self.bytes[..self.len]
     }
 
+    /// A password out of nothing.
+    #[cfg(test)]
+    pub(crate) fn for_tests(text: &str) -> Password {
+        let mut password = Password { bytes: [0; CIPHERTEXT_MAX], len: text.len(), newline: false };
+        password.bytes[..text.len()].copy_from_slice(text.as_bytes());
+        password
+    }
+
     /// Decrypts what the host sent as base64; white space in it is passed over, as OpenSSL breaks lines.
     pub fn decrypt(secret: &SharedSecret, base64: Text<'_>) -> Result<Password, CipherError> {
         let mut room = Zeroizing::new([0; BASE64_MAX]);
-        let ciphertext = decode(base64, &mut room).ok_or(CipherError::NotBase64)?;
+        let ciphertext = base64.base64(&mut room[..]).ok_or(CipherError::NotBase64)?;
         if ciphertext.is_empty() || ciphertext.len() % BLOCK != 0 || ciphertext.len() > CIPHERTEXT_MAX {
             return Err(CipherError::Invalid);
         }
@@ -88,20 +95,6 @@ impl Password {
         }
         is_password(plain.as_bytes()).then_some(plain)
     }
-}
-
-fn decode<'a>(base64: Text<'_>, room: &'a mut [u8; BASE64_MAX]) -> Option<&'a [u8]> {
-    let mut len = 0;
-    base64
-        .pieces(|piece| {
-            for byte in piece.bytes().filter(|byte| !byte.is_ascii_whitespace()) {
-                *room.get_mut(len).ok_or(())? = byte;
-                len += 1;
-            }
-            Ok::<(), ()>(())
-        })
-        .ok()
-        .and_then(|()| Base64::decode_in_place(&mut room[..len]).ok())
 }
 
 struct KeyIv {

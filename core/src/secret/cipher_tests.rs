@@ -3,6 +3,7 @@
 use super::*;
 use crate::command::json::{Value, members};
 use crate::secret::KeyPair;
+use base64ct::{Base64, Encoding};
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -43,7 +44,9 @@ fn encode(bytes: &[u8]) -> String {
 fn both_digests_of_the_real_openssl_are_recognised() {
     let (_, pass) = secret();
     for digest in ["md5", "sha256"] {
-        for password in ["a", "correct horse", "exactly15bytes!", "sixteen bytes ok", "pässwörd ☃", &"x".repeat(PASSWORD_MAX)] {
+        for password in
+            ["a", "correct horse", "exactly15bytes!", "sixteen bytes ok", "pässwörd ☃", &"x".repeat(PASSWORD_MAX)]
+        {
             for newline in ["\n", ""] {
                 let base64 = openssl(digest, &pass, format!("{password}{newline}").as_bytes(), &["-A"]);
                 assert_eq!(decrypt(&base64).unwrap(), password.as_bytes(), "{digest} {newline:?}");
@@ -63,7 +66,16 @@ fn base64_in_lines_is_read_too() {
 #[test]
 fn what_is_no_password_is_refused() {
     let (_, pass) = secret();
-    for plain in [&b"\n"[..], b"", b"two\nlines\n", b"tab\there\n", b"nul\0\n", b"\xff\xfe\n", b"pass\n\n", &[b'x'; PASSWORD_MAX + 1]] {
+    for plain in [
+        &b"\n"[..],
+        b"",
+        b"two\nlines\n",
+        b"tab\there\n",
+        b"nul\0\n",
+        b"\xff\xfe\n",
+        b"pass\n\n",
+        &[b'x'; PASSWORD_MAX + 1],
+    ] {
         let base64 = openssl("sha256", &pass, plain, &["-A"]);
         assert!(decrypt(&base64).is_err(), "{plain:?}");
     }

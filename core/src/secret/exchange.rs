@@ -142,7 +142,11 @@ mod tests {
     fn keys_that_would_give_the_secret_away_and_texts_that_are_no_keys_are_refused() {
         let pair = KeyPair::new(PRIVATE.to_be_bytes());
         let p = (1u128 << 107) - 1;
-        for bad in ["0", "1", "00", "01"].map(String::from).into_iter().chain([p - 1, p, p + 1, u128::MAX].map(|n| n.to_string())) {
+        for bad in ["0", "1", "00", "01"]
+            .map(String::from)
+            .into_iter()
+            .chain([p - 1, p, p + 1, u128::MAX].map(|n| n.to_string()))
+        {
             assert!(pair.agree(&bad).is_err(), "{bad}");
         }
         for bad in ["", "abc", "-5", "+5", "5.0", "1e3", " 5", "5\n", "0x5", "٣", &"9".repeat(4000)] {

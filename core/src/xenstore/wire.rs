@@ -298,8 +298,7 @@ mod tests {
 
     /// READ of `name`, request 7, transaction 3, as a little-endian client sends it.
     #[cfg(target_endian = "little")]
-    const READ_NAME: [u8; 21] =
-        [2, 0, 0, 0, 7, 0, 0, 0, 3, 0, 0, 0, 5, 0, 0, 0, b'n', b'a', b'm', b'e', 0];
+    const READ_NAME: [u8; 21] = [2, 0, 0, 0, 7, 0, 0, 0, 3, 0, 0, 0, 5, 0, 0, 0, b'n', b'a', b'm', b'e', 0];
 
     #[test]
     #[cfg(target_endian = "little")]

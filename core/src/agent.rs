@@ -1,0 +1,95 @@
+//! The agent's state machine: one request in, effects on the [`Platform`], one response out.
+
+use crate::account::shadow;
+use crate::command::json::{Text, Value};
+use crate::command::password::Exchange;
+use crate::command::{Code, Command, Request, RequestError, Response, identity, inject};
+use crate::platform::{Level, Platform};
+use crate::text::{Bounded, Printable};
+
+/// Longest part of a name or message that is logged.
+const SHOWN_MAX: usize = 128;
+
+/// What the agent remembers between requests.
+#[derive(Default)]
+pub struct Agent {
+    exchange: Exchange,
+}
+
+impl Agent {
+    /// An agent that has agreed on no key.
+    pub const fn new() -> Agent {
+        Agent { exchange: Exchange::new() }
+    }
+
+    /// Removes what an earlier run, killed in between, may have left.
+    pub fn tidy<P: Platform>(&self, platform: &mut P) {
+        platform.tidy(shadow::SHADOW);
+    }
+
+    /// Answers one request, any bytes. The bytes are made plain in place; wiping them afterwards is the caller's part.
+    pub fn handle<P: Platform>(&mut self, request: &mut [u8], platform: &mut P) -> Response {
+        let request = match Request::parse(request) {
+            Ok(request) => request,
+            Err(error) => {
+                let response = Response::failed(match error {
+                    RequestError::Malformed => format_args!("Request is malformed"),
+                    RequestError::NoName => format_args!("Request is missing 'name' key"),
+                });
+                platform.log(Level::Warn, format_args!("unreadable request: {}", response.message.as_str()));
+                return response;
+            }
+        };
+        let command = request.name.plain().and_then(Command::named);
+        log_received(&request, command, platform);
+        let response = match command {
+            Some(command) => self.run(command, request.value, platform),
+            None => Response::new(Code::NotFound, format_args!("No such agent command '{}'", request.name)),
+        };
+        log_completed(&request, &response, platform);
+        response
+    }
+
+    fn run<P: Platform>(&mut self, command: Command, value: Value<'_>, platform: &mut P) -> Response {
+        match command {
+            Command::Version => identity::version(),
+            Command::Features => identity::features(),
+            Command::KeyInit => self.exchange.keyinit(value, platform),
+            Command::Password => self.exchange.password(value, platform),
+            Command::InjectFile => inject::injectfile(value, platform),
+            Command::FileInject => inject::file_inject(value, platform),
+        }
+    }
+}
+
+fn log_received<P: Platform>(request: &Request<'_>, command: Option<Command>, platform: &mut P) {
+    let argument = match request.value {
+        Value::Missing | Value::Text(Text::EMPTY) => Shown::new(),
+        Value::Text(text) if command.is_some_and(Command::shows_argument) => shown(text),
+        _ => shown("(not shown)"),
+    };
+    let name = shown(request.name);
+    platform
+        .log(Level::Info, format_args!("Received command '{}' with argument: '{}'", name.as_str(), argument.as_str()));
+}
+
+fn log_completed<P: Platform>(request: &Request<'_>, response: &Response, platform: &mut P) {
+    let (level, message) = match response.code {
+        Code::Done => (Level::Info, shown(response.message.as_str())),
+        Code::KeyReady => (Level::Info, shown("(public key)")),
+        Code::NotFound | Code::Failed => (Level::Warn, shown(response.message.as_str())),
+    };
+    let (name, code) = (shown(request.name), response.code.as_str());
+    platform
+        .log(level, format_args!("'{}' completed with code '{code}', message '{}'", name.as_str(), message.as_str()));
+}
+
+type Shown = Bounded<SHOWN_MAX>;
+
+fn shown(text: impl core::fmt::Display) -> Shown {
+    Bounded::of(format_args!("{}", Printable(text)))
+}
+
+#[cfg(test)]
+#[path = "agent_tests.rs"]
+mod tests;

@@ -1,0 +1,595 @@
+//! The command line: names, options and exit codes that tests, packages and people rely on.
+//!
+//! Pure: the arguments in, an [`Invocation`] or a [`UsageError`] out. Options that a subcommand takes may stand before or
+//! after its other words; `--` ends them.
+
+use core::fmt;
+
+use crate::platform::Level;
+
+/// Exit codes.
+pub mod exit {
+    /// Done.
+    pub const DONE: i32 = 0;
+    /// Failed; one line on stderr says what and what to do.
+    pub const FAILED: i32 = 1;
+    /// The command line makes no sense.
+    pub const USAGE: i32 = 2;
+    /// Not a Xen guest: a service unit counts this as success, so that one image can run anywhere.
+    pub const NOT_A_GUEST: i32 = 77;
+}
+
+/// Most operands (paths, values, modes) of one call.
+pub const OPERANDS_MAX: usize = 64;
+/// The operands of a call.
+pub type Operands<'a> = heapless::Vec<&'a str, OPERANDS_MAX>;
+
+/// What was asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Invocation<'a> {
+    /// Show how it is used.
+    Help(Topic),
+    /// Show the version.
+    Version,
+    /// Serve commands for ever.
+    Agent(Common<'a>, AgentOptions<'a>),
+    /// Do one thing with xenstore.
+    Xenstore(Common<'a>, XenstoreCall<'a>),
+}
+
+/// What help is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topic {
+    /// The program.
+    Nanova,
+    /// `nanova agent`.
+    Agent,
+    /// `nanova xenstore`.
+    Xenstore,
+}
+
+/// Where log lines go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogTarget<'a> {
+    /// Standard error.
+    Stderr,
+    /// The kernel's log.
+    Kmsg,
+    /// A file, reopened on SIGHUP.
+    File(&'a str),
+}
+
+/// Options of every subcommand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Common<'a> {
+    /// The device or socket to use instead of looking for one.
+    pub xenbus: Option<&'a str>,
+    /// Look for sockets only.
+    pub sockets_only: bool,
+    /// Read and write the guest's files below this directory.
+    pub root: &'a str,
+    /// Lines up to this level are written; none if there is no level.
+    pub level: Option<Level>,
+    /// Where they go.
+    pub log: LogTarget<'a>,
+}
+
+impl Default for Common<'_> {
+    fn default() -> Self {
+        Common { xenbus: None, sockets_only: false, root: "/", level: Some(Level::Info), log: LogTarget::Stderr }
+    }
+}
+
+/// What of the network the agent manages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// Configuration files.
+    Files,
+    /// The kernel's addresses and routes.
+    Kernel,
+    /// Both.
+    Both,
+    /// Nothing.
+    Off,
+}
+
+/// Options of `nanova agent`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AgentOptions<'a> {
+    /// What `resetnetwork` will change. No command of this build reads it yet.
+    pub network: Network,
+    /// Serve what is pending, then exit.
+    pub once: bool,
+    /// Publish guest metrics. No part of this build does yet.
+    pub metrics: bool,
+    /// Seconds between metrics; 0: only on change.
+    pub metrics_interval: u32,
+    /// Seconds to wait for xenstore to appear; for ever if there is no number.
+    pub wait: Option<u32>,
+    /// Go to the background, as nova-agent's old service files expect.
+    pub background: bool,
+    /// Where the background process leaves its id.
+    pub pidfile: Option<&'a str>,
+}
+
+impl Default for AgentOptions<'_> {
+    fn default() -> Self {
+        AgentOptions {
+            network: Network::Both,
+            once: false,
+            metrics: true,
+            metrics_interval: 0,
+            wait: None,
+            background: false,
+            pidfile: None,
+        }
+    }
+}
+
+/// An operation of the xenstore tools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tool {
+    /// Print values.
+    Read,
+    /// Write values.
+    Write,
+    /// Print a tree.
+    Ls,
+    /// Print the names of children.
+    List,
+    /// Say whether nodes are there.
+    Exists,
+    /// Remove nodes.
+    Rm,
+    /// Make nodes.
+    Mkdir,
+    /// Change permissions.
+    Chmod,
+    /// Print events.
+    Watch,
+}
+
+impl Tool {
+    /// The tools, by name.
+    pub const ALL: [(&'static str, Tool); 9] = [
+        ("read", Tool::Read),
+        ("write", Tool::Write),
+        ("ls", Tool::Ls),
+        ("list", Tool::List),
+        ("exists", Tool::Exists),
+        ("rm", Tool::Rm),
+        ("mkdir", Tool::Mkdir),
+        ("chmod", Tool::Chmod),
+        ("watch", Tool::Watch),
+    ];
+
+    fn named(name: &str) -> Option<Tool> {
+        Tool::ALL.iter().find(|(known, _)| *known == name).map(|(_, tool)| *tool)
+    }
+
+    /// Which short options the tool takes, besides those that all take.
+    const fn options(self) -> &'static str {
+        match self {
+            Tool::Read => "pR",
+            Tool::Write => "R",
+            Tool::Ls => "fp",
+            Tool::List => "p",
+            Tool::Rm => "t",
+            Tool::Chmod => "ru",
+            Tool::Watch => "n",
+            Tool::Exists | Tool::Mkdir => "",
+        }
+    }
+}
+
+/// A call of one of the xenstore tools.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct XenstoreCall<'a> {
+    /// The operation.
+    pub tool: Tool,
+    /// Paths, values, modes.
+    pub operands: Operands<'a>,
+    /// `read -p`, `list -p`: print the path before what belongs to it.
+    pub prefix: bool,
+    /// `read -R`, `write -R`: values as they are, without escapes.
+    pub raw: bool,
+    /// `ls -f`: print whole paths.
+    pub full: bool,
+    /// `ls -p`: print permissions, too.
+    pub permissions: bool,
+    /// `rm -t`: remove parents that have become empty.
+    pub tidy: bool,
+    /// `chmod -r`: all below, too.
+    pub recursive: bool,
+    /// `chmod -u`: all above, too.
+    pub upwards: bool,
+    /// `watch -n`: how many events.
+    pub events: Option<u32>,
+}
+
+/// Why a command line makes no sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UsageError<'a> {
+    /// No subcommand.
+    Nothing,
+    /// A subcommand that does not exist, or not in this build.
+    Unknown(&'a str),
+    /// An option that the subcommand does not take.
+    Option(&'a str),
+    /// An option that needs a value, or whose value is not one of those it takes.
+    Value(&'a str),
+    /// Too many operands.
+    TooMany,
+    /// The operands do not fit the tool.
+    Operands(Tool),
+    /// An argument that is no text.
+    NotText,
+}
+
+impl fmt::Display for UsageError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            UsageError::Nothing => f.write_str("what shall I do?"),
+            UsageError::Unknown(name) => write!(f, "there is no '{name}' in this build"),
+            UsageError::Option(option) => write!(f, "option '{option}' is not known here"),
+            UsageError::Value(option) => write!(f, "option '{option}' needs another value"),
+            UsageError::TooMany => write!(f, "more than {OPERANDS_MAX} words; split the call"),
+            UsageError::Operands(Tool::Write) => f.write_str("write needs pairs of a path and a value"),
+            UsageError::Operands(Tool::Chmod) => f.write_str("chmod needs a path and modes such as n0 r7"),
+            UsageError::Operands(_) => f.write_str("a path is needed"),
+            UsageError::NotText => f.write_str("an argument is not UTF-8"),
+        }
+    }
+}
+
+/// One word of the command line.
+#[derive(Clone, Copy)]
+enum Word<'a> {
+    /// `-x`, alone or in a cluster; with the argument that it stands in.
+    Short(char, &'a str),
+    /// `--name` or `--name=value`, the dashes with the name.
+    Long(&'a str),
+    /// Anything else.
+    Operand(&'a str),
+}
+
+/// Takes the command line apart.
+struct Words<'a, I> {
+    arguments: I,
+    /// The rest of a cluster of short options, and the argument it is in.
+    cluster: (&'a str, &'a str),
+    /// The value behind `=` of the long option last returned.
+    inline: Option<&'a str>,
+    options_over: bool,
+}
+
+impl<'a, I: Iterator<Item = &'a [u8]>> Words<'a, I> {
+    fn next(&mut self) -> Result<Option<Word<'a>>, UsageError<'a>> {
+        let (cluster, whole) = self.cluster;
+        if let Some(c) = cluster.chars().next() {
+            self.cluster.0 = &cluster[c.len_utf8()..];
+            return Ok(Some(Word::Short(c, whole)));
+        }
+        self.inline = None;
+        let Some(argument) = self.argument()? else { return Ok(None) };
+        if self.options_over || argument == "-" || !argument.starts_with('-') {
+            return Ok(Some(Word::Operand(argument)));
+        }
+        if argument == "--" {
+            self.options_over = true;
+            return self.next();
+        }
+        if argument.starts_with("--") {
+            let (name, value) = argument.split_once('=').map_or((argument, None), |(name, value)| (name, Some(value)));
+            self.inline = value;
+            return Ok(Some(Word::Long(name)));
+        }
+        self.cluster = (&argument[1..], argument);
+        self.next()
+    }
+
+    fn argument(&mut self) -> Result<Option<&'a str>, UsageError<'a>> {
+        self.arguments.next().map(|bytes| core::str::from_utf8(bytes).map_err(|_| UsageError::NotText)).transpose()
+    }
+
+    /// The value of the option last returned.
+    fn value(&mut self, option: &'a str) -> Result<&'a str, UsageError<'a>> {
+        if let Some(value) = self.inline.take() {
+            return Ok(value);
+        }
+        let (cluster, whole) = self.cluster;
+        if !cluster.is_empty() {
+            self.cluster = ("", whole);
+            return Ok(cluster);
+        }
+        self.argument()?.ok_or(UsageError::Value(option))
+    }
+
+    fn number(&mut self, option: &'a str) -> Result<u32, UsageError<'a>> {
+        self.value(option)?.parse().map_err(|_| UsageError::Value(option))
+    }
+}
+
+/// Reads a command line; the first argument is the name that the program was called by.
+pub fn parse<'a>(mut arguments: impl Iterator<Item = &'a [u8]>) -> Result<Invocation<'a>, UsageError<'a>> {
+    let called = arguments.next().and_then(|name| core::str::from_utf8(name).ok()).unwrap_or("nanova");
+    let called = called.rsplit('/').next().unwrap_or(called);
+    let mut words = Words { arguments, cluster: ("", ""), inline: None, options_over: false };
+    let common = Common::default();
+    if called == "nova-agent" {
+        let options = AgentOptions { background: true, ..AgentOptions::default() };
+        return parse_agent(words, common, options, true);
+    }
+    if let Some(tool) = called.strip_prefix("xenstore-").and_then(Tool::named) {
+        return parse_xenstore(words, common, Some(tool));
+    }
+    if called == "xenstore" {
+        return parse_xenstore(words, common, None);
+    }
+    parse_subcommand(&mut words, common).and_then(|subcommand| match subcommand {
+        Subcommand::Done(invocation) => Ok(invocation),
+        Subcommand::Agent(common) => parse_agent(words, common, AgentOptions::default(), false),
+        Subcommand::Xenstore(common) => parse_xenstore(words, common, None),
+    })
+}
+
+/// What stands before the subcommand's own words.
+enum Subcommand<'a> {
+    Done(Invocation<'a>),
+    Agent(Common<'a>),
+    Xenstore(Common<'a>),
+}
+
+fn parse_subcommand<'a, I: Iterator<Item = &'a [u8]>>(
+    words: &mut Words<'a, I>,
+    mut common: Common<'a>,
+) -> Result<Subcommand<'a>, UsageError<'a>> {
+    while let Some(word) = words.next()? {
+        match word {
+            Word::Operand("agent") => return Ok(Subcommand::Agent(common)),
+            Word::Operand("xenstore") => return Ok(Subcommand::Xenstore(common)),
+            Word::Operand("help") | Word::Long("--help") | Word::Short('h', _) => {
+                return Ok(Subcommand::Done(Invocation::Help(Topic::Nanova)));
+            }
+            Word::Long("--version") | Word::Short('V', _) => return Ok(Subcommand::Done(Invocation::Version)),
+            Word::Operand(name) => return Err(UsageError::Unknown(name)),
+            option => parse_common(words, option, &mut common)?,
+        }
+    }
+    Err(UsageError::Nothing)
+}
+
+/// An option that all subcommands take.
+fn parse_common<'a, I: Iterator<Item = &'a [u8]>>(
+    words: &mut Words<'a, I>,
+    word: Word<'a>,
+    common: &mut Common<'a>,
+) -> Result<(), UsageError<'a>> {
+    match word {
+        Word::Long(option @ "--xenbus") => common.xenbus = Some(words.value(option)?),
+        Word::Long(option @ "--root") => common.root = words.value(option)?,
+        Word::Long(option @ "--loglevel") | Word::Short('l', option) => {
+            common.level = Some(level(words.value(option)?).ok_or(UsageError::Value(option))?);
+        }
+        Word::Long(option @ "--logfile") | Word::Short('o', option) => {
+            common.log = match words.value(option)? {
+                "-" => LogTarget::Stderr,
+                "kmsg" => LogTarget::Kmsg,
+                path => LogTarget::File(path),
+            };
+        }
+        Word::Long("--quiet") | Word::Short('q', _) => common.level = None,
+        Word::Long(option) | Word::Short(_, option) | Word::Operand(option) => return Err(UsageError::Option(option)),
+    }
+    Ok(())
+}
+
+fn level(name: &str) -> Option<Level> {
+    Some(match name {
+        "error" => Level::Error,
+        "warn" | "warning" => Level::Warn,
+        "info" => Level::Info,
+        "debug" => Level::Debug,
+        "trace" => Level::Trace,
+        _ => return None,
+    })
+}
+
+fn parse_agent<'a, I: Iterator<Item = &'a [u8]>>(
+    mut words: Words<'a, I>,
+    mut common: Common<'a>,
+    mut options: AgentOptions<'a>,
+    as_nova_agent: bool,
+) -> Result<Invocation<'a>, UsageError<'a>> {
+    while let Some(word) = words.next()? {
+        match word {
+            Word::Long("--help") | Word::Short('h', _) => return Ok(Invocation::Help(Topic::Agent)),
+            Word::Long(option @ "--network") => {
+                options.network = match words.value(option)? {
+                    "files" => Network::Files,
+                    "kernel" => Network::Kernel,
+                    "both" => Network::Both,
+                    "off" => Network::Off,
+                    _ => return Err(UsageError::Value(option)),
+                };
+            }
+            Word::Long("--once") => options.once = true,
+            Word::Long("--no-metrics") => options.metrics = false,
+            Word::Long(option @ "--metrics-interval") => options.metrics_interval = words.number(option)?,
+            Word::Long(option @ "--wait") => options.wait = Some(words.number(option)?),
+            Word::Long("--nofork") | Word::Short('n', _) if as_nova_agent => options.background = false,
+            Word::Long(option @ "--no-fork") if as_nova_agent => options.background = words.value(option)? != "true",
+            Word::Short('p', option) if as_nova_agent => options.pidfile = Some(words.value(option)?),
+            // Old service files end in the path of nova-agent.py.
+            Word::Operand(_) if as_nova_agent => {}
+            option => parse_common(&mut words, option, &mut common)?,
+        }
+    }
+    Ok(Invocation::Agent(common, options))
+}
+
+fn parse_xenstore<'a, I: Iterator<Item = &'a [u8]>>(
+    mut words: Words<'a, I>,
+    mut common: Common<'a>,
+    mut tool: Option<Tool>,
+) -> Result<Invocation<'a>, UsageError<'a>> {
+    let mut call = XenstoreCall {
+        tool: Tool::Read,
+        operands: Operands::new(),
+        prefix: false,
+        raw: false,
+        full: false,
+        permissions: false,
+        tidy: false,
+        recursive: false,
+        upwards: false,
+        events: None,
+    };
+    while let Some(word) = words.next()? {
+        match word {
+            Word::Long("--help") | Word::Short('h', _) => return Ok(Invocation::Help(Topic::Xenstore)),
+            Word::Long("--socket") | Word::Short('s', _) => common.sockets_only = true,
+            Word::Short(c, option) if tool.is_some_and(|tool| tool.options().contains(c)) => {
+                parse_tool_option(&mut words, c, option, &mut call, tool)?;
+            }
+            Word::Operand(name) if tool.is_none() => tool = Some(Tool::named(name).ok_or(UsageError::Unknown(name))?),
+            Word::Operand(operand) => call.operands.push(operand).map_err(|_| UsageError::TooMany)?,
+            option => parse_common(&mut words, option, &mut common)?,
+        }
+    }
+    call.tool = tool.ok_or(UsageError::Nothing)?;
+    let enough = match (call.tool, call.operands.len()) {
+        (Tool::Ls, _) => true,
+        (Tool::Write, operands) => operands > 0 && operands % 2 == 0,
+        (Tool::Chmod, operands) => operands > 1,
+        (_, operands) => operands > 0,
+    };
+    if enough { Ok(Invocation::Xenstore(common, call)) } else { Err(UsageError::Operands(call.tool)) }
+}
+
+/// A short option that only some of the tools take; which was checked.
+fn parse_tool_option<'a, I: Iterator<Item = &'a [u8]>>(
+    words: &mut Words<'a, I>,
+    c: char,
+    option: &'a str,
+    call: &mut XenstoreCall<'a>,
+    tool: Option<Tool>,
+) -> Result<(), UsageError<'a>> {
+    match c {
+        'p' if tool == Some(Tool::Ls) => call.permissions = true,
+        'p' => call.prefix = true,
+        'R' => call.raw = true,
+        'f' => call.full = true,
+        't' => call.tidy = true,
+        'r' => call.recursive = true,
+        'u' => call.upwards = true,
+        'n' => call.events = Some(words.number(option)?),
+        _ => return Err(UsageError::Option(option)),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_line(line: &'static str) -> Result<Invocation<'static>, UsageError<'static>> {
+        parse(line.split(' ').map(str::as_bytes))
+    }
+
+    fn agent(line: &'static str) -> (Common<'static>, AgentOptions<'static>) {
+        match parse_line(line) {
+            Ok(Invocation::Agent(common, options)) => (common, options),
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    fn xenstore(line: &'static str) -> XenstoreCall<'static> {
+        match parse_line(line) {
+            Ok(Invocation::Xenstore(_, call)) => call,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_agent_with_every_option_of_the_contract() {
+        let (common, options) = agent(
+            "/usr/sbin/nanova -q agent --xenbus /x --root=/r -l debug -okmsg --network off --once --no-metrics \
+             --metrics-interval=60 --wait 5",
+        );
+        assert_eq!((common.xenbus, common.root, common.log), (Some("/x"), "/r", LogTarget::Kmsg));
+        assert_eq!(common.level, Some(Level::Debug));
+        assert_eq!((options.network, options.once, options.metrics), (Network::Off, true, false));
+        assert_eq!((options.metrics_interval, options.wait), (60, Some(5)));
+        assert!(!options.background);
+        assert_eq!(agent("nanova agent"), (Common::default(), AgentOptions::default()));
+        assert_eq!(agent("nanova agent -q").0.level, None);
+        assert_eq!(agent("nanova agent --logfile -").0.log, LogTarget::Stderr);
+    }
+
+    #[test]
+    fn nova_agent_as_old_service_files_call_it() {
+        let (common, options) =
+            agent("nova-agent -p /run/p.pid -o /var/log/nova-agent.log -l info /usr/share/nova-agent.py");
+        assert!(options.background);
+        assert_eq!(options.pidfile, Some("/run/p.pid"));
+        assert_eq!(common.log, LogTarget::File("/var/log/nova-agent.log"));
+        for foreground in ["nova-agent -n", "nova-agent --nofork", "nova-agent --no-fork true x", "nova-agent -nq"] {
+            assert!(!agent(foreground).1.background, "{foreground}");
+        }
+        assert_eq!(parse_line("nanova agent -n"), Err(UsageError::Option("-n")));
+    }
+
+    #[test]
+    fn the_xenstore_tools_under_all_their_names() {
+        for line in ["nanova xenstore ls -fp /tool", "xenstore-ls -f -p /tool", "/usr/bin/xenstore ls /tool -pf"] {
+            let call = xenstore(line);
+            assert_eq!((call.tool, call.full, call.permissions), (Tool::Ls, true, true), "{line}");
+            assert_eq!(call.operands, ["/tool"]);
+        }
+        assert!(xenstore("xenstore-read -p a").prefix);
+        assert_eq!(xenstore("xenstore-watch -n3 a b").events, Some(3));
+        assert_eq!(xenstore("nanova xenstore write a -- -1").operands, ["a", "-1"]);
+        assert!(xenstore("xenstore-ls").operands.is_empty());
+        let call = xenstore("xenstore-chmod -ru a n0 r7");
+        assert!(call.recursive && call.upwards);
+    }
+
+    #[test]
+    fn help_and_version() {
+        for (line, topic) in [
+            ("nanova --help", Topic::Nanova),
+            ("nanova agent -h", Topic::Agent),
+            ("xenstore-rm --help", Topic::Xenstore),
+        ] {
+            assert_eq!(parse_line(line), Ok(Invocation::Help(topic)));
+        }
+        assert_eq!(parse_line("nanova --version"), Ok(Invocation::Version));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_named() {
+        let cases = [
+            ("nanova", UsageError::Nothing),
+            ("nanova fly", UsageError::Unknown("fly")),
+            ("nanova xenstore", UsageError::Nothing),
+            ("nanova xenstore fly", UsageError::Unknown("fly")),
+            ("nanova agent --fly", UsageError::Option("--fly")),
+            ("nanova agent --wait", UsageError::Value("--wait")),
+            ("nanova agent --wait soon", UsageError::Value("--wait")),
+            ("nanova agent -l loud", UsageError::Value("-l")),
+            ("nanova agent --network some", UsageError::Value("--network")),
+            ("nanova agent now", UsageError::Option("now")),
+            ("xenstore-read", UsageError::Operands(Tool::Read)),
+            ("xenstore-write a", UsageError::Operands(Tool::Write)),
+            ("xenstore-chmod a", UsageError::Operands(Tool::Chmod)),
+            ("xenstore-read -t a", UsageError::Option("-t")),
+        ];
+        for (line, error) in cases {
+            assert_eq!(parse_line(line), Err(error), "{line}");
+        }
+        assert_eq!(parse([&b"nanova"[..], b"\xff"].into_iter()), Err(UsageError::NotText));
+        let many = std::iter::once(&b"xenstore-read"[..]).chain(std::iter::repeat_n(&b"a"[..], OPERANDS_MAX + 1));
+        assert_eq!(parse(many), Err(UsageError::TooMany));
+    }
+}

@@ -1,0 +1,90 @@
+//! `injectfile` and `file_inject`: write a file that the host sends.
+
+use serde::Deserialize;
+use serde_json_core::str::EscapedStr;
+use zeroize::Zeroizing;
+
+use super::json::{Text, Value};
+use super::response::Response;
+use crate::files::inject;
+use crate::platform::{GuestPath, Platform};
+use crate::xenstore::wire::PAYLOAD_MAX;
+
+/// Room for everything that one request can carry.
+type Room = Zeroizing<[u8; PAYLOAD_MAX]>;
+
+/// Why no file could be made of the argument.
+enum ArgumentError {
+    NotBase64,
+    Invalid(&'static str),
+}
+
+impl ArgumentError {
+    fn response(&self) -> Response {
+        match self {
+            ArgumentError::NotBase64 => Response::failed(format_args!("Error doing base64 decoding of data")),
+            ArgumentError::Invalid(why) => Response::failed(format_args!("Invalid arguments: {why}")),
+        }
+    }
+}
+
+/// `injectfile`: base64 of `path,contents`; the first comma splits, the contents are any bytes.
+pub fn injectfile<P: Platform>(value: Value<'_>, platform: &mut P) -> Response {
+    let mut room = Room::new([0; PAYLOAD_MAX]);
+    let parts = match value {
+        Value::Text(text) => decode(text, &mut room).and_then(|bytes| {
+            let comma = bytes.iter().position(|byte| *byte == b',');
+            let comma = comma.ok_or(ArgumentError::Invalid("no comma between path and contents"))?;
+            Ok((&bytes[..comma], &bytes[comma + 1..]))
+        }),
+        _ => Err(ArgumentError::Invalid("base64 of 'path,contents' is needed")),
+    };
+    match parts {
+        Ok((path, contents)) => write(path, contents, platform),
+        Err(error) => error.response(),
+    }
+}
+
+/// The argument of `file_inject`.
+#[derive(Deserialize)]
+struct FileInject<'a> {
+    #[serde(borrow)]
+    b64_path: EscapedStr<'a>,
+    #[serde(borrow)]
+    b64_file: EscapedStr<'a>,
+}
+
+/// `file_inject`: path and contents as base64 each.
+pub fn file_inject<P: Platform>(value: Value<'_>, platform: &mut P) -> Response {
+    let argument = match value {
+        Value::Object(object) => serde_json_core::from_str::<FileInject<'_>>(object).ok(),
+        _ => None,
+    };
+    let Some((argument, _)) = argument else {
+        return ArgumentError::Invalid("an object with b64_path and b64_file is needed").response();
+    };
+    let (mut path_room, mut file_room) = (Room::new([0; PAYLOAD_MAX]), Room::new([0; PAYLOAD_MAX]));
+    let path = decode(Text::from_parsed(argument.b64_path), &mut path_room);
+    let contents = decode(Text::from_parsed(argument.b64_file), &mut file_room);
+    match (path, contents) {
+        (Ok(path), Ok(contents)) => write(path, contents, platform),
+        (Err(error), _) | (_, Err(error)) => error.response(),
+    }
+}
+
+/// Decodes base64, white space in it passed over: old hosts break lines.
+fn decode<'a>(text: Text<'_>, room: &'a mut Room) -> Result<&'a [u8], ArgumentError> {
+    text.base64(&mut room[..]).ok_or(ArgumentError::NotBase64)
+}
+
+fn write<P: Platform>(path: &[u8], contents: &[u8], platform: &mut P) -> Response {
+    let path = match core::str::from_utf8(path).map(GuestPath::new) {
+        Ok(Ok(path)) => path,
+        Ok(Err(why)) => return Response::failed(format_args!("Invalid arguments: {why}")),
+        Err(_) => return ArgumentError::Invalid("the path is not UTF-8").response(),
+    };
+    match inject(platform, path, contents) {
+        Ok(()) => Response::done(),
+        Err(error) => Response::failed(format_args!("{error}")),
+    }
+}

@@ -1,0 +1,150 @@
+//! Putting a whole file in the place of another, the one way in which nanova writes files.
+//!
+//! The new file is written beside the old one, takes over its owner, mode and extended attributes, is made durable and
+//! renamed over it. Killed anywhere, the old file or the new one is there; what may be left beside it is removed by the
+//! next attempt.
+
+use zeroize::Zeroizing;
+
+use crate::errno::Errno;
+use crate::platform::{FileError, FileKind, Files, GuestPath, Level, Platform};
+use crate::text::Bounded;
+
+/// How many names are tried for a backup before giving up: as many backups of one file in as many seconds.
+const BACKUP_TRIES: u64 = 100;
+/// Longest file name (NAME_MAX).
+const NAME_MAX: usize = 255;
+/// Bytes that are read at once.
+pub(crate) const CHUNK: usize = 1024;
+
+/// Why a file was not written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum InjectError<'a> {
+    /// A system call failed.
+    File(FileError<'a>),
+    /// There is something at the path that is neither a regular file nor a symbolic link.
+    NotAFile(GuestPath<'a>),
+}
+
+impl core::fmt::Display for InjectError<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            InjectError::File(error) => error.fmt(f),
+            InjectError::NotAFile(path) => write!(f, "{path} is a directory or a device; only files are replaced"),
+        }
+    }
+}
+
+impl<'a> From<FileError<'a>> for InjectError<'a> {
+    fn from(error: FileError<'a>) -> Self {
+        InjectError::File(error)
+    }
+}
+
+/// Names the file and the action that an errno belongs to.
+pub(crate) fn at<'a, T>(
+    action: &'static str,
+    path: GuestPath<'a>,
+    result: Result<T, Errno>,
+) -> Result<T, FileError<'a>> {
+    result.map_err(|errno| FileError { action, path, errno })
+}
+
+/// Writes `contents` to `path`.
+///
+/// Missing directories above it are made (0755). A new file gets mode 0600 and owner root; an old one keeps its mode, owner
+/// and attributes, and what it held stays beside it as `<name>.bak.<unix time>`. A symbolic link is replaced, not followed.
+/// A file that holds these contents already is left alone.
+pub fn inject<'a, P: Platform>(platform: &mut P, path: GuestPath<'a>, contents: &[u8]) -> Result<(), InjectError<'a>> {
+    let kind = at("look at", path, platform.kind(path))?;
+    let old = match kind {
+        None => {
+            make_parents(platform, path)?;
+            None
+        }
+        Some(FileKind::Regular) => {
+            if at("read", path, holds(platform, path, contents))? {
+                platform.log(Level::Info, format_args!("skipping {path} (no changes)"));
+                return Ok(());
+            }
+            Some(at("open", path, platform.open(path))?)
+        }
+        Some(FileKind::Symlink) => None,
+        Some(FileKind::Directory | FileKind::Other) => return Err(InjectError::NotAFile(path)),
+    };
+    platform.log(Level::Info, format_args!("staging {path} ({} bytes)", contents.len()));
+    replace(platform, path, |platform, staged| {
+        at("write beside", path, platform.append(staged, contents))?;
+        if let Some(old) = &old {
+            at("keep owner, mode and attributes of", path, platform.take_over(staged, old))?;
+        }
+        if kind.is_some() {
+            back_up(platform, path)?;
+        }
+        platform.log(Level::Info, format_args!("updating {path}"));
+        Ok(())
+    })
+    .map_err(InjectError::File)
+}
+
+/// Stages a file beside `path`, has it filled, and publishes it; or removes it again when something fails.
+pub(crate) fn replace<'a, P: Files, E: From<FileError<'a>>>(
+    platform: &mut P,
+    path: GuestPath<'a>,
+    fill: impl FnOnce(&mut P, &mut P::Staged) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut staged = at("make a file beside", path, platform.stage(path))?;
+    let filled = fill(platform, &mut staged);
+    let result = filled.and_then(|()| Ok(at("replace", path, platform.publish(&mut staged, path))?));
+    if result.is_err() {
+        platform.discard(staged);
+    }
+    result
+}
+
+fn make_parents<'a, P: Files>(platform: &mut P, path: GuestPath<'a>) -> Result<(), FileError<'a>> {
+    for parent in path.parents() {
+        match platform.kind(parent) {
+            Ok(Some(_)) => {}
+            Ok(None) => at("make directory", parent, platform.make_directory(parent))?,
+            Err(errno) => return Err(FileError { action: "look at", path: parent, errno }),
+        }
+    }
+    Ok(())
+}
+
+/// Whether the file holds exactly these bytes.
+fn holds<P: Files>(platform: &mut P, path: GuestPath<'_>, contents: &[u8]) -> Result<bool, Errno> {
+    let mut file = platform.open(path)?;
+    let mut chunk = Zeroizing::new([0; CHUNK]);
+    let mut rest = contents;
+    loop {
+        let len = platform.read(&mut file, &mut chunk[..])?;
+        if len == 0 {
+            return Ok(rest.is_empty());
+        }
+        match rest.strip_prefix(&chunk[..len]) {
+            Some(after) => rest = after,
+            None => return Ok(false),
+        }
+    }
+}
+
+/// Gives the present file a second name, so that it outlives being replaced.
+fn back_up<'a, P: Platform>(platform: &mut P, path: GuestPath<'a>) -> Result<(), FileError<'a>> {
+    let (_, name) = path.split();
+    let now = platform.unix_time();
+    for stamp in now..now + BACKUP_TRIES {
+        let backup = Bounded::<{ NAME_MAX + 1 }>::of(format_args!("{name}.bak.{stamp}"));
+        match platform.link(path, backup.as_str()) {
+            Ok(()) => {
+                platform.log(Level::Info, format_args!("backing up {path} ({})", backup.as_str()));
+                return Ok(());
+            }
+            Err(Errno::EXIST) => {}
+            Err(errno) => return Err(FileError { action: "back up", path, errno }),
+        }
+    }
+    Err(FileError { action: "back up", path, errno: Errno::EXIST })
+}

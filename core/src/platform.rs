@@ -1,0 +1,223 @@
+//! What the core needs done: the traits that the agent binary implements, and tests imitate.
+//!
+//! The core decides *what* and in *which order*; an implementation makes one system call or a few for each method and
+//! decides nothing. Paths come checked ([`GuestPath`]) and are the guest's: an implementation may put a root before them.
+
+use core::fmt;
+
+use crate::errno::Errno;
+
+/// How important a log line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Level {
+    /// Something did not work, and a person should know.
+    Error,
+    /// Something is odd; the agent goes on.
+    Warn,
+    /// What the agent does.
+    Info,
+    /// How it does it.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// Time, entropy, the log and the guest's files.
+pub trait Platform: Files {
+    /// Seconds since 1970 in UTC, for file names and the shadow file's day.
+    fn unix_time(&mut self) -> u64;
+    /// Seconds since some fixed moment; never goes back.
+    fn uptime(&mut self) -> u64;
+    /// Fills `bytes` from the system's secure generator.
+    fn random(&mut self, bytes: &mut [u8]) -> Result<(), Errno>;
+    /// Writes one line to the log. Never a secret; any text is fine otherwise.
+    fn log(&mut self, level: Level, text: fmt::Arguments<'_>);
+}
+
+/// What a name in a directory is. Symbolic links are not followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum FileKind {
+    /// A regular file.
+    Regular,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A device, a pipe, a socket.
+    Other,
+}
+
+/// The guest's files, as few operations as replacing a file safely takes.
+pub trait Files {
+    /// An open file.
+    type File;
+    /// A new file beside the one it will replace, under a name of its own.
+    type Staged;
+    /// A lock that is held until it is dropped.
+    type Lock;
+
+    /// What is at `path`; nothing if a directory above it is missing, too.
+    fn kind(&mut self, path: GuestPath<'_>) -> Result<Option<FileKind>, Errno>;
+    /// Opens the regular file at `path` for reading.
+    fn open(&mut self, path: GuestPath<'_>) -> Result<Self::File, Errno>;
+    /// Reads the next bytes; 0 at the end.
+    fn read(&mut self, file: &mut Self::File, space: &mut [u8]) -> Result<usize, Errno>;
+    /// Makes a directory, mode 0755, and makes that durable.
+    fn make_directory(&mut self, path: GuestPath<'_>) -> Result<(), Errno>;
+    /// Gives what is at `path` a second name in the same directory. An existing name is [`Errno::EXIST`].
+    fn link(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno>;
+    /// Makes an empty file beside `path`, mode 0600, owner root. One that an earlier run left behind is removed first.
+    fn stage(&mut self, path: GuestPath<'_>) -> Result<Self::Staged, Errno>;
+    /// Adds bytes to a staged file.
+    fn append(&mut self, staged: &mut Self::Staged, bytes: &[u8]) -> Result<(), Errno>;
+    /// Gives a staged file the owner, mode and extended attributes of another.
+    fn take_over(&mut self, staged: &mut Self::Staged, from: &Self::File) -> Result<(), Errno>;
+    /// Makes a staged file durable, then puts it in the place of what is at `path`, then makes that durable. Until then
+    /// the old file is there, from then on the new one. On failure the staged file is still there.
+    fn publish(&mut self, staged: &mut Self::Staged, path: GuestPath<'_>) -> Result<(), Errno>;
+    /// Removes a staged file, and wipes nothing but the name.
+    fn discard(&mut self, staged: Self::Staged);
+    /// Removes a staged file that an earlier run, killed in between, left beside `path`.
+    fn tidy(&mut self, path: GuestPath<'_>);
+    /// Takes the write lock on the file at `path`, which is made if need be. [`Errno::AGAIN`] when somebody else holds it
+    /// for too long.
+    fn lock(&mut self, path: GuestPath<'_>) -> Result<Self::Lock, Errno>;
+}
+
+/// Longest path of a file, one less than Linux's PATH_MAX, which counts the zero byte.
+pub const GUEST_PATH_MAX: usize = 4095;
+
+/// The path of a file in the guest: absolute, without `.`, `..`, empty components or control characters. It says nothing
+/// about what is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct GuestPath<'a>(&'a str);
+
+/// Why a text is not the path of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum PathError {
+    /// It does not begin with a slash.
+    NotAbsolute,
+    /// It has a component `.` or `..`, or an empty one, or ends in a slash.
+    NotPlain,
+    /// It has a control character in it.
+    NotText,
+    /// It is longer than the system allows.
+    TooLong,
+}
+
+impl fmt::Display for PathError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PathError::NotAbsolute => "the path must be absolute",
+            PathError::NotPlain => "the path must name a file, without '.', '..' or empty components",
+            PathError::NotText => "the path must be text without control characters",
+            PathError::TooLong => "the path is too long",
+        })
+    }
+}
+
+impl<'a> GuestPath<'a> {
+    /// Checks a path.
+    pub fn new(path: &'a str) -> Result<GuestPath<'a>, PathError> {
+        let Some(body) = path.strip_prefix('/') else { return Err(PathError::NotAbsolute) };
+        if path.len() > GUEST_PATH_MAX {
+            return Err(PathError::TooLong);
+        }
+        if path.chars().any(char::is_control) {
+            return Err(PathError::NotText);
+        }
+        if body.split('/').any(|component| matches!(component, "" | "." | "..")) {
+            return Err(PathError::NotPlain);
+        }
+        Ok(GuestPath(path))
+    }
+
+    /// A path that is known to be one, checked when the program is compiled.
+    pub const fn literal(path: &'static str) -> GuestPath<'static> {
+        assert!(path.len() > 1 && path.as_bytes()[0] == b'/');
+        GuestPath(path)
+    }
+
+    /// The path as text.
+    pub fn as_str(&self) -> &'a str {
+        self.0
+    }
+
+    /// The directory (`/` for what is directly below it) and the name in it.
+    pub fn split(&self) -> (&'a str, &'a str) {
+        let slash = self.0.rfind('/').unwrap_or(0);
+        (&self.0[..slash.max(1)], &self.0[slash + 1..])
+    }
+
+    /// The directories above the file, outermost first, the root left out.
+    pub fn parents(&self) -> impl Iterator<Item = GuestPath<'a>> {
+        let path = self.0;
+        path.match_indices('/').skip(1).map(move |(slash, _)| GuestPath(&path[..slash]))
+    }
+}
+
+impl fmt::Display for GuestPath<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// A file operation that failed, as a sentence for the host and the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct FileError<'a> {
+    /// What was tried: "read", "replace".
+    pub action: &'static str,
+    /// On what.
+    pub path: GuestPath<'a>,
+    /// What the system said.
+    pub errno: Errno,
+}
+
+impl fmt::Display for FileError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot {} {}: {}", self.action, self.path, self.errno)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_absolute_and_plain() {
+        for good in ["/a", "/etc/motd", "/a b/ö", "/...", "/a.b/..c"] {
+            assert!(GuestPath::new(good).is_ok(), "{good}");
+        }
+        let bad = [
+            ("", PathError::NotAbsolute),
+            ("etc/motd", PathError::NotAbsolute),
+            ("/", PathError::NotPlain),
+            ("/etc/", PathError::NotPlain),
+            ("/etc//motd", PathError::NotPlain),
+            ("/etc/../root", PathError::NotPlain),
+            ("/./a", PathError::NotPlain),
+            ("/..", PathError::NotPlain),
+            ("/a\nb", PathError::NotText),
+            ("/a\0b", PathError::NotText),
+        ];
+        for (path, why) in bad {
+            assert_eq!(GuestPath::new(path), Err(why), "{path:?}");
+        }
+        assert_eq!(GuestPath::new(&"/a".repeat(2048)), Err(PathError::TooLong));
+    }
+
+    #[test]
+    fn a_path_falls_into_directory_and_name_and_parents() {
+        let path = GuestPath::new("/a/b/c").unwrap();
+        assert_eq!(path.split(), ("/a/b", "c"));
+        assert_eq!(GuestPath::new("/c").unwrap().split(), ("/", "c"));
+        let parents: Vec<_> = path.parents().map(|parent| parent.0).collect();
+        assert_eq!(parents, ["/a", "/a/b"]);
+        assert_eq!(GuestPath::new("/c").unwrap().parents().count(), 0);
+    }
+}
