@@ -1,2 +1,36 @@
-//! The agent.
-fn main(){}
+//! nanova: the guest agent of Xen virtual machines in one small static binary.
+//!
+//! No libc, no heap, no thread. This crate makes system calls and waits for events; what to do is decided in
+//! `nanova-core`.
+
+#![no_std]
+#![no_main]
+
+mod background;
+mod files;
+mod help;
+mod locate;
+mod log;
+mod output;
+mod rt;
+mod serve;
+mod system;
+mod xenbus;
+mod xenstore;
+
+use nanova_core::cli::{self, Invocation, Topic, exit};
+
+/// Runs the program; returns its exit code.
+fn main(environment: rt::Environment) -> i32 {
+    match cli::parse(environment.arguments()) {
+        Ok(Invocation::Agent(common, options)) => serve::run(&environment, &common, &options),
+        Ok(Invocation::Xenstore(common, call)) => xenstore::run(&environment, &common, &call),
+        Ok(Invocation::Help(topic)) => output::print(help::text(topic)),
+        Ok(Invocation::Version) => output::print(concat!("nanova ", env!("CARGO_PKG_VERSION"), "\n")),
+        Err(error) => {
+            output::complain(format_args!("{error}"));
+            output::complain(format_args!("{}", help::usage(Topic::Nanova)));
+            exit::USAGE
+        }
+    }
+}

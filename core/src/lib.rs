@@ -20,4 +20,5 @@ pub mod secret;
 pub mod service;
 pub mod text;
 pub mod time;
+pub mod tools;
 pub mod xenstore;

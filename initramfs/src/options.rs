@@ -23,7 +23,7 @@ usage: cargo initramfs [options]
   --agent FILE           a nanova binary to use as it is (default: build it, release profile)
   --kernel-modules DIR   where kernel modules are: /lib/modules/VERSION, /lib/modules, or a root that contains that
   --kernel VERSION       which kernel's, if DIR holds more than one
-  --module NAME          a module to load (repeatable; default: xen-netfront and xen-blkfront); what it needs comes along
+  --module NAME          a module to load, with all it needs (repeatable; default: xen-netfront and xen-blkfront)
   --add HOSTPATH:PATH    a file or a directory of this machine, at PATH in the image (repeatable)
   --exec 'PATH ARGS'     the program to run, unless the kernel command line has another nanova.exec=
 

@@ -1,0 +1,22 @@
+//! Links the binary without a C library: its own `_start`, static, at a fixed address.
+//!
+//! These flags are for the binary alone, so they stand here: in `.cargo/config.toml` they would reach build scripts and
+//! procedural macros, too. A static-PIE binary would have
+//! to relocate itself before its first instruction of Rust.
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=discard.ld");
+    println!("cargo::rustc-link-arg-bins=-Wl,-T,{}/discard.ld", env!("CARGO_MANIFEST_DIR"));
+    for flag in [
+        "-nostartfiles",
+        "-nostdlib",
+        "-static",
+        "-no-pie",
+        "-Wl,--build-id=none",
+        "-Wl,--no-eh-frame-hdr",
+        "-Wl,-z,noexecstack",
+    ] {
+        println!("cargo::rustc-link-arg-bins={flag}");
+    }
+}

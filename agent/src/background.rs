@@ -1,0 +1,28 @@
+//! Going to the background, as nova-agent's old service files expect it.
+
+use nanova_core::text::Bounded;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::output::write_all;
+use crate::rt::process::{Side, fork};
+
+/// Leaves the terminal. Returns in the new process; in the old one it is `false`: exit.
+pub(crate) fn detach() -> Result<bool, Errno> {
+    if let Side::Parent = fork()? {
+        return Ok(false);
+    }
+    rustix::process::setsid()?;
+    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    Ok(true)
+}
+
+/// Leaves this process's id in a file.
+pub(crate) fn write_pidfile(path: &str) -> Result<(), Errno> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let file = rustix::fs::open(path, flags, Mode::from_raw_mode(0o644))?;
+    let id = Bounded::<16>::of(format_args!("{}\n", rustix::process::getpid().as_raw_nonzero()));
+    write_all(file, id.as_str().as_bytes())
+}

@@ -1,0 +1,165 @@
+//! The guest's files, below a root: one system call or a few for each operation of [`Files`].
+//!
+//! Every operation opens the directory of its path first and works on names in it. Below `--root` the way there is resolved
+//! inside of the root (openat2(2), RESOLVE_IN_ROOT), so that a symbolic link cannot lead out of it.
+
+use core::ffi::CStr;
+
+use nanova_core::errno::Errno;
+use nanova_core::platform::{FileKind, Files, GuestPath};
+use rustix::fd::OwnedFd;
+use rustix::fs::{self, AtFlags, FileType, FlockOperation, Gid, Mode, OFlags, ResolveFlags, Uid, XattrFlags};
+use rustix::io::Errno as SystemErrno;
+use rustix::thread::nanosleep;
+use rustix::time::Timespec;
+
+use crate::output::write_all;
+use crate::system::{System, errno};
+
+/// The name of a file that is not in its place yet. One for all: the agent writes one file at a time.
+const STAGED: &str = ".nanova.new";
+/// How often a lock that somebody else holds is tried, and how long between: 15 s, as lckpwdf(3) waits.
+const LOCK_TRIES: u32 = 150;
+const LOCK_PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+/// Room for the names, and for one value, of extended attributes. Labels and access lists take some hundred bytes.
+const ATTRIBUTES_MAX: usize = 4096;
+
+/// A new file and the directory it is in.
+pub(crate) struct Staged {
+    directory: OwnedFd,
+    file: OwnedFd,
+}
+
+impl System<'_> {
+    /// Opens the directory that a path is in.
+    fn directory_of(&self, path: GuestPath<'_>) -> Result<OwnedFd, SystemErrno> {
+        let (directory, _) = path.split();
+        let relative = directory.trim_start_matches('/');
+        let relative = if relative.is_empty() { "." } else { relative };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        if self.confined {
+            fs::openat2(&self.root, relative, flags, Mode::empty(), ResolveFlags::IN_ROOT)
+        } else {
+            fs::openat(&self.root, relative, flags, Mode::empty())
+        }
+    }
+}
+
+/// Nothing there is an answer, not an error.
+fn unless_missing<T>(result: Result<T, SystemErrno>) -> Result<Option<T>, Errno> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(SystemErrno::NOENT) => Ok(None),
+        Err(other) => Err(errno(other)),
+    }
+}
+
+impl Files for System<'_> {
+    type File = OwnedFd;
+    type Staged = Staged;
+    type Lock = OwnedFd;
+
+    fn kind(&mut self, path: GuestPath<'_>) -> Result<Option<FileKind>, Errno> {
+        let Some(directory) = unless_missing(self.directory_of(path))? else { return Ok(None) };
+        let stat = unless_missing(fs::statat(&directory, path.split().1, AtFlags::SYMLINK_NOFOLLOW))?;
+        Ok(stat.map(|stat| match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => FileKind::Regular,
+            FileType::Directory => FileKind::Directory,
+            FileType::Symlink => FileKind::Symlink,
+            _ => FileKind::Other,
+        }))
+    }
+
+    fn open(&mut self, path: GuestPath<'_>) -> Result<OwnedFd, Errno> {
+        let directory = self.directory_of(path).map_err(errno)?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        fs::openat(directory, path.split().1, flags, Mode::empty()).map_err(errno)
+    }
+
+    fn read(&mut self, file: &mut OwnedFd, space: &mut [u8]) -> Result<usize, Errno> {
+        rustix::io::retry_on_intr(|| rustix::io::read(&*file, &mut *space)).map_err(errno)
+    }
+
+    fn make_directory(&mut self, path: GuestPath<'_>) -> Result<(), Errno> {
+        let directory = self.directory_of(path).map_err(errno)?;
+        fs::mkdirat(&directory, path.split().1, Mode::from_raw_mode(0o755)).map_err(errno)?;
+        fs::fsync(&directory).map_err(errno)
+    }
+
+    fn link(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno> {
+        let directory = self.directory_of(path).map_err(errno)?;
+        fs::linkat(&directory, path.split().1, &directory, name, AtFlags::empty()).map_err(errno)
+    }
+
+    fn stage(&mut self, path: GuestPath<'_>) -> Result<Staged, Errno> {
+        let directory = self.directory_of(path).map_err(errno)?;
+        unless_missing(fs::unlinkat(&directory, STAGED, AtFlags::empty()))?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = fs::openat(&directory, STAGED, flags, Mode::from_raw_mode(0o600)).map_err(errno)?;
+        Ok(Staged { directory, file })
+    }
+
+    fn append(&mut self, staged: &mut Staged, bytes: &[u8]) -> Result<(), Errno> {
+        write_all(&staged.file, bytes).map_err(errno)
+    }
+
+    fn take_over(&mut self, staged: &mut Staged, from: &OwnedFd) -> Result<(), Errno> {
+        let stat = fs::fstat(from).map_err(errno)?;
+        let (owner, group) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
+        // The owner first: changing it clears some bits of the mode.
+        fs::fchown(&staged.file, Some(owner), Some(group)).map_err(errno)?;
+        fs::fchmod(&staged.file, Mode::from_raw_mode(stat.st_mode & 0o7777)).map_err(errno)?;
+        copy_attributes(from, &staged.file).map_err(errno)
+    }
+
+    fn publish(&mut self, staged: &mut Staged, path: GuestPath<'_>) -> Result<(), Errno> {
+        fs::fsync(&staged.file).map_err(errno)?;
+        fs::renameat(&staged.directory, STAGED, &staged.directory, path.split().1).map_err(errno)?;
+        fs::fsync(&staged.directory).map_err(errno)
+    }
+
+    fn discard(&mut self, staged: Staged) {
+        let _ = fs::unlinkat(&staged.directory, STAGED, AtFlags::empty());
+    }
+
+    fn tidy(&mut self, path: GuestPath<'_>) {
+        if let Ok(directory) = self.directory_of(path) {
+            let _ = fs::unlinkat(&directory, STAGED, AtFlags::empty());
+        }
+    }
+
+    fn lock(&mut self, path: GuestPath<'_>) -> Result<OwnedFd, Errno> {
+        let directory = self.directory_of(path).map_err(errno)?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = fs::openat(&directory, path.split().1, flags, Mode::from_raw_mode(0o600)).map_err(errno)?;
+        for _ in 0..LOCK_TRIES {
+            match fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(file),
+                Err(SystemErrno::AGAIN | SystemErrno::ACCESS) => drop(nanosleep(&LOCK_PAUSE)),
+                Err(other) => return Err(errno(other)),
+            }
+        }
+        Err(Errno::AGAIN)
+    }
+}
+
+/// Copies extended attributes: access lists, SELinux labels. Those that speak of the contents (IMA, EVM) would be wrong for
+/// new ones and are left out.
+fn copy_attributes(from: &OwnedFd, to: &OwnedFd) -> Result<(), SystemErrno> {
+    let mut room = [0; ATTRIBUTES_MAX];
+    let len = match fs::flistxattr(from, &mut room[..]) {
+        Err(SystemErrno::NOTSUP) => return Ok(()),
+        len => len?,
+    };
+    let mut names = &room[..len];
+    while let Ok(name) = CStr::from_bytes_until_nul(names) {
+        names = &names[name.count_bytes() + 1..];
+        if name == c"security.ima" || name == c"security.evm" {
+            continue;
+        }
+        let mut value = [0; ATTRIBUTES_MAX];
+        let len = fs::fgetxattr(from, name, &mut value[..])?;
+        fs::fsetxattr(to, name, &value[..len], XattrFlags::empty())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,184 @@
+//! Where xenstore is, and waiting until it is there.
+//!
+//! The candidates are tried in a fixed order. When none answers, inotify(7) tells when a name appears in the directories they
+//! would be in; a candidate that is there but does not answer yet (a socket whose xenstored has not begun to listen, a device
+//! without a store) is tried again after a pause that grows. Nothing else is polled.
+
+use nanova_core::cli::Common;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::OwnedFd;
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use rustix::fs::{Access, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::rt::Environment;
+use crate::rt::signals::Signals;
+use crate::xenbus::{Kind, Xenbus};
+
+const DEVICES: [&str; 2] = ["/dev/xen/xenbus", "/proc/xen/xenbus"];
+const SOCKETS: [&str; 2] = ["/run/xenstored/socket", "/var/run/xenstored/socket"];
+/// How long a candidate that does not answer is left alone, at first and at the most.
+const PAUSE_MIN_MS: u64 = 50;
+const PAUSE_MAX_MS: u64 = 5_000;
+
+/// The places to look in.
+pub(crate) struct Candidates<'a> {
+    explicit: Option<&'a str>,
+    from_environment: Option<&'a str>,
+    sockets_only: bool,
+}
+
+/// What trying all of them came to.
+pub(crate) enum Found<'a> {
+    /// A connection, and the path it was made to.
+    Yes(OwnedFd, Kind, &'a str),
+    /// Nothing is there.
+    Nothing,
+    /// Something is there and does not answer; the first one, and why.
+    NotYet(&'a str, Errno),
+}
+
+/// Why waiting ended.
+pub(crate) enum Waited<'a> {
+    /// A connection, and the path it was made to.
+    Connected(Xenbus<'a>, &'a str),
+    /// The program was told to end.
+    Stopped,
+    /// Time is over; what is there and does not answer, if anything.
+    TimedOut(Option<(&'a str, Errno)>),
+}
+
+impl<'a> Candidates<'a> {
+    pub(crate) fn new(environment: &Environment, common: &Common<'a>) -> Candidates<'a> {
+        let path = environment.variable("XENSTORED_PATH").and_then(|path| core::str::from_utf8(path).ok());
+        Candidates {
+            explicit: common.xenbus,
+            from_environment: path.filter(|path| !path.is_empty()),
+            sockets_only: common.sockets_only,
+        }
+    }
+
+    fn paths(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let search = self.explicit.is_none();
+        let devices = DEVICES.into_iter().filter({
+            let sockets_only = self.sockets_only;
+            move |_| search && !sockets_only
+        });
+        let sockets = SOCKETS.into_iter().filter(move |_| search);
+        let from_environment = self.from_environment.filter(|_| search);
+        self.explicit.into_iter().chain(devices).chain(from_environment).chain(sockets)
+    }
+
+    /// Whether this machine is known not to be a Xen guest: nobody has named a place, sysfs is there and does not know Xen.
+    /// Without sysfs nothing is known, and waiting is right.
+    pub(crate) fn hopeless(&self) -> bool {
+        if self.explicit.is_some() || self.from_environment.is_some() {
+            return false;
+        }
+        let there = |path: &str| rustix::fs::access(path, Access::EXISTS).is_ok();
+        there("/sys/kernel") && !there("/proc/xen") && !self.paths().any(there) && !xen_in_sysfs()
+    }
+
+    /// Tries each.
+    pub(crate) fn connect(&self) -> Found<'a> {
+        let mut not_yet = Found::Nothing;
+        for path in self.paths() {
+            match open(path) {
+                Ok((fd, kind)) => return Found::Yes(fd, kind, path),
+                Err(Errno::NOENT | Errno::NOTDIR) => {}
+                Err(error) => {
+                    if let Found::Nothing = not_yet {
+                        not_yet = Found::NotYet(path, error);
+                    }
+                }
+            }
+        }
+        not_yet
+    }
+
+    /// Waits until one of them answers; for ever, or so many seconds. `first` skips the pause that the caller's last
+    /// connection earned.
+    pub(crate) fn wait(&self, signals: &'a Signals, seconds: Option<u32>, mut waiting: impl FnMut()) -> Waited<'a> {
+        if let Found::Yes(fd, kind, path) = self.connect() {
+            return Waited::Connected(Xenbus::new(fd, kind, Some(signals)), path);
+        }
+        waiting();
+        let deadline = seconds.map(|seconds| uptime_ms() + u64::from(seconds) * 1000);
+        let names = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok();
+        let mut pause = PAUSE_MIN_MS;
+        loop {
+            // First the watches, then another try: what appears in between is seen by the one or the other.
+            if let Some(names) = &names {
+                self.paths().for_each(|path| watch_directories(names, path));
+            }
+            let there = match self.connect() {
+                Found::Yes(fd, kind, path) => return Waited::Connected(Xenbus::new(fd, kind, Some(signals)), path),
+                Found::NotYet(path, error) => Some((path, error)),
+                Found::Nothing => None,
+            };
+            // Without inotify, and below /proc which has none, only trying again helps.
+            let again = there.is_some() || names.is_none();
+            let left = deadline.map(|deadline| deadline.saturating_sub(uptime_ms()));
+            if left == Some(0) {
+                return Waited::TimedOut(there);
+            }
+            let timeout = [again.then_some(pause), left].into_iter().flatten().min();
+            if sleep(signals, names.as_ref(), timeout) {
+                return Waited::Stopped;
+            }
+            pause = if again { (pause * 2).min(PAUSE_MAX_MS) } else { PAUSE_MIN_MS };
+        }
+    }
+}
+
+fn open(path: &str) -> Result<(OwnedFd, Kind), Errno> {
+    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOCTTY;
+    match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(fd) => Ok((fd, Kind::Device)),
+        // What open(2) says of a socket.
+        Err(Errno::NXIO) => {
+            let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+            rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+            Ok((socket, Kind::Socket))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn xen_in_sysfs() -> bool {
+    let mut kind = [0; 4];
+    let file = rustix::fs::open("/sys/hypervisor/type", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+    file.and_then(|file| rustix::io::read(file, &mut kind[..])).is_ok() && kind.starts_with(b"xen")
+}
+
+/// Watches every directory on the way to `path` that is there. The innermost would do, but then its own removal and return
+/// would be missed.
+fn watch_directories(names: &OwnedFd, path: &str) {
+    for (slash, _) in path.match_indices('/') {
+        let directory = &path[..slash.max(1)];
+        let flags = WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::ATTRIB | WatchFlags::ONLYDIR;
+        if inotify::add_watch(names, directory, flags).is_err() {
+            return;
+        }
+    }
+}
+
+/// Sleeps until a name appears, a signal comes, or time is over. Returns whether the program was told to end.
+pub(crate) fn sleep(signals: &Signals, names: Option<&OwnedFd>, timeout_ms: Option<u64>) -> bool {
+    let timeout = timeout_ms.map(|ms| Timespec { tv_sec: (ms / 1000) as i64, tv_nsec: (ms % 1000 * 1_000_000) as _ });
+    let mut fds = [PollFd::new(signals.fd(), PollFlags::IN), PollFd::new(names.unwrap_or(signals.fd()), PollFlags::IN)];
+    let _ = poll(&mut fds, timeout.as_ref());
+    signals.take();
+    if let Some(names) = names {
+        let mut events = [0; 1024];
+        while rustix::io::read(names, &mut events[..]).is_ok_and(|n| n > 0) {}
+    }
+    signals.stop()
+}
+
+fn uptime_ms() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
+}

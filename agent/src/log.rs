@@ -1,0 +1,95 @@
+//! Log lines: `2013-05-26 08:06:29,855 [INFO] Received command …`, as nova-agent's operators know them.
+//!
+//! One line is one write(2). In the kernel's log the line carries its level in the kernel's form and leaves the time to it.
+
+use core::fmt::{self, Write};
+
+use nanova_core::cli::{Common, LogTarget};
+use nanova_core::platform::Level;
+use nanova_core::text::Bounded;
+use nanova_core::time::Moment;
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags};
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::output::{complain, write_all};
+use crate::rt::stdio::stderr;
+
+/// Longest line: below what one record of /dev/kmsg takes (976 bytes, `LOG_LINE_MAX` of older kernels).
+const LINE_MAX: usize = 900;
+
+/// The log.
+pub(crate) struct Log<'a> {
+    level: Option<Level>,
+    target: LogTarget<'a>,
+    file: Option<OwnedFd>,
+}
+
+impl<'a> Log<'a> {
+    /// Opens the log. When the file cannot be opened the lines go to standard error.
+    pub(crate) fn open(common: &Common<'a>) -> Log<'a> {
+        let mut log = Log { level: common.level, target: common.log, file: None };
+        log.reopen();
+        log
+    }
+
+    /// Opens the log's file again, after it was moved away.
+    pub(crate) fn reopen(&mut self) {
+        let (path, flags) = match self.target {
+            LogTarget::Stderr => return,
+            LogTarget::Kmsg => ("/dev/kmsg", OFlags::empty()),
+            LogTarget::File(path) => (path, OFlags::CREATE | OFlags::APPEND),
+        };
+        let flags = flags | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOCTTY;
+        match rustix::fs::open(path, flags, Mode::from_raw_mode(0o640)) {
+            Ok(file) => self.file = Some(file),
+            Err(errno) => complain(format_args!(
+                "cannot open the log {path}: {}; logging to standard error",
+                nanova_core::errno::Errno(errno.raw_os_error() as u16)
+            )),
+        }
+    }
+
+    /// Writes a line, if lines of that level are wanted. A log that cannot be written stops nothing.
+    pub(crate) fn line(&mut self, level: Level, text: fmt::Arguments<'_>) {
+        if self.level.is_none_or(|limit| level > limit) {
+            return;
+        }
+        let mut line = Bounded::<LINE_MAX>::new();
+        let _ = match (self.target, &self.file) {
+            (LogTarget::Kmsg, Some(_)) => write!(line, "<{}>nanova: {text}", priority(level)),
+            _ => write!(line, "{} [{}] {text}", now(), name(level)),
+        };
+        let mut bytes = heapless::Vec::<u8, { LINE_MAX + 1 }>::new();
+        let _ = bytes.extend_from_slice(line.as_str().as_bytes()).and_then(|()| bytes.extend_from_slice(b"\n"));
+        let _ = match &self.file {
+            Some(file) => write_all(file, &bytes),
+            None => write_all(stderr(), &bytes),
+        };
+    }
+}
+
+fn now() -> Moment {
+    let now = clock_gettime(ClockId::Realtime);
+    Moment { seconds: now.tv_sec as u64, millis: (now.tv_nsec / 1_000_000) as u16 }
+}
+
+fn name(level: Level) -> &'static str {
+    match level {
+        Level::Error => "ERROR",
+        Level::Warn => "WARNING",
+        Level::Info => "INFO",
+        Level::Debug => "DEBUG",
+        Level::Trace => "TRACE",
+    }
+}
+
+/// The kernel's number for it (`include/linux/kern_levels.h`).
+fn priority(level: Level) -> u8 {
+    match level {
+        Level::Error => 3,
+        Level::Warn => 4,
+        Level::Info => 6,
+        Level::Debug | Level::Trace => 7,
+    }
+}

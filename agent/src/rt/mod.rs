@@ -1,0 +1,14 @@
+//! The runtime that a libc would be: entry, memory functions, signals, a child process.
+//!
+//! # Safety
+//! This folder is the only one in the project with `unsafe` in it. Each block says why it is sound; each file guarantees
+//! its callers a safe interface.
+
+mod mem;
+pub(crate) mod process;
+pub(crate) mod signals;
+mod start;
+pub(crate) mod stdio;
+mod syscall;
+
+pub(crate) use start::Environment;

@@ -1,0 +1,92 @@
+//! Signals as a file descriptor, so that the event loop waits for them with everything else; a handler would run at any
+//! moment.
+
+use core::cell::Cell;
+
+use rustix::fd::{FromRawFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::process::Signal;
+
+use super::syscall::{number, syscall};
+
+/// A set of signals as the kernel has it: signal n is bit n - 1.
+#[derive(Clone, Copy)]
+pub(crate) struct SignalSet(u64);
+
+impl SignalSet {
+    /// These signals.
+    pub(crate) fn of(signals: &[Signal]) -> SignalSet {
+        SignalSet(signals.iter().fold(0, |set, signal| set | 1 << (signal.as_raw() - 1)))
+    }
+
+    fn and(self, other: SignalSet) -> SignalSet {
+        SignalSet(self.0 | other.0)
+    }
+
+    /// Has these signals wait until they are taken from a descriptor, or for ever.
+    pub(crate) fn block(self) -> Result<(), Errno> {
+        const SIG_BLOCK: usize = 0;
+        let set = core::ptr::from_ref(&self.0) as usize;
+        // SAFETY: rt_sigprocmask(2) reads the eight bytes of the set and writes nothing, as no room for the old set is given.
+        unsafe { syscall(number::RT_SIGPROCMASK, [SIG_BLOCK, set, 0, size_of::<u64>(), 0]) }.map(drop)
+    }
+
+    /// signalfd4(2): a descriptor to take these signals from, close-on-exec and non-blocking.
+    fn descriptor(self) -> Result<OwnedFd, Errno> {
+        const NEW: usize = -1_isize as usize;
+        /// `SFD_CLOEXEC | SFD_NONBLOCK`, which are O_CLOEXEC and O_NONBLOCK.
+        const FLAGS: usize = 0o2_000_000 | 0o4000;
+        let set = core::ptr::from_ref(&self.0) as usize;
+        // SAFETY: signalfd4(2) reads the eight bytes of the set and touches no other memory.
+        let fd = unsafe { syscall(number::SIGNALFD4, [NEW, set, size_of::<u64>(), FLAGS, 0]) }?;
+        // SAFETY: the kernel has just made this descriptor for us.
+        Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+    }
+}
+
+/// The signals that the program waits for, blocked otherwise.
+pub(crate) struct Signals {
+    fd: OwnedFd,
+    stop: Cell<bool>,
+    hangup: Cell<bool>,
+}
+
+impl Signals {
+    /// Takes SIGTERM, SIGINT and SIGHUP from a descriptor from now on; and blocks SIGPIPE, so that writing to a socket whose
+    /// other end is gone is an error and not the end.
+    pub(crate) fn new() -> Result<Signals, Errno> {
+        let taken = SignalSet::of(&[Signal::TERM, Signal::INT, Signal::HUP]);
+        taken.and(SignalSet::of(&[Signal::PIPE])).block()?;
+        Ok(Signals { fd: taken.descriptor()?, stop: Cell::new(false), hangup: Cell::new(false) })
+    }
+
+    /// Readable when a signal waits.
+    pub(crate) fn fd(&self) -> &OwnedFd {
+        &self.fd
+    }
+
+    /// Takes the signals that wait, and remembers them.
+    pub(crate) fn take(&self) {
+        /// `struct signalfd_siginfo`: the number comes first.
+        const INFO_LEN: usize = 128;
+        let mut info = [0; INFO_LEN];
+        while rustix::io::read(&self.fd, &mut info[..]) == Ok(INFO_LEN) {
+            let number = i32::from_ne_bytes([info[0], info[1], info[2], info[3]]);
+            if number == Signal::HUP.as_raw() {
+                self.hangup.set(true);
+            } else {
+                self.stop.set(true);
+            }
+        }
+    }
+
+    /// Whether the program was told to end.
+    pub(crate) fn stop(&self) -> bool {
+        self.stop.get()
+    }
+
+    /// Whether it was told to reopen its log since this was asked last.
+    pub(crate) fn take_hangup(&self) -> bool {
+        self.hangup.take()
+    }
+}

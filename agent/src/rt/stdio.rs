@@ -1,0 +1,35 @@
+//! The three descriptors that a process is started with.
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::{BorrowedFd, IntoRawFd};
+use rustix::fs::{Mode, OFlags};
+
+/// Standard output.
+pub(crate) fn stdout() -> BorrowedFd<'static> {
+    // SAFETY: `ensure_open` has made sure that the descriptor is open, and nothing ever closes it.
+    unsafe { BorrowedFd::borrow_raw(1) }
+}
+
+/// Standard error.
+pub(crate) fn stderr() -> BorrowedFd<'static> {
+    // SAFETY: as above.
+    unsafe { BorrowedFd::borrow_raw(2) }
+}
+
+/// Opens those of the three that are closed, as they are for a first process without a console: otherwise the next file that
+/// is opened would take the number, and log lines would go there.
+pub(super) fn ensure_open() {
+    // SAFETY: the numbers are used by this one call only, which says which of them are not open.
+    let [stdin, stdout, stderr] = [0, 1, 2].map(|number| unsafe { BorrowedFd::borrow_raw(number) });
+    let mut fds = [&stdin, &stdout, &stderr].map(|fd| PollFd::new(fd, PollFlags::empty()));
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    if poll(&mut fds, Some(&now)) == Ok(0) {
+        return;
+    }
+    for closed in fds.iter().filter(|fd| fd.revents().contains(PollFlags::NVAL)) {
+        let _ = closed;
+        // The lowest free number is taken, which is the closed one. The root directory is there when nothing else is.
+        let null = rustix::fs::open("/dev/null", OFlags::RDWR, Mode::empty());
+        let _ = null.or_else(|_| rustix::fs::open("/", OFlags::RDONLY, Mode::empty())).map(IntoRawFd::into_raw_fd);
+    }
+}

@@ -1,0 +1,150 @@
+//! `nanova agent`: connect, serve, wait; and again when the connection is lost.
+
+use nanova_core::cli::{AgentOptions, Common, exit};
+use nanova_core::platform::{Level, Platform};
+use nanova_core::service::{Progress, Service};
+use nanova_core::xenstore::{Client, Error, Lost};
+use rustix::fs::Mode;
+
+use crate::background;
+use crate::locate::{Candidates, Waited, sleep};
+use crate::output::complain;
+use crate::rt::Environment;
+use crate::rt::signals::Signals;
+use crate::system::{System, errno};
+use crate::xenbus::{Wake, Xenbus};
+
+/// Why serving on a connection ended.
+enum Ended {
+    /// The program was told to end, or everything that was pending is served and that was all that was asked for.
+    Done,
+    /// The connection failed.
+    Failed(Error),
+}
+
+/// How long to wait before connecting again when a connection served nothing, at first and at the most.
+const PAUSE_MIN_MS: u64 = 100;
+const PAUSE_MAX_MS: u64 = 10_000;
+
+/// Runs the agent; returns the exit code.
+pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &AgentOptions<'_>) -> i32 {
+    let candidates = Candidates::new(environment, common);
+    if candidates.hopeless() {
+        complain(format_args!("not a Xen guest: neither xenstore nor Xen is here; nothing to do"));
+        return exit::NOT_A_GUEST;
+    }
+    rustix::process::umask(Mode::from_raw_mode(0o022));
+    if options.background {
+        match background::detach() {
+            Ok(true) => {}
+            Ok(false) => return exit::DONE,
+            Err(error) => {
+                complain(format_args!("cannot go to the background: {}; use --nofork", errno(error)));
+                return exit::FAILED;
+            }
+        }
+    }
+    if let Some(path) = options.pidfile
+        && let Err(error) = background::write_pidfile(path)
+    {
+        complain(format_args!("cannot write {path}: {}", errno(error)));
+        return exit::FAILED;
+    }
+    let code = match (System::open(common), Signals::new()) {
+        (Ok(mut system), Ok(signals)) => serve_for_ever(&candidates, &mut system, &signals, options),
+        (Err(error), _) => {
+            complain(format_args!("cannot open the root directory {}: {}", common.root, errno(error)));
+            exit::FAILED
+        }
+        (_, Err(error)) => {
+            complain(format_args!("cannot wait for signals: {}", errno(error)));
+            exit::FAILED
+        }
+    };
+    if let Some(path) = options.pidfile {
+        let _ = rustix::fs::unlink(path);
+    }
+    code
+}
+
+fn serve_for_ever<'a>(
+    candidates: &Candidates<'a>,
+    system: &mut System<'_>,
+    signals: &'a Signals,
+    options: &AgentOptions<'_>,
+) -> i32 {
+    system.log(Level::Info, format_args!("nanova {} starting", env!("CARGO_PKG_VERSION")));
+    let mut service = Service::new();
+    let mut pause = PAUSE_MIN_MS;
+    loop {
+        let waiting = || system.log(Level::Warn, format_args!("xenstore is not there yet; waiting for it"));
+        let (xenbus, path) = match candidates.wait(signals, options.wait, waiting) {
+            Waited::Connected(xenbus, path) => (xenbus, path),
+            Waited::Stopped => break,
+            Waited::TimedOut(there) => {
+                match there {
+                    Some((path, error)) => complain(format_args!("{path} does not answer: {}", errno(error))),
+                    None => complain(format_args!("no xenstore appeared; is this a Xen guest? See --xenbus, --wait")),
+                }
+                return exit::FAILED;
+            }
+        };
+        system.log(Level::Info, format_args!("serving data/host over {path}"));
+        let mut served = false;
+        match serve(&mut service, xenbus, system, signals, options.once, &mut served) {
+            Ended::Done => break,
+            Ended::Failed(Error::Lost(Lost::Stopped)) => break,
+            Ended::Failed(error) => system.log(Level::Error, format_args!("{error}; connecting again")),
+        }
+        pause = if served { PAUSE_MIN_MS } else { (pause * 2).min(PAUSE_MAX_MS) };
+        if sleep(signals, None, Some(pause)) {
+            break;
+        }
+    }
+    system.log(Level::Info, format_args!("nanova ending"));
+    exit::DONE
+}
+
+/// Serves on one connection.
+fn serve(
+    service: &mut Service,
+    xenbus: Xenbus<'_>,
+    system: &mut System<'_>,
+    signals: &Signals,
+    once: bool,
+    served: &mut bool,
+) -> Ended {
+    let mut client = Client::new(xenbus);
+    let result = service.start(&mut client, system).and_then(|()| {
+        loop {
+            while !signals.stop() && service.serve_one(&mut client, system)? == Progress::Served {
+                *served = true;
+            }
+            *served = true;
+            if signals.stop() {
+                return Ok(());
+            }
+            let mut events = false;
+            while let Some(event) = client.next_event()? {
+                service.handle_event(event);
+                events = true;
+            }
+            if events {
+                continue;
+            }
+            if once {
+                return Ok(());
+            }
+            match client.transport().wait(None) {
+                Ok(Some(Wake::Readable)) => client.receive_events()?,
+                Ok(_) if signals.take_hangup() => system.log.reopen(),
+                Ok(_) => {}
+                Err(error) => return Err(Error::Lost(Lost::Errno(errno(error).0))),
+            }
+        }
+    });
+    match result {
+        Ok(()) => Ended::Done,
+        Err(error) => Ended::Failed(error),
+    }
+}

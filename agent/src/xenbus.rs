@@ -1,0 +1,121 @@
+//! The transport: Linux's xenbus device, or xenstored's socket.
+//!
+//! * One packet is one write(2); the device forgets what comes behind the first packet in a write.
+//! * A read is never asked for no bytes; the device would hang.
+//! * Nothing blocks but poll(2), which waits for signals, too. (A write to the device blocks while the guest is suspended.
+//!   That is the kernel's way to wait.)
+
+use nanova_core::xenstore::{Lost, Refusal, Transport, TransportError};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+
+use crate::rt::signals::Signals;
+use crate::system::errno;
+
+/// How long a request may still wait for its answer after the program was told to end.
+const GRACE: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
+
+/// What the connection is to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A character device.
+    Device,
+    /// A unix socket.
+    Socket,
+}
+
+/// Why waiting ended.
+pub(crate) enum Wake {
+    /// There is something to read.
+    Readable,
+    /// A signal came.
+    Signal,
+}
+
+/// An open connection.
+pub(crate) struct Xenbus<'a> {
+    pub(crate) fd: OwnedFd,
+    pub(crate) kind: Kind,
+    signals: Option<&'a Signals>,
+    /// poll(2) has just said that there is something to read.
+    readable: bool,
+}
+
+impl<'a> Xenbus<'a> {
+    pub(crate) fn new(fd: OwnedFd, kind: Kind, signals: Option<&'a Signals>) -> Xenbus<'a> {
+        Xenbus { fd, kind, signals, readable: false }
+    }
+
+    /// Waits, for ever or so long, until there is something to read or a signal has come.
+    pub(crate) fn wait(&mut self, timeout: Option<&Timespec>) -> Result<Option<Wake>, Errno> {
+        let Some(signals) = self.signals else { return Ok(Some(Wake::Readable)) };
+        let mut fds = [PollFd::new(&self.fd, PollFlags::IN), PollFd::new(signals.fd(), PollFlags::IN)];
+        match poll(&mut fds, timeout) {
+            Ok(0) => return Ok(None),
+            Err(Errno::INTR) => return Ok(Some(Wake::Signal)),
+            result => result?,
+        };
+        let signal = !fds[1].revents().is_empty();
+        if !fds[0].revents().is_empty() {
+            self.readable = true;
+        }
+        if signal {
+            signals.take();
+            return Ok(Some(Wake::Signal));
+        }
+        Ok(Some(Wake::Readable))
+    }
+
+    /// Waits for the answer to a request; once the program was told to end, not for long.
+    fn wait_for_answer(&mut self) -> Result<(), TransportError> {
+        while !self.readable {
+            let stopping = self.signals.is_some_and(Signals::stop);
+            match self.wait(stopping.then_some(&GRACE)).map_err(lost)? {
+                Some(Wake::Readable) => return Ok(()),
+                Some(Wake::Signal) => {}
+                None => return Err(TransportError::Lost(Lost::Stopped)),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn lost(error: Errno) -> TransportError {
+    TransportError::Lost(Lost::Errno(errno(error).0))
+}
+
+/// The device reports a failed WATCH, and some other refusals, as write(2)'s errno. These are not refusals.
+fn is_fatal(error: Errno) -> bool {
+    matches!(error, Errno::IO | Errno::NODEV | Errno::NXIO | Errno::BADF | Errno::PIPE)
+}
+
+impl Transport for Xenbus<'_> {
+    fn send(&mut self, packet: &[u8]) -> Result<(), TransportError> {
+        let mut rest = packet;
+        while !rest.is_empty() {
+            match rustix::io::write(&self.fd, rest) {
+                Ok(n) => rest = &rest[n..],
+                Err(Errno::INTR) => {}
+                Err(error) if self.kind == Kind::Device && !is_fatal(error) => {
+                    let name = errno(error).name().unwrap_or("EINVAL");
+                    return Err(TransportError::Refused(Refusal::named(name)));
+                }
+                Err(error) => return Err(lost(error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, space: &mut [u8]) -> Result<usize, TransportError> {
+        loop {
+            self.wait_for_answer()?;
+            self.readable = false;
+            match rustix::io::read(&self.fd, &mut *space) {
+                Ok(n) => return Ok(n),
+                Err(Errno::INTR | Errno::AGAIN) => {}
+                Err(error) => return Err(lost(error)),
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! `nanova xenstore …`: the tools of the core on a connection and a terminal.
+
+use core::fmt;
+
+use nanova_core::cli::{Common, XenstoreCall, exit};
+use nanova_core::tools::{self, Terminal};
+use nanova_core::xenstore::Client;
+use rustix::process::Signal;
+
+use crate::locate::{Candidates, Found};
+use crate::output::{Stdout, complain};
+use crate::rt::Environment;
+use crate::rt::signals::SignalSet;
+use crate::rt::stdio::stdout;
+use crate::system::errno;
+use crate::xenbus::Xenbus;
+
+/// Columns of a line when standard output is no terminal.
+const WIDTH: usize = 80;
+/// Columns left free at the end of a terminal's line.
+const MARGIN: usize = 2;
+
+/// Runs a tool; returns the exit code.
+pub(crate) fn run(environment: &Environment, common: &Common<'_>, call: &XenstoreCall<'_>) -> i32 {
+    // A reader that has gone away is an error to handle, not a signal to die of.
+    let _ = SignalSet::of(&[Signal::PIPE]).block();
+    let candidates = Candidates::new(environment, common);
+    match candidates.connect() {
+        Found::Yes(fd, kind, _) => {
+            let mut client = Client::new(Xenbus::new(fd, kind, None));
+            tools::run(call, &mut client, &mut Stdout::new())
+        }
+        Found::NotYet(path, error) => {
+            complain(format_args!("cannot open {path}: {}", errno(error)));
+            exit::FAILED
+        }
+        Found::Nothing if candidates.hopeless() => {
+            complain(format_args!("not a Xen guest: there is no xenstore here"));
+            exit::NOT_A_GUEST
+        }
+        Found::Nothing => {
+            complain(format_args!("no xenstore found; name its device or socket with --xenbus PATH"));
+            exit::FAILED
+        }
+    }
+}
+
+impl Terminal for Stdout {
+    fn put(&mut self, bytes: &[u8]) {
+        self.add(bytes);
+    }
+
+    fn flush(&mut self) -> bool {
+        self.write_out()
+    }
+
+    fn complain(&mut self, what: fmt::Arguments<'_>) {
+        // What was printed before comes before.
+        self.write_out();
+        complain(what);
+    }
+
+    fn width(&mut self) -> usize {
+        match rustix::termios::tcgetwinsize(stdout()) {
+            Ok(size) if size.ws_col > 0 => usize::from(size.ws_col).saturating_sub(MARGIN),
+            _ => WIDTH,
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Values as the xenstore tools show and take them: printable ASCII as it is, the rest as escapes.
+//!
+//! `\t \n \r \\`, `\000` to `\007` in octal, `\x08` and up in hexadecimal; the form of Debian's xenstore-utils, so that what
+//! one prints the other can write.
+
+use core::fmt::{self, Write};
+
+/// Bytes, shown with escapes.
+pub struct Escaped<'a>(pub &'a [u8]);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for &byte in self.0 {
+            match byte {
+                b'\\' => f.write_str("\\\\"),
+                b' '..=b'~' => f.write_char(byte as char),
+                b'\t' => f.write_str("\\t"),
+                b'\n' => f.write_str("\\n"),
+                b'\r' => f.write_str("\\r"),
+                0..=7 => write!(f, "\\{byte:03o}"),
+                _ => write!(f, "\\x{byte:02x}"),
+            }?;
+        }
+        Ok(())
+    }
+}
+
+/// The bytes that a text with escapes means; `None` when it is longer than `N`. A backslash before anything else stands for
+/// what follows it.
+pub fn unescape<const N: usize>(text: &str) -> Option<heapless::Vec<u8, N>> {
+    let mut bytes = heapless::Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        let byte = match (byte, after.split_first()) {
+            (b'\\', Some((&letter, after))) => {
+                rest = after;
+                match letter {
+                    b't' => b'\t',
+                    b'n' => b'\n',
+                    b'r' => b'\r',
+                    b'x' => number(&mut rest, 16, 2, 0),
+                    b'0'..=b'7' => number(&mut rest, 8, 2, letter - b'0'),
+                    other => other,
+                }
+            }
+            _ => byte,
+        };
+        bytes.push(byte).ok()?;
+    }
+    Some(bytes)
+}
+
+/// Reads up to `most` digits, after what was read already.
+fn number(rest: &mut &[u8], base: u8, most: usize, before: u8) -> u8 {
+    let mut number = before;
+    for _ in 0..most {
+        let Some((digit, after)) = rest.split_first() else { break };
+        let Some(digit) = (*digit as char).to_digit(u32::from(base)) else { break };
+        number = number.wrapping_mul(base).wrapping_add(digit as u8);
+        *rest = after;
+    }
+    number
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
+
+    #[test]
+    fn the_forms_of_xenstore_utils() {
+        assert_eq!(
+            Escaped(b"\xff\xfe\0a\"b\t\n\r\\\x07\x08\x7f").to_string(),
+            r#"\xff\xfe\000a"b\t\n\r\\\007\x08\x7f"#
+        );
+        assert_eq!(unescape::<16>(r"\x41\101\n\q\x4\").unwrap(), b"AA\nq\x04\\");
+        assert_eq!(unescape::<3>("1234"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_can_be_written_again(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            let shown = Escaped(&bytes).to_string();
+            prop_assert!(shown.is_ascii());
+            let written = unescape::<64>(&shown).unwrap();
+            prop_assert_eq!(written.as_slice(), bytes.as_slice());
+        }
+    }
+}
