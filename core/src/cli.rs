@@ -25,6 +25,7 @@ pub const OPERANDS_MAX: usize = 64;
 pub type Operands<'a> = heapless::Vec<&'a str, OPERANDS_MAX>;
 
 /// What was asked for.
+#[expect(clippy::large_enum_variant, reason = "one value in a program, and no heap to put a part of it on")]
 #[derive(Debug, PartialEq, Eq)]
 pub enum Invocation<'a> {
     /// Show how it is used.
@@ -327,7 +328,8 @@ pub fn parse<'a>(mut arguments: impl Iterator<Item = &'a [u8]>) -> Result<Invoca
         return parse_xenstore(words, common, None);
     }
     parse_subcommand(&mut words, common).and_then(|subcommand| match subcommand {
-        Subcommand::Done(invocation) => Ok(invocation),
+        Subcommand::Help => Ok(Invocation::Help(Topic::Nanova)),
+        Subcommand::Version => Ok(Invocation::Version),
         Subcommand::Agent(common) => parse_agent(words, common, AgentOptions::default(), false),
         Subcommand::Xenstore(common) => parse_xenstore(words, common, None),
     })
@@ -335,7 +337,8 @@ pub fn parse<'a>(mut arguments: impl Iterator<Item = &'a [u8]>) -> Result<Invoca
 
 /// What stands before the subcommand's own words.
 enum Subcommand<'a> {
-    Done(Invocation<'a>),
+    Help,
+    Version,
     Agent(Common<'a>),
     Xenstore(Common<'a>),
 }
@@ -349,9 +352,9 @@ fn parse_subcommand<'a, I: Iterator<Item = &'a [u8]>>(
             Word::Operand("agent") => return Ok(Subcommand::Agent(common)),
             Word::Operand("xenstore") => return Ok(Subcommand::Xenstore(common)),
             Word::Operand("help") | Word::Long("--help") | Word::Short('h', _) => {
-                return Ok(Subcommand::Done(Invocation::Help(Topic::Nanova)));
+                return Ok(Subcommand::Help);
             }
-            Word::Long("--version") | Word::Short('V', _) => return Ok(Subcommand::Done(Invocation::Version)),
+            Word::Long("--version") | Word::Short('V', _) => return Ok(Subcommand::Version),
             Word::Operand(name) => return Err(UsageError::Unknown(name)),
             option => parse_common(words, option, &mut common)?,
         }

@@ -1,2 +1,17 @@
-//! The test bench.
+//! nanova's test bench.
+//!
+//! | module | is |
+//! |---|---|
+//! | [`xenstored`] | an embedded xenstored: two sockets, and Linux's device, strictly |
+//! | [`nova`] | what nova's host does: answers, key exchange, openssl |
+//! | [`host`] | such a host on the embedded xenstored |
+//! | [`agent`] | the real binary as a process |
+//! | [`guest_root`] | a guest's root directory to throw away |
+//! | [`xen`] | a real Xen in QEMU |
+
+pub mod agent;
+pub mod guest_root;
+pub mod host;
+pub mod nova;
 pub mod xen;
+pub mod xenstored;

@@ -282,14 +282,16 @@ impl Place {
     }
 }
 
-/// Visits everything below a place, parents first: `visit` gets the place and the length of its last name. What disappears
-/// meanwhile is passed over.
+/// What a walk does at a node: it gets the place and the length of its last name.
+pub(crate) type Visit<'v, T> = &'v mut dyn FnMut(&mut Client<T>, &Place, usize) -> Result<(), Error>;
+
+/// Visits everything below a place, parents first. What disappears meanwhile is passed over.
 pub(crate) fn walk<T: Transport>(
     client: &mut Client<T>,
     transaction: Transaction,
     place: &mut Place,
     names: &mut [u8],
-    visit: &mut dyn FnMut(&mut Client<T>, &Place, usize) -> Result<(), Error>,
+    visit: Visit<'_, T>,
 ) -> Result<(), Error> {
     let listing = match client.list(transaction, place.path()?, 0, names) {
         Err(error) if place.depth > 0 && error.is("ENOENT") => return Ok(()),

@@ -1,22 +1,38 @@
-//! t
-use nanova_tests::xen::*;
-fn main() -> anyhow::Result<()> {
-    tools::require()?;
-    let lab = lab::Lab::prepare()?;
-    eprintln!("{:?}", lab);
-    let out = lab.dir().join("out/try");
-    std::fs::create_dir_all(&out)?;
-    let t = std::time::Instant::now();
-    let mut dom0 = dom0::Dom0::boot(&lab, &out, dom0::Xenstored::Oxenstored)?;
-    eprintln!("{:?}", t.elapsed());
-    for _ in 0..5 { let t = std::time::Instant::now(); dom0.sh("true")?; eprintln!("{:?}", t.elapsed()); }
-    let t = std::time::Instant::now();
-    eprintln!("{}", dom0.sh("ls -l /lab; xl list; free; df; dmesg | tail -5")?);
-    eprintln!("{:?}", t.elapsed());
-    eprintln!("{}", dom0.sh("time cp /lab/vmlinux-amd64 /tmp; time cat /lab/vmlinux-amd64 >/dev/null")?);
-    eprintln!("{:?}", t.elapsed());
-    dom0.xenstore_write("/foo/bar", "it's\n\"x\" ü")?;
-    eprintln!("{:?} {:?}", dom0.xenstore_read("/foo/bar")?, dom0.xenstore_read("/foo/baz")?);
-    eprintln!("{:?}", t.elapsed());
-    Ok(())
+//! `cargo xen-test`: nanova on a real Xen hypervisor. The work is in `nanova_tests::xen`.
+//!
+//! Exit status: 0 when every case passed, 1 when one failed or the test could not run, 2 for a wrong command line.
+
+use std::process::ExitCode;
+
+use nanova_tests::xen::{options, suite};
+
+fn main() -> ExitCode {
+    let options = match options::parse(lexopt::Parser::from_env()) {
+        Ok(options) => options,
+        Err(error) => return complain(&format!("{error}; --help tells more"), 2),
+    };
+    if options.help {
+        print!("{}", options::HELP);
+        return ExitCode::SUCCESS;
+    }
+    let chosen = match suite::choose(&options.words) {
+        Ok(chosen) => chosen,
+        Err(error) => return complain(&format!("{error:#}"), 2),
+    };
+    if options.list {
+        print!("{}", suite::list(&chosen));
+        return ExitCode::SUCCESS;
+    }
+    match suite::run(&chosen, &options) {
+        Ok(report) => {
+            println!("{report}");
+            ExitCode::from(u8::from(report.counts().1 > 0))
+        }
+        Err(error) => complain(&format!("{error:#}"), 1),
+    }
+}
+
+fn complain(message: &str, status: u8) -> ExitCode {
+    eprintln!("xen-test: {message}");
+    ExitCode::from(status)
 }

@@ -33,12 +33,11 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Waits for dom0's first word, at most `patience`.
-    pub fn open(stream: UnixStream, patience: Duration) -> Result<(Channel, Reply)> {
-        stream.set_read_timeout(Some(patience))?;
+    /// Speaks first and waits for dom0's first answer, at most `patience`.
+    pub fn open(stream: UnixStream, patience: Duration) -> Result<Channel> {
         let mut channel = Channel { stream: BufReader::new(stream), broken: false };
-        let hello = channel.receive().context("dom0 did not come up")?;
-        Ok((channel, hello))
+        channel.run("true", patience)?;
+        Ok(channel)
     }
 
     /// Runs a script in dom0, for at most `limit`.
@@ -81,20 +80,20 @@ mod tests {
     fn a_reply_carries_status_time_and_both_outputs() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         theirs.write_all(b"0 5.25 0 0\n7 6.50 3 4\nout\nerr").unwrap();
-        let (mut channel, hello) = Channel::open(ours, SLACK).unwrap();
-        assert_eq!(hello.uptime, Duration::from_millis(5250));
+        let mut channel = Channel::open(ours, Duration::from_secs(9)).unwrap();
         let reply = channel.run("exit 7", Duration::from_secs(1)).unwrap();
         assert_eq!((reply.status, &reply.stdout[..], &reply.stderr[..]), (7, &b"out"[..], &b"\nerr"[..]));
-        let mut sent = [0; 10];
+        assert_eq!(reply.uptime, Duration::from_millis(6500));
+        let mut sent = [0; 18];
         theirs.read_exact(&mut sent).unwrap();
-        assert_eq!(&sent, b"6 1\nexit 7");
+        assert_eq!(&sent, b"4 9\ntrue6 1\nexit 7");
     }
 
     #[test]
     fn after_a_lost_reply_nothing_more_is_sent() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         theirs.write_all(b"0 1.0 0 0\nnonsense\n").unwrap();
-        let (mut channel, _) = Channel::open(ours, SLACK).unwrap();
+        let mut channel = Channel::open(ours, SLACK).unwrap();
         assert!(channel.run("true", SLACK).is_err());
         let again = channel.run("true", SLACK).unwrap_err().to_string();
         assert!(again.contains("earlier"), "{again}");

@@ -1,8 +1,9 @@
 /* The floor: the least that can answer a request in a Xen guest, to compare nanova's start with.
  *
- * As PID 1 it mounts devtmpfs, opens /dev/xen/xenbus, watches data/host and answers each data/host/<id> with the same
- * value in data/guest/<id>, and removes the request. It tells the kernel's log when xenbus is open and when the first answer is written, so
- * that both times are the guest's own. No error is survived: a floor that cannot answer measures nothing. */
+ * As PID 1 it mounts devtmpfs, opens /dev/xen/xenbus, watches data/host, reads each data/host/<id>, answers it in
+ * data/guest/<id> without understanding it, and removes it. It tells the kernel's log when xenbus is open and when an
+ * answer is written, so that both times are the guest's own. No error is survived: a floor that cannot answer measures
+ * nothing. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -64,7 +65,8 @@ static void say(const char *text)
 
 static void answer(const char *key)
 {
-	static char value[4097], message[8192], reply[4097];
+	static const char success[] = "{\"returncode\": \"0\", \"message\": \"floor\"}";
+	static char value[4097], message[4400], reply[4097];
 	char path[4200];
 	int length;
 
@@ -72,7 +74,7 @@ static void answer(const char *key)
 	if (!call(READ, path, strlen(path) + 1, value))
 		return;
 	length = snprintf(message, sizeof message, "data/guest/%s", key) + 1;
-	length += snprintf(message + length, sizeof message - length, "%s", value);
+	length += snprintf(message + length, sizeof message - length, "%s", success);
 	if (!call(WRITE, message, length, reply) || !call(RM, path, strlen(path) + 1, reply))
 		_exit(5);
 	say("floor: answered\n");

@@ -27,8 +27,17 @@ const XEN_PROGRAMS: &[&str] =
 
 /// What dom0 loads, besides what these need.
 const DOM0_MODULES: &[&str] = &[
-    "xen-privcmd", "xen-evtchn", "xen-gntdev", "xen-gntalloc", "xenfs", "virtio_pci", "virtio_console", "9pnet_virtio",
-    "9p", "bridge", "xen-netback",
+    "xen-privcmd",
+    "xen-evtchn",
+    "xen-gntdev",
+    "xen-gntalloc",
+    "xenfs",
+    "virtio_pci",
+    "virtio_console",
+    "9pnet_virtio",
+    "9p",
+    "bridge",
+    "xen-netback",
 ];
 
 /// The prepared lab.
@@ -164,7 +173,8 @@ pub fn target_dir() -> PathBuf {
 
 /// The machine's busybox, which must be static to run in dom0 and in guests.
 pub fn busybox() -> Result<PathBuf> {
-    let path = tools::find("busybox").context("this machine lacks busybox; on Debian: apt-get install busybox-static")?;
+    let path =
+        tools::find("busybox").context("this machine lacks busybox; on Debian: apt-get install busybox-static")?;
     let bytes = fs::read(&path)?;
     let dynamic = bytes.windows(INTERPRETER.len()).any(|window| window == INTERPRETER);
     anyhow::ensure!(!dynamic, "{} is not static; on Debian: apt-get install busybox-static", path.display());

@@ -28,7 +28,6 @@ const QEMU_START: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Machine {
     qemu: Child,
-    started: Instant,
 }
 
 impl Machine {
@@ -41,9 +40,8 @@ impl Machine {
         arguments(&mut command, lab, out, &socket)?;
         let log = File::create(out.join("qemu.log"))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let started = Instant::now();
         let qemu = command.spawn().context("cannot start qemu-system-x86_64")?;
-        let mut machine = Machine { qemu, started };
+        let mut machine = Machine { qemu };
         let stream = machine.accept(&listener).with_context(|| {
             let said = std::fs::read_to_string(out.join("qemu.log")).unwrap_or_default();
             format!("QEMU did not start: {}", tools::last_lines(&said, 5))
@@ -51,14 +49,10 @@ impl Machine {
         Ok((machine, stream))
     }
 
-    /// The time since QEMU was started.
-    pub fn age(&self) -> Duration {
-        self.started.elapsed()
-    }
-
     fn accept(&mut self, listener: &UnixListener) -> Result<UnixStream> {
         listener.set_nonblocking(true)?;
-        while self.age() < QEMU_START {
+        let start = Instant::now();
+        while start.elapsed() < QEMU_START {
             match listener.accept() {
                 Ok((stream, _)) => {
                     stream.set_nonblocking(false)?;

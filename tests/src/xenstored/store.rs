@@ -136,6 +136,8 @@ mod tests {
         store.put("/b", Node::new(Perms::owned_by(0)));
         store.delete("/a");
         store.delete("/a");
+        store.put("/c", Node::new(Perms::owned_by(7)));
+        store.delete("/c");
         assert_eq!((store.owned(7).now, store.owned(7).peak), (0, 2));
         assert_eq!(store.owned(0).now, 2);
     }

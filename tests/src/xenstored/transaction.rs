@@ -22,13 +22,22 @@ struct Touched {
     modified: bool,
 }
 
+/// An event that a commit sets free.
+#[derive(Clone, Debug)]
+pub(super) struct Event {
+    pub(super) path: String,
+    /// Only watches on exactly this path see it.
+    pub(super) exact: bool,
+    /// The node as it was before.
+    pub(super) before: Option<Arc<Node>>,
+}
+
 /// An open transaction.
 #[derive(Debug)]
 pub(super) struct Transaction {
     base: Arc<Nodes>,
     touched: HashMap<String, Touched>,
-    /// Watch events to fire at the commit: a path, and whether only watches on exactly this path see it.
-    events: Vec<(String, bool)>,
+    events: Vec<Event>,
     /// By how many nodes each domain owns more than at the start.
     owned: BTreeMap<u32, isize>,
     /// A change was left half done (a quota struck); the commit will refuse with ENOMEM, as C xenstored does.
@@ -38,13 +47,7 @@ pub(super) struct Transaction {
 impl Transaction {
     /// Begins.
     pub(super) fn new(base: Arc<Nodes>) -> Transaction {
-        Transaction {
-            base,
-            touched: HashMap::new(),
-            events: Vec::new(),
-            owned: BTreeMap::new(),
-            failed: false,
-        }
+        Transaction { base, touched: HashMap::new(), events: Vec::new(), owned: BTreeMap::new(), failed: false }
     }
 
     /// The node as the transaction sees it. ENOSPC when it has touched too many nodes.
@@ -82,10 +85,12 @@ impl Transaction {
 
     /// Notes an event for the commit. An event for the whole subtree takes the place of one for exactly this path.
     pub(super) fn note_event(&mut self, path: &str, exact: bool) {
-        match self.events.iter_mut().find(|event| event.0 == path) {
-            Some(event) => event.1 &= exact,
-            None => self.events.push((path.to_owned(), exact)),
+        if let Some(event) = self.events.iter_mut().find(|event| event.path == path) {
+            event.exact &= exact;
+            return;
         }
+        let before = self.touched.get(path).and_then(|touched| touched.original.clone());
+        self.events.push(Event { path: path.to_owned(), exact, before });
     }
 
     /// The commit will be refused.
@@ -93,13 +98,8 @@ impl Transaction {
         self.failed = true;
     }
 
-    /// Makes the changes everyone's. Gives back the events to fire, each with the node as it was before.
-    pub(super) fn commit(
-        self,
-        store: &mut Store,
-        domid: u32,
-        quotas: &Quotas,
-    ) -> Result<Vec<(String, bool, Option<Arc<Node>>)>, Errno> {
+    /// Makes the changes everyone's. Gives back the events to fire.
+    pub(super) fn commit(self, store: &mut Store, domid: u32, quotas: &Quotas) -> Result<Vec<Event>, Errno> {
         if self.failed {
             return Err(Errno::Enomem);
         }
@@ -121,8 +121,7 @@ impl Transaction {
                 None => store.delete(path),
             }
         }
-        let before = |path: &str| self.touched.get(path).and_then(|touched| touched.original.clone());
-        Ok(self.events.into_iter().map(|(path, exact)| (path.clone(), exact, before(&path))).collect())
+        Ok(self.events)
     }
 }
 
@@ -180,8 +179,8 @@ mod tests {
         let events = transaction.commit(&mut store, 7, &Quotas::default()).unwrap();
         assert_eq!(store.get("/a").unwrap().value, b"mine");
         assert_eq!(events.len(), 1);
-        assert_eq!((events[0].0.as_str(), events[0].1), ("/a", false));
-        assert_eq!(events[0].2.as_ref().unwrap().value, b"old");
+        assert_eq!((events[0].path.as_str(), events[0].exact), ("/a", false));
+        assert_eq!(events[0].before.as_ref().unwrap().value, b"old");
     }
 
     #[test]

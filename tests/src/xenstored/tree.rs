@@ -100,8 +100,8 @@ impl View<'_> {
 
     /// TRANSACTION_END with `T`: the transaction was taken out of the view's connection.
     pub(super) fn commit(&mut self, transaction: Transaction) -> Result<(), Errno> {
-        for (path, exact, before) in transaction.commit(self.store, self.domid, self.quotas)? {
-            self.changed(&path, exact, before.as_ref().map(|node| &node.perms))?;
+        for event in transaction.commit(self.store, self.domid, self.quotas)? {
+            self.changed(&event.path, event.exact, event.before.as_ref().map(|node| &node.perms))?;
         }
         Ok(())
     }
@@ -150,8 +150,6 @@ impl View<'_> {
             self.check_size(node)?;
         }
         for (path, node) in made {
-            // Read before written: two transactions that make the same node must conflict.
-            self.get(&path)?;
             self.set(&path, Some(node));
         }
         self.changed(path, false, None)

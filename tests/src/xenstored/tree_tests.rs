@@ -57,6 +57,11 @@ fn a_guest_owns_what_it_makes_and_dom0s_nodes_inherit() {
     assert_eq!(perms(&store, "/local/domain/7/data/host/x"), "n7 ");
     act(&mut store, 0, |view| view.write("/local/domain/7/vm-data/x", b"1")).unwrap();
     assert_eq!(perms(&store, "/local/domain/7/vm-data/x"), "n0 r7 ");
+    act(&mut store, 0, |view| view.write("/shared", b"")).unwrap();
+    act(&mut store, 0, |view| view.set_perms("/shared", perms_of(&["n0", "b7"]))).unwrap();
+    act(&mut store, 7, |view| view.write("/shared/x", b"")).unwrap();
+    assert_eq!(perms(&store, "/shared/x"), "n7 b7 ");
+    act(&mut store, 7, |view| view.rm("/shared/x")).unwrap();
     // data, guest, guest/x, host, host/x: dom0's count too, because they are the guest's.
     assert_eq!(store.owned(7).now, 5);
 }
@@ -127,16 +132,14 @@ fn the_count_of_nodes_binds_the_guest_and_not_dom0() {
 #[test]
 fn the_size_counts_value_permissions_and_names() {
     let mut store = store();
-    let mut write = |domid, len: usize| {
-        act(&mut store, domid, |view| view.write("/local/domain/7/data/x", &vec![b'x'; len]))
-    };
+    let mut write =
+        |domid, len: usize| act(&mut store, domid, |view| view.write("/local/domain/7/data/x", &vec![b'x'; len]));
     // 24 for the header and 8 for the one permission, and the sum must stay below 2048.
     assert_eq!(write(7, 2047 - 32), Ok(()));
     assert_eq!(write(7, 2048 - 32), Err(Errno::Enospc));
     assert_eq!(write(0, 4000), Ok(()));
-    let made = (0..1000).take_while(|i| {
-        act(&mut store, 7, |view| view.write(&format!("/local/domain/7/data/d/{i}"), b"")).is_ok()
-    });
+    let made = (0..1000)
+        .take_while(|i| act(&mut store, 7, |view| view.write(&format!("/local/domain/7/data/d/{i}"), b"")).is_ok());
     // The number measured with a real xenstored 4.17.
     assert_eq!(made.count(), 531);
 }

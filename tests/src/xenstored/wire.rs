@@ -292,7 +292,7 @@ mod tests {
     fn strings_are_counted_by_their_nuls() {
         assert_eq!(strings(b"a\0bc\0"), [b"a".as_slice(), b"bc"]);
         assert_eq!(strings(b"a\0rest"), [b"a".as_slice()]);
-        assert_eq!(strings(b"no nul"), [b"".as_slice(); 0]);
+        assert!(strings(b"no nul").is_empty());
         assert_eq!(strings(b"\0"), [b"".as_slice()]);
     }
 

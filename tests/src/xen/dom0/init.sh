@@ -20,19 +20,26 @@ share=trans=virtio,version=9p2000.L,msize=262144
 mount -t 9p -o "$share,cache=none" out /out || echo "dom0: no /out"
 mount -t 9p -o "$share,cache=mmap,ro" lab /lab || echo "dom0: no /lab"
 
-exec 3<>/dev/vport0p1 || echo "dom0: no channel"
+until set -- /dev/vport*p1 && [ -c "$1" ]; do
+    sleep 0.02
+done
+exec 3<>"$1"
+patience=100 # the port reads as closed until the kernel has heard from the other side
 while :; do
-    status=${status:-0}
-    [ -e /tmp/stdout ] || : >/tmp/stdout
-    [ -e /tmp/stderr ] || : >/tmp/stderr
-    read -r uptime idle </proc/uptime
-    echo "$status $uptime $(stat -c %s /tmp/stdout) $(stat -c %s /tmp/stderr)" >&3
-    cat /tmp/stdout /tmp/stderr >&3
-    read -r length seconds <&3 || break
+    if ! read -r length seconds <&3; then
+        patience=$((patience - 1))
+        [ $patience -gt 0 ] || break
+        sleep 0.05
+        continue
+    fi
+    patience=0
     head -c "$length" <&3 >/tmp/script
     rm -f /tmp/stdout /tmp/stderr # a daemon of an earlier script may still hold them
     timeout -s KILL "$seconds" sh /tmp/script </dev/null >/tmp/stdout 2>/tmp/stderr 3>&-
     status=$?
+    read -r uptime idle </proc/uptime
+    echo "$status $uptime $(stat -c %s /tmp/stdout) $(stat -c %s /tmp/stderr)" >&3
+    cat /tmp/stdout /tmp/stderr >&3
 done
 echo "dom0: the channel is closed"
 poweroff -f

@@ -1,0 +1,129 @@
+//! The real binary, as a process of its own.
+//!
+//! Guarantees: it is the release binary, built once a test process; what it logs is kept and can be waited for; it does not
+//! outlive its [`Agent`].
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::NamedTempFile;
+
+/// How long anything that should happen at once may take on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The release binary; built when it is asked for first.
+pub fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are in the workspace");
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from);
+        let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+            .args(["build", "--quiet", "--release", "--package", "nanova", "--target-dir"])
+            .arg(&target)
+            .current_dir(workspace)
+            .status();
+        assert!(built.is_ok_and(|status| status.success()), "cargo build --release -p nanova failed");
+        target.join("release/nanova")
+    })
+}
+
+/// A running agent.
+#[derive(Debug)]
+pub struct Agent {
+    child: Child,
+    log: NamedTempFile,
+}
+
+impl Agent {
+    /// Starts `nanova agent` with these options; its standard error is the log.
+    pub fn start<S: AsRef<OsStr>>(options: impl IntoIterator<Item = S>) -> Agent {
+        let mut command = Command::new(binary());
+        command.arg("agent").args(options);
+        Agent::spawn(command)
+    }
+
+    /// Starts `nanova agent` on a device or socket, below a root.
+    pub fn on(xenbus: &Path, root: &Path) -> Agent {
+        Agent::start([OsStr::new("--xenbus"), xenbus.as_os_str(), OsStr::new("--root"), root.as_os_str()])
+    }
+
+    /// Starts a command that becomes the agent.
+    pub fn spawn(mut command: Command) -> Agent {
+        let log = NamedTempFile::new().expect("a file for the log");
+        let stderr = log.reopen().expect("a file for the log");
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn();
+        Agent { child: child.expect("the agent starts"), log }
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        let mut text = Vec::new();
+        File::open(self.log.path()).and_then(|mut file| file.read_to_end(&mut text)).expect("the log is readable");
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// Waits until it has logged this. Panics when it does not.
+    pub fn wait_for_log(&self, words: &str) {
+        let end = Instant::now() + PATIENCE;
+        while !self.log().contains(words) {
+            assert!(Instant::now() < end, "no line with {words:?} in the log:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits until it serves.
+    pub fn wait_until_serving(&self) {
+        self.wait_for_log("serving data/host");
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().cast_signed()).expect("a child has an id");
+        kill_process(pid, signal).expect("the agent is there");
+    }
+
+    /// Waits for its end. Panics when it goes on.
+    pub fn wait(&mut self) -> ExitStatus {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the agent is ours") {
+                return status;
+            }
+            assert!(Instant::now() < end, "the agent does not end; its log:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("the agent is ours").is_none()
+    }
+
+    /// A number of its /proc/PID/status, such as `VmHWM` (in KiB).
+    pub fn status_number(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the agent runs");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_else(|| panic!("no {name}"))
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- the agent's log\n{}---", self.log());
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! A host that does what nova does, on the embedded xenstored.
+//!
+//! Guarantees: an answer is taken when its node is there; at that moment its request is gone, or the answer is refused.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail, ensure};
+use serde_json::{Value, json};
+
+use crate::nova::{Answer, Digest, Exchange, encrypt, uuid};
+use crate::xenstored::{Client, Xenstored};
+
+/// How long nova waits for an ordinary answer.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The host's side of one guest.
+#[derive(Debug)]
+pub struct Host {
+    client: Client,
+    home: String,
+}
+
+impl Host {
+    /// The host of the guest that this xenstored has.
+    pub fn of(xenstored: &Xenstored) -> Result<Host> {
+        let mut host = Host { client: xenstored.host(), home: xenstored.home() };
+        host.client.watch(&format!("{}/data/guest", host.home), "answers")?;
+        Ok(host)
+    }
+
+    /// The connection, for what is not said here.
+    pub fn client(&mut self) -> &mut Client {
+        &mut self.client
+    }
+
+    /// The path of a node in the guest's home.
+    pub fn path(&self, relative: &str) -> String {
+        format!("{}/{relative}", self.home)
+    }
+
+    /// Puts a request into the guest's mailbox; any bytes.
+    pub fn send(&mut self, id: &str, body: impl AsRef<[u8]>) -> Result<()> {
+        let path = self.path(&format!("data/host/{id}"));
+        Ok(self.client.write(&path, body)?)
+    }
+
+    /// The answer to a request, if it is there.
+    pub fn answer(&mut self, id: &str) -> Result<Option<Answer>> {
+        let path = self.path(&format!("data/guest/{id}"));
+        let Some(text) = self.client.get(&path)? else { return Ok(None) };
+        let request = self.path(&format!("data/host/{id}"));
+        ensure!(self.client.get(&request)?.is_none(), "the answer to {id} is there, but so is its request");
+        Answer::parse(&text).map(Some)
+    }
+
+    /// Waits for the answer to a request.
+    pub fn wait_answer(&mut self, id: &str) -> Result<Answer> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(answer) = self.answer(id)? {
+                return Ok(answer);
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.client.wait_event(left)?.is_none() {
+                bail!("no answer to {id} within {} s", PATIENCE.as_secs());
+            }
+        }
+    }
+
+    /// Sends a request's raw bytes and waits for the answer.
+    pub fn ask_raw(&mut self, body: impl AsRef<[u8]>) -> Result<Answer> {
+        let id = uuid()?;
+        self.send(&id, body)?;
+        self.wait_answer(&id)
+    }
+
+    /// Sends a command and waits for the answer.
+    pub fn ask(&mut self, name: &str, value: impl Into<Value>) -> Result<Answer> {
+        self.ask_raw(json!({ "name": name, "value": value.into() }).to_string())
+    }
+
+    /// Exchanges keys; returns the pass phrase.
+    pub fn exchange_keys(&mut self) -> Result<String> {
+        let exchange = Exchange::new()?;
+        let theirs = self.ask("keyinit", exchange.public())?;
+        ensure!(theirs.code == "D0", "keyinit was answered with {}: {}", theirs.code, theirs.message);
+        exchange.secret(&theirs.message)
+    }
+
+    /// Sets root's password as nova does: exchanges keys, encrypts with a newline behind it, sends.
+    pub fn set_password(&mut self, password: &str, digest: Digest) -> Result<Answer> {
+        let secret = self.exchange_keys()?;
+        self.ask("password", encrypt(format!("{password}\n").as_bytes(), &secret, digest)?)
+    }
+}

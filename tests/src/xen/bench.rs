@@ -1,0 +1,169 @@
+//! What a case works with: one machine, its guest, and the time marks of the guest's boot.
+//!
+//! Guarantees: the guest is started when the first case needs it, with a request in its mailbox from before its first
+//! instruction; a guest that failed to start fails every later case at once, not after another wait.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::json;
+
+use super::console::stamps;
+use super::dom0::{Dom0, Xenstored};
+use super::guest::{Guest, Kind, SLOW, Spec};
+use super::images::{Images, OBSERVE};
+use super::lab::Lab;
+use super::nova::{self, Answer};
+use super::packages::Flavour;
+
+/// The MAC address of the standing guest's interface.
+pub const MAC: &str = "00:16:3e:00:00:01";
+
+/// The messages that mark a boot. The kernel prints the first; PID 1 the others.
+#[derive(Clone, Copy, Debug)]
+pub struct Marks {
+    /// xenbus is open.
+    pub xenbus: &'static str,
+    /// The first answer is written.
+    pub answer: &'static str,
+}
+
+/// nanova's.
+pub const NANOVA: Marks = Marks { xenbus: "xenbus", answer: "completed with code" };
+/// The floor's.
+pub const FLOOR: Marks = Marks { xenbus: "floor: xenbus", answer: "floor: answered" };
+
+/// A boot in the guest's own time, counted from the kernel's start.
+#[derive(Clone, Copy, Debug)]
+pub struct Milestones {
+    /// The kernel starts PID 1.
+    pub init: Duration,
+    /// xenbus is open.
+    pub xenbus: Duration,
+    /// The first answer is written.
+    pub answer: Duration,
+}
+
+impl Milestones {
+    /// PID 1's start to its first answer.
+    pub fn to_answer(&self) -> Duration {
+        self.answer.saturating_sub(self.init)
+    }
+
+    /// For the report.
+    pub fn describe(&self) -> String {
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
+        format!(
+            "kernel start -> PID 1 {:.0} ms -> xenbus +{:.1} ms -> first answer +{:.1} ms",
+            ms(self.init),
+            ms(self.xenbus.saturating_sub(self.init)),
+            ms(self.to_answer())
+        )
+    }
+}
+
+/// What the machine of a group is.
+#[derive(Clone, Copy, Debug)]
+pub struct Machinery {
+    /// The guests' type.
+    pub kind: Kind,
+    /// The guests' kernel.
+    pub flavour: Flavour,
+    /// dom0's daemon.
+    pub xenstored: Xenstored,
+}
+
+/// One machine in use.
+#[derive(Debug)]
+pub struct Bench<'a> {
+    /// The lab.
+    pub lab: &'a Lab,
+    /// The guests' images.
+    pub images: &'a Images,
+    /// What the machine is.
+    pub machinery: Machinery,
+    /// Its control domain.
+    pub dom0: Dom0,
+    guest: Option<Guest>,
+    milestones: Option<Milestones>,
+    dead: Option<String>,
+}
+
+impl<'a> Bench<'a> {
+    /// A bench around a booted dom0.
+    pub fn new(lab: &'a Lab, images: &'a Images, machinery: Machinery, dom0: Dom0) -> Bench<'a> {
+        Bench { lab, images, machinery, dom0, guest: None, milestones: None, dead: None }
+    }
+
+    /// The standing guest, started if need be, and dom0.
+    pub fn guest(&mut self) -> Result<(&mut Dom0, &mut Guest)> {
+        if let Some(reason) = &self.dead {
+            bail!("the guest is of no use any more: {reason}");
+        }
+        if self.guest.is_none() {
+            self.start().inspect_err(|error| self.dead = Some(format!("{error:#}")))?;
+        }
+        let guest = self.guest.as_mut().context("a bug of the test: no guest after its start")?;
+        Ok((&mut self.dom0, guest))
+    }
+
+    /// The time marks of the standing guest's first boot.
+    pub fn milestones(&mut self) -> Result<Milestones> {
+        self.guest()?;
+        self.milestones.context("a bug of the test: no milestones after a start")
+    }
+
+    /// Asks the standing guest's agent.
+    pub fn ask(&mut self, name: &str, value: serde_json::Value) -> Result<Answer> {
+        let (dom0, guest) = self.guest()?;
+        nova::ask(dom0, guest, name, value)
+    }
+
+    /// Runs a script inside the standing guest, past the agent.
+    pub fn in_guest(&mut self, script: &str) -> Result<String> {
+        let (dom0, guest) = self.guest()?;
+        guest.sh(dom0, script)
+    }
+
+    /// Marks the standing guest as gone: the next case gets a new one.
+    pub fn forget_guest(&mut self) {
+        self.guest = None;
+    }
+
+    /// The last lines of the standing guest's console.
+    pub fn console_tail(&self, lines: usize) -> Option<String> {
+        self.guest.as_ref().map(|guest| guest.console.tail(lines))
+    }
+
+    fn start(&mut self) -> Result<()> {
+        let spec = Spec {
+            name: "standing".into(),
+            kind: self.machinery.kind,
+            flavour: self.machinery.flavour,
+            image: Images::full(self.machinery.flavour),
+            macs: vec![MAC.into()],
+            append: OBSERVE.into(),
+        };
+        let guest = Guest::create(self.lab, &mut self.dom0, spec)?;
+        let guest = self.guest.insert(guest);
+        let (answer, milestones) = first_answer(&mut self.dom0, guest, NANOVA)?;
+        answer.ok()?;
+        self.milestones = Some(milestones);
+        Ok(())
+    }
+}
+
+/// Unpauses a new guest with a version request in its mailbox; its answer, and when it came.
+pub fn first_answer(dom0: &mut Dom0, guest: &Guest, marks: Marks) -> Result<(Answer, Milestones)> {
+    let early = nova::send(dom0, guest, &json!({ "name": "version", "value": "agent" }).to_string())?;
+    guest.unpause(dom0)?;
+    let answer = nova::receive(dom0, guest, &early, SLOW).context("the request from before the guest's start")?;
+    let stamp = |part: &str| {
+        let what = format!("line with a time stamp and {part:?}");
+        guest.console.wait(&what, Duration::from_secs(5), |text| stamps(text, part))
+    };
+    let ((init, xenbus), (_, answered)) = (stamp(marks.xenbus)?, stamp(marks.answer)?);
+    let milestones = Milestones { init, xenbus, answer: answered };
+    ensure!(milestones.init <= milestones.answer, "the guest's time marks are out of order: {milestones:?}");
+    Ok((answer, milestones))
+}

@@ -1,0 +1,83 @@
+//! What a toolstack does with a guest: save, restore, reboot, shut down.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+
+use super::super::bench::Bench;
+use super::super::dom0::{Dom0, quoted};
+use super::super::guest::{Guest, SLOW};
+use super::super::nova;
+use super::super::report::Outcome;
+use super::commands::alive;
+use super::passed;
+
+/// How long a guest may take to be gone.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// A restored guest has another domain id and an empty tree, and serves the request it finds there.
+pub(super) fn save_restore(bench: &mut Bench<'_>) -> Result<Outcome> {
+    let (dom0, guest) = bench.guest()?;
+    alive(dom0, guest)?;
+    let before = guest.domid();
+    let name = quoted(&guest.spec.name);
+    dom0.sh_within(&format!("xl save {name} /tmp/saved"), SLOW).context("xl cannot save the guest")?;
+    dom0.sh_within("xl restore -p /tmp/saved; status=$?; rm -f /tmp/saved; exit $status", SLOW)
+        .context("xl cannot restore the guest")?;
+    let after = guest.find(dom0)?;
+    ensure!(before != after, "the domain id is still {before}: this tests nothing");
+    let early = nova::send(dom0, guest, &json!({ "name": "version", "value": "agent" }).to_string())?;
+    guest.unpause(dom0)?;
+    nova::receive(dom0, guest, &early, nova::PATIENCE).context("the request the restored guest found")?.ok()?;
+    alive(dom0, guest).context("a request after the restore")?;
+    passed(format!("domain {before} -> {after}"))
+}
+
+/// `xl reboot` ends the guest in time, and the next one serves again.
+pub(super) fn reboot(bench: &mut Bench<'_>) -> Result<Outcome> {
+    let (dom0, guest) = bench.guest()?;
+    alive(dom0, guest)?;
+    let before = guest.domid();
+    guest.console.next_boot();
+    let took = end(dom0, guest, "reboot")?;
+    let name = quoted(&guest.spec.name);
+    dom0.sh(&format!("until xl domid {name} 2>/dev/null; do sleep 0.1; done"))
+        .context("the guest did not come back")?;
+    let after = guest.find(dom0)?;
+    ensure!(before != after, "the domain id is still {before}: no new guest was made");
+    let id = nova::send(dom0, guest, &json!({ "name": "version", "value": "agent" }).to_string())?;
+    nova::receive(dom0, guest, &id, SLOW).context("a request after the reboot")?.ok()?;
+    passed(format!("gone after {:.2} s, domain {before} -> {after} serves", took.as_secs_f64()))
+}
+
+/// `xl shutdown` ends the guest in time.
+pub(super) fn shutdown(bench: &mut Bench<'_>) -> Result<Outcome> {
+    let (dom0, guest) = bench.guest()?;
+    alive(dom0, guest)?;
+    let took = end(dom0, guest, "shutdown")?;
+    let said = guest.console.text();
+    // "Power down" or, where the kernel knows no power switch, "System halted".
+    ensure!(said.contains("] reboot: "), "the guest is gone, but not because its kernel ended in order");
+    bench.forget_guest();
+    passed(format!("gone after {:.2} s", took.as_secs_f64()))
+}
+
+/// Tells the guest to end, by `xl reboot` or `xl shutdown`; the time until it is gone.
+pub(super) fn end(dom0: &mut Dom0, guest: &Guest, verb: &str) -> Result<Duration> {
+    let home = guest.path("name");
+    let script = format!(
+        "read -r start rest </proc/uptime
+         xl {verb} {} || exit
+         while xenstore-exists {home}; do sleep 0.03; done
+         read -r end rest </proc/uptime
+         echo $start $end",
+        guest.domid()
+    );
+    let said = dom0.sh(&script).with_context(|| format!("the guest is still there after xl {verb}"))?;
+    let line = said.lines().last().unwrap_or_default();
+    let (start, end) = line.split_once(' ').with_context(|| format!("dom0 said {said:?}"))?;
+    let took = Duration::try_from_secs_f64(end.parse::<f64>()? - start.parse::<f64>()?)?;
+    ensure!(took <= LIMIT, "gone only after {:.2} s, {} s are allowed", took.as_secs_f64(), LIMIT.as_secs());
+    Ok(took)
+}

@@ -1,0 +1,60 @@
+//! The cases, in the order they run; each says in its first line what it proves.
+//!
+//! Guarantees: a case leaves the standing guest in a state the next one can use, or marks it as gone.
+
+mod commands;
+mod lifecycle;
+mod network;
+mod start;
+mod tools;
+
+use anyhow::Result;
+
+use super::bench::Bench;
+use super::report::Outcome;
+
+/// One case.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// Its name in the report and on the command line.
+    pub name: &'static str,
+    /// What it does.
+    pub run: fn(&mut Bench<'_>) -> Result<Outcome>,
+}
+
+const fn case(name: &'static str, run: fn(&mut Bench<'_>) -> Result<Outcome>) -> Case {
+    Case { name, run }
+}
+
+/// A success and its remark.
+fn passed(remark: impl Into<String>) -> Result<Outcome> {
+    Ok(Outcome::Passed(remark.into()))
+}
+
+/// What is asked of a guest that stands from case to case.
+pub const STANDING: &[Case] = &[
+    case("early-request", commands::early_request),
+    case("version", commands::version),
+    case("features", commands::features),
+    case("password-md5", commands::password_md5),
+    case("password-sha256", commands::password_sha256),
+    case("injectfile", commands::injectfile),
+    case("file-inject", commands::file_inject),
+    case("malformed", commands::malformed),
+    case("unknown", commands::unknown),
+    case("burst", commands::burst),
+    case("memory", commands::memory),
+    case("network", network::applied_and_pinged),
+    case("save-restore", lifecycle::save_restore),
+    case("reboot", lifecycle::reboot),
+    case("shutdown", lifecycle::shutdown),
+    case("xenstore-tools", tools::same_as_debian),
+];
+
+/// What is asked of guests that only start.
+pub const START: &[Case] = &[
+    case("image", start::image),
+    case("floor", start::floor),
+    case("pv-cloud", start::pv_cloud),
+    case("pvh-amd64", start::pvh_amd64),
+];

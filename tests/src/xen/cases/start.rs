@@ -1,0 +1,89 @@
+//! Guests that only start: nanova against the floor, and the kernels and types the standing guests are not.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use super::super::bench::{Bench, FLOOR, Marks, Milestones, NANOVA, first_answer};
+use super::super::guest::{Guest, Kind, Spec};
+use super::super::packages::Flavour;
+use super::super::report::Outcome;
+use super::commands::alive;
+use super::{lifecycle, passed};
+
+/// How often each is started; the fastest of each counts, as emulation only ever adds time.
+const ROUNDS: usize = 3;
+/// What an image with the agent alone may have, in bytes.
+const IMAGE: u64 = 150 * 1024;
+/// What nanova may take longer than the floor.
+const LIMIT: Duration = Duration::from_millis(50);
+
+/// An image with the agent alone is small.
+pub(super) fn image(bench: &mut Bench<'_>) -> Result<Outcome> {
+    let bytes = fs::metadata(bench.lab.dir().join(&bench.images.bare))?.len();
+    ensure!(bytes <= IMAGE, "the image with the agent alone has {bytes} bytes, {IMAGE} are allowed");
+    passed(format!("{:.1} KiB uncompressed (limit {} KiB)", bytes as f64 / 1024.0, IMAGE / 1024))
+}
+
+/// PID 1's start to its first answer, in the guest's time: nanova's image alone against the least that answers at all.
+pub(super) fn floor(bench: &mut Bench<'_>) -> Result<Outcome> {
+    let (floor, bare) = (bench.images.floor.clone(), bench.images.bare.clone());
+    let (mut least, mut ours) = (Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        least.push(start(bench, &format!("floor-{round}"), &floor, FLOOR)?);
+        ours.push(start(bench, &format!("nanova-{round}"), &bare, NANOVA)?);
+    }
+    let best = |all: &[Milestones]| all.iter().map(Milestones::to_answer).min().unwrap_or_default().as_secs_f64() * 1e3;
+    let (least, fastest) = (best(&least), best(&ours));
+    let figure = format!(
+        "nanova - floor = {:.1} ms (limit {} ms): {fastest:.1} ms - {least:.1} ms, best of {ROUNDS}; {}",
+        fastest - least,
+        LIMIT.as_millis(),
+        ours[0].describe()
+    );
+    ensure!(fastest - least <= LIMIT.as_secs_f64() * 1e3, "{figure}");
+    passed(figure)
+}
+
+/// Starts an image, lets it answer once, and ends it.
+fn start(bench: &mut Bench<'_>, name: &str, image: &str, marks: Marks) -> Result<Milestones> {
+    let Bench { lab, dom0, machinery, .. } = bench;
+    let spec = Spec {
+        name: name.into(),
+        kind: machinery.kind,
+        flavour: machinery.flavour,
+        image: image.into(),
+        macs: Vec::new(),
+        append: String::new(),
+    };
+    let guest = Guest::create(lab, dom0, spec)?;
+    let first = first_answer(dom0, &guest, marks);
+    guest.destroy(dom0)?;
+    Ok(first?.1)
+}
+
+/// A paravirtualised guest with the cloud kernel serves and shuts down.
+pub(super) fn pv_cloud(bench: &mut Bench<'_>) -> Result<Outcome> {
+    serve_and_end(bench, "pv-cloud", Kind::Pv, Flavour::Cloud)
+}
+
+/// A PVH guest with the ordinary kernel serves and shuts down.
+pub(super) fn pvh_amd64(bench: &mut Bench<'_>) -> Result<Outcome> {
+    serve_and_end(bench, "pvh-amd64", Kind::Pvh, Flavour::Amd64)
+}
+
+fn serve_and_end(bench: &mut Bench<'_>, name: &str, kind: Kind, flavour: Flavour) -> Result<Outcome> {
+    let image = bench.images.bare.clone();
+    let Bench { lab, dom0, .. } = bench;
+    let spec = Spec { name: name.into(), kind, flavour, image, macs: Vec::new(), append: String::new() };
+    let guest = Guest::create(lab, dom0, spec)?;
+    let served = first_answer(dom0, &guest, NANOVA).and_then(|(answer, milestones)| {
+        answer.ok()?;
+        alive(dom0, &guest)?;
+        Ok((milestones, lifecycle::end(dom0, &guest, "shutdown")?))
+    });
+    guest.destroy(dom0)?;
+    let (milestones, took) = served?;
+    passed(format!("{}; gone after {:.2} s", milestones.describe(), took.as_secs_f64()))
+}

@@ -1,0 +1,154 @@
+//! A guest: its configuration, its life under xl, its xenstore home, and what an observer inside it sees.
+//!
+//! Guarantees: a guest is created paused, so a test can write to its xenstore tree before its first instruction; the
+//! domain id is asked for again after every change of it. Refuses: disks and HVM, which this dom0 has no backend for.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use base64ct::{Base64, Encoding};
+
+use super::console::{Console, Observation, observation};
+use super::dom0::{Dom0, quoted};
+use super::lab::Lab;
+use super::packages::Flavour;
+
+/// The time a whole boot, a save or a restore may take under emulation.
+pub const SLOW: Duration = Duration::from_secs(90);
+/// The time the observer may take for a script.
+const OBSERVE: Duration = Duration::from_secs(20);
+/// Memory of a guest, in MB: a Debian kernel needs most of it.
+const MEMORY: u32 = 160;
+
+/// How the hypervisor presents itself to a guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Paravirtualised.
+    Pv,
+    /// Hardware page tables, no emulated devices.
+    Pvh,
+}
+
+impl Kind {
+    /// xl's name for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Pv => "pv",
+            Kind::Pvh => "pvh",
+        }
+    }
+}
+
+/// What a guest is made of.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// The domain's name.
+    pub name: String,
+    /// PV or PVH.
+    pub kind: Kind,
+    /// Which kernel.
+    pub flavour: Flavour,
+    /// The initramfs, relative to the lab folder.
+    pub image: String,
+    /// MAC addresses of its network interfaces.
+    pub macs: Vec<String>,
+    /// More for the kernel's command line.
+    pub append: String,
+}
+
+impl Spec {
+    /// xl's configuration file.
+    fn config(&self, lab: &Lab) -> String {
+        let vifs: Vec<_> = self.macs.iter().map(|mac| format!("'mac={mac},bridge=xenbr0'")).collect();
+        format!(
+            "name = '{}'\ntype = '{}'\nkernel = '/lab/{}'\nramdisk = '/lab/{}'\nmemory = {MEMORY}\nmaxmem = {MEMORY}\n\
+             vcpus = 1\nextra = 'console=hvc0 panic=-1 loglevel=7 printk.devkmsg=on {}'\non_poweroff = 'destroy'\n\
+             on_reboot = 'restart'\non_crash = 'destroy'\ntsc_mode = 'native'\nvif = [ {} ]\n",
+            self.name,
+            self.kind.name(),
+            lab.kernel_name(self.flavour),
+            self.image,
+            self.append,
+            vifs.join(", ")
+        )
+    }
+}
+
+/// A guest that exists.
+#[derive(Debug)]
+pub struct Guest {
+    /// What it is made of.
+    pub spec: Spec,
+    /// What it says.
+    pub console: Console,
+    domid: u32,
+    asked: u32,
+}
+
+impl Guest {
+    /// Creates it, paused.
+    pub fn create(lab: &Lab, dom0: &mut Dom0, spec: Spec) -> Result<Guest> {
+        let console = Console::of(dom0.out(), &spec.name);
+        let config = quoted(&spec.config(lab));
+        let name = quoted(&spec.name);
+        dom0.sh_within(&format!("printf %s {config} >/tmp/{name}.cfg && xl create -p /tmp/{name}.cfg"), SLOW)
+            .with_context(|| format!("xl cannot create the guest {name}"))?;
+        let mut guest = Guest { spec, console, domid: 0, asked: 0 };
+        guest.find(dom0)?;
+        Ok(guest)
+    }
+
+    /// Lets it run.
+    pub fn unpause(&self, dom0: &mut Dom0) -> Result<()> {
+        dom0.sh(&format!("xl unpause {}", self.domid)).map(drop)
+    }
+
+    /// Asks for its present domain id.
+    pub fn find(&mut self, dom0: &mut Dom0) -> Result<u32> {
+        let answer = dom0.sh(&format!("xl domid {}", quoted(&self.spec.name)))?;
+        self.domid = answer.trim().parse().with_context(|| format!("xl domid said {answer:?}"))?;
+        Ok(self.domid)
+    }
+
+    /// Its domain id.
+    pub fn domid(&self) -> u32 {
+        self.domid
+    }
+
+    /// A path below its home in xenstore.
+    pub fn path(&self, key: &str) -> String {
+        format!("/local/domain/{}/{key}", self.domid)
+    }
+
+    /// Ends it at once, if it still exists.
+    pub fn destroy(&self, dom0: &mut Dom0) -> Result<()> {
+        dom0.sh(&format!("! xl domid {0} >/dev/null 2>&1 || xl destroy {0}", quoted(&self.spec.name))).map(drop)
+    }
+
+    /// Runs a script inside, through the observer; the output, or an error when its status is not 0.
+    pub fn sh(&mut self, dom0: &mut Dom0, script: &str) -> Result<String> {
+        let seen = self.observe(dom0, script)?;
+        let text = String::from_utf8_lossy(&seen.output).into_owned();
+        ensure!(seen.status == 0, "in the guest, `{script}` ended with {}: {text}", seen.status);
+        Ok(text)
+    }
+
+    /// Runs a script inside, through the observer; asks again when the console tore the answer.
+    pub fn observe(&mut self, dom0: &mut Dom0, script: &str) -> Result<Observation> {
+        let ready = |text: &str| text.contains("\n@ready").then_some(());
+        self.console.wait("word from the observer (nanova.exec=)", OBSERVE, ready)?;
+        let mut last = None;
+        for _ in 0..3 {
+            self.asked += 1;
+            let line = format!("{} {}", self.asked, Base64::encode_string(script.as_bytes()));
+            ensure!(line.len() < 4000, "a script for the observer must fit a terminal's line");
+            let tty = self.path("console/tty");
+            dom0.sh(&format!("echo {} >\"$(xenstore-read {tty})\"", quoted(&line)))?;
+            match self.console.wait("answer of the observer", OBSERVE, |text| observation(text, self.asked))? {
+                Ok(seen) => return Ok(seen),
+                Err(torn) => last = Some(torn),
+            }
+        }
+        Err(last.context("the observer was not asked")?)
+    }
+}

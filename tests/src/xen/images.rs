@@ -1,0 +1,104 @@
+//! The initramfs images guests boot: nova's agent as `cargo initramfs` packs it, and the floor.
+//!
+//! Guarantees: images are made anew for every run, from the agent given. Refuses an agent that is not there, naming
+//! the command that builds it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use super::archive::Archive;
+use super::lab::{self, Lab};
+use super::packages::Flavour;
+use super::tools;
+
+const OBSERVER: &str = include_str!("observer.sh");
+const FLOOR: &str = include_str!("floor.c");
+/// A root account without a password, as images carry it.
+const SHADOW: &str = "root:*:19000:0:99999:7:::\nbin:*:19000:0:99999:7:::\n";
+
+/// The kernel command line that starts the observer.
+pub const OBSERVE: &str = r#"nanova.exec="/bin/busybox sh /observer.sh""#;
+
+/// The images, relative to the lab folder, and the agent they hold.
+#[derive(Clone, Debug)]
+pub struct Images {
+    /// nanova alone.
+    pub bare: String,
+    /// The floor alone.
+    pub floor: String,
+    /// The agent's file.
+    pub agent: PathBuf,
+}
+
+impl Images {
+    /// Makes them all.
+    pub fn make(lab: &Lab, agent: Option<PathBuf>) -> Result<Images> {
+        let agent = match agent {
+            Some(file) => file,
+            None => build_agent()?,
+        };
+        ensure!(agent.is_file(), "there is no agent at {}", agent.display());
+        let agent = agent.canonicalize()?;
+        let dir = lab.dir().join("images");
+        fs::create_dir_all(&dir)?;
+        fs::copy(&agent, dir.join("nanova")).context("cannot copy the agent")?;
+        let images = Images { bare: "images/bare.cpio".into(), floor: "images/floor.cpio".into(), agent };
+        make_floor(&dir, &lab.dir().join(&images.floor))?;
+        initramfs(&images.agent, &lab.dir().join(&images.bare), &[])?;
+        let (observer, shadow) = (dir.join("observer.sh"), dir.join("shadow"));
+        fs::write(&observer, OBSERVER)?;
+        fs::write(&shadow, SHADOW)?;
+        let additions = [(lab::busybox()?, "/bin/busybox"), (observer, "/observer.sh"), (shadow, "/etc/shadow")];
+        for flavour in Flavour::ALL {
+            let modules = lab.modules(flavour)?;
+            let mut options = vec!["--kernel-modules".into(), modules.parent().display().to_string()];
+            options.extend(["--kernel".into(), modules.version()]);
+            for (from, to) in &additions {
+                options.extend(["--add".into(), format!("{}:{to}", from.display())]);
+            }
+            initramfs(&images.agent, &lab.dir().join(Images::full(flavour)), &options)?;
+        }
+        Ok(images)
+    }
+
+    /// The image with modules for this kernel, busybox and the observer.
+    pub fn full(flavour: Flavour) -> String {
+        format!("images/full-{}.cpio", flavour.name())
+    }
+}
+
+/// Runs `cargo initramfs`.
+fn initramfs(agent: &Path, output: &Path, options: &[String]) -> Result<()> {
+    let mut command = cargo();
+    command.args(["run", "--quiet", "--package", "nanova-initramfs", "--", "--compress", "none"]);
+    command.arg("--agent").arg(agent).arg("--output").arg(output).args(options);
+    tools::run(&mut command).context("`cargo initramfs` made no image").map(drop)
+}
+
+/// Builds the agent of this workspace.
+fn build_agent() -> Result<PathBuf> {
+    tools::run(cargo().args(["build", "--quiet", "--release", "--package", "nanova"]))?;
+    Ok(lab::target_dir().join("release/nanova"))
+}
+
+/// cargo, in this workspace.
+fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+    command.env("CARGO_TARGET_DIR", std::path::absolute(lab::target_dir()).unwrap_or_else(|_| lab::target_dir()));
+    command
+}
+
+/// Compiles the floor and makes it the only file of an image.
+fn make_floor(dir: &Path, image: &Path) -> Result<()> {
+    let (source, program) = (dir.join("floor.c"), dir.join("floor"));
+    fs::write(&source, FLOOR)?;
+    tools::run(tools::command("musl-gcc").args(["-static", "-Os", "-s", "-o"]).arg(&program).arg(&source))?;
+    let mut archive = Archive::default();
+    archive.folder("/dev");
+    archive.copy("/init", &program)?;
+    archive.write(image)
+}

@@ -1,0 +1,66 @@
+//! The command line of `cargo xen-test`.
+//!
+//! Guarantees: a word that selects nothing is an error, so a misspelt case is never a silent success.
+
+use std::path::PathBuf;
+
+use lexopt::prelude::*;
+
+/// What `--help` prints.
+pub const HELP: &str = "\
+Run nanova as a guest's first process on a real Xen hypervisor, in QEMU, and play nova from dom0.
+
+usage: cargo xen-test [-- [options] [WORD]...]
+
+  WORD          a group (pv, pvh, start) or a part of a case's name. Groups narrow the choice of machines, the other
+                words that of cases: `pv save reboot` runs two cases on one machine
+  --list        name the groups and cases, run nothing
+  --agent FILE  test this binary (default: build the release profile)
+  --keep        when the cases are through, run lines from standard input in dom0, until its end; one machine at a time
+
+Logs are kept below xen-lab/out/GROUP in the build folder. Exit status: 0 all passed, 1 some failed, 2 usage.
+";
+
+/// What the caller wants.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Groups and parts of case names.
+    pub words: Vec<String>,
+    /// Only name the cases.
+    pub list: bool,
+    /// Print [`HELP`].
+    pub help: bool,
+    /// The binary to test.
+    pub agent: Option<PathBuf>,
+    /// Go on with standard input.
+    pub keep: bool,
+}
+
+/// Reads the arguments.
+pub fn parse(mut parser: lexopt::Parser) -> Result<Options, lexopt::Error> {
+    let mut options = Options::default();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Short('h') | Long("help") => options.help = true,
+            Long("list") => options.list = true,
+            Long("keep") => options.keep = true,
+            Long("agent") => options.agent = Some(parser.value()?.into()),
+            Value(word) => options.words.push(word.string()?),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_and_options_may_mix() {
+        let options = parse(lexopt::Parser::from_args(["pv", "--agent", "x", "save"])).unwrap();
+        assert_eq!(options.words, ["pv", "save"]);
+        assert_eq!(options.agent, Some("x".into()));
+        assert!(parse(lexopt::Parser::from_args(["--no-such"])).is_err());
+    }
+}
