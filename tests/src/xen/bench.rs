@@ -6,15 +6,15 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use serde_json::json;
 
 use super::console::stamps;
 use super::dom0::{Dom0, Xenstored};
 use super::guest::{Guest, Kind, SLOW, Spec};
 use super::images::{Images, OBSERVE};
 use super::lab::Lab;
-use super::nova::{self, Answer};
+use super::mailbox;
 use super::packages::Flavour;
+use crate::nova::Answer;
 
 /// The MAC address of the standing guest's interface.
 pub const MAC: &str = "00:16:3e:00:00:01";
@@ -116,7 +116,7 @@ impl<'a> Bench<'a> {
     /// Asks the standing guest's agent.
     pub fn ask(&mut self, name: &str, value: serde_json::Value) -> Result<Answer> {
         let (dom0, guest) = self.guest()?;
-        nova::ask(dom0, guest, name, value)
+        mailbox::ask(dom0, guest, name, value)
     }
 
     /// Runs a script inside the standing guest, past the agent.
@@ -155,9 +155,9 @@ impl<'a> Bench<'a> {
 
 /// Unpauses a new guest with a version request in its mailbox; its answer, and when it came.
 pub fn first_answer(dom0: &mut Dom0, guest: &Guest, marks: Marks) -> Result<(Answer, Milestones)> {
-    let early = nova::send(dom0, guest, &json!({ "name": "version", "value": "agent" }).to_string())?;
+    let early = mailbox::send(dom0, guest, &mailbox::version_request())?;
     guest.unpause(dom0)?;
-    let answer = nova::receive(dom0, guest, &early, SLOW).context("the request from before the guest's start")?;
+    let answer = mailbox::receive(dom0, guest, &early, SLOW).context("the request from before the guest's start")?;
     let stamp = |part: &str| {
         let what = format!("line with a time stamp and {part:?}");
         guest.console.wait(&what, Duration::from_secs(5), |text| stamps(text, part))

@@ -5,11 +5,12 @@ use base64ct::{Base64, Encoding};
 use serde_json::json;
 
 use super::super::bench::Bench;
-use super::super::dom0::Dom0;
-use super::super::guest::{Guest, SLOW};
+use super::super::guest::SLOW;
+use super::super::mailbox::{self, alive};
 use super::super::report::Outcome;
-use super::super::{nova, tools};
+use super::super::tools;
 use super::passed;
+use crate::nova::{Answer, Digest, crypt, uuid};
 
 /// How many requests a burst has.
 const BURST: usize = 200;
@@ -43,27 +44,26 @@ pub(super) fn features(bench: &mut Bench<'_>) -> Result<Outcome> {
 
 /// A password encrypted by an old openssl's default digest is set.
 pub(super) fn password_md5(bench: &mut Bench<'_>) -> Result<Outcome> {
-    password(bench, "md5", "correct horse:1")
+    password(bench, Digest::Md5, "correct horse:1")
 }
 
 /// A password encrypted by a current openssl's default digest is set.
 pub(super) fn password_sha256(bench: &mut Bench<'_>) -> Result<Outcome> {
-    password(bench, "sha256", "b\u{e4}ttery $taple'2")
+    password(bench, Digest::Sha256, "b\u{e4}ttery $taple'2")
 }
 
-fn password(bench: &mut Bench<'_>, digest: &str, password: &str) -> Result<Outcome> {
-    let mode = |line: &str| line.split_whitespace().next().map(str::to_owned);
+fn password(bench: &mut Bench<'_>, digest: Digest, password: &str) -> Result<Outcome> {
     let before = bench.in_guest("stat -c '%a:%u:%g' /etc/shadow")?;
     let (dom0, guest) = bench.guest()?;
-    nova::set_password(dom0, guest, password, digest)?.ok()?;
+    mailbox::set_password(dom0, guest, password, digest)?.ok()?;
     let shadow = bench.in_guest("cat /etc/shadow")?;
     let line = shadow.lines().find(|line| line.starts_with("root:")).unwrap_or_default();
     let hash = line.split(':').nth(1).unwrap_or_default();
-    ensure!(nova::shadow_hash(password, hash)? == hash, "root's hash in /etc/shadow is not that of the password");
+    ensure!(crypt(password, hash)? == hash, "root's hash in /etc/shadow is not that of the password");
     ensure!(shadow.contains("\nbin:*:19000:0:99999:7:::"), "another account's line was changed: {shadow}");
     let after = bench.in_guest("stat -c '%a:%u:%g' /etc/shadow")?;
-    ensure!(mode(&before) == mode(&after), "/etc/shadow had {before} and has {after}");
-    passed(format!("openssl -md {digest} -> {}", &hash[..hash.len().min(3)]))
+    ensure!(before == after, "/etc/shadow had {before} and has {after}");
+    passed(format!("openssl -md {digest:?} -> {}", &hash[..hash.len().min(3)]))
 }
 
 /// nova's older way to put a file: base64 of path, comma, contents.
@@ -115,7 +115,7 @@ pub(super) fn malformed(bench: &mut Bench<'_>) -> Result<Outcome> {
     ];
     let (dom0, guest) = bench.guest()?;
     for body in bodies {
-        let answer = nova::ask_raw(dom0, guest, body)?;
+        let answer = mailbox::ask_raw(dom0, guest, body)?;
         ensure!(answer.code != "0" && answer.code != "D0", "{body:?} was answered with success");
         ensure!(!answer.message.is_empty(), "the error for {body:?} says nothing");
     }
@@ -134,8 +134,8 @@ pub(super) fn unknown(bench: &mut Bench<'_>) -> Result<Outcome> {
 /// Two hundred requests written in one transaction are all answered.
 pub(super) fn burst(bench: &mut Bench<'_>) -> Result<Outcome> {
     let (dom0, guest) = bench.guest()?;
-    let ids = (0..BURST).map(|_| nova::uuid()).collect::<Result<Vec<_>>>()?;
-    let write = nova::write_all(guest, &ids, &json!({ "name": "version", "value": "agent" }).to_string());
+    let ids = (0..BURST).map(|_| uuid()).collect::<Result<Vec<_>>>()?;
+    let write = mailbox::write_all(guest, &ids, &mailbox::version_request());
     let folder = guest.path("data/guest");
     // An answer that was read is removed: all of them at once are more than C xenstored has room for.
     let script = format!(
@@ -155,7 +155,7 @@ pub(super) fn burst(bench: &mut Bench<'_>) -> Result<Outcome> {
         ids.join(" ")
     );
     let said = dom0.sh_within(&script, SLOW)?;
-    let answers = said.lines().map(nova::Answer::parse).collect::<Result<Vec<_>>>()?;
+    let answers = said.lines().map(Answer::parse).collect::<Result<Vec<_>>>()?;
     ensure!(answers.len() == BURST, "{} answers to {BURST} requests", answers.len());
     for answer in answers {
         answer.ok()?;
@@ -171,9 +171,4 @@ pub(super) fn memory(bench: &mut Bench<'_>) -> Result<Outcome> {
     let kib: u32 = field("RssAnon:").unwrap_or("?").parse()?;
     ensure!(kib <= MEMORY, "PID 1 uses {kib} KiB of anonymous memory, {MEMORY} are allowed");
     passed(format!("PID 1 uses {kib} KiB of anonymous memory (limit {MEMORY})"))
-}
-
-/// The agent still answers.
-pub(super) fn alive(dom0: &mut Dom0, guest: &Guest) -> Result<()> {
-    nova::ask(dom0, guest, "version", json!("agent"))?.ok().map(drop)
 }

@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::json;
 
 use super::super::bench::Bench;
 use super::super::dom0::{Dom0, quoted};
 use super::super::guest::{Guest, SLOW};
-use super::super::nova;
+use super::super::mailbox::{self, alive};
 use super::super::report::Outcome;
-use super::commands::alive;
 use super::passed;
 
 /// How long a guest may take to be gone.
@@ -27,9 +25,9 @@ pub(super) fn save_restore(bench: &mut Bench<'_>) -> Result<Outcome> {
         .context("xl cannot restore the guest")?;
     let after = guest.find(dom0)?;
     ensure!(before != after, "the domain id is still {before}: this tests nothing");
-    let early = nova::send(dom0, guest, &json!({ "name": "version", "value": "agent" }).to_string())?;
+    let early = mailbox::send(dom0, guest, &mailbox::version_request())?;
     guest.unpause(dom0)?;
-    nova::receive(dom0, guest, &early, nova::PATIENCE).context("the request the restored guest found")?.ok()?;
+    mailbox::receive(dom0, guest, &early, mailbox::PATIENCE).context("the request the restored guest found")?.ok()?;
     alive(dom0, guest).context("a request after the restore")?;
     passed(format!("domain {before} -> {after}"))
 }
@@ -46,8 +44,8 @@ pub(super) fn reboot(bench: &mut Bench<'_>) -> Result<Outcome> {
         .context("the guest did not come back")?;
     let after = guest.find(dom0)?;
     ensure!(before != after, "the domain id is still {before}: no new guest was made");
-    let id = nova::send(dom0, guest, &json!({ "name": "version", "value": "agent" }).to_string())?;
-    nova::receive(dom0, guest, &id, SLOW).context("a request after the reboot")?.ok()?;
+    let id = mailbox::send(dom0, guest, &mailbox::version_request())?;
+    mailbox::receive(dom0, guest, &id, SLOW).context("a request after the reboot")?.ok()?;
     passed(format!("gone after {:.2} s, domain {before} -> {after} serves", took.as_secs_f64()))
 }
 

@@ -7,9 +7,9 @@ use anyhow::{Result, ensure};
 
 use super::super::bench::{Bench, FLOOR, Marks, Milestones, NANOVA, first_answer};
 use super::super::guest::{Guest, Kind, Spec};
+use super::super::mailbox::alive;
 use super::super::packages::Flavour;
 use super::super::report::Outcome;
-use super::commands::alive;
 use super::{lifecycle, passed};
 
 /// How often each is started; the fastest of each counts, as emulation only ever adds time.
