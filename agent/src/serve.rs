@@ -4,6 +4,7 @@ use nanova_core::cli::{AgentOptions, Common, exit};
 use nanova_core::platform::{Level, Platform};
 use nanova_core::service::{Progress, Service};
 use nanova_core::xenstore::{Client, Error, Lost};
+use rustix::event::Timespec;
 use rustix::fs::Mode;
 
 use crate::background;
@@ -116,32 +117,32 @@ fn serve(
 ) -> Ended {
     let mut client = Client::new(xenbus);
     let result = service.start(&mut client, system).and_then(|()| {
-        loop {
-            while !signals.stop() && service.serve_one(&mut client, system)? == Progress::Served {
-                *served = true;
-            }
-            *served = true;
-            if signals.stop() {
-                return Ok(());
-            }
+        *served = true;
+        while !signals.stop() {
+            let timeout = match service.serve_one(&mut client, system)? {
+                Progress::Served => continue,
+                Progress::Idle => None,
+                Progress::Waiting(seconds) => Some(Timespec { tv_sec: seconds as i64, tv_nsec: 0 }),
+            };
             let mut events = false;
             while let Some(event) = client.next_event()? {
                 service.handle_event(event);
                 events = true;
             }
-            if events {
+            if events && timeout.is_none() {
                 continue;
             }
-            if once {
+            if once && timeout.is_none() {
                 return Ok(());
             }
-            match client.transport().wait(None) {
+            match client.transport().wait(timeout.as_ref()) {
                 Ok(Some(Wake::Readable)) => client.receive_events()?,
                 Ok(_) if signals.take_hangup() => system.log.reopen(),
                 Ok(_) => {}
                 Err(error) => return Err(Error::Lost(Lost::Errno(errno(error).0))),
             }
         }
+        Ok(())
     });
     match result {
         Ok(()) => Ended::Done,

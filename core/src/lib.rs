@@ -22,3 +22,6 @@ pub mod text;
 pub mod time;
 pub mod tools;
 pub mod xenstore;
+
+#[cfg(test)]
+mod test_platform;

@@ -3,16 +3,17 @@
 //! * Every request gets one response. Both change in one transaction, so neither is ever lost: an agent that is killed in
 //!   between serves the request again, at most once more.
 //! * Requests are served in the order in which xenstored lists them, in as many parts as the list takes.
-//! * No host removes responses, so the agent does, the oldest first ([`Responses`]).
+//! * No host removes responses, so the agent does, the oldest first; see `responses.rs` for how long they stay.
 //! * A request that cannot be removed is served once and then left alone.
 //!
 //! The order to call: [`Service::start`] on a fresh connection, then [`Service::serve_one`] until it is
-//! [`Progress::Idle`], then wait for events and hand them to [`Service::handle_event`].
+//! [`Progress::Idle`] or [`Progress::Waiting`], then wait for events and hand them to [`Service::handle_event`].
 
 use crate::agent::Agent;
 use crate::command::response::RESPONSE_MAX;
 use crate::platform::{Level, Platform};
-use crate::responses::Responses;
+use crate::responses::{Responses, Room};
+use crate::xenstore::path::RELATIVE_MAX;
 use crate::xenstore::{Client, Error, Event, Joined, Listing, Path, Transaction, Transport};
 
 /// Where the host puts requests.
@@ -38,14 +39,24 @@ pub enum Progress {
     Served,
     /// There is nothing left to serve until an event comes.
     Idle,
+    /// A response waits for room in xenstore: call again in so many seconds.
+    Waiting(u64),
 }
 
-/// What became of a name in the listing.
+/// What became of a response.
 enum Outcome {
-    /// The request was answered, or was gone already.
-    Gone,
-    /// It stays in the directory: it may not be read, or not be removed.
+    /// It is there and its request is gone.
+    Answered,
+    /// It may be there, and its request stays in the directory.
     Stays,
+    /// There is no room for it yet.
+    Later(u64),
+}
+
+/// A request that was run and its response, until both are changed in xenstore.
+struct Pending {
+    name: heapless::String<RELATIVE_MAX>,
+    response: heapless::Vec<u8, RESPONSE_MAX>,
 }
 
 /// The names under service.
@@ -80,6 +91,7 @@ impl Round {
 /// The service.
 pub struct Service {
     agent: Agent,
+    pending: Option<Pending>,
     round: Round,
     responses: Responses,
     stuck: Stuck,
@@ -95,7 +107,13 @@ impl Service {
     /// A service that has served nothing.
     pub const fn new() -> Service {
         let round = Round { names: [0; NAMES_MAX], listing: Round::EMPTY, next: 0, offset: 0, over: false };
-        Service { agent: Agent::new(), round, responses: Responses::new(), stuck: heapless::Deque::new() }
+        Service {
+            agent: Agent::new(),
+            pending: None,
+            round,
+            responses: Responses::new(),
+            stuck: heapless::Deque::new(),
+        }
     }
 
     /// Begins on a fresh connection: watches for requests, and takes over the responses that an earlier agent left.
@@ -122,17 +140,33 @@ impl Service {
         client: &mut Client<T>,
         platform: &mut P,
     ) -> Result<Progress, Error> {
-        while !self.round.over {
-            let Some((start, end)) = self.round.next_name() else {
+        loop {
+            if let Some(pending) = self.pending.take() {
+                match self.answer(&pending, client, platform) {
+                    Ok(Outcome::Answered) => return Ok(Progress::Served),
+                    Ok(Outcome::Stays) => {
+                        self.round.offset += pending.name.len() + 1;
+                        remember(&mut self.stuck, &pending.name);
+                    }
+                    Ok(Outcome::Later(seconds)) => {
+                        self.pending = Some(pending);
+                        return Ok(Progress::Waiting(seconds));
+                    }
+                    // The command has been run: on the next connection only its response is still to be written.
+                    Err(error) => {
+                        self.pending = Some(pending);
+                        return Err(error);
+                    }
+                }
+            } else if self.round.over {
+                self.responses.settle();
+                return Ok(Progress::Idle);
+            } else if let Some((start, end)) = self.round.next_name() {
+                self.run(start, end, client, platform)?;
+            } else {
                 self.list_more(client)?;
-                continue;
-            };
-            match self.serve(start, end, client, platform)? {
-                Outcome::Gone => return Ok(Progress::Served),
-                Outcome::Stays => self.round.offset += end - start + 1,
             }
         }
-        Ok(Progress::Idle)
     }
 
     fn list_more<T: Transport>(&mut self, client: &mut Client<T>) -> Result<(), Error> {
@@ -150,80 +184,100 @@ impl Service {
         Ok(())
     }
 
-    fn serve<T: Transport, P: Platform>(
+    /// Reads a request and runs it. What cannot be read stays, and is left alone from then on.
+    fn run<T: Transport, P: Platform>(
         &mut self,
         start: usize,
         end: usize,
         client: &mut Client<T>,
         platform: &mut P,
-    ) -> Result<Outcome, Error> {
+    ) -> Result<(), Error> {
         let name = core::str::from_utf8(&self.round.names[start..end]).unwrap_or_default();
-        let Ok(request) = Joined::new(HOST, name) else { return Ok(Outcome::Stays) };
-        if self.stuck.iter().any(|stuck| *stuck == fingerprint(name)) {
-            return Ok(Outcome::Stays);
-        }
-        let response = match client.read(Transaction::NONE, request.as_path()) {
-            Ok(value) => self.agent.handle(value, platform),
-            Err(error) if error.is("ENOENT") => return Ok(Outcome::Gone),
+        let request = Joined::new(HOST, name);
+        let (Ok(request), false) = (request, self.stuck.iter().any(|stuck| *stuck == fingerprint(name))) else {
+            self.round.offset += end - start + 1;
+            return Ok(());
+        };
+        match client.read(Transaction::NONE, request.as_path()) {
+            Ok(value) => {
+                let response = self.agent.handle(value, platform);
+                client.wipe();
+                let mut room = [0; RESPONSE_MAX];
+                let response = heapless::Vec::from_slice(response.to_json(&mut room)).unwrap_or_default();
+                self.pending = name.try_into().ok().map(|name| Pending { name, response });
+                Ok(())
+            }
+            // The host has given up and removed it.
+            Err(error) if error.is("ENOENT") => Ok(()),
             Err(Error::Refused(refusal)) => {
                 platform.log(Level::Warn, format_args!("request {name} cannot be read: {refusal}"));
+                self.round.offset += end - start + 1;
                 remember(&mut self.stuck, name);
-                return Ok(Outcome::Stays);
+                Ok(())
             }
-            Err(error) => return Err(error),
-        };
-        client.wipe();
-        let mut room = [0; RESPONSE_MAX];
-        let json = response.to_json(&mut room);
-        let mut outcome = answer(client, &request, name, json);
-        while matches!(&outcome, Err(Error::Refused(refusal)) if refusal.is_quota()) && !self.responses.is_empty() {
-            platform.log(Level::Warn, format_args!("this domain's xenstore quota is used up: removing old responses"));
-            self.responses.remove_older_half(client)?;
-            outcome = answer(client, &request, name, json);
-        }
-        match outcome {
-            Ok(()) => {
-                self.responses.keep(client, name, platform.uptime())?;
-                Ok(Outcome::Gone)
-            }
-            Err(Error::Lost(lost)) => Err(Error::Lost(lost)),
-            Err(error) => {
-                platform.log(Level::Error, format_args!("request {name} cannot be answered as it should: {error}"));
-                answer_in_parts(client, &request, name, json, &mut self.stuck)
-            }
+            Err(error) => Err(error),
         }
     }
-}
 
-/// What can still be done when the transaction is refused: each half by itself, and never the command again.
-fn answer_in_parts<T: Transport>(
-    client: &mut Client<T>,
-    request: &Joined,
-    name: &str,
-    json: &[u8],
-    stuck: &mut Stuck,
-) -> Result<Outcome, Error> {
-    if let Ok(response) = Joined::new(GUEST, name) {
-        unless_lost(client.write(Transaction::NONE, response.as_path(), json))?;
+    /// Has a response take its request's place, and makes room for it if need be.
+    fn answer<T: Transport, P: Platform>(
+        &mut self,
+        pending: &Pending,
+        client: &mut Client<T>,
+        platform: &mut P,
+    ) -> Result<Outcome, Error> {
+        let (name, now) = (&*pending.name, platform.uptime());
+        let mut room = self.responses.make_room(client, name, now)?;
+        loop {
+            let error = match room {
+                Room::Later(seconds) => return Ok(Outcome::Later(seconds)),
+                Room::Made(_) | Room::Never => match commit(client, pending) {
+                    Ok(()) => {
+                        self.responses.add(name, now);
+                        return Ok(Outcome::Answered);
+                    }
+                    Err(error) => error,
+                },
+            };
+            match (error, room) {
+                (Error::Lost(lost), _) => return Err(Error::Lost(lost)),
+                (Error::Refused(refusal), Room::Made(_)) if refusal.is_quota() => {
+                    platform.log(Level::Debug, format_args!("no room for responses ({refusal}): removing an old one"));
+                    room = self.responses.remove_oldest(client, name, now)?;
+                }
+                (error, _) => {
+                    platform.log(Level::Error, format_args!("request {name} cannot be answered as it should: {error}"));
+                    return commit_in_parts(client, pending);
+                }
+            }
+        }
     }
-    if unless_lost(client.rm(Transaction::NONE, request.as_path()))? {
-        return Ok(Outcome::Gone);
-    }
-    remember(stuck, name);
-    Ok(Outcome::Stays)
 }
 
 /// Removes the request and writes its response, both or neither.
-fn answer<T: Transport>(client: &mut Client<T>, request: &Joined, name: &str, json: &[u8]) -> Result<(), Error> {
-    let response = Joined::new(GUEST, name).map_err(|_| Error::TooLong)?;
+fn commit<T: Transport>(client: &mut Client<T>, pending: &Pending) -> Result<(), Error> {
+    let request = Joined::new(HOST, &pending.name).map_err(|_| Error::TooLong)?;
+    let response = Joined::new(GUEST, &pending.name).map_err(|_| Error::TooLong)?;
     client.transaction(|client, transaction| {
         match client.rm(transaction, request.as_path()) {
             // The host has given up and removed it, with its directory.
             Err(error) if error.is("ENOENT") => {}
             removed => removed?,
         }
-        client.write(transaction, response.as_path(), json)
+        client.write(transaction, response.as_path(), &pending.response)
     })
+}
+
+/// What can still be done when the transaction is refused: each half by itself, and never the command again.
+fn commit_in_parts<T: Transport>(client: &mut Client<T>, pending: &Pending) -> Result<Outcome, Error> {
+    if let Ok(response) = Joined::new(GUEST, &pending.name) {
+        unless_lost(client.write(Transaction::NONE, response.as_path(), &pending.response))?;
+    }
+    let removed = match Joined::new(HOST, &pending.name) {
+        Ok(request) => unless_lost(client.rm(Transaction::NONE, request.as_path()))?,
+        Err(_) => false,
+    };
+    Ok(if removed { Outcome::Answered } else { Outcome::Stays })
 }
 
 /// Whether it was done; a refusal is no error here.
@@ -246,7 +300,3 @@ fn remember(stuck: &mut Stuck, name: &str) {
 fn fingerprint(name: &str) -> u64 {
     name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
-
-#[cfg(test)]
-#[path = "service_tests.rs"]
-mod tests;

@@ -1,0 +1,196 @@
+//! A platform in memory, whose every operation can be made to fail.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::rc::Rc;
+
+use crate::errno::Errno;
+use crate::platform::{FileKind, Files, GuestPath, Level, Platform};
+
+/// What has a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Node {
+    Directory,
+    Symlink,
+    Device,
+    File { contents: Vec<u8>, mode: u32 },
+}
+
+/// The platform.
+pub(crate) struct FakePlatform {
+    pub(crate) nodes: BTreeMap<String, Node>,
+    pub(crate) log: Vec<(Level, String)>,
+    pub(crate) time: u64,
+    /// Which operation from now on fails, and how.
+    pub(crate) fail: Option<(usize, Errno)>,
+    pub(crate) locked: bool,
+    held: Rc<Cell<bool>>,
+}
+
+pub(crate) struct FakeFile {
+    path: String,
+    read: usize,
+}
+
+pub(crate) struct FakeStaged {
+    contents: Vec<u8>,
+    mode: u32,
+}
+
+/// Says that the lock is free again when it is dropped.
+pub(crate) struct FakeLock(Rc<Cell<bool>>);
+
+impl Drop for FakeLock {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
+}
+
+impl FakePlatform {
+    /// A root with /etc and these files, mode 0640.
+    pub(crate) fn with(files: &[(&str, &str)]) -> FakePlatform {
+        let mut nodes = BTreeMap::from([("/etc".to_owned(), Node::Directory)]);
+        for (path, contents) in files {
+            nodes.insert((*path).to_owned(), Node::File { contents: contents.as_bytes().to_vec(), mode: 0o640 });
+        }
+        let held = Rc::new(Cell::new(false));
+        FakePlatform { nodes, log: Vec::new(), time: 1_700_000_000, fail: None, locked: false, held }
+    }
+
+    /// What is in a file.
+    pub(crate) fn text(&self, path: &str) -> &str {
+        match self.nodes.get(path) {
+            Some(Node::File { contents, .. }) => core::str::from_utf8(contents).unwrap(),
+            other => panic!("{path}: {other:?}"),
+        }
+    }
+
+    /// Everything that was logged.
+    pub(crate) fn logged(&self) -> String {
+        self.log.iter().map(|(_, line)| line.as_str()).collect::<Vec<_>>().join("\n")
+    }
+
+    fn operation(&mut self) -> Result<(), Errno> {
+        match &mut self.fail {
+            Some((0, errno)) => {
+                let errno = *errno;
+                self.fail = None;
+                Err(errno)
+            }
+            Some((left, _)) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Platform for FakePlatform {
+    fn unix_time(&mut self) -> u64 {
+        self.time
+    }
+
+    fn uptime(&mut self) -> u64 {
+        self.time - 1_700_000_000
+    }
+
+    fn random(&mut self, bytes: &mut [u8]) -> Result<(), Errno> {
+        self.operation()?;
+        bytes.fill(0x5a);
+        Ok(())
+    }
+
+    fn log(&mut self, level: Level, text: fmt::Arguments<'_>) {
+        self.log.push((level, text.to_string()));
+    }
+}
+
+impl Files for FakePlatform {
+    type File = FakeFile;
+    type Staged = FakeStaged;
+    type Lock = FakeLock;
+
+    fn kind(&mut self, path: GuestPath<'_>) -> Result<Option<FileKind>, Errno> {
+        self.operation()?;
+        Ok(self.nodes.get(path.as_str()).map(|node| match node {
+            Node::Directory => FileKind::Directory,
+            Node::Symlink => FileKind::Symlink,
+            Node::Device => FileKind::Other,
+            Node::File { .. } => FileKind::Regular,
+        }))
+    }
+
+    fn open(&mut self, path: GuestPath<'_>) -> Result<FakeFile, Errno> {
+        self.operation()?;
+        self.nodes.get(path.as_str()).ok_or(Errno::NOENT)?;
+        Ok(FakeFile { path: path.as_str().to_owned(), read: 0 })
+    }
+
+    fn read(&mut self, file: &mut FakeFile, space: &mut [u8]) -> Result<usize, Errno> {
+        self.operation()?;
+        let Some(Node::File { contents, .. }) = self.nodes.get(&file.path) else { return Err(Errno::IO) };
+        let rest = &contents[file.read..];
+        let len = rest.len().min(space.len());
+        space[..len].copy_from_slice(&rest[..len]);
+        file.read += len;
+        Ok(len)
+    }
+
+    fn make_directory(&mut self, path: GuestPath<'_>) -> Result<(), Errno> {
+        self.operation()?;
+        assert!(self.nodes.insert(path.as_str().to_owned(), Node::Directory).is_none());
+        Ok(())
+    }
+
+    fn link(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno> {
+        self.operation()?;
+        let node = self.nodes.get(path.as_str()).ok_or(Errno::NOENT)?.clone();
+        let (directory, _) = path.split();
+        let new = format!("{}/{name}", directory.trim_end_matches('/'));
+        if self.nodes.contains_key(&new) {
+            return Err(Errno::EXIST);
+        }
+        self.nodes.insert(new, node);
+        Ok(())
+    }
+
+    fn stage(&mut self, path: GuestPath<'_>) -> Result<FakeStaged, Errno> {
+        self.operation()?;
+        let (directory, _) = path.split();
+        assert!(directory == "/" || self.nodes.get(directory) == Some(&Node::Directory), "no directory for {path}");
+        Ok(FakeStaged { contents: Vec::new(), mode: 0o600 })
+    }
+
+    fn append(&mut self, staged: &mut FakeStaged, bytes: &[u8]) -> Result<(), Errno> {
+        self.operation()?;
+        staged.contents.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn take_over(&mut self, staged: &mut FakeStaged, from: &FakeFile) -> Result<(), Errno> {
+        self.operation()?;
+        if let Some(Node::File { mode, .. }) = self.nodes.get(&from.path) {
+            staged.mode = *mode;
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, staged: &mut FakeStaged, path: GuestPath<'_>) -> Result<(), Errno> {
+        self.operation()?;
+        let file = Node::File { contents: staged.contents.clone(), mode: staged.mode };
+        self.nodes.insert(path.as_str().to_owned(), file);
+        Ok(())
+    }
+
+    fn discard(&mut self, _staged: FakeStaged) {}
+
+    fn tidy(&mut self, _path: GuestPath<'_>) {}
+
+    fn lock(&mut self, _path: GuestPath<'_>) -> Result<FakeLock, Errno> {
+        self.operation()?;
+        assert!(!self.held.replace(true), "the lock was not given back");
+        if self.locked { Err(Errno::AGAIN) } else { Ok(FakeLock(self.held.clone())) }
+    }
+}
