@@ -37,11 +37,22 @@ impl System<'_> {
         let relative = directory.trim_start_matches('/');
         let relative = if relative.is_empty() { "." } else { relative };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        if self.confined {
-            fs::openat2(&self.root, relative, flags, Mode::empty(), ResolveFlags::IN_ROOT)
-        } else {
-            fs::openat(&self.root, relative, flags, Mode::empty())
+        if !self.confined {
+            return fs::openat(&self.root, relative, flags, Mode::empty());
         }
+        match fs::openat2(&self.root, relative, flags, Mode::empty(), ResolveFlags::IN_ROOT) {
+            Err(SystemErrno::NOSYS) => self.walk(relative, flags),
+            directory => directory,
+        }
+    }
+
+    /// The way on kernels before 5.6: component by component, no symbolic link followed.
+    fn walk(&self, relative: &str, flags: OFlags) -> Result<OwnedFd, SystemErrno> {
+        let mut directory = fs::openat(&self.root, ".", flags, Mode::empty())?;
+        for component in relative.split('/') {
+            directory = fs::openat(&directory, component, flags | OFlags::NOFOLLOW, Mode::empty())?;
+        }
+        Ok(directory)
     }
 }
 

@@ -17,10 +17,13 @@ use tempfile::NamedTempFile;
 /// How long anything that should happen at once may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The release binary; built when it is asked for first.
+/// The release binary; built when it is asked for first. `NANOVA_BINARY` names another one, such as that of a release triple.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
+        if let Some(binary) = std::env::var_os("NANOVA_BINARY") {
+            return binary.into();
+        }
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are in the workspace");
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from);
         let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))

@@ -160,7 +160,7 @@ impl<T: Transport> Client<T> {
 
     /// The value of a node, valid until the next call. It may be empty and hold any bytes.
     pub fn read(&mut self, transaction: Transaction, path: Path<'_>) -> Result<&mut [u8], Error> {
-        self.exchange(Kind::Read, transaction, &[path.as_str().as_bytes(), b"\0"])
+        self.about(Kind::Read, transaction, path)
     }
 
     /// Writes a value; missing parents are made.
@@ -170,12 +170,12 @@ impl<T: Transport> Client<T> {
 
     /// Makes an empty node, unless it is there.
     pub fn mkdir(&mut self, transaction: Transaction, path: Path<'_>) -> Result<(), Error> {
-        self.exchange(Kind::Mkdir, transaction, &[path.as_str().as_bytes(), b"\0"]).map(drop)
+        self.about(Kind::Mkdir, transaction, path).map(drop)
     }
 
     /// Removes a node and all below it. A missing node is no error as long as its parent exists.
     pub fn rm(&mut self, transaction: Transaction, path: Path<'_>) -> Result<(), Error> {
-        self.exchange(Kind::Rm, transaction, &[path.as_str().as_bytes(), b"\0"]).map(drop)
+        self.about(Kind::Rm, transaction, path).map(drop)
     }
 
     /// The permissions of a node, owner first.
@@ -184,7 +184,7 @@ impl<T: Transport> Client<T> {
         transaction: Transaction,
         path: Path<'_>,
     ) -> Result<impl Iterator<Item = Permission>, Error> {
-        let payload = self.exchange(Kind::GetPerms, transaction, &[path.as_str().as_bytes(), b"\0"])?;
+        let payload = self.about(Kind::GetPerms, transaction, path)?;
         let text = core::str::from_utf8(payload).map_err(|_| Error::Lost(Lost::NotXenstore))?;
         Ok(text.split_terminator('\0').filter_map(Permission::parse))
     }
@@ -237,7 +237,7 @@ impl<T: Transport> Client<T> {
         offset: usize,
         names: &mut [u8],
     ) -> Result<Listing, Error> {
-        match self.exchange(Kind::Directory, transaction, &[path.as_str().as_bytes(), b"\0"]) {
+        match self.about(Kind::Directory, transaction, path) {
             Ok(payload) => Ok(copy_names(payload.get(offset..).unwrap_or_default(), names)),
             Err(error) if error.is("E2BIG") => self.list_parts(transaction, path, offset, names),
             Err(error) => Err(error),
@@ -325,6 +325,12 @@ impl<T: Transport> Client<T> {
     /// Overwrites the packet buffer, except for what has not been looked at yet: it may have carried a secret.
     pub fn wipe(&mut self) {
         self.decoder.wipe();
+    }
+
+    /// A request that is nothing but a path.
+    #[inline(never)]
+    fn about(&mut self, kind: Kind, transaction: Transaction, path: Path<'_>) -> Result<&mut [u8], Error> {
+        self.exchange(kind, transaction, &[path.as_str().as_bytes(), b"\0"])
     }
 
     /// One request and its reply's payload.
