@@ -9,7 +9,7 @@ use crate::rt::process::{Side, fork};
 
 /// Leaves the terminal. Returns in the new process; in the old one it is `false`: exit.
 pub(crate) fn detach() -> Result<bool, Errno> {
-    if let Side::Parent = fork()? {
+    if let Side::Parent(_) = fork()? {
         return Ok(false);
     }
     rustix::process::setsid()?;

@@ -5,8 +5,9 @@ use nanova_core::cli::Topic;
 /// One line.
 pub(crate) fn usage(topic: Topic) -> &'static str {
     match topic {
-        Topic::Nanova => "usage: nanova agent|xenstore [options] …, nanova --version, nanova [agent|xenstore] --help",
+        Topic::Nanova => "usage: nanova agent|network|init|xenstore [options] …, nanova --version, nanova --help",
         Topic::Agent => "usage: nanova agent [options]",
+        Topic::Network => "usage: nanova network [options]",
         Topic::Xenstore => "usage: nanova xenstore read|write|ls|list|exists|rm|mkdir|chmod|watch [options] …",
     }
 }
@@ -16,6 +17,7 @@ pub(crate) fn text(topic: Topic) -> &'static str {
     match topic {
         Topic::Nanova => NANOVA,
         Topic::Agent => AGENT,
+        Topic::Network => NETWORK,
         Topic::Xenstore => XENSTORE,
     }
 }
@@ -24,10 +26,12 @@ const NANOVA: &str = "\
 nanova: the guest agent of Xen virtual machines
 
   nanova agent                serve the host's commands from data/host, for ever
+  nanova network              apply vm-data's hostname and network once
+  nanova init                 be the first process of an initramfs or a minimal image (also under the name init)
   nanova xenstore TOOL …      read and write xenstore
   nanova --version
 
-Options of both:
+Options of agent, network and xenstore:
   --xenbus PATH               device or socket; default: the first of /dev/xen/xenbus, /proc/xen/xenbus,
                               $XENSTORED_PATH, /run/xenstored/socket, /var/run/xenstored/socket
   --root DIR                  the guest's files are below DIR
@@ -46,6 +50,15 @@ nanova agent [options]        (also under the name nova-agent)
                               accepted; this build has neither network commands nor metrics
 As nova-agent it goes to the background, unless -n, --nofork or --no-fork true is given; -p PIDFILE.
 SIGTERM ends it, SIGHUP reopens the log file. See nanova --help for the options of all commands.
+";
+
+const NETWORK: &str = "\
+nanova network [options]      apply vm-data's hostname and network once, then exit
+
+  --network files|kernel|both what is written: files, the kernel's addresses and routes, or both (default)
+  --handover STYLE[,STYLE…]   leave files in /run for the real root: klibc, networkd, keyfile, netplan
+  --wait SECONDS              bound for the whole; default: for ever
+  --dry-run                   print what would be done
 ";
 
 const XENSTORE: &str = "\

@@ -5,6 +5,7 @@
 //! without a store) is tried again after a pause that grows. Nothing else is polled.
 
 use nanova_core::cli::Common;
+use nanova_core::platform::{Level, Platform};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
@@ -15,6 +16,8 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::rt::Environment;
 use crate::rt::signals::Signals;
+use crate::supervise::Supervisor;
+use crate::system::System;
 use crate::xenbus::{Kind, Xenbus};
 
 const DEVICES: [&str; 2] = ["/dev/xen/xenbus", "/proc/xen/xenbus"];
@@ -98,13 +101,18 @@ impl<'a> Candidates<'a> {
         not_yet
     }
 
-    /// Waits until one of them answers; for ever, or so many seconds. `first` skips the pause that the caller's last
-    /// connection earned.
-    pub(crate) fn wait(&self, signals: &'a Signals, seconds: Option<u32>, mut waiting: impl FnMut()) -> Waited<'a> {
+    /// Waits until one of them answers; for ever, or so many seconds.
+    pub(crate) fn wait(
+        &self,
+        system: &mut System<'_>,
+        signals: &'a Signals,
+        supervisor: &mut dyn Supervisor,
+        seconds: Option<u32>,
+    ) -> Waited<'a> {
         if let Found::Yes(fd, kind, path) = self.connect() {
             return Waited::Connected(Xenbus::new(fd, kind, Some(signals)), path);
         }
-        waiting();
+        system.log(Level::Warn, format_args!("xenstore is not there yet; waiting for it"));
         let deadline = seconds.map(|seconds| uptime_ms() + u64::from(seconds) * 1000);
         let names = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok();
         let mut pause = PAUSE_MIN_MS;
@@ -118,14 +126,16 @@ impl<'a> Candidates<'a> {
                 Found::NotYet(path, error) => Some((path, error)),
                 Found::Nothing => None,
             };
-            // Without inotify, and below /proc which has none, only trying again helps.
-            let again = there.is_some() || names.is_none();
             let left = deadline.map(|deadline| deadline.saturating_sub(uptime_ms()));
             if left == Some(0) {
                 return Waited::TimedOut(there);
             }
-            let timeout = [again.then_some(pause), left].into_iter().flatten().min();
-            if sleep(signals, names.as_ref(), timeout) {
+            // Something that does not answer yet, or a kernel without inotify: only trying again helps.
+            let again = there.is_some() || names.is_none();
+            let timeout = [again.then_some(pause), left, supervisor.wake_in_ms()].into_iter().flatten().min();
+            sleep(signals, names.as_ref(), timeout);
+            supervisor.woke(system, signals);
+            if signals.stop() {
                 return Waited::Stopped;
             }
             pause = if again { (pause * 2).min(PAUSE_MAX_MS) } else { PAUSE_MIN_MS };
@@ -155,9 +165,9 @@ fn xen_in_sysfs() -> bool {
 
 /// Watches every directory on the way to `path` that is there. The innermost would do, but then its own removal and return
 /// would be missed.
-fn watch_directories(names: &OwnedFd, path: &str) {
-    for (slash, _) in path.match_indices('/') {
-        let directory = &path[..slash.max(1)];
+pub(crate) fn watch_directories(names: &OwnedFd, path: &str) {
+    let here = (!path.starts_with('/')).then_some(".");
+    for directory in here.into_iter().chain(path.match_indices('/').map(|(slash, _)| &path[..slash.max(1)])) {
         let flags = WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::ATTRIB | WatchFlags::ONLYDIR;
         if inotify::add_watch(names, directory, flags).is_err() {
             return;
@@ -165,9 +175,9 @@ fn watch_directories(names: &OwnedFd, path: &str) {
     }
 }
 
-/// Sleeps until a name appears, a signal comes, or time is over. Returns whether the program was told to end.
-pub(crate) fn sleep(signals: &Signals, names: Option<&OwnedFd>, timeout_ms: Option<u64>) -> bool {
-    let timeout = timeout_ms.map(|ms| Timespec { tv_sec: (ms / 1000) as i64, tv_nsec: (ms % 1000 * 1_000_000) as _ });
+/// Sleeps until a name appears, a signal comes, or time is over.
+pub(crate) fn sleep(signals: &Signals, names: Option<&OwnedFd>, timeout_ms: Option<u64>) {
+    let timeout = timeout_ms.map(timespec);
     let mut fds = [PollFd::new(signals.fd(), PollFlags::IN), PollFd::new(names.unwrap_or(signals.fd()), PollFlags::IN)];
     let _ = poll(&mut fds, timeout.as_ref());
     signals.take();
@@ -175,10 +185,15 @@ pub(crate) fn sleep(signals: &Signals, names: Option<&OwnedFd>, timeout_ms: Opti
         let mut events = [0; 1024];
         while rustix::io::read(names, &mut events[..]).is_ok_and(|n| n > 0) {}
     }
-    signals.stop()
 }
 
-fn uptime_ms() -> u64 {
+/// Milliseconds as the kernel wants them.
+pub(crate) fn timespec(ms: u64) -> Timespec {
+    Timespec { tv_sec: (ms / 1000) as i64, tv_nsec: (ms % 1000 * 1_000_000) as _ }
+}
+
+/// Milliseconds since some fixed moment.
+pub(crate) fn uptime_ms() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
 }

@@ -23,12 +23,15 @@ pub(crate) struct Log<'a> {
     level: Option<Level>,
     target: LogTarget<'a>,
     file: Option<OwnedFd>,
+    /// Lines of the kernel's log with a priority from here on are not shown on the console by the kernel, so they are
+    /// written to standard error, too.
+    unseen_from: Option<u8>,
 }
 
 impl<'a> Log<'a> {
     /// Opens the log. When the file cannot be opened the lines go to standard error.
     pub(crate) fn open(common: &Common<'a>) -> Log<'a> {
-        let mut log = Log { level: common.level, target: common.log, file: None };
+        let mut log = Log { level: common.level, target: common.log, file: None, unseen_from: None };
         log.reopen();
         log
     }
@@ -50,6 +53,11 @@ impl<'a> Log<'a> {
         }
     }
 
+    /// Has every line appear on the console, those included that the kernel keeps from it (`quiet`, `loglevel=`).
+    pub(crate) fn show_on_console(&mut self, console_loglevel: u8) {
+        self.unseen_from = Some(console_loglevel);
+    }
+
     /// Writes a line, if lines of that level are wanted. A log that cannot be written stops nothing.
     pub(crate) fn line(&mut self, level: Level, text: fmt::Arguments<'_>) {
         if self.level.is_none_or(|limit| level > limit) {
@@ -66,6 +74,9 @@ impl<'a> Log<'a> {
             Some(file) => write_all(file, &bytes),
             None => write_all(stderr(), &bytes),
         };
+        if self.file.is_some() && self.unseen_from.is_some_and(|from| priority(level) >= from) {
+            complain(text);
+        }
     }
 }
 

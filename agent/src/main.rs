@@ -9,11 +9,14 @@
 mod background;
 mod files;
 mod help;
+mod init;
 mod locate;
 mod log;
+mod network;
 mod output;
 mod rt;
 mod serve;
+mod supervise;
 mod system;
 mod xenbus;
 mod xenstore;
@@ -25,6 +28,9 @@ fn main(environment: rt::Environment) -> i32 {
     match cli::parse(environment.arguments()) {
         Ok(Invocation::Agent(common, options)) => serve::run(&environment, &common, &options),
         Ok(Invocation::Xenstore(common, call)) => xenstore::run(&environment, &common, &call),
+        Ok(Invocation::Network(common, options)) => network::run(&environment, &common, &options),
+        Ok(Invocation::Init) => init::run(&environment),
+        Ok(Invocation::End(end)) => init::end(end),
         Ok(Invocation::Help(topic)) => output::print(help::text(topic)),
         Ok(Invocation::Version) => output::print(concat!("nanova ", env!("CARGO_PKG_VERSION"), "\n")),
         Err(error) => {

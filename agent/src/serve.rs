@@ -4,14 +4,15 @@ use nanova_core::cli::{AgentOptions, Common, exit};
 use nanova_core::platform::{Level, Platform};
 use nanova_core::service::{Progress, Service};
 use nanova_core::xenstore::{Client, Error, Lost};
-use rustix::event::Timespec;
 use rustix::fs::Mode;
+use rustix::process::Signal;
 
 use crate::background;
-use crate::locate::{Candidates, Waited, sleep};
+use crate::locate::{Candidates, Waited, sleep, timespec};
 use crate::output::complain;
 use crate::rt::Environment;
 use crate::rt::signals::Signals;
+use crate::supervise::{Plain, Supervisor};
 use crate::system::{System, errno};
 use crate::xenbus::{Wake, Xenbus};
 
@@ -51,8 +52,9 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Agen
         complain(format_args!("cannot write {path}: {}", errno(error)));
         return exit::FAILED;
     }
-    let code = match (System::open(common), Signals::new()) {
-        (Ok(mut system), Ok(signals)) => serve_for_ever(&candidates, &mut system, &signals, options),
+    let signals = Signals::new(&[Signal::TERM, Signal::INT], &[Signal::HUP]);
+    let code = match (System::open(common), signals) {
+        (Ok(mut system), Ok(signals)) => serve_for_ever(&candidates, &mut system, &signals, &mut Plain, options),
         (Err(error), _) => {
             complain(format_args!("cannot open the root directory {}: {}", common.root, errno(error)));
             exit::FAILED
@@ -68,18 +70,19 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Agen
     code
 }
 
-fn serve_for_ever<'a>(
+/// Connects, serves, and connects again, until the program is told to end or `options` are fulfilled; returns the exit code.
+pub(crate) fn serve_for_ever<'a>(
     candidates: &Candidates<'a>,
     system: &mut System<'_>,
     signals: &'a Signals,
+    supervisor: &mut dyn Supervisor,
     options: &AgentOptions<'_>,
 ) -> i32 {
     system.log(Level::Info, format_args!("nanova {} starting", env!("CARGO_PKG_VERSION")));
     let mut service = Service::new();
     let mut pause = PAUSE_MIN_MS;
-    loop {
-        let waiting = || system.log(Level::Warn, format_args!("xenstore is not there yet; waiting for it"));
-        let (xenbus, path) = match candidates.wait(signals, options.wait, waiting) {
+    while !signals.stop() {
+        let (xenbus, path) = match candidates.wait(system, signals, supervisor, options.wait) {
             Waited::Connected(xenbus, path) => (xenbus, path),
             Waited::Stopped => break,
             Waited::TimedOut(there) => {
@@ -92,15 +95,15 @@ fn serve_for_ever<'a>(
         };
         system.log(Level::Info, format_args!("serving data/host over {path}"));
         let mut served = false;
-        match serve(&mut service, xenbus, system, signals, options.once, &mut served) {
+        match serve(&mut service, xenbus, system, signals, supervisor, options.once, &mut served) {
             Ended::Done => break,
             Ended::Failed(Error::Lost(Lost::Stopped)) => break,
             Ended::Failed(error) => system.log(Level::Error, format_args!("{error}; connecting again")),
         }
         pause = if served { PAUSE_MIN_MS } else { (pause * 2).min(PAUSE_MAX_MS) };
-        if sleep(signals, None, Some(pause)) {
-            break;
-        }
+        let timeout = [Some(pause), supervisor.wake_in_ms()].into_iter().flatten().min();
+        sleep(signals, None, timeout);
+        supervisor.woke(system, signals);
     }
     system.log(Level::Info, format_args!("nanova ending"));
     exit::DONE
@@ -112,6 +115,7 @@ fn serve(
     xenbus: Xenbus<'_>,
     system: &mut System<'_>,
     signals: &Signals,
+    supervisor: &mut dyn Supervisor,
     once: bool,
     served: &mut bool,
 ) -> Ended {
@@ -119,26 +123,31 @@ fn serve(
     let result = service.start(&mut client, system).and_then(|()| {
         *served = true;
         while !signals.stop() {
-            let timeout = match service.serve_one(&mut client, system)? {
+            let room_in = match service.serve_one(&mut client, system)? {
                 Progress::Served => continue,
                 Progress::Idle => None,
-                Progress::Waiting(seconds) => Some(Timespec { tv_sec: seconds as i64, tv_nsec: 0 }),
+                Progress::Waiting(seconds) => Some(seconds * 1000),
             };
             let mut events = false;
             while let Some(event) = client.next_event()? {
                 service.handle_event(event);
                 events = true;
             }
-            if events && timeout.is_none() {
+            if room_in.is_none() && events {
                 continue;
             }
-            if once && timeout.is_none() {
+            if room_in.is_none() && once {
                 return Ok(());
             }
+            // Signals that came while an answer was waited for.
+            if signals.any_came() {
+                supervisor.woke(system, signals);
+                continue;
+            }
+            let timeout = [room_in, supervisor.wake_in_ms()].into_iter().flatten().min().map(timespec);
             match client.transport().wait(timeout.as_ref()) {
                 Ok(Some(Wake::Readable)) => client.receive_events()?,
-                Ok(_) if signals.take_hangup() => system.log.reopen(),
-                Ok(_) => {}
+                Ok(_) => supervisor.woke(system, signals),
                 Err(error) => return Err(Error::Lost(Lost::Errno(errno(error).0))),
             }
         }

@@ -36,6 +36,85 @@ pub enum Invocation<'a> {
     Agent(Common<'a>, AgentOptions<'a>),
     /// Do one thing with xenstore.
     Xenstore(Common<'a>, XenstoreCall<'a>),
+    /// Apply the network of vm-data once.
+    Network(Common<'a>, NetworkOptions<'a>),
+    /// Be the first process.
+    Init,
+    /// End the system.
+    End(End),
+}
+
+/// How a system ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// What comes after.
+    pub how: EndKind,
+    /// At once, without telling the first process.
+    pub force: bool,
+}
+
+/// What comes after the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum EndKind {
+    /// Nothing: the power is off.
+    PowerOff,
+    /// The system, again.
+    Reboot,
+    /// Nothing: the machine stands still.
+    Halt,
+}
+
+impl EndKind {
+    fn named(name: &str) -> Option<EndKind> {
+        Some(match name {
+            "poweroff" => EndKind::PowerOff,
+            "reboot" => EndKind::Reboot,
+            "halt" => EndKind::Halt,
+            _ => return None,
+        })
+    }
+}
+
+/// For which network manager of the real root an initramfs leaves its network behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Handover {
+    /// klibc's `/run/net-<device>.conf` and `/run/net6-<device>.conf`.
+    Klibc,
+    /// `/run/systemd/network/`.
+    Networkd,
+    /// `/run/NetworkManager/system-connections/`.
+    Keyfile,
+    /// `/run/netplan/`.
+    Netplan,
+}
+
+impl Handover {
+    fn named(name: &str) -> Option<Handover> {
+        Some(match name {
+            "klibc" => Handover::Klibc,
+            "networkd" => Handover::Networkd,
+            "keyfile" => Handover::Keyfile,
+            "netplan" => Handover::Netplan,
+            _ => return None,
+        })
+    }
+}
+
+/// Options of `nanova network`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkOptions<'a> {
+    /// Whether files are written, the kernel is configured, or both.
+    pub network: Network,
+    /// The forms in which the network is handed over; at most one of each.
+    pub handover: heapless::Vec<Handover, 4>,
+    /// Seconds that the whole may take; for ever if there is no number.
+    pub wait: Option<u32>,
+    /// The style of the files, instead of detection. This build writes hand-over files only.
+    pub style: Option<&'a str>,
+    /// Print what would be done.
+    pub dry_run: bool,
 }
 
 /// What help is about.
@@ -47,6 +126,8 @@ pub enum Topic {
     Agent,
     /// `nanova xenstore`.
     Xenstore,
+    /// `nanova network`.
+    Network,
 }
 
 /// Where log lines go.
@@ -92,6 +173,19 @@ pub enum Network {
     Both,
     /// Nothing.
     Off,
+}
+
+impl Network {
+    /// The choice with this name.
+    pub fn named(name: &str) -> Option<Network> {
+        Some(match name {
+            "files" => Network::Files,
+            "kernel" => Network::Kernel,
+            "both" => Network::Both,
+            "off" => Network::Off,
+            _ => return None,
+        })
+    }
 }
 
 /// Options of `nanova agent`.
@@ -327,7 +421,15 @@ pub fn parse<'a>(mut arguments: impl Iterator<Item = &'a [u8]>) -> Result<Invoca
     if called == "xenstore" {
         return parse_xenstore(words, common, None);
     }
+    if called == "init" {
+        return Ok(Invocation::Init);
+    }
+    if let Some(how) = EndKind::named(called) {
+        return parse_end(words, how);
+    }
     parse_subcommand(&mut words, common).and_then(|subcommand| match subcommand {
+        Subcommand::Init => Ok(Invocation::Init),
+        Subcommand::Network(common) => parse_network(words, common),
         Subcommand::Help => Ok(Invocation::Help(Topic::Nanova)),
         Subcommand::Version => Ok(Invocation::Version),
         Subcommand::Agent(common) => parse_agent(words, common, AgentOptions::default(), false),
@@ -339,7 +441,9 @@ pub fn parse<'a>(mut arguments: impl Iterator<Item = &'a [u8]>) -> Result<Invoca
 enum Subcommand<'a> {
     Help,
     Version,
+    Init,
     Agent(Common<'a>),
+    Network(Common<'a>),
     Xenstore(Common<'a>),
 }
 
@@ -351,6 +455,8 @@ fn parse_subcommand<'a, I: Iterator<Item = &'a [u8]>>(
         match word {
             Word::Operand("agent") => return Ok(Subcommand::Agent(common)),
             Word::Operand("xenstore") => return Ok(Subcommand::Xenstore(common)),
+            Word::Operand("network") => return Ok(Subcommand::Network(common)),
+            Word::Operand("init") => return Ok(Subcommand::Init),
             Word::Operand("help") | Word::Long("--help") | Word::Short('h', _) => {
                 return Ok(Subcommand::Help);
             }
@@ -372,7 +478,7 @@ fn parse_common<'a, I: Iterator<Item = &'a [u8]>>(
         Word::Long(option @ "--xenbus") => common.xenbus = Some(words.value(option)?),
         Word::Long(option @ "--root") => common.root = words.value(option)?,
         Word::Long(option @ "--loglevel") | Word::Short('l', option) => {
-            common.level = Some(level(words.value(option)?).ok_or(UsageError::Value(option))?);
+            common.level = Some(Level::named(words.value(option)?).ok_or(UsageError::Value(option))?);
         }
         Word::Long(option @ "--logfile") | Word::Short('o', option) => {
             common.log = match words.value(option)? {
@@ -387,17 +493,6 @@ fn parse_common<'a, I: Iterator<Item = &'a [u8]>>(
     Ok(())
 }
 
-fn level(name: &str) -> Option<Level> {
-    Some(match name {
-        "error" => Level::Error,
-        "warn" | "warning" => Level::Warn,
-        "info" => Level::Info,
-        "debug" => Level::Debug,
-        "trace" => Level::Trace,
-        _ => return None,
-    })
-}
-
 fn parse_agent<'a, I: Iterator<Item = &'a [u8]>>(
     mut words: Words<'a, I>,
     mut common: Common<'a>,
@@ -408,13 +503,7 @@ fn parse_agent<'a, I: Iterator<Item = &'a [u8]>>(
         match word {
             Word::Long("--help") | Word::Short('h', _) => return Ok(Invocation::Help(Topic::Agent)),
             Word::Long(option @ "--network") => {
-                options.network = match words.value(option)? {
-                    "files" => Network::Files,
-                    "kernel" => Network::Kernel,
-                    "both" => Network::Both,
-                    "off" => Network::Off,
-                    _ => return Err(UsageError::Value(option)),
-                };
+                options.network = Network::named(words.value(option)?).ok_or(UsageError::Value(option))?;
             }
             Word::Long("--once") => options.once = true,
             Word::Long("--no-metrics") => options.metrics = false,
@@ -429,6 +518,62 @@ fn parse_agent<'a, I: Iterator<Item = &'a [u8]>>(
         }
     }
     Ok(Invocation::Agent(common, options))
+}
+
+fn parse_network<'a, I: Iterator<Item = &'a [u8]>>(
+    mut words: Words<'a, I>,
+    mut common: Common<'a>,
+) -> Result<Invocation<'a>, UsageError<'a>> {
+    let mut options = NetworkOptions {
+        network: Network::Both,
+        handover: heapless::Vec::new(),
+        wait: None,
+        style: None,
+        dry_run: false,
+    };
+    while let Some(word) = words.next()? {
+        match word {
+            Word::Long("--help") | Word::Short('h', _) => return Ok(Invocation::Help(Topic::Network)),
+            Word::Long(option @ "--network") => {
+                options.network = match Network::named(words.value(option)?) {
+                    Some(Network::Off) | None => return Err(UsageError::Value(option)),
+                    Some(network) => network,
+                };
+            }
+            Word::Long(option @ "--handover") => {
+                for name in words.value(option)?.split(',') {
+                    let style = Handover::named(name).ok_or(UsageError::Value(option))?;
+                    if !options.handover.contains(&style) {
+                        options.handover.push(style).map_err(|_| UsageError::Value(option))?;
+                    }
+                }
+            }
+            Word::Long(option @ "--wait") => options.wait = Some(words.number(option)?),
+            Word::Long(option @ "--style") => options.style = Some(words.value(option)?),
+            Word::Long("--dry-run") => options.dry_run = true,
+            option => parse_common(&mut words, option, &mut common)?,
+        }
+    }
+    Ok(Invocation::Network(common, options))
+}
+
+/// `poweroff`, `reboot`, `halt`: `-f` for at once; what else their predecessors took (`-p`, `-n`, `-w`, `-d`) changes nothing.
+fn parse_end<'a, I: Iterator<Item = &'a [u8]>>(
+    mut words: Words<'a, I>,
+    how: EndKind,
+) -> Result<Invocation<'a>, UsageError<'a>> {
+    let mut end = End { how, force: false };
+    while let Some(word) = words.next()? {
+        match word {
+            Word::Long("--help") | Word::Short('h', _) => return Ok(Invocation::Help(Topic::Nanova)),
+            Word::Long("--force") | Word::Short('f', _) => end.force = true,
+            Word::Short('p' | 'n' | 'w' | 'd', _) => {}
+            Word::Long(option) | Word::Short(_, option) | Word::Operand(option) => {
+                return Err(UsageError::Option(option));
+            }
+        }
+    }
+    Ok(Invocation::End(end))
 }
 
 fn parse_xenstore<'a, I: Iterator<Item = &'a [u8]>>(
@@ -556,6 +701,27 @@ mod tests {
         assert!(xenstore("xenstore-ls").operands.is_empty());
         let call = xenstore("xenstore-chmod -ru a n0 r7");
         assert!(call.recursive && call.upwards);
+    }
+
+    #[test]
+    fn the_first_process_and_the_end() {
+        assert_eq!(parse_line("/init quiet splash"), Ok(Invocation::Init));
+        assert_eq!(parse_line("nanova init"), Ok(Invocation::Init));
+        let end = |how, force| Ok(Invocation::End(End { how, force }));
+        assert_eq!(parse_line("/sbin/poweroff"), end(EndKind::PowerOff, false));
+        assert_eq!(parse_line("reboot -f"), end(EndKind::Reboot, true));
+        assert_eq!(parse_line("halt -p"), end(EndKind::Halt, false));
+        assert_eq!(parse_line("halt now"), Err(UsageError::Option("now")));
+    }
+
+    #[test]
+    fn the_network_with_what_the_hooks_give() {
+        let line = "nanova network --network files --handover keyfile,networkd,keyfile --wait 10";
+        let Ok(Invocation::Network(_, options)) = parse_line(line) else { panic!("{line}") };
+        assert_eq!(options.handover, [Handover::Keyfile, Handover::Networkd]);
+        assert_eq!((options.network, options.wait, options.dry_run), (Network::Files, Some(10), false));
+        assert_eq!(parse_line("nanova network --handover dhcp"), Err(UsageError::Value("--handover")));
+        assert_eq!(parse_line("nanova network --network off"), Err(UsageError::Value("--network")));
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod cli;
 pub mod command;
 pub mod errno;
 pub mod files;
+pub mod init;
 pub mod platform;
 mod responses;
 pub mod secret;

@@ -23,6 +23,20 @@ pub enum Level {
     Trace,
 }
 
+impl Level {
+    /// The level with this name.
+    pub fn named(name: &str) -> Option<Level> {
+        Some(match name {
+            "error" => Level::Error,
+            "warn" | "warning" => Level::Warn,
+            "info" => Level::Info,
+            "debug" => Level::Debug,
+            "trace" => Level::Trace,
+            _ => return None,
+        })
+    }
+}
+
 /// Time, entropy, the log and the guest's files.
 pub trait Platform: Files {
     /// Seconds since 1970 in UTC, for file names and the shadow file's day.

@@ -12,3 +12,4 @@ pub(crate) mod stdio;
 mod syscall;
 
 pub(crate) use start::Environment;
+pub(crate) use syscall::exit;

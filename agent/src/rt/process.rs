@@ -1,4 +1,6 @@
-//! A second process.
+//! A second process, and becoming another program.
+
+use core::ffi::CStr;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
@@ -10,7 +12,7 @@ pub(crate) enum Side {
     /// The new process.
     Child,
     /// The old one.
-    Parent,
+    Parent(Pid),
 }
 
 /// Splits the process in two.
@@ -19,5 +21,34 @@ pub(crate) fn fork() -> Result<Side, Errno> {
     // SAFETY: clone(2) with no flags but the signal is fork(2): the child goes on with a copy of everything. The process has
     // one thread and no libc, so there is no lock that the child would find held for ever.
     let child = unsafe { syscall(number::CLONE, [flags, 0, 0, 0, 0]) }?;
-    Ok(Pid::from_raw(child as i32).map_or(Side::Child, |_| Side::Parent))
+    Ok(Pid::from_raw(child as i32).map_or(Side::Child, Side::Parent))
+}
+
+/// Most arguments, and most variables, of a program.
+pub(crate) const WORDS_MAX: usize = 64;
+
+/// Becomes another program. Returns only if that fails.
+pub(crate) fn execute(path: &CStr, arguments: &[&CStr], environment: &[&CStr]) -> Errno {
+    let addresses = |words: &[&CStr]| {
+        let mut addresses = [core::ptr::null(); WORDS_MAX + 1];
+        for (address, word) in addresses.iter_mut().take(WORDS_MAX).zip(words) {
+            *address = word.as_ptr();
+        }
+        addresses
+    };
+    let (arguments, environment) = (addresses(arguments), addresses(environment));
+    let words = [path.as_ptr() as usize, arguments.as_ptr() as usize, environment.as_ptr() as usize, 0, 0];
+    // SAFETY: execve(2) reads the path and the two lists; each is an array of addresses of terminated strings and ends in a
+    // null, and all live until the call returns, if it does.
+    match unsafe { syscall(number::EXECVE, words) } {
+        Ok(_) => Errno::NOEXEC,
+        Err(errno) => errno,
+    }
+}
+
+/// Sends a signal to every process but this one and the first.
+pub(crate) fn signal_all(signal: Signal) -> Result<(), Errno> {
+    const ALL: usize = -1_isize as usize;
+    // SAFETY: kill(2) touches no memory.
+    unsafe { syscall(number::KILL, [ALL, signal.as_raw() as usize, 0, 0, 0]) }.map(drop)
 }

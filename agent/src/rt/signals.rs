@@ -19,16 +19,34 @@ impl SignalSet {
         SignalSet(signals.iter().fold(0, |set, signal| set | 1 << (signal.as_raw() - 1)))
     }
 
+    /// Whether this signal is one of them.
+    pub(crate) fn has(self, signal: Signal) -> bool {
+        self.0 & SignalSet::of(&[signal]).0 != 0
+    }
+
+    /// No signal.
+    pub(crate) const NONE: SignalSet = SignalSet(0);
+
     fn and(self, other: SignalSet) -> SignalSet {
         SignalSet(self.0 | other.0)
+    }
+
+    /// Blocks just these signals and no other, as a program expects it that is started.
+    pub(crate) fn block_only(self) -> Result<(), Errno> {
+        const SIG_SETMASK: usize = 2;
+        self.mask(SIG_SETMASK)
     }
 
     /// Has these signals wait until they are taken from a descriptor, or for ever.
     pub(crate) fn block(self) -> Result<(), Errno> {
         const SIG_BLOCK: usize = 0;
+        self.mask(SIG_BLOCK)
+    }
+
+    fn mask(self, how: usize) -> Result<(), Errno> {
         let set = core::ptr::from_ref(&self.0) as usize;
         // SAFETY: rt_sigprocmask(2) reads the eight bytes of the set and writes nothing, as no room for the old set is given.
-        unsafe { syscall(number::RT_SIGPROCMASK, [SIG_BLOCK, set, 0, size_of::<u64>(), 0]) }.map(drop)
+        unsafe { syscall(number::RT_SIGPROCMASK, [how, set, 0, size_of::<u64>(), 0]) }.map(drop)
     }
 
     /// signalfd4(2): a descriptor to take these signals from, close-on-exec and non-blocking.
@@ -47,17 +65,21 @@ impl SignalSet {
 /// The signals that the program waits for, blocked otherwise.
 pub(crate) struct Signals {
     fd: OwnedFd,
+    /// Those that came and were not taken note of.
+    came: Cell<SignalSet>,
+    /// Those that tell the program to end.
+    ending: SignalSet,
     stop: Cell<bool>,
-    hangup: Cell<bool>,
 }
 
 impl Signals {
-    /// Takes SIGTERM, SIGINT and SIGHUP from a descriptor from now on; and blocks SIGPIPE, so that writing to a socket whose
-    /// other end is gone is an error and not the end.
-    pub(crate) fn new() -> Result<Signals, Errno> {
-        let taken = SignalSet::of(&[Signal::TERM, Signal::INT, Signal::HUP]);
+    /// Takes these signals from a descriptor from now on: some tell the program to end, others tell it something else.
+    /// SIGPIPE is blocked, too, so that writing to a socket whose other end is gone is an error and not the end.
+    pub(crate) fn new(ending: &[Signal], others: &[Signal]) -> Result<Signals, Errno> {
+        let ending = SignalSet::of(ending);
+        let taken = ending.and(SignalSet::of(others));
         taken.and(SignalSet::of(&[Signal::PIPE])).block()?;
-        Ok(Signals { fd: taken.descriptor()?, stop: Cell::new(false), hangup: Cell::new(false) })
+        Ok(Signals { fd: taken.descriptor()?, came: Cell::new(SignalSet::NONE), ending, stop: Cell::new(false) })
     }
 
     /// Readable when a signal waits.
@@ -71,22 +93,32 @@ impl Signals {
         const INFO_LEN: usize = 128;
         let mut info = [0; INFO_LEN];
         while rustix::io::read(&self.fd, &mut info[..]) == Ok(INFO_LEN) {
-            let number = i32::from_ne_bytes([info[0], info[1], info[2], info[3]]);
-            if number == Signal::HUP.as_raw() {
-                self.hangup.set(true);
-            } else {
+            let number = u32::from_ne_bytes([info[0], info[1], info[2], info[3]]);
+            let signal = SignalSet(1 << (number.wrapping_sub(1) % 64));
+            self.came.set(self.came.get().and(signal));
+            if signal.0 & self.ending.0 != 0 {
                 self.stop.set(true);
             }
         }
     }
 
+    /// Whether signals came that nobody has taken note of.
+    pub(crate) fn any_came(&self) -> bool {
+        self.came.get().0 != 0
+    }
+
+    /// The signals that came since this was asked last.
+    pub(crate) fn take_came(&self) -> SignalSet {
+        self.came.replace(SignalSet::NONE)
+    }
+
+    /// Tells the program to end, as a signal would.
+    pub(crate) fn request_stop(&self) {
+        self.stop.set(true);
+    }
+
     /// Whether the program was told to end.
     pub(crate) fn stop(&self) -> bool {
         self.stop.get()
-    }
-
-    /// Whether it was told to reopen its log since this was asked last.
-    pub(crate) fn take_hangup(&self) -> bool {
-        self.hangup.take()
     }
 }

@@ -26,11 +26,11 @@ impl Environment {
 
     /// The value of an environment variable.
     pub(crate) fn variable(&self, name: &str) -> Option<&'static [u8]> {
-        self.variables().find_map(|variable| variable.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+        self.variables().find_map(|variable| variable.to_bytes().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
     }
 
     /// The variables, each `name=value`.
-    fn variables(&self) -> impl Iterator<Item = &'static [u8]> + use<> {
+    pub(crate) fn variables(&self) -> impl Iterator<Item = &'static CStr> + use<> {
         // SAFETY: behind `argc` addresses and a null comes the environment, ended by a null.
         let mut next = unsafe { self.argv.add(self.argc + 1) };
         core::iter::from_fn(move || {
@@ -42,7 +42,7 @@ impl Environment {
             // SAFETY: the entry is not null, so there is another behind it, and it is the address of a terminated string.
             unsafe {
                 next = next.add(1);
-                Some(CStr::from_ptr(variable).to_bytes())
+                Some(CStr::from_ptr(variable))
             }
         })
     }

@@ -1,0 +1,108 @@
+//! `nanova init`: the first process of an initramfs, or of an image that holds nothing else.
+//!
+//! It mounts what a system needs, loads the image's modules, applies the network and serves the host; with `nanova.exec=` it
+//! looks after one program, with `nanova.root=` it hands over to the real root, with neither it stays as the only process.
+//! It reaps orphans, passes signals on, and ends the system when it is told to: by SIGUSR2 (power off), SIGTERM or SIGINT
+//! (reboot), SIGUSR1 (halt), as busybox's init is; `poweroff`, `reboot` and `halt` send these.
+//!
+//! What does not work is logged, and the rest is done all the same: a first process has nobody to give up to.
+
+mod end;
+mod modules;
+mod mounts;
+mod program;
+mod root;
+
+use nanova_core::cli::{AgentOptions, Common, EndKind, LogTarget, Network, exit};
+use nanova_core::init::Boot;
+use nanova_core::platform::{Level, Platform};
+use nanova_core::xenstore::Client;
+use rustix::fs::Mode;
+use rustix::process::{Pid, Signal};
+use rustix::system::RebootCommand;
+
+pub(crate) use end::end;
+
+use crate::locate::{Candidates, Waited};
+use crate::network;
+use crate::output::complain;
+use crate::rt::Environment;
+use crate::rt::signals::Signals;
+use crate::serve::serve_for_ever;
+use crate::system::System;
+use program::FirstProcess;
+
+/// How long the start of the program, or of the real root, waits for xenstore.
+const XENSTORE_SECONDS: u32 = 10;
+/// Room for a command line: twice what x86 kernels take.
+const COMMAND_LINE_MAX: usize = 4096;
+
+/// Runs the system. Returns only if this is not the first process.
+pub(crate) fn run(environment: &Environment) -> i32 {
+    if rustix::process::getpid() != Pid::INIT {
+        complain(format_args!("init is for the first process; start 'nanova agent' instead"));
+        return exit::FAILED;
+    }
+    let _ = rustix::system::reboot(RebootCommand::CadOff);
+    rustix::process::umask(Mode::from_raw_mode(0o022));
+    let mounted = mounts::mount_all();
+    let (mut image, mut kernel) = ([0; COMMAND_LINE_MAX], [0; COMMAND_LINE_MAX]);
+    let mut boot = Boot::default();
+    let wrong_in_image = boot.read(mounts::read("/etc/nanova/cmdline", &mut image));
+    let wrong = boot.read(mounts::read("/proc/cmdline", &mut kernel)).or(wrong_in_image);
+
+    let common = Common { level: boot.level, log: LogTarget::Kmsg, ..Common::default() };
+    let ending = [Signal::TERM, Signal::INT, Signal::USR1, Signal::USR2, Signal::POWER];
+    let others = [Signal::CHILD, Signal::HUP, Signal::CONT, Signal::WINCH, Signal::ALARM];
+    let (Ok(mut system), Ok(signals)) = (System::open(&common), Signals::new(&ending, &others)) else {
+        complain(format_args!("there is no root directory, or no signals; ending"));
+        end::finish(EndKind::Reboot)
+    };
+    system.log.show_on_console(mounts::console_loglevel());
+    system.log(Level::Info, format_args!("nanova {} is the first process", env!("CARGO_PKG_VERSION")));
+    if let Err((what, errno)) = mounted {
+        system.log(Level::Error, format_args!("cannot mount {what}: {errno}"));
+    }
+    if let Some(wrong) = wrong {
+        system.log(Level::Warn, format_args!("the boot option '{wrong}' makes no sense; passed over"));
+    }
+    modules::load(&mut system);
+
+    let candidates = Candidates::new(environment, &common);
+    let mut first = FirstProcess::new(environment, &boot);
+    first_contact(&candidates, &mut system, &signals, &mut first, boot.network);
+    if let Some(device) = boot.root {
+        root::hand_over(device, &boot, environment, &mut system, &signals);
+    }
+    first.start(&mut system);
+    serve_for_ever(&candidates, &mut system, &signals, &mut first, &AgentOptions::default());
+    end::end_system(&mut system, &signals, first.end())
+}
+
+/// Waits for xenstore, not for ever, and applies the network that it holds, so that what is started next finds it.
+fn first_contact<'a>(
+    candidates: &Candidates<'a>,
+    system: &mut System<'_>,
+    signals: &'a Signals,
+    first: &mut FirstProcess<'_>,
+    wanted: Network,
+) {
+    if candidates.hopeless() {
+        system.log(Level::Warn, format_args!("this is no Xen guest, or its kernel has no xenbus"));
+        return;
+    }
+    if wanted == Network::Off {
+        return;
+    }
+    match candidates.wait(system, signals, first, Some(XENSTORE_SECONDS)) {
+        Waited::Connected(xenbus, path) => {
+            system.log(Level::Info, format_args!("xenstore is there: {path}"));
+            let _ = (Client::new(xenbus), network::run as fn(&_, &_, &_) -> i32);
+        }
+        Waited::Stopped => {}
+        Waited::TimedOut(_) => system.log(
+            Level::Warn,
+            format_args!("no xenstore after {XENSTORE_SECONDS} s; going on without, and waiting for it meanwhile"),
+        ),
+    }
+}

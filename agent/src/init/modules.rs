@@ -1,0 +1,24 @@
+//! Kernel modules of the image: /etc/nanova/modules has one path a line, dependencies first.
+
+use nanova_core::platform::{Level, Platform};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+use super::mounts::read;
+use crate::system::{System, errno};
+
+/// Room for the list: some two hundred modules.
+const LIST_MAX: usize = 8192;
+
+/// Loads them. One that cannot be loaded (no such device, a variant for another CPU) is named, and the others follow.
+pub(super) fn load(system: &mut System<'_>) {
+    let mut room = [0; LIST_MAX];
+    for path in read("/etc/nanova/modules", &mut room).lines().filter(|path| !path.is_empty()) {
+        let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        match file.and_then(|file| rustix::system::finit_module(file, c"", 0)) {
+            Ok(()) => system.log(Level::Debug, format_args!("module {path} loaded")),
+            Err(Errno::EXIST) => {}
+            Err(error) => system.log(Level::Warn, format_args!("module {path} was not loaded: {}", errno(error))),
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Handing over to the real root: mount it, move the kernel's file systems there, free the initramfs, become its init.
+
+use core::ffi::CStr;
+use core::mem::MaybeUninit;
+
+use nanova_core::init::Boot;
+use nanova_core::platform::{Level, Platform};
+use nanova_core::text::Bounded;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::inotify::{self, CreateFlags};
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags};
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, UnmountFlags, mount, mount_move, unmount};
+
+use super::mounts::read;
+use super::program::variables;
+use crate::locate::{sleep, uptime_ms, watch_directories};
+use crate::rt::Environment;
+use crate::rt::process::execute;
+use crate::rt::signals::{SignalSet, Signals};
+use crate::system::{System, errno};
+
+const NEW_ROOT: &str = "/newroot";
+/// How long the device may take to appear.
+const DEVICE_MS: u64 = 30_000;
+/// What the real root goes on with, unless `init=` says so.
+const INITS: [&str; 4] = ["/sbin/init", "/etc/init", "/bin/init", "/bin/sh"];
+/// Longest path of a program, with its zero byte.
+const PATH_MAX: usize = 256;
+
+/// Hands over. Returns only if that does not work; the initramfs is whole then.
+pub(super) fn hand_over(
+    device: &str,
+    boot: &Boot<'_>,
+    environment: &Environment,
+    system: &mut System<'_>,
+    signals: &Signals,
+) {
+    if let Err(error) = mount_device(device, boot, signals) {
+        system.log(Level::Error, format_args!("cannot mount the root {device}: {}; staying here", errno(error)));
+        return;
+    }
+    let Some(init) = find_init(boot) else {
+        system.log(Level::Error, format_args!("the root {device} has no init program; staying here, see init="));
+        let _ = unmount(NEW_ROOT, UnmountFlags::DETACH);
+        return;
+    };
+    system.log(Level::Info, format_args!("handing over to {init} on {device}"));
+    match switch(init, environment) {
+        Ok(why) | Err(why) => {
+            system.log(Level::Error, format_args!("cannot hand over to {init}: {}", errno(why)));
+        }
+    }
+}
+
+/// Mounts the device when it has appeared: read-only, unless the boot options say `rw`.
+fn mount_device(device: &str, boot: &Boot<'_>, signals: &Signals) -> Result<(), Errno> {
+    let _ = fs::mkdirat(fs::CWD, NEW_ROOT, Mode::from_raw_mode(0o755));
+    let names = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
+    let deadline = uptime_ms() + DEVICE_MS;
+    loop {
+        watch_directories(&names, device);
+        let result = mount_any(device, boot);
+        let left = deadline.saturating_sub(uptime_ms());
+        match result {
+            // Not there yet, or there and not connected to its backend yet.
+            Err(Errno::NOENT | Errno::NXIO | Errno::NODEV) if left > 0 && !signals.stop() => {
+                sleep(signals, Some(&names), Some(left.min(1000)));
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Tries the given file system, or each that the kernel has for a device.
+fn mount_any(device: &str, boot: &Boot<'_>) -> Result<(), Errno> {
+    let flags = if boot.writable { MountFlags::empty() } else { MountFlags::RDONLY };
+    let mut room = [0; PATH_MAX];
+    let options = terminated(boot.root_flags, &mut room).ok_or(Errno::NAMETOOLONG)?;
+    if let Some(kind) = boot.root_type {
+        return mount(device, NEW_ROOT, kind, flags, options);
+    }
+    let mut room = [0; 2048];
+    let mut result = Err(Errno::NODEV);
+    for kind in read("/proc/filesystems", &mut room).lines().filter_map(|line| line.strip_prefix('\t')) {
+        result = mount(device, NEW_ROOT, kind, flags, options);
+        if !matches!(result, Err(Errno::INVAL)) {
+            break;
+        }
+    }
+    result
+}
+
+/// The first of the programs that is there. Links in the real root are followed in the real root.
+fn find_init<'a>(boot: &Boot<'a>) -> Option<&'a str> {
+    let root = fs::open(NEW_ROOT, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let there = |path: &&str| {
+        fs::openat2(&root, *path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::IN_ROOT).is_ok()
+    };
+    boot.init.into_iter().chain(INITS).find(there)
+}
+
+/// Becomes the real root's init. Returns the error of that, or of a step before.
+fn switch(init: &str, environment: &Environment) -> Result<Errno, Errno> {
+    for place in ["/dev", "/proc", "/sys", "/run"] {
+        let target = Bounded::<32>::of(format_args!("{NEW_ROOT}{place}"));
+        if mount_move(place, target.as_str()).is_err() {
+            let _ = unmount(place, UnmountFlags::DETACH);
+        }
+    }
+    let initramfs = fs::open("/", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::process::chdir(NEW_ROOT)?;
+    free(&initramfs);
+    mount_move(".", "/")?;
+    rustix::process::chroot(".")?;
+    rustix::process::chdir("/")?;
+    if let Ok(console) = fs::open("/dev/console", OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty()) {
+        rustix::stdio::dup2_stdin(&console)?;
+        rustix::stdio::dup2_stdout(&console)?;
+        rustix::stdio::dup2_stderr(&console)?;
+    }
+    SignalSet::NONE.block_only()?;
+    let mut room = [0; PATH_MAX];
+    let path = terminated(init, &mut room).ok_or(Errno::NAMETOOLONG)?;
+    Ok(execute(path, &[path], &variables(environment)))
+}
+
+/// Removes everything of the initramfs, whose memory is free then; only if it is one.
+fn free(initramfs: &OwnedFd) {
+    /// `RAMFS_MAGIC`, `TMPFS_MAGIC` (`include/uapi/linux/magic.h`).
+    const IN_MEMORY: [u64; 2] = [0x8584_58f6, 0x0102_1994];
+    let in_memory = fs::fstatfs(initramfs).is_ok_and(|stat| IN_MEMORY.contains(&(stat.f_type as u64)));
+    if let (true, Ok(stat)) = (in_memory, fs::fstat(initramfs)) {
+        empty(initramfs, stat.st_dev);
+    }
+}
+
+/// Removes what is in a directory, as far as it is on the same file system.
+fn empty(directory: impl AsFd, device: u64) {
+    let mut room = [MaybeUninit::uninit(); 1024];
+    let mut entries = RawDir::new(directory.as_fd(), &mut room);
+    while let Some(Ok(entry)) = entries.next() {
+        let name = entry.file_name();
+        let Ok(stat) = fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+        if name == c"." || name == c".." || stat.st_dev != device {
+            continue;
+        }
+        if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            if let Ok(below) = fs::openat(&directory, name, flags, Mode::empty()) {
+                empty(below, device);
+            }
+            let _ = fs::unlinkat(&directory, name, AtFlags::REMOVEDIR);
+        } else {
+            let _ = fs::unlinkat(&directory, name, AtFlags::empty());
+        }
+    }
+}
+
+fn terminated<'a>(text: &str, room: &'a mut [u8; PATH_MAX]) -> Option<&'a CStr> {
+    room.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+    *room.get_mut(text.len())? = 0;
+    CStr::from_bytes_until_nul(room).ok()
+}

@@ -1,0 +1,31 @@
+//! What happens when a signal comes, apart from the end: the same event loop serves a plain agent and a first process.
+
+use nanova_core::platform::{Level, Platform};
+
+use crate::rt::signals::Signals;
+use crate::system::System;
+
+/// Looks after what is not xenstore.
+pub(crate) trait Supervisor {
+    /// Signals came, or the time of [`Supervisor::wake_in_ms`] is over.
+    fn woke(&mut self, system: &mut System<'_>, signals: &Signals);
+
+    /// After how many milliseconds it wants to be woken, if at all.
+    fn wake_in_ms(&self) -> Option<u64>;
+}
+
+/// A plain agent: SIGHUP has it open its log again.
+pub(crate) struct Plain;
+
+impl Supervisor for Plain {
+    fn woke(&mut self, system: &mut System<'_>, signals: &Signals) {
+        if signals.take_came().has(rustix::process::Signal::HUP) {
+            system.log.reopen();
+            system.log(Level::Info, format_args!("log reopened"));
+        }
+    }
+
+    fn wake_in_ms(&self) -> Option<u64> {
+        None
+    }
+}
