@@ -128,11 +128,7 @@ fn serve(
                 Progress::Idle => None,
                 Progress::Waiting(seconds) => Some(seconds * 1000),
             };
-            let mut events = false;
-            while let Some(event) = client.next_event()? {
-                service.handle_event(event);
-                events = true;
-            }
+            let events = service.take_events(&mut client)?;
             if room_in.is_none() && events {
                 continue;
             }

@@ -88,6 +88,8 @@ pub trait Files {
     fn append(&mut self, staged: &mut Self::Staged, bytes: &[u8]) -> Result<(), Errno>;
     /// Gives a staged file the owner, mode and extended attributes of another.
     fn take_over(&mut self, staged: &mut Self::Staged, from: &Self::File) -> Result<(), Errno>;
+    /// Gives a staged file another mode.
+    fn set_mode(&mut self, staged: &mut Self::Staged, mode: u32) -> Result<(), Errno>;
     /// Makes a staged file durable, then puts it in the place of what is at `path`, then makes that durable. Until then
     /// the old file is there, from then on the new one. On failure the staged file is still there.
     fn publish(&mut self, staged: &mut Self::Staged, path: GuestPath<'_>) -> Result<(), Errno>;

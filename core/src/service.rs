@@ -2,19 +2,20 @@
 //!
 //! * Every request gets one response. Both change in one transaction, so neither is ever lost: an agent that is killed in
 //!   between serves the request again, at most once more.
-//! * Requests are served in the order in which xenstored lists them, in as many parts as the list takes.
+//! * Requests are served in the order in which xenstored lists them, in as many parts as the list takes. (oxenstored
+//!   cannot list more than a packet: there, a burst is served in the order in which it came.)
 //! * No host removes responses, so the agent does, the oldest first; see `responses.rs` for how long they stay.
 //! * A request that cannot be removed is served once and then left alone.
 //!
 //! The order to call: [`Service::start`] on a fresh connection, then [`Service::serve_one`] until it is
-//! [`Progress::Idle`] or [`Progress::Waiting`], then wait for events and hand them to [`Service::handle_event`].
+//! [`Progress::Idle`] or [`Progress::Waiting`], then [`Service::take_events`], and wait when there are none.
 
 use crate::agent::Agent;
 use crate::command::response::RESPONSE_MAX;
 use crate::platform::{Level, Platform};
 use crate::responses::{Responses, Room};
 use crate::xenstore::path::RELATIVE_MAX;
-use crate::xenstore::{Client, Error, Event, Joined, Listing, Path, Transaction, Transport};
+use crate::xenstore::{Client, Error, Event, Joined, Listing, Path, Refusal, Transaction, Transport};
 
 /// Where the host puts requests.
 pub const HOST: Path<'static> = Path::literal("data/host");
@@ -79,6 +80,15 @@ impl Round {
         (self.listing, self.next, self.offset, self.over) = (Self::EMPTY, 0, 0, false);
     }
 
+    /// Has this name be all there is.
+    fn restart_with(&mut self, name: &str) {
+        let len = name.len() + 1;
+        let Some(room) = self.names.get_mut(..len) else { return self.restart() };
+        room[..len - 1].copy_from_slice(name.as_bytes());
+        room[len - 1] = 0;
+        (self.listing, self.next, self.offset, self.over) = (Listing { len, complete: true }, 0, 0, false);
+    }
+
     fn next_name(&mut self) -> Option<(usize, usize)> {
         let rest = self.names.get(self.next..self.listing.len)?;
         let len = rest.iter().position(|byte| *byte == 0)?;
@@ -95,6 +105,8 @@ pub struct Service {
     round: Round,
     responses: Responses,
     stuck: Stuck,
+    /// Whether a list longer than a packet can be fetched.
+    lists_in_parts: bool,
 }
 
 impl Default for Service {
@@ -113,12 +125,14 @@ impl Service {
             round,
             responses: Responses::new(),
             stuck: heapless::Deque::new(),
+            lists_in_parts: true,
         }
     }
 
     /// Begins on a fresh connection: watches for requests, and takes over the responses that an earlier agent left.
     pub fn start<T: Transport, P: Platform>(&mut self, client: &mut Client<T>, platform: &mut P) -> Result<(), Error> {
         client.watch(HOST, TOKEN)?;
+        self.lists_in_parts = client.lists_in_parts(HOST)?;
         self.agent.tidy(platform);
         let now = platform.uptime();
         self.responses.adopt(client, &mut self.round.names, now)?;
@@ -126,12 +140,28 @@ impl Service {
         Ok(())
     }
 
-    /// Takes note of an event; [`Service::serve_one`] then looks again.
-    pub fn handle_event(&mut self, event: Event<'_>) {
-        match event {
-            Event::Fired { token: TOKEN, .. } | Event::Overflow => self.round.restart(),
-            Event::Fired { .. } => {}
+    /// Takes note of the events that came. Returns whether there were any; then [`Service::serve_one`] is to be called.
+    ///
+    /// An event says to look again, and one look is enough for many. But where a long list cannot be fetched, the events'
+    /// paths are all that names the requests of a burst: they are followed one by one, and the list comes last.
+    pub fn take_events<T: Transport>(&mut self, client: &mut Client<T>) -> Result<bool, Error> {
+        let mut any = false;
+        while let Some(event) = client.next_event()? {
+            if let Event::Fired { token, .. } = event
+                && token != TOKEN
+            {
+                continue;
+            }
+            any = true;
+            if let (false, Some(name)) = (self.lists_in_parts, request_name(event)) {
+                self.round.restart_with(name);
+                return Ok(true);
+            }
         }
+        if any {
+            self.round.restart();
+        }
+        Ok(any)
     }
 
     /// Answers the next request.
@@ -176,7 +206,9 @@ impl Service {
             return Ok(());
         }
         round.listing = match client.list(Transaction::NONE, HOST, round.offset, &mut round.names) {
-            Err(error) if error.is("ENOENT") => Listing { len: 0, complete: true },
+            // Not there; or too much of it for this xenstored to be listed, until events name the requests or the host
+            // takes some back.
+            Err(error) if error.is("ENOENT") || error.is("ENOSYS") => Listing { len: 0, complete: true },
             listing => listing?,
         };
         round.next = 0;
@@ -264,7 +296,11 @@ fn commit<T: Transport>(client: &mut Client<T>, pending: &Pending) -> Result<(),
             Err(error) if error.is("ENOENT") => {}
             removed => removed?,
         }
-        client.write(transaction, response.as_path(), &pending.response)
+        match client.write(transaction, response.as_path(), &pending.response) {
+            // Writing makes what is missing. What is not there is the transaction: the guest was suspended since it began.
+            Err(error) if error.is("ENOENT") => Err(Error::Refused(Refusal::named("EAGAIN"))),
+            written => written,
+        }
     })
 }
 
@@ -278,6 +314,16 @@ fn commit_in_parts<T: Transport>(client: &mut Client<T>, pending: &Pending) -> R
         Err(_) => false,
     };
     Ok(if removed { Outcome::Answered } else { Outcome::Stays })
+}
+
+/// The name of the request that an event speaks of.
+fn request_name(event: Event<'_>) -> Option<&str> {
+    match event {
+        Event::Fired { path, .. } => {
+            path.strip_prefix(HOST.as_str())?.strip_prefix('/').filter(|name| !name.contains('/'))
+        }
+        Event::Overflow => None,
+    }
 }
 
 /// Whether it was done; a refusal is no error here.

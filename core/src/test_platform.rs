@@ -177,6 +177,12 @@ impl Files for FakePlatform {
         Ok(())
     }
 
+    fn set_mode(&mut self, staged: &mut FakeStaged, mode: u32) -> Result<(), Errno> {
+        self.operation()?;
+        staged.mode = mode;
+        Ok(())
+    }
+
     fn publish(&mut self, staged: &mut FakeStaged, path: GuestPath<'_>) -> Result<(), Errno> {
         self.operation()?;
         let file = Node::File { contents: staged.contents.clone(), mode: staged.mode };

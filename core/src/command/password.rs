@@ -56,19 +56,21 @@ impl Exchange {
 
     /// `password`: decrypts root's new password with the key, which is gone afterwards, and sets it.
     pub fn password<P: Platform>(&mut self, value: Value<'_>, platform: &mut P) -> Response {
-        let Some(secret) = self.secret.take() else {
+        let Some(secret) = &self.secret else {
             return Response::failed(format_args!("Password without key exchange"));
         };
         let response = set(secret, value, platform);
+        // Dropped, and so wiped, where it is: moved away before, it would leave its bytes behind.
+        self.secret = None;
         wipe_stack();
         response
     }
 }
 
 #[inline(never)]
-fn set<P: Platform>(secret: SharedSecret, value: Value<'_>, platform: &mut P) -> Response {
+fn set<P: Platform>(secret: &SharedSecret, value: Value<'_>, platform: &mut P) -> Response {
     let text = if let Value::Text(text) = value { text } else { Text::EMPTY };
-    match Password::decrypt(&secret, text) {
+    match Password::decrypt(secret, text) {
         Err(CipherError::NotBase64) => Response::failed(format_args!("Couldn't decode base64 data")),
         Err(CipherError::Invalid) => Response::failed(format_args!("Invalid password data received")),
         Ok(password) => match set_root_password(platform, &password) {

@@ -283,8 +283,16 @@ impl<T: Transport> Client<T> {
         }
     }
 
+    /// Whether lists that are longer than a packet can be fetched: oxenstored (4.17) has no DIRECTORY_PART.
+    pub fn lists_in_parts(&mut self, path: Path<'_>) -> Result<bool, Error> {
+        match self.exchange(Kind::DirectoryPart, Transaction::NONE, &[path.as_str().as_bytes(), b"\x000\0"]) {
+            Err(Error::Lost(lost)) => Err(Error::Lost(lost)),
+            answer => Ok(!answer.is_err_and(|error| error.is("ENOSYS"))),
+        }
+    }
+
     /// Runs `body` in a transaction and commits it; from the start again when another one got in between (EAGAIN).
-    /// When `body` fails, the transaction is aborted and its error returned.
+    /// When `body` fails, the transaction is aborted and its error returned, unless that is EAGAIN, too.
     pub fn transaction<R>(
         &mut self,
         mut body: impl FnMut(&mut Self, Transaction) -> Result<R, Error>,
@@ -301,8 +309,13 @@ impl<T: Transport> Client<T> {
                 },
                 Err(Error::Lost(lost)) => return Err(Error::Lost(lost)),
                 Err(error) => {
-                    self.exchange(Kind::TransactionEnd, transaction, &[b"F\0"])?;
-                    return Err(error);
+                    // Refused when there is nothing to abort any more.
+                    if let Err(Error::Lost(lost)) = self.exchange(Kind::TransactionEnd, transaction, &[b"F\0"]) {
+                        return Err(Error::Lost(lost));
+                    }
+                    if !error.is("EAGAIN") {
+                        return Err(error);
+                    }
                 }
             }
         }

@@ -3,8 +3,9 @@
 //! An event only says "look again", so two equal ones in a row are one. The room is bounded: when it is used up, what
 //! does not fit is dropped and the reader is told so with [`Event::Overflow`], which means "look at everything again".
 
-/// Bytes of room for events.
-const ROOM: usize = 8192;
+/// Bytes of room for events: those of some 800 requests with UUIDs, as many as a guest's quota of nodes allows. Only what is
+/// used takes memory.
+const ROOM: usize = 48 * 1024;
 /// Each event is kept behind its length.
 const LENGTH: usize = 2;
 
