@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use nanova_tests::xen::{options, suite};
 
 fn main() -> ExitCode {
-    let options = match options::parse(lexopt::Parser::from_env()) {
+    let options = match options::parse(std::env::args_os().skip(1)) {
         Ok(options) => options,
         Err(error) => return complain(&format!("{error}; --help tells more"), 2),
     };

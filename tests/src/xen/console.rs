@@ -75,13 +75,14 @@ impl Console {
 /// What the kernel says when it starts PID 1.
 const INIT: &str = "Run /init as init process";
 
-/// The kernel's time stamp of PID 1's start, and of the first later message that contains `part`.
+/// The kernel's time stamp of PID 1's start, and of the later message that is the `count`th to contain `part`.
 ///
 /// "[    0.812345] Run /init as init process" was said 812 ms after the kernel started.
-pub fn stamps(text: &str, part: &str) -> Option<(Duration, Duration)> {
+pub fn stamps(text: &str, part: &str, count: usize) -> Option<(Duration, Duration)> {
     let mut lines = text.lines().skip_while(|line| !line.contains(INIT));
     let init = stamp(lines.next()?)?;
-    Some((init, stamp(lines.find(|line| line.contains(part))?)?))
+    let found = lines.filter(|line| line.contains(part)).nth(count.checked_sub(1)?)?;
+    Some((init, stamp(found)?))
 }
 
 fn stamp(line: &str) -> Option<Duration> {
@@ -111,10 +112,10 @@ mod tests {
 
     #[test]
     fn stamps_are_those_of_the_kernel_after_pid_1_started() {
-        let (init, open) = stamps(LOG, "xenbus is").unwrap();
+        let (init, open) = stamps(LOG, "xenbus", 2).unwrap();
         assert_eq!((init, open), (Duration::from_micros(812_345), Duration::from_millis(5500)));
-        assert_eq!(stamps(LOG, "early"), None);
-        assert_eq!(stamps("[ 1.0] no such start", "no"), None);
+        assert_eq!(stamps(LOG, "early", 1), None);
+        assert_eq!(stamps("[ 1.0] no such start", "no", 1), None);
     }
 
     #[test]

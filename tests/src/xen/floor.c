@@ -1,8 +1,8 @@
 /* The floor: the least that can answer a request in a Xen guest, to compare nanova's start with.
  *
  * As PID 1 it mounts devtmpfs, opens /dev/xen/xenbus, watches data/host, reads each data/host/<id>, answers it in
- * data/guest/<id> without understanding it, and removes it. It tells the kernel's log when xenbus is open and when an
- * answer is written, so that both times are the guest's own. No error is survived: a floor that cannot answer measures
+ * data/guest/<id> without understanding it, and removes it. It tells the kernel's log when xenbus is open and when it
+ * has read a request, so that both times are the guest's own. No error is survived: a floor that cannot answer measures
  * nothing. */
 #include <fcntl.h>
 #include <stdint.h>
@@ -73,11 +73,11 @@ static void answer(const char *key)
 	snprintf(path, sizeof path, "data/host/%s", key);
 	if (!call(READ, path, strlen(path) + 1, value))
 		return;
+	say("floor: received a request\n");
 	length = snprintf(message, sizeof message, "data/guest/%s", key) + 1;
 	length += snprintf(message + length, sizeof message - length, "%s", success);
 	if (!call(WRITE, message, length, reply) || !call(RM, path, strlen(path) + 1, reply))
 		_exit(5);
-	say("floor: answered\n");
 }
 
 int main(void)

@@ -1,7 +1,8 @@
 //! A guest: its configuration, its life under xl, its xenstore home, and what an observer inside it sees.
 //!
 //! Guarantees: a guest is created paused, so a test can write to its xenstore tree before its first instruction; the
-//! domain id is asked for again after every change of it. Refuses: disks and HVM, which this dom0 has no backend for.
+//! domain id is asked for again after every change of it; a guest whose kernel panics is destroyed, not started again.
+//! Refuses: disks and HVM, which this dom0 has no backend for.
 
 use std::time::Duration;
 
@@ -62,7 +63,7 @@ impl Spec {
         let vifs: Vec<_> = self.macs.iter().map(|mac| format!("'mac={mac},bridge=xenbr0'")).collect();
         format!(
             "name = '{}'\ntype = '{}'\nkernel = '/lab/{}'\nramdisk = '/lab/{}'\nmemory = {MEMORY}\nmaxmem = {MEMORY}\n\
-             vcpus = 1\nextra = 'console=hvc0 panic=-1 loglevel=7 printk.devkmsg=on {}'\non_poweroff = 'destroy'\n\
+             vcpus = 1\nextra = 'console=hvc0 xen_legacy_crash loglevel=7 printk.devkmsg=on {}'\non_poweroff = 'destroy'\n\
              on_reboot = 'restart'\non_crash = 'destroy'\ntsc_mode = 'native'\nvif = [ {} ]\n",
             self.name,
             self.kind.name(),

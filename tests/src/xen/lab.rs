@@ -17,6 +17,8 @@ use super::{kernel, tools};
 
 /// dom0's first process: mounts, loads modules, then serves the channel.
 const INIT: &str = include_str!("dom0/init.sh");
+/// A blocking wait for a xenstore key.
+const AWAIT: &str = include_str!("dom0/await.sh");
 /// The hotplug script libxl runs for a guest's network interface.
 const VIF: &str = include_str!("dom0/vif.sh");
 
@@ -59,7 +61,7 @@ impl Lab {
         for flavour in Flavour::ALL {
             lab.build(&lab.kernel_name(flavour), "", |to| lab.write_kernel(flavour, to))?;
         }
-        let recipe = [INIT, VIF, &XEN_PROGRAMS.join(" "), &DOM0_MODULES.join(" ")].concat();
+        let recipe = [INIT, AWAIT, VIF, &XEN_PROGRAMS.join(" "), &DOM0_MODULES.join(" ")].concat();
         lab.build("dom0.cpio", &recipe, |to| lab.write_dom0(to))?;
         Ok(lab)
     }
@@ -122,6 +124,7 @@ impl Lab {
         root.file("/etc/xen/xl.conf", 0o644, "autoballoon=0\n");
         root.file("/etc/passwd", 0o644, "root:x:0:0:root:/root:/bin/sh\n");
         root.file("/etc/group", 0o644, "root:x:0:\n");
+        root.file("/usr/bin/await", 0o755, AWAIT);
         root.file("/etc/xen/scripts/vif-bridge", 0o755, VIF);
         root.copy("/etc/xen/oxenstored.conf", &self.packages.toolstack().join("etc/xen/oxenstored.conf"))?;
         add_busybox(&mut root)?;

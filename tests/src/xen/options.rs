@@ -2,6 +2,7 @@
 //!
 //! Guarantees: a word that selects nothing is an error, so a misspelt case is never a silent success.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use lexopt::prelude::*;
@@ -10,7 +11,7 @@ use lexopt::prelude::*;
 pub const HELP: &str = "\
 Run nanova as a guest's first process on a real Xen hypervisor, in QEMU, and play nova from dom0.
 
-usage: cargo xen-test [-- [options] [WORD]...]
+usage: cargo xen-test [options] [WORD]...
 
   WORD          a group (pv, pvh, start) or a part of a case's name. Groups narrow the choice of machines, the other
                 words that of cases: `pv save reboot` runs two cases on one machine
@@ -36,8 +37,12 @@ pub struct Options {
     pub keep: bool,
 }
 
-/// Reads the arguments.
-pub fn parse(mut parser: lexopt::Parser) -> Result<Options, lexopt::Error> {
+/// Reads the arguments. A `--` in front of them all is passed over: the cargo alias has one already, and a habit adds
+/// another.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Options, lexopt::Error> {
+    let mut arguments = arguments.into_iter().peekable();
+    arguments.next_if(|first| first == "--");
+    let mut parser = lexopt::Parser::from_args(arguments);
     let mut options = Options::default();
     while let Some(argument) = parser.next()? {
         match argument {
@@ -58,9 +63,11 @@ mod tests {
 
     #[test]
     fn words_and_options_may_mix() {
-        let options = parse(lexopt::Parser::from_args(["pv", "--agent", "x", "save"])).unwrap();
+        let parse = |words: &[&str]| parse(words.iter().map(OsString::from));
+        let options = parse(&["pv", "--agent", "x", "save"]).unwrap();
         assert_eq!(options.words, ["pv", "save"]);
         assert_eq!(options.agent, Some("x".into()));
-        assert!(parse(lexopt::Parser::from_args(["--no-such"])).is_err());
+        assert!(parse(&["--", "--list"]).unwrap().list);
+        assert!(parse(&["--no-such"]).is_err());
     }
 }

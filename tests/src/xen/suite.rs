@@ -22,7 +22,7 @@ use super::report::{Line, Outcome, Report, Section};
 use super::tools;
 
 /// How much of a guest's console goes into the report of a failure.
-const TAIL: usize = 25;
+const TAIL: usize = 40;
 
 /// A machine and what runs on it.
 #[derive(Clone, Copy, Debug)]
@@ -133,6 +133,7 @@ fn run_case(bench: &mut Bench<'_>, group: &str, case: &Case) -> Line {
     let started = Instant::now();
     let outcome = (case.run)(bench).unwrap_or_else(|error| {
         let tail = bench.console_tail(TAIL).map(|tail| format!("\nthe guest's console ends:\n{tail}"));
+        bench.discard_guest();
         Outcome::Failed(format!("{error:#}{}", tail.unwrap_or_default()))
     });
     let line = Line { case: case.name.into(), outcome, took: started.elapsed() };

@@ -1,4 +1,7 @@
 //! What a toolstack does with a guest: save, restore, reboot, shut down.
+//!
+//! Guarantees: times are dom0's, from xl's start to the domain's end. Refuses a guest that only seems to obey: a domain
+//! id that did not change, a kernel that did not end in order.
 
 use std::time::Duration;
 
@@ -11,8 +14,10 @@ use super::super::mailbox::{self, alive};
 use super::super::report::Outcome;
 use super::passed;
 
-/// How long a guest may take to be gone.
-const LIMIT: Duration = Duration::from_secs(2);
+/// How long a guest may take to be gone, on a machine that has the build machine to itself.
+pub(super) const LIMIT: Duration = Duration::from_secs(2);
+/// The same beside another machine, where times say little.
+const CROWDED: Duration = Duration::from_secs(6);
 
 /// A restored guest has another domain id and an empty tree, and serves the request it finds there.
 pub(super) fn save_restore(bench: &mut Bench<'_>) -> Result<Outcome> {
@@ -32,28 +37,18 @@ pub(super) fn save_restore(bench: &mut Bench<'_>) -> Result<Outcome> {
     passed(format!("domain {before} -> {after}"))
 }
 
-/// `xl reboot` ends the guest in time, and the next one serves again.
+/// `xl reboot` ends the guest, and the next one serves again.
 pub(super) fn reboot(bench: &mut Bench<'_>) -> Result<Outcome> {
     let (dom0, guest) = bench.guest()?;
     alive(dom0, guest)?;
-    let before = guest.domid();
-    guest.console.next_boot();
-    let took = end(dom0, guest, "reboot")?;
-    let name = quoted(&guest.spec.name);
-    dom0.sh(&format!("until xl domid {name} 2>/dev/null; do sleep 0.1; done"))
-        .context("the guest did not come back")?;
-    let after = guest.find(dom0)?;
-    ensure!(before != after, "the domain id is still {before}: no new guest was made");
-    let id = mailbox::send(dom0, guest, &mailbox::version_request())?;
-    mailbox::receive(dom0, guest, &id, SLOW).context("a request after the reboot")?.ok()?;
-    passed(format!("gone after {:.2} s, domain {before} -> {after} serves", took.as_secs_f64()))
+    passed(reboot_within(dom0, guest, CROWDED)?)
 }
 
-/// `xl shutdown` ends the guest in time.
+/// `xl shutdown` ends the guest.
 pub(super) fn shutdown(bench: &mut Bench<'_>) -> Result<Outcome> {
     let (dom0, guest) = bench.guest()?;
     alive(dom0, guest)?;
-    let took = end(dom0, guest, "shutdown")?;
+    let took = end(dom0, guest, "shutdown", CROWDED)?;
     let said = guest.console.text();
     // "Power down" or, where the kernel knows no power switch, "System halted".
     ensure!(said.contains("] reboot: "), "the guest is gone, but not because its kernel ended in order");
@@ -61,13 +56,28 @@ pub(super) fn shutdown(bench: &mut Bench<'_>) -> Result<Outcome> {
     passed(format!("gone after {:.2} s", took.as_secs_f64()))
 }
 
+/// Reboots a guest and waits until the next one serves.
+pub(super) fn reboot_within(dom0: &mut Dom0, guest: &mut Guest, limit: Duration) -> Result<String> {
+    let before = guest.domid();
+    guest.console.next_boot();
+    let took = end(dom0, guest, "reboot", limit)?;
+    let name = quoted(&guest.spec.name);
+    dom0.sh(&format!("until xl domid {name} 2>/dev/null; do sleep 0.1; done"))
+        .context("the guest did not come back")?;
+    let after = guest.find(dom0)?;
+    ensure!(before != after, "the domain id is still {before}: no new guest was made");
+    let id = mailbox::send(dom0, guest, &mailbox::version_request())?;
+    mailbox::receive(dom0, guest, &id, SLOW).context("a request after the reboot")?.ok()?;
+    Ok(format!("gone after {:.2} s, domain {before} -> {after} serves", took.as_secs_f64()))
+}
+
 /// Tells the guest to end, by `xl reboot` or `xl shutdown`; the time until it is gone.
-pub(super) fn end(dom0: &mut Dom0, guest: &Guest, verb: &str) -> Result<Duration> {
+pub(super) fn end(dom0: &mut Dom0, guest: &Guest, verb: &str, limit: Duration) -> Result<Duration> {
     let home = guest.path("name");
     let script = format!(
         "read -r start rest </proc/uptime
          xl {verb} {} || exit
-         while xenstore-exists {home}; do sleep 0.03; done
+         await -v {home} || exit
          read -r end rest </proc/uptime
          echo $start $end",
         guest.domid()
@@ -76,6 +86,6 @@ pub(super) fn end(dom0: &mut Dom0, guest: &Guest, verb: &str) -> Result<Duration
     let line = said.lines().last().unwrap_or_default();
     let (start, end) = line.split_once(' ').with_context(|| format!("dom0 said {said:?}"))?;
     let took = Duration::try_from_secs_f64(end.parse::<f64>()? - start.parse::<f64>()?)?;
-    ensure!(took <= LIMIT, "gone only after {:.2} s, {} s are allowed", took.as_secs_f64(), LIMIT.as_secs());
+    ensure!(took <= limit, "gone only after {:.2} s, {} s are allowed", took.as_secs_f64(), limit.as_secs());
     Ok(took)
 }

@@ -1,4 +1,7 @@
-//! nanova's xenstore tools beside Debian's, in dom0: the same standard output, status and tree.
+//! nanova's xenstore tools beside Debian's, in dom0, on a real xenstored.
+//!
+//! Guarantees: standard output byte for byte, exit status, whether there is a complaint, and the tree left behind are
+//! the same. Refuses to compare the wording of complaints.
 
 use std::time::Duration;
 
@@ -9,7 +12,8 @@ use super::super::dom0::Dom0;
 use super::super::report::Outcome;
 use super::passed;
 
-/// What only looks; `x NAME …` is xenstore-NAME. All of them run on the same [`TREE`].
+/// What only looks; `x NAME …` is xenstore-NAME. All of them run on the same [`TREE`]. Wrong usage is left out: nanova
+/// ends with 2 there, by its own contract, and Debian's tools with 1.
 const LOOKING: &[&str] = &[
     "x ls /bench",
     "x ls -f /bench",
@@ -27,7 +31,6 @@ const LOOKING: &[&str] = &[
     "x read /bench/empty",
     "x read /bench/none",
     "x read /bench/plain /bench/none",
-    "x write /bench/odd",
     "x exists /bench/plain",
     "x exists /bench/none",
     "x exists /bench/plain /bench/none",
