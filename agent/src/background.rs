@@ -7,8 +7,9 @@ use rustix::io::Errno;
 use crate::output::write_all;
 use crate::rt::process::{Side, fork};
 
-/// Leaves the terminal. Returns in the new process; in the old one it is `false`: exit.
-pub(crate) fn detach() -> Result<bool, Errno> {
+/// Leaves the terminal; standard error, too, unless log lines go there. Returns in the new process; in the old one it is
+/// `false`: exit.
+pub(crate) fn detach(log_to_stderr: bool) -> Result<bool, Errno> {
     if let Side::Parent(_) = fork()? {
         return Ok(false);
     }
@@ -16,6 +17,9 @@ pub(crate) fn detach() -> Result<bool, Errno> {
     let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
     rustix::stdio::dup2_stdin(&null)?;
     rustix::stdio::dup2_stdout(&null)?;
+    if !log_to_stderr {
+        rustix::stdio::dup2_stderr(&null)?;
+    }
     Ok(true)
 }
 

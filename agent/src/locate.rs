@@ -12,9 +12,9 @@ use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::fs::{Access, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
-use rustix::time::{ClockId, clock_gettime};
 
 use crate::rt::Environment;
+use crate::rt::clock::monotonic;
 use crate::rt::signals::Signals;
 use crate::supervise::Supervisor;
 use crate::system::System;
@@ -194,6 +194,6 @@ pub(crate) fn timespec(ms: u64) -> Timespec {
 
 /// Milliseconds since some fixed moment.
 pub(crate) fn uptime_ms() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
+    let now = monotonic();
+    now.seconds as u64 * 1000 + now.nanoseconds as u64 / 1_000_000
 }

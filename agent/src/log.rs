@@ -10,9 +10,9 @@ use nanova_core::text::Bounded;
 use nanova_core::time::Moment;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
-use rustix::time::{ClockId, clock_gettime};
 
 use crate::output::{complain, write_all};
+use crate::rt::clock::realtime;
 use crate::rt::stdio::stderr;
 
 /// Longest line: below what one record of /dev/kmsg takes (976 bytes, `LOG_LINE_MAX` of older kernels).
@@ -81,8 +81,8 @@ impl<'a> Log<'a> {
 }
 
 fn now() -> Moment {
-    let now = clock_gettime(ClockId::Realtime);
-    Moment { seconds: now.tv_sec as u64, millis: (now.tv_nsec / 1_000_000) as u16 }
+    let now = realtime();
+    Moment { seconds: now.seconds as u64, millis: (now.nanoseconds / 1_000_000) as u16 }
 }
 
 fn name(level: Level) -> &'static str {

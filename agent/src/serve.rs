@@ -1,6 +1,6 @@
 //! `nanova agent`: connect, serve, wait; and again when the connection is lost.
 
-use nanova_core::cli::{AgentOptions, Common, exit};
+use nanova_core::cli::{AgentOptions, Common, LogTarget, exit};
 use nanova_core::platform::{Level, Platform};
 use nanova_core::service::{Progress, Service};
 use nanova_core::xenstore::{Client, Error, Lost};
@@ -29,6 +29,8 @@ const PAUSE_MIN_MS: u64 = 100;
 const PAUSE_MAX_MS: u64 = 10_000;
 
 /// Runs the agent; returns the exit code.
+// In a frame of its own: inlined, its buffers would be pages of main's stack whatever the program was called to do.
+#[inline(never)]
 pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &AgentOptions<'_>) -> i32 {
     let candidates = Candidates::new(environment, common);
     if candidates.hopeless() {
@@ -37,7 +39,7 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Agen
     }
     rustix::process::umask(Mode::from_raw_mode(0o022));
     if options.background {
-        match background::detach() {
+        match background::detach(common.log == LogTarget::Stderr) {
             Ok(true) => {}
             Ok(false) => return exit::DONE,
             Err(error) => {
@@ -54,7 +56,10 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Agen
     }
     let signals = Signals::new(&[Signal::TERM, Signal::INT], &[Signal::HUP]);
     let code = match (System::open(common), signals) {
-        (Ok(mut system), Ok(signals)) => serve_for_ever(&candidates, &mut system, &signals, &mut Plain, options),
+        (Ok(mut system), Ok(signals)) => {
+            system.log(Level::Info, format_args!("nanova {} starting", env!("CARGO_PKG_VERSION")));
+            serve_for_ever(&candidates, &mut system, &signals, &mut Plain, options)
+        }
         (Err(error), _) => {
             complain(format_args!("cannot open the root directory {}: {}", common.root, errno(error)));
             exit::FAILED
@@ -78,7 +83,6 @@ pub(crate) fn serve_for_ever<'a>(
     supervisor: &mut dyn Supervisor,
     options: &AgentOptions<'_>,
 ) -> i32 {
-    system.log(Level::Info, format_args!("nanova {} starting", env!("CARGO_PKG_VERSION")));
     let mut service = Service::new();
     let mut pause = PAUSE_MIN_MS;
     while !signals.stop() {

@@ -8,9 +8,9 @@ use nanova_core::platform::{Level, Platform};
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::rand::{GetRandomFlags, getrandom};
-use rustix::time::{ClockId, clock_gettime};
 
 use crate::log::Log;
+use crate::rt::clock::{monotonic, realtime};
 
 /// The system, and where the guest's files are in it.
 pub(crate) struct System<'a> {
@@ -37,11 +37,11 @@ pub(crate) fn errno(errno: rustix::io::Errno) -> Errno {
 
 impl Platform for System<'_> {
     fn unix_time(&mut self) -> u64 {
-        clock_gettime(ClockId::Realtime).tv_sec as u64
+        realtime().seconds as u64
     }
 
     fn uptime(&mut self) -> u64 {
-        clock_gettime(ClockId::Monotonic).tv_sec as u64
+        monotonic().seconds as u64
     }
 
     fn random(&mut self, bytes: &mut [u8]) -> Result<(), Errno> {

@@ -21,6 +21,8 @@ const WIDTH: usize = 80;
 const MARGIN: usize = 2;
 
 /// Runs a tool; returns the exit code.
+// In a frame of its own: inlined, its buffers would be pages of main's stack whatever the program was called to do.
+#[inline(never)]
 pub(crate) fn run(environment: &Environment, common: &Common<'_>, call: &XenstoreCall<'_>) -> i32 {
     // A reader that has gone away is an error to handle, not a signal to die of.
     let _ = SignalSet::of(&[Signal::PIPE]).block();

@@ -105,8 +105,10 @@ pub struct Service {
     round: Round,
     responses: Responses,
     stuck: Stuck,
-    /// Whether a list longer than a packet can be fetched.
+    /// Whether a list longer than a packet can be fetched, as far as is known.
     lists_in_parts: bool,
+    /// Whether [`Service::look_around`] is still to be done on this connection.
+    new_here: bool,
 }
 
 impl Default for Service {
@@ -126,16 +128,29 @@ impl Service {
             responses: Responses::new(),
             stuck: heapless::Deque::new(),
             lists_in_parts: true,
+            new_here: true,
         }
     }
 
-    /// Begins on a fresh connection: watches for requests, and takes over the responses that an earlier agent left.
+    /// Begins on a fresh connection: watches for requests.
     pub fn start<T: Transport, P: Platform>(&mut self, client: &mut Client<T>, platform: &mut P) -> Result<(), Error> {
         client.watch(HOST, TOKEN)?;
-        self.lists_in_parts = client.lists_in_parts(HOST)?;
         self.agent.tidy(platform);
-        let now = platform.uptime();
-        self.responses.adopt(client, &mut self.round.names, now)?;
+        self.new_here = true;
+        self.round.restart();
+        Ok(())
+    }
+
+    /// What can wait until the requests that wait are answered: learns what this xenstored can do, and takes over the
+    /// responses that an earlier agent left.
+    fn look_around<T: Transport, P: Platform>(
+        &mut self,
+        client: &mut Client<T>,
+        platform: &mut P,
+    ) -> Result<(), Error> {
+        self.new_here = false;
+        self.lists_in_parts = client.lists_in_parts(HOST)?;
+        self.responses.adopt(client, &mut self.round.names, platform.uptime())?;
         self.round.restart();
         Ok(())
     }
@@ -188,6 +203,8 @@ impl Service {
                         return Err(error);
                     }
                 }
+            } else if self.round.over && self.new_here {
+                self.look_around(client, platform)?;
             } else if self.round.over {
                 self.responses.settle();
                 return Ok(Progress::Idle);
@@ -208,7 +225,11 @@ impl Service {
         round.listing = match client.list(Transaction::NONE, HOST, round.offset, &mut round.names) {
             // Not there; or too much of it for this xenstored to be listed, until events name the requests or the host
             // takes some back.
-            Err(error) if error.is("ENOENT") || error.is("ENOSYS") => Listing { len: 0, complete: true },
+            Err(error) if error.is("ENOENT") => Listing { len: 0, complete: true },
+            Err(error) if error.is("ENOSYS") => {
+                self.lists_in_parts = false;
+                Listing { len: 0, complete: true }
+            }
             listing => listing?,
         };
         round.next = 0;
@@ -272,6 +293,10 @@ impl Service {
                 },
             };
             match (error, room) {
+                (Error::Refused(refusal), _) if refusal.is_quota() && self.new_here => {
+                    self.look_around(client, platform)?;
+                    room = self.responses.make_room(client, name, now)?;
+                }
                 (Error::Lost(lost), _) => return Err(Error::Lost(lost)),
                 (Error::Refused(refusal), Room::Made(_)) if refusal.is_quota() => {
                     platform.log(Level::Debug, format_args!("no room for responses ({refusal}): removing an old one"));

@@ -7,11 +7,15 @@
 //! | [`host`] | such a host on the embedded xenstored |
 //! | [`agent`] | the real binary as a process |
 //! | [`guest_root`] | a guest's root directory to throw away |
+//! | [`scene`] | all of these together |
+//! | [`strace`] | the real binary's system calls |
 //! | [`xen`] | a real Xen in QEMU |
 
 pub mod agent;
 pub mod guest_root;
 pub mod host;
 pub mod nova;
+pub mod scene;
+pub mod strace;
 pub mod xen;
 pub mod xenstored;

@@ -38,6 +38,8 @@ const XENSTORE_SECONDS: u32 = 10;
 const COMMAND_LINE_MAX: usize = 4096;
 
 /// Runs the system. Returns only if this is not the first process.
+// In a frame of its own: inlined, its buffers would be pages of main's stack whatever the program was called to do.
+#[inline(never)]
 pub(crate) fn run(environment: &Environment) -> i32 {
     if rustix::process::getpid() != Pid::INIT {
         complain(format_args!("init is for the first process; start 'nanova agent' instead"));
@@ -96,7 +98,7 @@ fn first_contact<'a>(
     }
     match candidates.wait(system, signals, first, Some(XENSTORE_SECONDS)) {
         Waited::Connected(xenbus, path) => {
-            system.log(Level::Info, format_args!("xenstore is there: {path}"));
+            system.log(Level::Debug, format_args!("xenstore is there: {path}"));
             let _ = (Client::new(xenbus), network::run as fn(&_, &_, &_) -> i32);
         }
         Waited::Stopped => {}

@@ -4,6 +4,7 @@
 //! This folder is the only one in the project with `unsafe` in it. Each block says why it is sound; each file guarantees
 //! its callers a safe interface.
 
+pub(crate) mod clock;
 mod mem;
 pub(crate) mod process;
 pub(crate) mod signals;

@@ -76,8 +76,6 @@ unsafe extern "C" fn _start() -> ! {
 unsafe extern "C" fn enter(stack: *const usize) -> ! {
     // SAFETY: the kernel placed `argc` there, and the arguments behind it.
     let environment = unsafe { Environment { argc: *stack, argv: stack.add(1).cast() } };
-    // SAFETY: behind the arguments comes the environment, as rustix expects it; this is the first thing that runs.
-    unsafe { rustix::param::init(stack.add(environment.argc + 2).cast_mut().cast()) };
     super::stdio::ensure_open();
     super::syscall::exit(crate::main(environment))
 }

@@ -13,6 +13,7 @@ pub(super) mod number {
     pub(in super::super) const CLONE: usize = 56;
     pub(in super::super) const EXECVE: usize = 59;
     pub(in super::super) const KILL: usize = 62;
+    pub(in super::super) const CLOCK_GETTIME: usize = 228;
     pub(in super::super) const EXIT_GROUP: usize = 231;
     pub(in super::super) const SIGNALFD4: usize = 289;
 }
@@ -22,6 +23,7 @@ pub(super) mod number {
 pub(super) mod number {
     pub(in super::super) const SIGNALFD4: usize = 74;
     pub(in super::super) const EXIT_GROUP: usize = 94;
+    pub(in super::super) const CLOCK_GETTIME: usize = 113;
     pub(in super::super) const KILL: usize = 129;
     pub(in super::super) const RT_SIGPROCMASK: usize = 135;
     pub(in super::super) const CLONE: usize = 220;

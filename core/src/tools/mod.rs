@@ -37,13 +37,18 @@ pub(crate) enum Failure<'a> {
     Silent,
     /// Something about a path.
     Path(&'static str, &'a str, Error),
+    /// A directory whose list is longer than there is room for.
+    Room(&'a str),
     /// A mode that is none.
     Mode(&'a str),
 }
 
 impl<'a> Failure<'a> {
     fn at(what: &'static str, path: &'a str) -> impl Fn(Error) -> Failure<'a> {
-        move |error| Failure::Path(what, path, error)
+        move |error| match error {
+            Error::TooLong => Failure::Room(path),
+            error => Failure::Path(what, path, error),
+        }
     }
 }
 
@@ -69,6 +74,10 @@ pub fn run<T: Transport, U: Terminal>(call: &XenstoreCall<'_>, client: &mut Clie
     match result {
         Ok(()) if written => exit::DONE,
         Ok(()) | Err(Failure::Silent) => exit::FAILED,
+        Err(Failure::Room(path)) => {
+            terminal.complain(format_args!("{path}: too long; values take {REQUEST_MAX} bytes, lists {NAMES_MAX}"));
+            exit::FAILED
+        }
         Err(Failure::Mode(mode)) => {
             terminal.complain(format_args!(
                 "'{mode}' is no permission, or one too many; at most {PERMISSIONS_MAX} such as n0 or r7 are taken"

@@ -1,0 +1,96 @@
+//! What is shipped: one file that needs nothing else, with no code in it that is not ours or a reviewed crate's.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use nanova_tests::agent::binary;
+use object::elf::{self, FileHeader64};
+use object::read::elf::{FileHeader, ProgramHeader};
+use object::{Endianness, Object, ObjectSymbol};
+
+/// The size that the project allows itself.
+const SIZE_MAX: u64 = 112 * 1024;
+/// The shortest path that could be told from noise in a binary.
+const PATH_MIN: usize = 4;
+
+/// The release build with its symbols, in a directory of its own so that the one that is shipped stays as it is.
+fn unstripped() -> Result<PathBuf> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the workspace")?;
+    let target = binary().parent().and_then(Path::parent).context("the target directory")?.join("unstripped");
+    let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["build", "--quiet", "--release", "--package", "nanova", "--target-dir"])
+        .arg(&target)
+        .env("CARGO_PROFILE_RELEASE_STRIP", "false")
+        .current_dir(workspace)
+        .status()?;
+    ensure!(built.success(), "the unstripped build failed");
+    Ok(target.join("release/nanova"))
+}
+
+#[test]
+fn it_asks_for_no_loader_and_no_library() -> Result<()> {
+    let bytes = fs::read(binary())?;
+    let header = FileHeader64::<Endianness>::parse(&*bytes)?;
+    let endian = header.endian()?;
+    assert_eq!(header.e_type(endian), elf::ET_EXEC, "at a fixed address: nothing relocates it before it runs");
+    let mut stacks = 0;
+    for segment in header.program_headers(endian, &*bytes)? {
+        let (kind, flags) = (segment.p_type(endian), segment.p_flags(endian));
+        let (writable, executable) = (flags.0 & elf::PF_W.0 != 0, flags.0 & elf::PF_X.0 != 0);
+        assert!(kind != elf::PT_INTERP && kind != elf::PT_DYNAMIC, "{kind:?}");
+        assert!(!(writable && executable), "a segment is writable and executable");
+        if kind == elf::PT_GNU_STACK {
+            stacks += 1;
+            assert!(!executable, "the stack is executable");
+        }
+    }
+    assert_eq!(stacks, 1, "without it the kernel makes the stack executable");
+    Ok(())
+}
+
+#[test]
+fn it_is_small() -> Result<()> {
+    let size = fs::metadata(binary())?.len();
+    println!("size: {size} bytes, {:.1} KiB of {}", size as f64 / 1024.0, SIZE_MAX / 1024);
+    assert!(size <= SIZE_MAX, "{size}");
+    Ok(())
+}
+
+#[test]
+fn every_symbol_is_defined_and_none_is_a_libcs() -> Result<()> {
+    let bytes = fs::read(unstripped()?)?;
+    let file = object::File::parse(&*bytes)?;
+    let names: Vec<&str> =
+        file.symbols().filter(|symbol| !symbol.is_undefined()).filter_map(|symbol| symbol.name().ok()).collect();
+    assert!(names.contains(&"_start") && names.contains(&"memcpy"), "there are no symbols to look at");
+    // The first entry of every table is an undefined one without a name.
+    let undefined: Vec<&str> = file
+        .symbols()
+        .filter(|symbol| symbol.is_undefined())
+        .filter_map(|symbol| symbol.name().ok())
+        .filter(|name| !name.is_empty())
+        .collect();
+    assert_eq!(undefined, Vec::<&str>::new());
+    let foreign =
+        ["malloc", "calloc", "realloc", "__libc", "_Unwind", "pthread", "__rust_alloc", "__rdl_alloc", "printf"];
+    let found: Vec<_> = names.iter().filter(|name| foreign.iter().any(|word| name.contains(word))).collect();
+    assert!(found.is_empty(), "{found:?}");
+    Ok(())
+}
+
+#[test]
+fn it_does_not_tell_who_built_it_where() -> Result<()> {
+    let bytes = fs::read(binary())?;
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the workspace")?;
+    // With something behind it, because root's home is a directory of the guest as well.
+    let home = std::env::var("HOME").map(|home| home + "/.").unwrap_or_default();
+    let cargo = std::env::var("CARGO_HOME").unwrap_or_default();
+    let places = [workspace.to_str().unwrap_or_default(), &home, &cargo, ".cargo/", "index.crates.io", "/rustc/"];
+    for place in places.into_iter().filter(|place| place.len() >= PATH_MIN) {
+        let found = bytes.windows(place.len()).any(|window| window == place.as_bytes());
+        assert!(!found, "{place} is named in the binary");
+    }
+    Ok(())
+}
