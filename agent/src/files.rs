@@ -7,11 +7,11 @@ use core::ffi::CStr;
 
 use nanova_core::errno::Errno;
 use nanova_core::platform::{FileKind, Files, GuestPath};
+use rustix::event::Timespec;
 use rustix::fd::OwnedFd;
 use rustix::fs::{self, AtFlags, FileType, FlockOperation, Gid, Mode, OFlags, ResolveFlags, Uid, XattrFlags};
 use rustix::io::Errno as SystemErrno;
 use rustix::thread::nanosleep;
-use rustix::time::Timespec;
 
 use crate::output::write_all;
 use crate::system::{System, errno};
@@ -121,6 +121,10 @@ impl Files for System<'_> {
         fs::fchown(&staged.file, Some(owner), Some(group)).map_err(errno)?;
         fs::fchmod(&staged.file, Mode::from_raw_mode(stat.st_mode & 0o7777)).map_err(errno)?;
         copy_attributes(from, &staged.file).map_err(errno)
+    }
+
+    fn set_mode(&mut self, staged: &mut Staged, mode: u32) -> Result<(), Errno> {
+        fs::fchmod(&staged.file, Mode::from_raw_mode(mode)).map_err(errno)
     }
 
     fn publish(&mut self, staged: &mut Staged, path: GuestPath<'_>) -> Result<(), Errno> {

@@ -4,6 +4,8 @@
 //! renamed over it. Killed anywhere, the old file or the new one is there; what may be left beside it is removed by the
 //! next attempt.
 
+use core::fmt::{self, Write};
+
 use zeroize::Zeroizing;
 
 use crate::errno::Errno;
@@ -27,8 +29,8 @@ pub enum InjectError<'a> {
     NotAFile(GuestPath<'a>),
 }
 
-impl core::fmt::Display for InjectError<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl fmt::Display for InjectError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             InjectError::File(error) => error.fmt(f),
             InjectError::NotAFile(path) => write!(f, "{path} is a directory or a device; only files are replaced"),
@@ -86,6 +88,55 @@ pub fn inject<'a, P: Platform>(platform: &mut P, path: GuestPath<'a>, contents: 
         Ok(())
     })
     .map_err(InjectError::File)
+}
+
+/// Writes a file of our own: what `text` gives, in place of whatever was at `path`, without a backup. Missing directories
+/// above it are made. For files that nobody else writes and that can be made again.
+pub fn write<'a, F: Files>(
+    files: &mut F,
+    path: GuestPath<'a>,
+    mode: u32,
+    text: &mut dyn FnMut(&mut dyn Write) -> fmt::Result,
+) -> Result<(), FileError<'a>> {
+    make_parents(files, path)?;
+    replace(files, path, |files, staged| {
+        let mut pieces = Pieces { files, staged, waiting: heapless::Vec::new(), failed: None };
+        let written = text(&mut pieces).is_ok() && pieces.send().is_ok();
+        let result = if written { Ok(()) } else { Err(pieces.failed.unwrap_or(Errno::IO)) };
+        at("write beside", path, result)?;
+        at("set the mode of", path, files.set_mode(staged, mode))
+    })
+}
+
+/// Text on its way into a staged file, in few system calls.
+struct Pieces<'a, F: Files> {
+    files: &'a mut F,
+    staged: &'a mut F::Staged,
+    waiting: heapless::Vec<u8, CHUNK>,
+    failed: Option<Errno>,
+}
+
+impl<F: Files> Pieces<'_, F> {
+    fn send(&mut self) -> fmt::Result {
+        let result = self.files.append(self.staged, &self.waiting);
+        self.waiting.clear();
+        result.map_err(|errno| {
+            self.failed = Some(errno);
+            fmt::Error
+        })
+    }
+}
+
+impl<F: Files> Write for Pieces<'_, F> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for piece in text.as_bytes().chunks(CHUNK) {
+            if self.waiting.extend_from_slice(piece).is_err() {
+                self.send()?;
+                let _ = self.waiting.extend_from_slice(piece);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Stages a file beside `path`, has it filled, and publishes it; or removes it again when something fails.

@@ -15,6 +15,8 @@ pub mod command;
 pub mod errno;
 pub mod files;
 pub mod init;
+pub mod netlink;
+pub mod network;
 pub mod platform;
 mod responses;
 pub mod secret;

@@ -13,7 +13,7 @@ mod mounts;
 mod program;
 mod root;
 
-use nanova_core::cli::{AgentOptions, Common, EndKind, LogTarget, Network, exit};
+use nanova_core::cli::{AgentOptions, Common, EndKind, Handover, LogTarget, Network, exit};
 use nanova_core::init::Boot;
 use nanova_core::platform::{Level, Platform};
 use nanova_core::xenstore::Client;
@@ -23,17 +23,20 @@ use rustix::system::RebootCommand;
 
 pub(crate) use end::end;
 
-use crate::locate::{Candidates, Waited};
-use crate::network;
+use crate::locate::{Candidates, Waited, uptime_ms};
+use crate::network::{self, Wanted};
 use crate::output::complain;
 use crate::rt::Environment;
 use crate::rt::signals::Signals;
 use crate::serve::serve_for_ever;
 use crate::system::System;
+use crate::xenbus::Xenbus;
 use program::FirstProcess;
 
 /// How long the start of the program, or of the real root, waits for xenstore.
 const XENSTORE_SECONDS: u32 = 10;
+/// How long the interfaces that xenstore speaks of may take to appear.
+const INTERFACES_MS: u64 = 5_000;
 /// Room for a command line: twice what x86 kernels take.
 const COMMAND_LINE_MAX: usize = 4096;
 
@@ -72,7 +75,7 @@ pub(crate) fn run(environment: &Environment) -> i32 {
 
     let candidates = Candidates::new(environment, &common);
     let mut first = FirstProcess::new(environment, &boot);
-    first_contact(&candidates, &mut system, &signals, &mut first, boot.network);
+    first_contact(&candidates, &mut system, &signals, &mut first, &boot);
     if let Some(device) = boot.root {
         root::hand_over(device, &boot, environment, &mut system, &signals);
     }
@@ -87,19 +90,19 @@ fn first_contact<'a>(
     system: &mut System<'_>,
     signals: &'a Signals,
     first: &mut FirstProcess<'_>,
-    wanted: Network,
+    boot: &Boot<'_>,
 ) {
     if candidates.hopeless() {
         system.log(Level::Warn, format_args!("this is no Xen guest, or its kernel has no xenbus"));
         return;
     }
-    if wanted == Network::Off {
+    if boot.network == Network::Off {
         return;
     }
     match candidates.wait(system, signals, first, Some(XENSTORE_SECONDS)) {
         Waited::Connected(xenbus, path) => {
             system.log(Level::Debug, format_args!("xenstore is there: {path}"));
-            let _ = (Client::new(xenbus), network::run as fn(&_, &_, &_) -> i32);
+            apply_network(xenbus, system, signals, boot);
         }
         Waited::Stopped => {}
         Waited::TimedOut(_) => system.log(
@@ -107,4 +110,19 @@ fn first_contact<'a>(
             format_args!("no xenstore after {XENSTORE_SECONDS} s; going on without, and waiting for it meanwhile"),
         ),
     }
+}
+
+/// Gives the kernel the network that xenstore holds; and the real root, if there is one, files from which its network manager
+/// takes it over.
+fn apply_network(xenbus: Xenbus<'_>, system: &mut System<'_>, signals: &Signals, boot: &Boot<'_>) {
+    const STYLES: [Handover; 3] = [Handover::Klibc, Handover::Networkd, Handover::Keyfile];
+    let files = boot.root.is_some() && boot.network != Network::Kernel;
+    let wanted = Wanted {
+        target: if files { boot.network } else { Network::Kernel },
+        handover: if files { &STYLES } else { &[] },
+        deadline: Some(uptime_ms() + INTERFACES_MS),
+        dry_run: false,
+    };
+    let outcome = network::apply(&mut Client::new(xenbus), system, signals, &wanted);
+    system.log(if outcome.well { Level::Info } else { Level::Warn }, format_args!("{}", outcome.line.as_str()));
 }

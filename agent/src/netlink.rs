@@ -1,0 +1,55 @@
+//! The kernel's side of the network: one rtnetlink socket for requests, another to hear of links.
+//!
+//! The kernel answers a request before sendto(2) returns, so waiting for an answer never takes long.
+
+use nanova_core::errno::Errno;
+use nanova_core::netlink::{GROUP_LINK, Link, Message, Replies, Reply};
+use rustix::fd::OwnedFd;
+use rustix::io::retry_on_intr;
+use rustix::net::netlink::SocketAddrNetlink;
+use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, bind, sendto, socket_with};
+
+use crate::system::errno;
+
+/// Room for a datagram: the kernel fills at most this much (`NLMSG_GOODSIZE`) unless a single message is longer.
+const DATAGRAM_MAX: usize = 8192;
+
+/// A socket for requests.
+pub(crate) struct Netlink(OwnedFd);
+
+impl Netlink {
+    /// Opens it.
+    pub(crate) fn open() -> Result<Netlink, Errno> {
+        open(0, SocketFlags::CLOEXEC).map(Netlink)
+    }
+
+    /// Makes one request; links that come in answer to it go to `each`.
+    #[inline(never)]
+    pub(crate) fn ask(&self, message: &Message, each: &mut dyn FnMut(Link)) -> Result<(), Errno> {
+        let kernel = SocketAddrNetlink::new(0, 0);
+        retry_on_intr(|| sendto(&self.0, message.as_bytes(), SendFlags::empty(), &kernel)).map_err(errno)?;
+        let mut datagram = [0; DATAGRAM_MAX];
+        loop {
+            let len = retry_on_intr(|| rustix::io::read(&self.0, &mut datagram[..])).map_err(errno)?;
+            for reply in Replies::of(&datagram[..len]) {
+                match reply {
+                    Reply::Link(link) => each(link),
+                    Reply::Answer(sequence, result) if sequence == message.sequence() => return result,
+                    Reply::Answer(..) | Reply::Other => {}
+                }
+            }
+        }
+    }
+}
+
+/// A descriptor that becomes readable when a link comes, goes or changes.
+pub(crate) fn link_events() -> Result<OwnedFd, Errno> {
+    open(GROUP_LINK, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)
+}
+
+fn open(groups: u32, flags: SocketFlags) -> Result<OwnedFd, Errno> {
+    // No protocol is number 0, and that is NETLINK_ROUTE.
+    let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None).map_err(errno)?;
+    bind(&socket, &SocketAddrNetlink::new(0, groups)).map_err(errno)?;
+    Ok(socket)
+}

@@ -1,0 +1,36 @@
+//! rtnetlink: the few requests that bring up an interface, and what the kernel answers, to and from bytes.
+//!
+//! [`message`] builds requests; their fields can only be what they should be. [`reply`] takes datagrams apart; on any
+//! bytes it ends, and never panics. Integers are in the machine's own byte order, as the kernel has it.
+//!
+//! Rules: Linux, `include/uapi/linux/{netlink,rtnetlink,if_link,if_addr}.h`; netlink(7), rtnetlink(7).
+
+pub mod message;
+pub mod reply;
+
+pub use message::Message;
+pub use reply::{Link, Replies, Reply};
+
+/// The multicast group that hears of links coming, changing and going (`RTMGRP_LINK`).
+pub const GROUP_LINK: u32 = 1;
+
+/// Bytes of `struct nlmsghdr`.
+const HEADER: usize = 16;
+/// Messages and attributes begin at multiples of this (`NLMSG_ALIGNTO`, `RTA_ALIGNTO`).
+const ALIGN: usize = 4;
+
+/// Numbers of message types.
+mod kind {
+    pub(super) const ERROR: u16 = 2;
+    pub(super) const DONE: u16 = 3;
+    pub(super) const NEW_LINK: u16 = 16;
+    pub(super) const GET_LINK: u16 = 18;
+    pub(super) const SET_LINK: u16 = 19;
+    pub(super) const NEW_ADDRESS: u16 = 20;
+    pub(super) const NEW_ROUTE: u16 = 24;
+}
+
+/// Where the next message or attribute begins after one of this length.
+const fn aligned(len: usize) -> usize {
+    len.saturating_add(ALIGN - 1) & !(ALIGN - 1)
+}

@@ -1,0 +1,97 @@
+//! NetworkManager's `/run/NetworkManager/system-connections/*.nmconnection`, one an interface; mode 0600, or
+//! NetworkManager does not read it.
+//!
+//! Matched by MAC address. A family without an address is left as the kernel has it (IPv6) or turned off (IPv4). A gateway
+//! outside of all networks needs no mark: NetworkManager adds the route to it. Rules: nm-settings-keyfile(5),
+//! nm-settings(5).
+
+use core::fmt::{self, Write};
+
+use super::{Interface, Mac};
+
+/// Writes the file of an interface.
+pub fn render(out: &mut dyn Write, interface: &Interface) -> fmt::Result {
+    let mac = interface.mac;
+    write!(out, "# Written by nanova from vm-data in xenstore.\n[connection]\nid=nanova-{}\nuuid=", mac.plain())?;
+    uuid(out, mac)?;
+    write!(out, "\ntype=ethernet\nautoconnect-priority=100\n\n[ethernet]\nmac-address={mac}\n")?;
+    family(out, interface, true)?;
+    family(out, interface, false)
+}
+
+/// A UUID of version 8 (RFC 9562, 5.8): "nanova" in front, the MAC address behind. Always the same, so that a connection
+/// that is active stays what it is when the file is read again.
+fn uuid(out: &mut dyn Write, mac: Mac) -> fmt::Result {
+    write!(out, "6e616e6f-7661-8000-8000-{}", mac.plain())
+}
+
+fn family(out: &mut dyn Write, interface: &Interface, ipv4: bool) -> fmt::Result {
+    let (name, without) = if ipv4 { ("ipv4", "disabled") } else { ("ipv6", "ignore") };
+    let has_any = interface.addresses_of(ipv4).next().is_some();
+    write!(out, "\n[{name}]\nmethod={}\n", if has_any { "manual" } else { without })?;
+    if !has_any {
+        return Ok(());
+    }
+    for (number, address) in (1..).zip(interface.addresses_of(ipv4)) {
+        writeln!(out, "address{number}={address}")?;
+    }
+    if let Some(gateway) = interface.gateway(ipv4) {
+        writeln!(out, "gateway={gateway}")?;
+    }
+    let routes = interface.routes.iter().filter(|route| route.via.is_ipv4() == ipv4 && route.to.prefix != 0);
+    for (number, route) in (1..).zip(routes) {
+        writeln!(out, "route{number}={},{}", route.to, route.via)?;
+    }
+    if interface.dns.iter().any(|server| server.is_ipv4() == ipv4) {
+        out.write_str("dns=")?;
+        for server in interface.dns.iter().filter(|server| server.is_ipv4() == ipv4) {
+            write!(out, "{server};")?;
+        }
+        out.write_str("\n")?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::parse::tests::{private, public};
+
+    fn text(interface: &Interface) -> String {
+        let mut text = String::new();
+        render(&mut text, interface).unwrap();
+        text
+    }
+
+    #[test]
+    fn the_files_of_a_real_guest() {
+        assert_eq!(
+            text(&public()),
+            "\
+# Written by nanova from vm-data in xenstore.
+[connection]
+id=nanova-bc764e04cfe5
+uuid=6e616e6f-7661-8000-8000-bc764e04cfe5
+type=ethernet
+autoconnect-priority=100
+
+[ethernet]
+mac-address=bc:76:4e:04:cf:e5
+
+[ipv4]
+method=manual
+address1=166.78.10.124/24
+gateway=166.78.10.1
+dns=72.3.128.241;72.3.128.240;
+
+[ipv6]
+method=manual
+address1=2001:4800:7810:512:e38a:a8b5:ff04:cfe5/64
+gateway=fe80::def
+"
+        );
+        let private = text(&private());
+        assert!(private.contains("route1=10.208.0.0/12,10.181.0.1\nroute2=10.176.0.0/12,10.181.0.1\n"), "{private}");
+        assert!(private.ends_with("[ipv6]\nmethod=ignore\n"), "{private}");
+    }
+}

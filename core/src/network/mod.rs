@@ -1,0 +1,286 @@
+//! The network as the toolstack wants it: the model of `vm-data/networking`, and what is made of it.
+//!
+//! | file | is |
+//! |---|---|
+//! | here | the model: addresses, routes, name servers of one interface, bounded |
+//! | `parse` | the JSON of vm-data into the model |
+//! | `vm_data` | reading it from xenstore |
+//! | `kernel` | the model into requests to the kernel |
+//! | `handover` | which files below /run carry it to the real root; `klibc`, `networkd`, `keyfile`, `netplan` write them |
+//!
+//! A model has been checked: addresses are addresses, prefixes fit their family, networks have no host bits. What does not
+//! fit into it is an error that is reported; nothing is cut.
+
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use heapless::{String, Vec};
+
+pub mod handover;
+pub mod kernel;
+pub mod keyfile;
+pub mod klibc;
+pub mod netplan;
+pub mod networkd;
+pub mod parse;
+pub mod vm_data;
+mod walk;
+
+pub use vm_data::Network;
+
+/// Most interfaces of a guest. Xen's own limit without tuning is 8, XenServer's 7.
+pub const INTERFACES_MAX: usize = 8;
+/// Most addresses of an interface, both families together.
+pub const ADDRESSES_MAX: usize = 16;
+/// Most routes of an interface, its default routes among them.
+pub const ROUTES_MAX: usize = 18;
+/// Most name servers of an interface.
+pub const DNS_MAX: usize = 8;
+/// Longest label that is kept.
+pub const LABEL_MAX: usize = 64;
+/// Longest name of a device (IFNAMSIZ less the zero byte).
+pub const DEVICE_MAX: usize = 15;
+
+/// The name of a network device.
+pub type Device = String<DEVICE_MAX>;
+
+/// An Ethernet address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Mac(pub [u8; 6]);
+
+impl Mac {
+    /// Twelve hex digits of any case; colons and dashes between them are passed over.
+    pub fn parse(text: &str) -> Option<Mac> {
+        let mut mac = [0; 6];
+        let mut digits = 0;
+        for c in text.chars().filter(|c| !matches!(c, ':' | '-')) {
+            let byte = mac.get_mut(digits / 2)?;
+            *byte = *byte << 4 | c.to_digit(16)? as u8;
+            digits += 1;
+        }
+        (digits == 12).then_some(Mac(mac))
+    }
+
+    /// The address without colons, for file names.
+    pub fn plain(self) -> Plain {
+        Plain(self)
+    }
+
+    fn write(self, f: &mut fmt::Formatter<'_>, between: &str) -> fmt::Result {
+        for (place, byte) in self.0.iter().enumerate() {
+            write!(f, "{}{byte:02x}", if place == 0 { "" } else { between })?;
+        }
+        Ok(())
+    }
+}
+
+/// `bc:76:4e:04:cf:e5`
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, ":")
+    }
+}
+
+/// Shows an Ethernet address as `bc764e04cfe5`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plain(Mac);
+
+impl fmt::Display for Plain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.write(f, "")
+    }
+}
+
+/// An address with the size of its network, or a network.
+///
+/// # Invariants
+/// `prefix` is at most 32 for IPv4 and 128 for IPv6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prefixed {
+    /// The address.
+    pub ip: IpAddr,
+    /// How many leading bits name the network.
+    pub prefix: u8,
+}
+
+impl Prefixed {
+    /// An address in a network; `None` if its family has no such prefix.
+    pub fn new(ip: IpAddr, prefix: u8) -> Option<Prefixed> {
+        let most = if ip.is_ipv4() { 32 } else { 128 };
+        (prefix <= most).then_some(Prefixed { ip, prefix })
+    }
+
+    /// All addresses of a family.
+    pub fn everything(like: IpAddr) -> Prefixed {
+        let ip = match like {
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        Prefixed { ip, prefix: 0 }
+    }
+
+    /// Whether an address is in this network.
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        self.ip.is_ipv4() == ip.is_ipv4() && (bits(self.ip) ^ bits(ip)) & self.mask() == 0
+    }
+
+    /// The network: no bit set behind the prefix.
+    pub fn network(&self) -> Prefixed {
+        Prefixed { ip: self.like(bits(self.ip) & self.mask()), prefix: self.prefix }
+    }
+
+    /// The address to reach all of an IPv4 network with. None with fewer than two host bits (RFC 3021), and in IPv6.
+    pub fn broadcast(&self) -> Option<IpAddr> {
+        let has_one = self.ip.is_ipv4() && self.prefix < 31;
+        has_one.then(|| self.like(bits(self.ip) | !self.mask()))
+    }
+
+    /// The mask as an address: `255.255.255.0`.
+    pub fn netmask(&self) -> IpAddr {
+        self.like(self.mask())
+    }
+
+    /// The leading bits set, the first bit of either family's addresses in front.
+    fn mask(&self) -> u128 {
+        u128::MAX.checked_shl(128 - u32::from(self.prefix)).unwrap_or(0)
+    }
+
+    /// An address of the same family.
+    fn like(self, bits: u128) -> IpAddr {
+        match self.ip {
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::from((bits >> 96) as u32)),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::from(bits)),
+        }
+    }
+}
+
+/// An address of either family as a number whose first bit is the address's.
+fn bits(ip: IpAddr) -> u128 {
+    match ip {
+        IpAddr::V4(ip) => u128::from(u32::from(ip)) << 96,
+        IpAddr::V6(ip) => u128::from(ip),
+    }
+}
+
+/// `10.0.0.1/8`
+impl fmt::Display for Prefixed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.ip, self.prefix)
+    }
+}
+
+/// A way to a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Where to.
+    pub to: Prefixed,
+    /// Through which neighbour.
+    pub via: IpAddr,
+}
+
+/// One interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// Which one.
+    pub mac: Mac,
+    /// What the toolstack calls the network it is in; empty if it says nothing.
+    pub label: String<LABEL_MAX>,
+    /// Its addresses, those of the toolstack's `ips` first.
+    pub addresses: Vec<Prefixed, ADDRESSES_MAX>,
+    /// Its routes; those to everything come last.
+    pub routes: Vec<Route, ROUTES_MAX>,
+    /// Name servers.
+    pub dns: Vec<IpAddr, DNS_MAX>,
+    /// The broadcast address that the toolstack names.
+    pub broadcast: Option<IpAddr>,
+}
+
+impl Interface {
+    /// An interface without anything.
+    pub const fn new(mac: Mac) -> Interface {
+        Interface {
+            mac,
+            label: String::new(),
+            addresses: Vec::new(),
+            routes: Vec::new(),
+            dns: Vec::new(),
+            broadcast: None,
+        }
+    }
+
+    /// The addresses of one family.
+    pub fn addresses_of(&self, ipv4: bool) -> impl Iterator<Item = &Prefixed> {
+        self.addresses.iter().filter(move |address| address.ip.is_ipv4() == ipv4)
+    }
+
+    /// The neighbour to send to what has no route of its own.
+    pub fn gateway(&self, ipv4: bool) -> Option<IpAddr> {
+        self.routes.iter().find(|route| route.to.prefix == 0 && route.via.is_ipv4() == ipv4).map(|route| route.via)
+    }
+
+    /// The broadcast address that goes with an address of this interface: the toolstack's if it is in that network.
+    pub fn broadcast_of(&self, address: &Prefixed) -> Option<IpAddr> {
+        let usual = address.broadcast()?;
+        Some(self.broadcast.filter(|named| address.contains(*named)).unwrap_or(usual))
+    }
+
+    /// Whether the kernel must be told that a neighbour is on this link, as no address of the interface says so.
+    pub fn is_far(&self, via: IpAddr) -> bool {
+        let link_local = matches!(via, IpAddr::V6(ip) if ip.is_unicast_link_local());
+        !link_local && !self.addresses.iter().any(|address| address.contains(via))
+    }
+}
+
+/// An interface and the device that carries it, as far as that is known.
+#[derive(Clone, Copy, Debug)]
+pub struct Placed<'a> {
+    /// What it should be.
+    pub interface: &'a Interface,
+    /// The device's name; none before udev has given names.
+    pub device: Option<&'a str>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prefixed(ip: &str, prefix: u8) -> Prefixed {
+        Prefixed::new(ip.parse().unwrap(), prefix).unwrap()
+    }
+
+    #[test]
+    fn an_ethernet_address_in_all_spellings() {
+        let mac = Mac([0xbc, 0x76, 0x4e, 0x04, 0xcf, 0xe5]);
+        for text in ["BC764E04CFE5", "bc:76:4e:04:cf:e5", "BC-76-4E-04-CF-E5"] {
+            assert_eq!(Mac::parse(text), Some(mac), "{text}");
+        }
+        for bad in ["", "BC764E04CFE", "BC764E04CFE50", "BC764E04CFEG", "BC764E04CFE50011"] {
+            assert_eq!(Mac::parse(bad), None, "{bad}");
+        }
+        assert_eq!((mac.to_string().as_str(), mac.plain().to_string().as_str()), ("bc:76:4e:04:cf:e5", "bc764e04cfe5"));
+    }
+
+    #[test]
+    fn what_follows_from_a_prefix() {
+        let address = prefixed("10.181.30.181", 17);
+        assert_eq!(address.netmask().to_string(), "255.255.128.0");
+        assert_eq!(address.broadcast().unwrap().to_string(), "10.181.127.255");
+        assert_eq!(address.network().to_string(), "10.181.0.0/17");
+        assert!(address.contains("10.181.0.1".parse().unwrap()) && !address.contains("10.181.128.1".parse().unwrap()));
+        assert!(!address.contains("::1".parse().unwrap()));
+        assert_eq!(prefixed("10.0.0.1", 0).netmask().to_string(), "0.0.0.0");
+        assert_eq!(prefixed("10.0.0.1", 32).netmask().to_string(), "255.255.255.255");
+        assert_eq!((prefixed("10.0.0.1", 31).broadcast(), prefixed("fe80::1", 64).broadcast()), (None, None));
+        assert_eq!(prefixed("fe80::1:2", 64).network().to_string(), "fe80::/64");
+        assert_eq!(Prefixed::new("10.0.0.1".parse().unwrap(), 33), None);
+    }
+
+    #[test]
+    fn a_neighbour_outside_of_all_networks_is_far() {
+        let mut interface = Interface::new(Mac([2, 0, 0, 0, 0, 1]));
+        interface.addresses.push(prefixed("10.0.0.5", 24)).unwrap();
+        let far = |ip: &str| interface.is_far(ip.parse().unwrap());
+        assert!(!far("10.0.0.1") && far("10.0.1.1") && !far("fe80::1") && far("2001:db8::1"));
+    }
+}

@@ -1,0 +1,88 @@
+//! systemd-networkd's `/run/systemd/network/*.network`, one an interface.
+//!
+//! Matched by MAC address, as names may still change. `Type=ether` keeps out a VLAN or a bridge that has the same address.
+//! networkd finds the addresses present already and keeps them. Routers are not listened to: the toolstack has said what
+//! there is, and networkd would call the interface configured only after waiting 12 s for one. Rules: systemd.network(5).
+
+use core::fmt::{self, Write};
+
+use super::Interface;
+
+/// Writes the file of an interface.
+pub fn render(out: &mut dyn Write, interface: &Interface) -> fmt::Result {
+    write!(
+        out,
+        "# Written by nanova from vm-data in xenstore.\n[Match]\nMACAddress={}\nType=ether\n\n[Network]\nDHCP=no\n\
+         IPv6AcceptRA=no\n",
+        interface.mac
+    )?;
+    for server in &interface.dns {
+        writeln!(out, "DNS={server}")?;
+    }
+    for address in &interface.addresses {
+        write!(out, "\n[Address]\nAddress={address}\n")?;
+        if let Some(broadcast) = interface.broadcast_of(address) {
+            writeln!(out, "Broadcast={broadcast}")?;
+        }
+    }
+    for route in &interface.routes {
+        write!(out, "\n[Route]\nDestination={}\nGateway={}\n", route.to, route.via)?;
+        if interface.is_far(route.via) {
+            out.write_str("GatewayOnLink=yes\n")?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::parse::tests::{private, public};
+
+    fn text(interface: &Interface) -> String {
+        let mut text = String::new();
+        render(&mut text, interface).unwrap();
+        text
+    }
+
+    #[test]
+    fn the_file_of_a_real_guest() {
+        assert_eq!(
+            text(&public()),
+            "\
+# Written by nanova from vm-data in xenstore.
+[Match]
+MACAddress=bc:76:4e:04:cf:e5
+Type=ether
+
+[Network]
+DHCP=no
+IPv6AcceptRA=no
+DNS=72.3.128.241
+DNS=72.3.128.240
+
+[Address]
+Address=166.78.10.124/24
+Broadcast=166.78.10.255
+
+[Address]
+Address=2001:4800:7810:512:e38a:a8b5:ff04:cfe5/64
+
+[Route]
+Destination=0.0.0.0/0
+Gateway=166.78.10.1
+
+[Route]
+Destination=::/0
+Gateway=fe80::def
+"
+        );
+    }
+
+    #[test]
+    fn a_far_gateway_is_on_the_link() {
+        let mut interface = private();
+        interface.addresses.clear();
+        assert!(text(&interface).ends_with("Destination=10.176.0.0/12\nGateway=10.181.0.1\nGatewayOnLink=yes\n"));
+    }
+}

@@ -1,0 +1,285 @@
+//! One value of `vm-data/networking/<MAC>` into an [`Interface`].
+//!
+//! The form is nova's (`nova/virt/xenapi/vmops.py`, `_get_network_info`-to-xenstore), with the variants that other
+//! toolstacks write: members missing or null, "address" for "ip", "gateway6" for "gateway_v6", a netmask dotted or as a
+//! prefix, numbers as strings. Members of other names are passed over. A disabled address is left out, and so is a static
+//! route that says what the gateway says. Values that are not what they should be are an error: half a network is worse
+//! than a message.
+
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr};
+
+use super::walk::{Pieces, member, scalar};
+use super::{Interface, Mac, Prefixed, Route};
+use crate::command::json::{Value, members};
+use crate::xenstore::wire::PAYLOAD_MAX;
+
+/// Why there is no interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum ParseError {
+    /// Not a JSON object.
+    NotJson,
+    /// Neither the node's name nor "mac" is an Ethernet address.
+    NoMac,
+    /// The member of this name is not what it should be, or missing where it is needed.
+    Value(&'static str),
+    /// There are more of these than an interface takes here.
+    TooMany(&'static str),
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ParseError::NotJson => f.write_str("not a JSON object"),
+            ParseError::NoMac => f.write_str("no MAC address in its name"),
+            ParseError::Value(name) => write!(f, "'{name}' makes no sense"),
+            ParseError::TooMany(what) => write!(f, "too many {what}"),
+        }
+    }
+}
+
+/// Parses the value of the node `name`.
+#[inline(never)]
+pub fn interface(name: &str, document: &[u8]) -> Result<Interface, ParseError> {
+    // As a member of another document: that hands back the whole, made plain.
+    let mut room = heapless::Vec::<u8, { PAYLOAD_MAX + 16 }>::new();
+    for piece in [b"{\"value\":", document, b"}"] {
+        room.extend_from_slice(piece).map_err(|_| ParseError::NotJson)?;
+    }
+    let Ok([_, Value::Object(document)]) = members(&mut room, ["name", "value"]) else {
+        return Err(ParseError::NotJson);
+    };
+    let mac = Mac::parse(name).or_else(|| Mac::parse(text(document, &["mac"])?)).ok_or(ParseError::NoMac)?;
+    let mut interface = Interface::new(mac);
+    if let Some(label) = text(document, &["label"])
+        && !label.contains(|c: char| c.is_control() || c == '\\')
+    {
+        // It is for people; one that is too long is worse than none.
+        let _ = interface.label.push_str(label);
+    }
+    interface.broadcast = ip(document, &["broadcast"], "broadcast")?;
+    let mut gateways =
+        [ip(document, &["gateway"], "gateway")?, ip(document, &["gateway_v6", "gateway6"], "gateway_v6")?, None, None];
+    for address in ["ips", "ip6s"].into_iter().filter_map(|name| member(document, &[name])).flat_map(Pieces::of) {
+        add_address(&mut interface, &mut gateways, address)?;
+    }
+    for server in Pieces::of(member(document, &["dns"]).unwrap_or_default()).filter_map(scalar) {
+        let server = server.parse().map_err(|_| ParseError::Value("dns"))?;
+        interface.dns.push(server).map_err(|_| ParseError::TooMany("name servers"))?;
+    }
+    for route in Pieces::of(member(document, &["routes"]).unwrap_or_default()) {
+        let to = prefixed(route, &["route", "network"], "route")?.network();
+        let via = ip(route, &["gateway"], "gateway")?.ok_or(ParseError::Value("gateway"))?;
+        if to.ip.is_ipv4() != via.is_ipv4() {
+            return Err(ParseError::Value("gateway"));
+        }
+        // One to everything counts where the toolstack names no gateway.
+        if to.prefix == 0 {
+            gateways[usize::from(!via.is_ipv4()) + 2].get_or_insert(via);
+        } else {
+            add_route(&mut interface, Route { to, via })?;
+        }
+    }
+    for via in gateways.into_iter().flatten() {
+        if interface.gateway(via.is_ipv4()).is_none() {
+            add_route(&mut interface, Route { to: Prefixed::everything(via), via })?;
+        }
+    }
+    Ok(interface)
+}
+
+/// Adds an element of "ips" or "ip6s", unless it is disabled. Its gateway counts if its family has none.
+fn add_address(interface: &mut Interface, gateways: &mut [Option<IpAddr>; 4], address: &str) -> Result<(), ParseError> {
+    if matches!(text(address, &["enabled"]), Some("0" | "false")) {
+        return Ok(());
+    }
+    let prefixed = prefixed(address, &["ip", "address"], "ip")?;
+    if prefixed.ip.is_multicast() {
+        return Err(ParseError::Value("ip"));
+    }
+    if let Some(via) = ip(address, &["gateway"], "gateway")? {
+        gateways[usize::from(!via.is_ipv4()) + 2].get_or_insert(via);
+    }
+    if interface.addresses.contains(&prefixed) {
+        return Ok(());
+    }
+    interface.addresses.push(prefixed).map_err(|_| ParseError::TooMany("addresses"))
+}
+
+fn add_route(interface: &mut Interface, route: Route) -> Result<(), ParseError> {
+    if interface.routes.contains(&route) {
+        return Ok(());
+    }
+    interface.routes.push(route).map_err(|_| ParseError::TooMany("routes"))
+}
+
+fn text<'a>(object: &'a str, names: &[&str]) -> Option<&'a str> {
+    member(object, names).and_then(scalar)
+}
+
+/// The address in a member; none if that is missing, empty, or the unspecified address.
+fn ip(object: &str, names: &[&str], what: &'static str) -> Result<Option<IpAddr>, ParseError> {
+    match text(object, names).map(str::parse::<IpAddr>) {
+        None => Ok(None),
+        Some(Ok(ip)) => Ok(Some(ip).filter(|ip| !ip.is_unspecified())),
+        Some(Err(_)) => Err(ParseError::Value(what)),
+    }
+}
+
+/// An address or network, and the netmask beside it.
+fn prefixed(object: &str, names: &[&str], what: &'static str) -> Result<Prefixed, ParseError> {
+    let ip = text(object, names).and_then(|ip| ip.parse().ok()).ok_or(ParseError::Value(what))?;
+    let mask = text(object, &["netmask"]).and_then(prefix);
+    mask.and_then(|prefix| Prefixed::new(ip, prefix)).ok_or(ParseError::Value("netmask"))
+}
+
+/// A netmask as a prefix length: `255.255.255.0`, `24`. No bits may be missing in between.
+fn prefix(netmask: &str) -> Option<u8> {
+    if let Ok(mask) = netmask.parse::<Ipv4Addr>() {
+        let bits = u32::from(mask);
+        return (bits.leading_ones() + bits.trailing_zeros() == 32).then_some(bits.leading_ones() as u8);
+    }
+    netmask.parse().ok()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use proptest::prelude::{any, prop, proptest};
+
+    /// The first seed's value.
+    pub(crate) const PUBLIC: &str = r#"{
+    "broadcast": "166.78.10.255",
+    "dns": [ "72.3.128.241", "72.3.128.240" ],
+    "gateway": "166.78.10.1",
+    "gateway_v6": "fe80::def",
+    "ip6s": [ { "enabled": "1", "gateway": "fe80::def", "ip": "2001:4800:7810:0512:e38a:a8b5:ff04:cfe5", "netmask": 64 } ],
+    "ips": [ { "enabled": "1", "gateway": "166.78.10.1", "ip": "166.78.10.124", "netmask": "255.255.255.0" } ],
+    "label": "public",
+    "mac": "BC:76:4E:04:CF:E5"
+}"#;
+    /// The other one, as far as the first seed shows it, with the routes that such a network had.
+    pub(crate) const PRIVATE: &str = r#"{"label": "private", "broadcast": "10.181.127.255",
+        "ips": [{"ip": "10.181.30.181", "netmask": "255.255.128.0", "enabled": "1", "gateway": null}],
+        "mac": "BC:76:4E:04:D9:36", "dns": ["72.3.128.241", "72.3.128.240"], "gateway": null,
+        "routes": [{"route": "10.208.0.0", "netmask": "255.240.0.0", "gateway": "10.181.0.1"},
+                   {"route": "10.176.0.9", "netmask": "255.240.0.0", "gateway": "10.181.0.1"}]}"#;
+
+    pub(crate) fn public() -> Interface {
+        interface("BC764E04CFE5", PUBLIC.as_bytes()).unwrap()
+    }
+
+    pub(crate) fn private() -> Interface {
+        interface("BC764E04D936", PRIVATE.as_bytes()).unwrap()
+    }
+
+    /// The interface in one line.
+    fn shown(document: &str) -> Result<String, ParseError> {
+        let found = interface("020000000001", document.as_bytes())?;
+        let mut text = String::new();
+        for address in &found.addresses {
+            text += &format!("{address} ");
+        }
+        for route in &found.routes {
+            text += &format!("{} via {} ", route.to, route.via);
+        }
+        for server in &found.dns {
+            text += &format!("dns {server} ");
+        }
+        Ok(text.trim_end().to_owned())
+    }
+
+    #[test]
+    fn the_values_of_a_real_guest() {
+        let public = public();
+        assert_eq!(public.mac.to_string(), "bc:76:4e:04:cf:e5");
+        assert_eq!(public.label, "public");
+        assert_eq!(public.broadcast.unwrap().to_string(), "166.78.10.255");
+        assert_eq!(
+            shown(PUBLIC).unwrap(),
+            "166.78.10.124/24 2001:4800:7810:512:e38a:a8b5:ff04:cfe5/64 0.0.0.0/0 via 166.78.10.1 ::/0 via fe80::def \
+             dns 72.3.128.241 dns 72.3.128.240"
+        );
+        assert_eq!(
+            shown(PRIVATE).unwrap(),
+            "10.181.30.181/17 10.208.0.0/12 via 10.181.0.1 10.176.0.0/12 via 10.181.0.1 dns 72.3.128.241 dns 72.3.128.240"
+        );
+    }
+
+    #[test]
+    fn all_spellings_of_all_writers() {
+        let cases = [
+            ("{}", ""),
+            (r#"{"ips":null,"ip6s":null,"routes":null,"dns":null,"gateway":null,"label":null,"broadcast":null}"#, ""),
+            (r#"{"ips":[],"ip6s":[],"gateway":"","gateway_v6":""}"#, ""),
+            (r#"{"ips":[{"ip":"10.0.0.5","netmask":"24"}]}"#, "10.0.0.5/24"),
+            (r#"{"ips":[{"ip":"10.0.0.5","netmask":24,"enabled":1}]}"#, "10.0.0.5/24"),
+            (r#"{"ips":[{"ip":"10.0.0.5","netmask":24,"enabled":0}]}"#, ""),
+            (r#"{"ips":[{"ip":"10.0.0.5","netmask":24,"enabled":"0"}]}"#, ""),
+            (r#"{"ips":[{"ip":"10.0.0.5","netmask":24},{"ip":"10.0.0.5","netmask":24}]}"#, "10.0.0.5/24"),
+            (
+                r#"{"ip6s":[{"address":"2001:db8::5","netmask":"64"}],"gateway6":"fe80::1"}"#,
+                "2001:db8::5/64 ::/0 via fe80::1",
+            ),
+            (r#"{"ips":[{"ip":"10.0.0.5","netmask":24,"gateway":"10.0.0.1"}]}"#, "10.0.0.5/24 0.0.0.0/0 via 10.0.0.1"),
+            (
+                r#"{"gateway":"10.0.0.1","ips":[{"ip":"10.0.0.5","netmask":24,"gateway":"10.0.0.2"}]}"#,
+                "10.0.0.5/24 0.0.0.0/0 via 10.0.0.1",
+            ),
+            (
+                r#"{"gateway":"10.0.0.1","routes":[{"route":"0.0.0.0","netmask":"0.0.0.0","gateway":"10.0.0.1"}]}"#,
+                "0.0.0.0/0 via 10.0.0.1",
+            ),
+            (r#"{"routes":[{"route":"0.0.0.0","netmask":"0.0.0.0","gateway":"10.0.0.1"}]}"#, "0.0.0.0/0 via 10.0.0.1"),
+            (r#"{"dns":["\u0031.1.1.1","2606:4700:4700::1111"]}"#, "dns 1.1.1.1 dns 2606:4700:4700::1111"),
+        ];
+        for (document, wanted) in cases {
+            assert_eq!(shown(document).as_deref(), Ok(wanted), "{document}");
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_named() {
+        let cases = [
+            ("", ParseError::NotJson),
+            ("[]", ParseError::NotJson),
+            (r#"{"ips":[}"#, ParseError::NotJson),
+            (r#"{"ips":[{}]}"#, ParseError::Value("ip")),
+            (r#"{"ips":[{"ip":"10.0.0.5"}]}"#, ParseError::Value("netmask")),
+            (r#"{"ips":[{"ip":"10.0.0.5","netmask":33}]}"#, ParseError::Value("netmask")),
+            (r#"{"ips":[{"ip":"10.0.0.5","netmask":"255.0.255.0"}]}"#, ParseError::Value("netmask")),
+            (r#"{"ips":[{"ip":"10.0.0.5; reboot","netmask":24}]}"#, ParseError::Value("ip")),
+            (r#"{"ips":[{"ip":"224.0.0.5","netmask":24}]}"#, ParseError::Value("ip")),
+            (r#"{"gateway":"$(reboot)"}"#, ParseError::Value("gateway")),
+            (r#"{"dns":["a"]}"#, ParseError::Value("dns")),
+            (r#"{"routes":[{"route":"10.0.0.0","netmask":"255.0.0.0"}]}"#, ParseError::Value("gateway")),
+            (r#"{"routes":[{"route":"10.0.0.0","netmask":8,"gateway":"fe80::1"}]}"#, ParseError::Value("gateway")),
+        ];
+        for (document, error) in cases {
+            assert_eq!(shown(document), Err(error), "{document}");
+        }
+        assert_eq!(interface("eth0", b"{}"), Err(ParseError::NoMac));
+        assert!(interface("eth0", br#"{"mac":"bc:76:4e:04:cf:e5"}"#).is_ok());
+        let many = format!(r#"{{"dns":[{}]}}"#, [r#""1.1.1.1""#; super::super::DNS_MAX + 1].join(","));
+        assert_eq!(shown(&many), Err(ParseError::TooMany("name servers")));
+    }
+
+    #[test]
+    fn a_label_for_people_is_kept_or_left_out() {
+        let label =
+            |text: &str| interface("020000000001", format!(r#"{{"label":"{text}"}}"#).as_bytes()).unwrap().label;
+        assert_eq!(label("Öffentlich"), "Öffentlich");
+        assert!(label("a\\nb").is_empty() && label(&"a".repeat(65)).is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), word in r#"[ -~]{0,40}"#) {
+            let _ = interface("020000000001", &bytes);
+            for member in ["ips", "routes", "dns", "gateway", "label"] {
+                let _ = interface(&word, format!(r#"{{"{member}":[{{"ip":"{word}","route":{word}}}]}}"#).as_bytes());
+            }
+        }
+    }
+}

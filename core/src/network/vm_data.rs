@@ -1,0 +1,110 @@
+//! Reading hostname and network from the guest's part of xenstore: `vm-data/hostname`, `vm-data/networking/<MAC>`.
+//!
+//! What is there is the host's claim: an interface that makes no sense is reported and left out, a host name that is none
+//! is reported and not used. A missing `vm-data/networking` means that the toolstack leaves the network to the guest.
+
+use core::fmt::{self, Write};
+
+use heapless::{String, Vec};
+
+use super::parse::{self, ParseError};
+use super::{INTERFACES_MAX, Interface};
+use crate::text::Printable;
+use crate::xenstore::path::{Joined, Path};
+use crate::xenstore::{Client, Error, Transaction, Transport};
+
+const HOSTNAME: Path<'static> = Path::literal("vm-data/hostname");
+const NETWORKING: Path<'static> = Path::literal("vm-data/networking");
+/// Longest host name (HOST_NAME_MAX).
+pub const HOSTNAME_MAX: usize = 64;
+/// Room for the names of the interfaces; a MAC address takes 13 bytes.
+const NAMES_MAX: usize = 32 * INTERFACES_MAX;
+
+/// What the toolstack wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// The host name, if it names one.
+    pub hostname: Option<String<HOSTNAME_MAX>>,
+    /// The interfaces, in the order of xenstore's directory.
+    pub interfaces: Vec<Interface, INTERFACES_MAX>,
+    /// Whether these are all that xenstore holds: none was left out.
+    pub sound: bool,
+}
+
+/// Something that was left out: one sentence each, separated by semicolons.
+pub(crate) fn note(problems: &mut dyn Write, text: fmt::Arguments<'_>) {
+    // Where there is no more room the text shows it itself.
+    let _ = problems.write_fmt(text).and_then(|()| problems.write_str("; "));
+}
+
+impl Network {
+    /// Reads it. What is wrong with parts of it goes to `problems`. Without `vm-data/networking` there is no interface.
+    pub fn read<T: Transport>(client: &mut Client<T>, problems: &mut dyn Write) -> Result<Network, Error> {
+        let mut network = Network { hostname: None, interfaces: Vec::new(), sound: true };
+        match client.read(Transaction::NONE, HOSTNAME) {
+            Ok(name) => {
+                network.hostname = hostname(name);
+                if network.hostname.is_none() && !name.is_empty() {
+                    note(problems, format_args!("vm-data/hostname is no host name"));
+                }
+            }
+            Err(error) if error.is("ENOENT") => {}
+            Err(error) => return Err(error),
+        }
+        let mut names = [0; NAMES_MAX];
+        let listing = match client.list(Transaction::NONE, NETWORKING, 0, &mut names) {
+            Ok(listing) => listing,
+            Err(error) if error.is("ENOENT") => return Ok(network),
+            Err(error) => return Err(error),
+        };
+        if !listing.complete {
+            network.sound = false;
+            note(problems, format_args!("vm-data/networking: {}", ParseError::TooMany("interfaces")));
+        }
+        for name in names[..listing.len].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+            let name = core::str::from_utf8(name).unwrap_or_default();
+            let Ok(path) = Joined::new(NETWORKING, name) else { continue };
+            let parsed = match client.read(Transaction::NONE, path.as_path()) {
+                Ok(value) => parse::interface(name, value),
+                // Removed in between.
+                Err(error) if error.is("ENOENT") => continue,
+                Err(error) => return Err(error),
+            };
+            let kept = parsed.and_then(|interface| {
+                network.interfaces.push(interface).map_err(|_| ParseError::TooMany("interfaces"))
+            });
+            if let Err(error) = kept {
+                network.sound = false;
+                note(problems, format_args!("vm-data/networking/{}: {error}", Printable(name)));
+            }
+        }
+        Ok(network)
+    }
+}
+
+/// A host name of letters, digits, dashes, underscores and dots: what the kernel, a shell and a file name take alike.
+fn hostname(value: &[u8]) -> Option<String<HOSTNAME_MAX>> {
+    let name = value.trim_ascii();
+    let name = name.strip_suffix(b".").unwrap_or(name);
+    let good = |c: &u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.');
+    if !name.first()?.is_ascii_alphanumeric() || !name.iter().all(good) {
+        return None;
+    }
+    core::str::from_utf8(name).ok()?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_name_is_safe_everywhere() {
+        for (value, name) in [("web01", "web01"), ("web_1.example.org.\n", "web_1.example.org"), ("1-a", "1-a")] {
+            assert_eq!(hostname(value.as_bytes()).as_deref(), Some(name));
+        }
+        for bad in ["", " ", "-a", ".", "a b", "a'b", "$(reboot)", "a\nb", "ö", &"a".repeat(65)] {
+            assert_eq!(hostname(bad.as_bytes()), None, "{bad}");
+        }
+        assert_eq!(hostname(b"a\xff"), None);
+    }
+}
