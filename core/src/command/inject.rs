@@ -1,11 +1,10 @@
 //! `injectfile` and `file_inject`: write a file that the host sends.
 
-use serde::Deserialize;
-use serde_json_core::str::EscapedStr;
 use zeroize::Zeroizing;
 
 use super::json::{Text, Value};
 use super::response::Response;
+use super::walk::member;
 use crate::files::inject;
 use crate::platform::{GuestPath, Platform};
 use crate::xenstore::wire::PAYLOAD_MAX;
@@ -45,27 +44,21 @@ pub fn injectfile<P: Platform>(value: Value<'_>, platform: &mut P) -> Response {
     }
 }
 
-/// The argument of `file_inject`.
-#[derive(Deserialize)]
-struct FileInject<'a> {
-    #[serde(borrow)]
-    b64_path: EscapedStr<'a>,
-    #[serde(borrow)]
-    b64_file: EscapedStr<'a>,
-}
-
 /// `file_inject`: path and contents as base64 each.
 pub fn file_inject<P: Platform>(value: Value<'_>, platform: &mut P) -> Response {
-    let argument = match value {
-        Value::Object(object) => serde_json_core::from_str::<FileInject<'_>>(object).ok(),
+    let text = |name| match value {
+        Value::Object(object) => match member(object, &[name]).map(Value::of) {
+            Some(Value::Text(text)) => Some(text),
+            _ => None,
+        },
         _ => None,
     };
-    let Some((argument, _)) = argument else {
+    let (Some(path), Some(contents)) = (text("b64_path"), text("b64_file")) else {
         return ArgumentError::Invalid("an object with b64_path and b64_file is needed").response();
     };
     let (mut path_room, mut file_room) = (Room::new([0; PAYLOAD_MAX]), Room::new([0; PAYLOAD_MAX]));
-    let path = decode(Text::from_parsed(argument.b64_path), &mut path_room);
-    let contents = decode(Text::from_parsed(argument.b64_file), &mut file_room);
+    let path = decode(path, &mut path_room);
+    let contents = decode(contents, &mut file_room);
     match (path, contents) {
         (Ok(path), Ok(contents)) => write(path, contents, platform),
         (Err(error), _) | (_, Err(error)) => error.response(),

@@ -4,7 +4,7 @@
 //! JSON (RFC 8259) and nested at most [`DEPTH_MAX`] deep, so that no parser can be driven down the stack; where exactly
 //! does a value begin and end, so that a number of any size stays text; and what do its escapes mean, surrogate pairs
 //! included. Escapes that need not be are replaced by their characters in place and white space goes, so that afterwards
-//! equal strings are equal bytes and the typed parsers see only `\" \\ \b \f \n \r \t` and `\u00XX`.
+//! equal strings are equal bytes and what walks on sees only `\" \\ \b \f \n \r \t` and `\u00XX`.
 
 use core::fmt::{self, Write};
 use core::ops::Range;
@@ -44,11 +44,6 @@ pub struct Text<'a>(&'a str);
 impl<'a> Text<'a> {
     /// The empty text.
     pub const EMPTY: Text<'static> = Text("");
-
-    /// The text that a typed parser found in a value of [`members`].
-    pub fn from_parsed(text: EscapedStr<'a>) -> Text<'a> {
-        Text(text.0)
-    }
 
     /// The text, if it holds none of the characters that are still escaped.
     pub fn plain(&self) -> Option<&'a str> {
@@ -90,7 +85,8 @@ impl fmt::Display for Text<'_> {
 }
 
 impl<'a> Value<'a> {
-    fn of(text: &'a str) -> Value<'a> {
+    /// What plain JSON text is.
+    pub(crate) fn of(text: &'a str) -> Value<'a> {
         match text.as_bytes() {
             [b'"', .., b'"'] => Value::Text(Text(&text[1..text.len() - 1])),
             [b'{', ..] => Value::Object(text),

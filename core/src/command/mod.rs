@@ -8,6 +8,7 @@ pub mod json;
 pub mod password;
 pub mod request;
 pub mod response;
+pub(crate) mod walk;
 
 pub use request::{Request, RequestError};
 pub use response::{Code, Response};

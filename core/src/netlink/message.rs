@@ -3,10 +3,8 @@
 //! An address or route that is there already is no error for the one who asks for it: requests say "make it, exclusively",
 //! and EEXIST is as good as done. So nothing that another one has set up is replaced.
 
-use core::net::IpAddr;
-
 use super::{ALIGN, HEADER, aligned, kind};
-use crate::network::{Interface, Prefixed, Route};
+use crate::network::{Interface, Ip, Prefixed, Route};
 
 const AF_UNSPEC: u8 = 0;
 const AF_INET: u8 = 2;
@@ -104,11 +102,9 @@ impl Message {
         super::reply::u32_at(&self.bytes, 8).unwrap_or(0)
     }
 
-    fn ip(self, kind: u16, ip: IpAddr) -> Message {
-        match ip {
-            IpAddr::V4(ip) => self.attribute(kind, &ip.octets()),
-            IpAddr::V6(ip) => self.attribute(kind, &ip.octets()),
-        }
+    fn ip(self, kind: u16, ip: Ip) -> Message {
+        let (bytes, len) = ip.octets();
+        self.attribute(kind, &bytes[..len])
     }
 
     fn attribute(mut self, kind: u16, value: &[u8]) -> Message {
@@ -145,7 +141,7 @@ fn link(index: u32, flags: u32) -> [u8; 16] {
     body
 }
 
-fn family(ip: IpAddr) -> u8 {
+fn family(ip: Ip) -> u8 {
     if ip.is_ipv4() { AF_INET } else { AF_INET6 }
 }
 

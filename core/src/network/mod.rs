@@ -12,11 +12,13 @@
 //! fit into it is an error that is reported; nothing is cut.
 
 use core::fmt;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use heapless::{String, Vec};
 
+pub use ip::Ip;
+
 pub mod handover;
+pub mod ip;
 pub mod kernel;
 pub mod keyfile;
 pub mod klibc;
@@ -24,7 +26,6 @@ pub mod netplan;
 pub mod networkd;
 pub mod parse;
 pub mod vm_data;
-mod walk;
 
 pub use vm_data::Network;
 
@@ -99,67 +100,47 @@ impl fmt::Display for Plain {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prefixed {
     /// The address.
-    pub ip: IpAddr,
+    pub ip: Ip,
     /// How many leading bits name the network.
     pub prefix: u8,
 }
 
 impl Prefixed {
     /// An address in a network; `None` if its family has no such prefix.
-    pub fn new(ip: IpAddr, prefix: u8) -> Option<Prefixed> {
+    pub fn new(ip: Ip, prefix: u8) -> Option<Prefixed> {
         let most = if ip.is_ipv4() { 32 } else { 128 };
         (prefix <= most).then_some(Prefixed { ip, prefix })
     }
 
     /// All addresses of a family.
-    pub fn everything(like: IpAddr) -> Prefixed {
-        let ip = match like {
-            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        };
-        Prefixed { ip, prefix: 0 }
+    pub fn everything(like: Ip) -> Prefixed {
+        Prefixed { ip: like.like(0), prefix: 0 }
     }
 
     /// Whether an address is in this network.
-    pub fn contains(&self, ip: IpAddr) -> bool {
-        self.ip.is_ipv4() == ip.is_ipv4() && (bits(self.ip) ^ bits(ip)) & self.mask() == 0
+    pub fn contains(&self, ip: Ip) -> bool {
+        self.ip.is_ipv4() == ip.is_ipv4() && (self.ip.bits() ^ ip.bits()) & self.mask() == 0
     }
 
     /// The network: no bit set behind the prefix.
     pub fn network(&self) -> Prefixed {
-        Prefixed { ip: self.like(bits(self.ip) & self.mask()), prefix: self.prefix }
+        Prefixed { ip: self.ip.like(self.ip.bits() & self.mask()), prefix: self.prefix }
     }
 
     /// The address to reach all of an IPv4 network with. None with fewer than two host bits (RFC 3021), and in IPv6.
-    pub fn broadcast(&self) -> Option<IpAddr> {
+    pub fn broadcast(&self) -> Option<Ip> {
         let has_one = self.ip.is_ipv4() && self.prefix < 31;
-        has_one.then(|| self.like(bits(self.ip) | !self.mask()))
+        has_one.then(|| self.ip.like(self.ip.bits() | !self.mask()))
     }
 
     /// The mask as an address: `255.255.255.0`.
-    pub fn netmask(&self) -> IpAddr {
-        self.like(self.mask())
+    pub fn netmask(&self) -> Ip {
+        self.ip.like(self.mask())
     }
 
     /// The leading bits set, the first bit of either family's addresses in front.
     fn mask(&self) -> u128 {
         u128::MAX.checked_shl(128 - u32::from(self.prefix)).unwrap_or(0)
-    }
-
-    /// An address of the same family.
-    fn like(self, bits: u128) -> IpAddr {
-        match self.ip {
-            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::from((bits >> 96) as u32)),
-            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::from(bits)),
-        }
-    }
-}
-
-/// An address of either family as a number whose first bit is the address's.
-fn bits(ip: IpAddr) -> u128 {
-    match ip {
-        IpAddr::V4(ip) => u128::from(u32::from(ip)) << 96,
-        IpAddr::V6(ip) => u128::from(ip),
     }
 }
 
@@ -176,7 +157,7 @@ pub struct Route {
     /// Where to.
     pub to: Prefixed,
     /// Through which neighbour.
-    pub via: IpAddr,
+    pub via: Ip,
 }
 
 /// One interface.
@@ -191,9 +172,9 @@ pub struct Interface {
     /// Its routes; those to everything come last.
     pub routes: Vec<Route, ROUTES_MAX>,
     /// Name servers.
-    pub dns: Vec<IpAddr, DNS_MAX>,
+    pub dns: Vec<Ip, DNS_MAX>,
     /// The broadcast address that the toolstack names.
-    pub broadcast: Option<IpAddr>,
+    pub broadcast: Option<Ip>,
 }
 
 impl Interface {
@@ -215,20 +196,19 @@ impl Interface {
     }
 
     /// The neighbour to send to what has no route of its own.
-    pub fn gateway(&self, ipv4: bool) -> Option<IpAddr> {
+    pub fn gateway(&self, ipv4: bool) -> Option<Ip> {
         self.routes.iter().find(|route| route.to.prefix == 0 && route.via.is_ipv4() == ipv4).map(|route| route.via)
     }
 
     /// The broadcast address that goes with an address of this interface: the toolstack's if it is in that network.
-    pub fn broadcast_of(&self, address: &Prefixed) -> Option<IpAddr> {
+    pub fn broadcast_of(&self, address: &Prefixed) -> Option<Ip> {
         let usual = address.broadcast()?;
         Some(self.broadcast.filter(|named| address.contains(*named)).unwrap_or(usual))
     }
 
     /// Whether the kernel must be told that a neighbour is on this link, as no address of the interface says so.
-    pub fn is_far(&self, via: IpAddr) -> bool {
-        let link_local = matches!(via, IpAddr::V6(ip) if ip.is_unicast_link_local());
-        !link_local && !self.addresses.iter().any(|address| address.contains(via))
+    pub fn is_far(&self, via: Ip) -> bool {
+        !via.is_ipv6_link_local() && !self.addresses.iter().any(|address| address.contains(via))
     }
 }
 

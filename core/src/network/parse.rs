@@ -7,11 +7,10 @@
 //! than a message.
 
 use core::fmt;
-use core::net::{IpAddr, Ipv4Addr};
 
-use super::walk::{Pieces, member, scalar};
-use super::{Interface, Mac, Prefixed, Route};
+use super::{Interface, Ip, Mac, Prefixed, Route};
 use crate::command::json::{Value, members};
+use crate::command::walk::{Pieces, member, scalar};
 use crate::xenstore::wire::PAYLOAD_MAX;
 
 /// Why there is no interface.
@@ -90,7 +89,7 @@ pub fn interface(name: &str, document: &[u8]) -> Result<Interface, ParseError> {
 }
 
 /// Adds an element of "ips" or "ip6s", unless it is disabled. Its gateway counts if its family has none.
-fn add_address(interface: &mut Interface, gateways: &mut [Option<IpAddr>; 4], address: &str) -> Result<(), ParseError> {
+fn add_address(interface: &mut Interface, gateways: &mut [Option<Ip>; 4], address: &str) -> Result<(), ParseError> {
     if matches!(text(address, &["enabled"]), Some("0" | "false")) {
         return Ok(());
     }
@@ -119,8 +118,8 @@ fn text<'a>(object: &'a str, names: &[&str]) -> Option<&'a str> {
 }
 
 /// The address in a member; none if that is missing, empty, or the unspecified address.
-fn ip(object: &str, names: &[&str], what: &'static str) -> Result<Option<IpAddr>, ParseError> {
-    match text(object, names).map(str::parse::<IpAddr>) {
+fn ip(object: &str, names: &[&str], what: &'static str) -> Result<Option<Ip>, ParseError> {
+    match text(object, names).map(str::parse::<Ip>) {
         None => Ok(None),
         Some(Ok(ip)) => Ok(Some(ip).filter(|ip| !ip.is_unspecified())),
         Some(Err(_)) => Err(ParseError::Value(what)),
@@ -136,9 +135,10 @@ fn prefixed(object: &str, names: &[&str], what: &'static str) -> Result<Prefixed
 
 /// A netmask as a prefix length: `255.255.255.0`, `24`. No bits may be missing in between.
 fn prefix(netmask: &str) -> Option<u8> {
-    if let Ok(mask) = netmask.parse::<Ipv4Addr>() {
-        let bits = u32::from(mask);
-        return (bits.leading_ones() + bits.trailing_zeros() == 32).then_some(bits.leading_ones() as u8);
+    if let Ok(mask) = netmask.parse::<Ip>() {
+        let ones = mask.bits().leading_ones();
+        let whole = mask.is_ipv4() && mask.bits().count_ones() == ones;
+        return whole.then_some(ones as u8);
     }
     netmask.parse().ok()
 }

@@ -1,15 +1,15 @@
-//! Walking through JSON text that `command::json` has made plain: strict, without white space, few escapes left.
+//! Walking through JSON text that [`super::json`] has made plain: strict, without white space, few escapes left.
 //!
 //! The typed parsers of serde-json-core want to know a value's type beforehand; here a netmask is a number for one host
 //! and a string for the next. On other text than plain JSON the pieces are some pieces of it; nothing panics.
 
 /// The elements of an array, or the members of an object as they stand.
 #[derive(Clone, Copy)]
-pub(super) struct Pieces<'a>(&'a str);
+pub(crate) struct Pieces<'a>(&'a str);
 
 impl<'a> Pieces<'a> {
     /// The pieces between the brackets of `text`; none if it is no array and no object.
-    pub(super) fn of(text: &'a str) -> Pieces<'a> {
+    pub(crate) fn of(text: &'a str) -> Pieces<'a> {
         let inner = |open, close| text.strip_prefix(open)?.strip_suffix(close);
         Pieces(inner('[', ']').or_else(|| inner('{', '}')).unwrap_or_default())
     }
@@ -44,7 +44,7 @@ impl<'a> Iterator for Pieces<'a> {
 }
 
 /// The value of the member with one of these names; of the last such member.
-pub(super) fn member<'a>(object: &'a str, names: &[&str]) -> Option<&'a str> {
+pub(crate) fn member<'a>(object: &'a str, names: &[&str]) -> Option<&'a str> {
     let mut found = None;
     for piece in Pieces::of(object) {
         // A name with an escape in it is none of those that are looked for.
@@ -58,7 +58,7 @@ pub(super) fn member<'a>(object: &'a str, names: &[&str]) -> Option<&'a str> {
 }
 
 /// The text of a string without escapes, or of a number; none if it is empty.
-pub(super) fn scalar(value: &str) -> Option<&str> {
+pub(crate) fn scalar(value: &str) -> Option<&str> {
     let text = value.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(value);
     (!text.is_empty()).then_some(text)
 }
