@@ -1,8 +1,8 @@
 //! Links the binary without a C library: its own `_start`, static, at a fixed address.
 //!
 //! These flags are for the binary alone, so they stand here: in `.cargo/config.toml` they would reach build scripts and
-//! procedural macros, too. A static-PIE binary would have
-//! to relocate itself before its first instruction of Rust.
+//! procedural macros, too. The address is fixed, as a static-PIE binary would have to relocate itself before its first
+//! instruction of Rust.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -16,6 +16,8 @@ fn main() {
         "-Wl,--build-id=none",
         "-Wl,--no-eh-frame-hdr",
         "-Wl,-z,noexecstack",
+        // GNU ld would fill pages between code and constants: up to 8 KB of zeros.
+        "-Wl,-z,noseparate-code",
     ] {
         println!("cargo::rustc-link-arg-bins={flag}");
     }

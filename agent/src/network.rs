@@ -13,14 +13,13 @@ use nanova_core::network::{INTERFACES_MAX, Interface, Network, Placed};
 use nanova_core::platform::{Level, Platform};
 use nanova_core::text::Bounded;
 use nanova_core::xenstore::Client;
-use rustix::fs::Mode;
-use rustix::process::Signal;
 
 use crate::locate::{Candidates, Waited, sleep, uptime_ms};
 use crate::netlink::{Netlink, link_events};
 use crate::output::{complain, print};
 use crate::rt::Environment;
 use crate::rt::signals::Signals;
+use crate::serve::{open, timed_out};
 use crate::supervise::Plain;
 use crate::system::{System, errno};
 use crate::xenbus::Xenbus;
@@ -63,30 +62,14 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Netw
         complain(format_args!("this build writes files for a real root only; name their form with --handover"));
         return exit::FAILED;
     }
-    rustix::process::umask(Mode::from_raw_mode(0o022));
-    let (mut system, signals) = match (System::open(common), Signals::new(&[Signal::TERM, Signal::INT], &[Signal::HUP]))
-    {
-        (Ok(system), Ok(signals)) => (system, signals),
-        (Err(error), _) => {
-            complain(format_args!("cannot open the root directory {}: {}", common.root, errno(error)));
-            return exit::FAILED;
-        }
-        (_, Err(error)) => {
-            complain(format_args!("cannot wait for signals: {}", errno(error)));
-            return exit::FAILED;
-        }
+    let (mut system, signals) = match open(common) {
+        Ok(opened) => opened,
+        Err(code) => return code,
     };
     let xenbus = match candidates.wait(&mut system, &signals, &mut Plain, options.wait) {
         Waited::Connected(xenbus, _) => xenbus,
         Waited::Stopped => return exit::FAILED,
-        Waited::TimedOut(Some((path, error))) => {
-            complain(format_args!("{path} does not answer: {}", errno(error)));
-            return exit::FAILED;
-        }
-        Waited::TimedOut(None) => {
-            complain(format_args!("no xenstore appeared; is this a Xen guest? See --xenbus, --wait"));
-            return exit::FAILED;
-        }
+        Waited::TimedOut(there) => return timed_out(there),
     };
     let wanted = Wanted { target: options.network, handover: &options.handover, deadline, dry_run: options.dry_run };
     let Outcome { well, line } = apply(&mut Client::new(xenbus), &mut system, &signals, &wanted);
@@ -151,7 +134,7 @@ pub(crate) fn apply(
             well &= hand_over(system, *style, hostname, &chosen, &mut problems);
         }
     }
-    let problems = problems.as_str().trim_end_matches("; ");
+    let problems = problems.as_str().trim_end_matches([';', ' ']);
     if !well {
         return Outcome { well, line: Line::of(format_args!("{problems}")) };
     }

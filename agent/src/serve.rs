@@ -37,7 +37,6 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Agen
         complain(format_args!("not a Xen guest: neither xenstore nor Xen is here; nothing to do"));
         return exit::NOT_A_GUEST;
     }
-    rustix::process::umask(Mode::from_raw_mode(0o022));
     if options.background {
         match background::detach(common.log == LogTarget::Stderr) {
             Ok(true) => {}
@@ -54,25 +53,37 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Agen
         complain(format_args!("cannot write {path}: {}", errno(error)));
         return exit::FAILED;
     }
-    let signals = Signals::new(&[Signal::TERM, Signal::INT], &[Signal::HUP]);
-    let code = match (System::open(common), signals) {
-        (Ok(mut system), Ok(signals)) => {
+    let code = match open(common) {
+        Ok((mut system, signals)) => {
             system.log(Level::Info, format_args!("nanova {} starting", env!("CARGO_PKG_VERSION")));
             serve_for_ever(&candidates, &mut system, &signals, &mut Plain, options)
         }
-        (Err(error), _) => {
-            complain(format_args!("cannot open the root directory {}: {}", common.root, errno(error)));
-            exit::FAILED
-        }
-        (_, Err(error)) => {
-            complain(format_args!("cannot wait for signals: {}", errno(error)));
-            exit::FAILED
-        }
+        Err(code) => code,
     };
     if let Some(path) = options.pidfile {
         let _ = rustix::fs::unlink(path);
     }
     code
+}
+
+/// Log, root and signals of an ordinary process; or, when that was said on standard error, the exit code.
+pub(crate) fn open<'a>(common: &Common<'a>) -> Result<(System<'a>, Signals), i32> {
+    rustix::process::umask(Mode::from_raw_mode(0o022));
+    match (System::open(common), Signals::new(&[Signal::TERM, Signal::INT], &[Signal::HUP])) {
+        (Ok(system), Ok(signals)) => return Ok((system, signals)),
+        (Err(error), _) => complain(format_args!("cannot open the root directory {}: {}", common.root, errno(error))),
+        (_, Err(error)) => complain(format_args!("cannot wait for signals: {}", errno(error))),
+    }
+    Err(exit::FAILED)
+}
+
+/// Says that time is over, and what is there and does not answer; returns the exit code.
+pub(crate) fn timed_out(there: Option<(&str, rustix::io::Errno)>) -> i32 {
+    match there {
+        Some((path, error)) => complain(format_args!("{path} does not answer: {}", errno(error))),
+        None => complain(format_args!("no xenstore appeared; is this a Xen guest? See --xenbus, --wait")),
+    }
+    exit::FAILED
 }
 
 /// Connects, serves, and connects again, until the program is told to end or `options` are fulfilled; returns the exit code.
@@ -89,13 +100,7 @@ pub(crate) fn serve_for_ever<'a>(
         let (xenbus, path) = match candidates.wait(system, signals, supervisor, options.wait) {
             Waited::Connected(xenbus, path) => (xenbus, path),
             Waited::Stopped => break,
-            Waited::TimedOut(there) => {
-                match there {
-                    Some((path, error)) => complain(format_args!("{path} does not answer: {}", errno(error))),
-                    None => complain(format_args!("no xenstore appeared; is this a Xen guest? See --xenbus, --wait")),
-                }
-                return exit::FAILED;
-            }
+            Waited::TimedOut(there) => return timed_out(there),
         };
         system.log(Level::Info, format_args!("serving data/host over {path}"));
         let mut served = false;

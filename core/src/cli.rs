@@ -164,6 +164,7 @@ impl Default for Common<'_> {
 
 /// What of the network the agent manages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Network {
     /// Configuration files.
     Files,

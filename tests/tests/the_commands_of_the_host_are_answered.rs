@@ -44,7 +44,8 @@ fn version_and_features_say_what_is_there() -> Result<()> {
 #[test]
 fn a_password_is_set_whatever_openssl_the_host_has() -> Result<()> {
     let (_xenstored, root, _agent, mut host) = over_a_socket()?;
-    for (digest, password) in [(Digest::Md5, "old and simple"), (Digest::Sha256, "new: pässwörd ☃ with colons: yes")] {
+    for (digest, password) in [(Digest::Md5, "old and simple"), (Digest::Sha256, "new: pässwörd ☃ with colons: yes")]
+    {
         assert_eq!(host.set_password(password, digest)?.ok()?, "");
         assert_password(&root, password)?;
         assert_eq!(root.mode("/etc/shadow"), 0o640);

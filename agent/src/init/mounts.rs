@@ -43,5 +43,9 @@ pub(super) fn console_loglevel() -> u8 {
     /// The kernel's default.
     const DEFAULT: u8 = 7;
     let mut room = [0; 32];
-    read("/proc/sys/kernel/printk", &mut room).split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or(DEFAULT)
+    read("/proc/sys/kernel/printk", &mut room)
+        .split_ascii_whitespace()
+        .next()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(DEFAULT)
 }

@@ -1,6 +1,6 @@
 //! root's line in /etc/shadow.
 //!
-//! The file is streamed through a small state machine ([`Editor`]), so it may be of any size; every byte outside of the
+//! The file is streamed through a small state machine, so it may be of any size; every byte outside of the
 //! hash and the day of root's line stays as it was. Two readers agree on the form: shadow(5) and glibc's getspent, which
 //! takes the first line of a name. shadow-utils' lock (`/etc/.pwd.lock`, lckpwdf(3)) is held meanwhile.
 

@@ -112,14 +112,14 @@ impl<'a> Iterator for Words<'a> {
     type Item = &'a str;
 
     fn next(&mut self) -> Option<&'a str> {
-        self.0 = self.0.trim_start();
+        self.0 = self.0.trim_ascii_start();
         if self.0.is_empty() {
             return None;
         }
         let mut quoted = false;
         let end = self.0.find(|c: char| {
             quoted ^= c == '"';
-            c.is_whitespace() && !quoted
+            c.is_ascii_whitespace() && !quoted
         });
         let (word, rest) = self.0.split_at_checked(end.unwrap_or(self.0.len()))?;
         self.0 = rest;

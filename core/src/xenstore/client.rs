@@ -139,6 +139,9 @@ pub struct Listing {
     pub complete: bool,
 }
 
+/// What is done in a transaction.
+type Body<'b, C> = &'b mut dyn FnMut(&mut C, Transaction) -> Result<(), Error>;
+
 /// A connection to xenstored.
 pub struct Client<T> {
     transport: T,
@@ -293,17 +296,22 @@ impl<T: Transport> Client<T> {
 
     /// Runs `body` in a transaction and commits it; from the start again when another one got in between (EAGAIN).
     /// When `body` fails, the transaction is aborted and its error returned, unless that is EAGAIN, too.
-    pub fn transaction<R>(
+    pub fn transaction(
         &mut self,
-        mut body: impl FnMut(&mut Self, Transaction) -> Result<R, Error>,
-    ) -> Result<R, Error> {
+        mut body: impl FnMut(&mut Self, Transaction) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.transact(&mut body)
+    }
+
+    /// The same, once in the binary.
+    fn transact(&mut self, body: Body<'_, Self>) -> Result<(), Error> {
         for _ in 0..TRANSACTION_TRIES {
             let payload = self.exchange(Kind::TransactionStart, Transaction::NONE, &[b"\0"])?;
             let id = terminated(payload).and_then(|id| id.parse().ok()).ok_or(Error::Lost(Lost::NotXenstore))?;
             let transaction = Transaction(id);
             match body(self, transaction) {
-                Ok(result) => match self.exchange(Kind::TransactionEnd, transaction, &[b"T\0"]) {
-                    Ok(_) => return Ok(result),
+                Ok(()) => match self.exchange(Kind::TransactionEnd, transaction, &[b"T\0"]) {
+                    Ok(_) => return Ok(()),
                     Err(error) if error.is("EAGAIN") => continue,
                     Err(error) => return Err(error),
                 },
