@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use super::cases::network;
 use super::console::stamps;
 use super::dom0::{Dom0, Xenstored};
 use super::guest::{Guest, Kind, SLOW, Spec};
@@ -153,6 +154,7 @@ impl<'a> Bench<'a> {
         };
         let guest = Guest::create(self.lab, &mut self.dom0, spec)?;
         let guest = self.guest.insert(guest);
+        network::give(&mut self.dom0, guest)?;
         let (answer, milestones) = first_answer(&mut self.dom0, guest, NANOVA)?;
         answer.ok()?;
         self.milestones = Some(milestones);

@@ -4,7 +4,7 @@
 
 mod commands;
 mod lifecycle;
-mod network;
+pub(super) mod network;
 mod start;
 mod tools;
 
