@@ -3,9 +3,12 @@
 //! Pure: the arguments in, an [`Invocation`] or a [`UsageError`] out. Options that a subcommand takes may stand before or
 //! after its other words; `--` ends them.
 
+mod words;
+
 use core::fmt;
 
 use crate::platform::Level;
+use words::{Word, Words};
 
 /// Exit codes.
 pub mod exit {
@@ -338,79 +341,11 @@ impl fmt::Display for UsageError<'_> {
     }
 }
 
-/// One word of the command line.
-#[derive(Clone, Copy)]
-enum Word<'a> {
-    /// `-x`, alone or in a cluster; with the argument that it stands in.
-    Short(char, &'a str),
-    /// `--name` or `--name=value`, the dashes with the name.
-    Long(&'a str),
-    /// Anything else.
-    Operand(&'a str),
-}
-
-/// Takes the command line apart.
-struct Words<'a, I> {
-    arguments: I,
-    /// The rest of a cluster of short options, and the argument it is in.
-    cluster: (&'a str, &'a str),
-    /// The value behind `=` of the long option last returned.
-    inline: Option<&'a str>,
-    options_over: bool,
-}
-
-impl<'a, I: Iterator<Item = &'a [u8]>> Words<'a, I> {
-    fn next(&mut self) -> Result<Option<Word<'a>>, UsageError<'a>> {
-        let (cluster, whole) = self.cluster;
-        if let Some(c) = cluster.chars().next() {
-            self.cluster.0 = &cluster[c.len_utf8()..];
-            return Ok(Some(Word::Short(c, whole)));
-        }
-        self.inline = None;
-        let Some(argument) = self.argument()? else { return Ok(None) };
-        if self.options_over || argument == "-" || !argument.starts_with('-') {
-            return Ok(Some(Word::Operand(argument)));
-        }
-        if argument == "--" {
-            self.options_over = true;
-            return self.next();
-        }
-        if argument.starts_with("--") {
-            let (name, value) = argument.split_once('=').map_or((argument, None), |(name, value)| (name, Some(value)));
-            self.inline = value;
-            return Ok(Some(Word::Long(name)));
-        }
-        self.cluster = (&argument[1..], argument);
-        self.next()
-    }
-
-    fn argument(&mut self) -> Result<Option<&'a str>, UsageError<'a>> {
-        self.arguments.next().map(|bytes| core::str::from_utf8(bytes).map_err(|_| UsageError::NotText)).transpose()
-    }
-
-    /// The value of the option last returned.
-    fn value(&mut self, option: &'a str) -> Result<&'a str, UsageError<'a>> {
-        if let Some(value) = self.inline.take() {
-            return Ok(value);
-        }
-        let (cluster, whole) = self.cluster;
-        if !cluster.is_empty() {
-            self.cluster = ("", whole);
-            return Ok(cluster);
-        }
-        self.argument()?.ok_or(UsageError::Value(option))
-    }
-
-    fn number(&mut self, option: &'a str) -> Result<u32, UsageError<'a>> {
-        self.value(option)?.parse().map_err(|_| UsageError::Value(option))
-    }
-}
-
 /// Reads a command line; the first argument is the name that the program was called by.
 pub fn parse<'a>(mut arguments: impl Iterator<Item = &'a [u8]>) -> Result<Invocation<'a>, UsageError<'a>> {
     let called = arguments.next().and_then(|name| core::str::from_utf8(name).ok()).unwrap_or("nanova");
     let called = called.rsplit('/').next().unwrap_or(called);
-    let mut words = Words { arguments, cluster: ("", ""), inline: None, options_over: false };
+    let mut words = Words::new(arguments);
     let common = Common::default();
     if called == "nova-agent" {
         let options = AgentOptions { background: true, ..AgentOptions::default() };
@@ -639,127 +574,4 @@ fn parse_tool_option<'a, I: Iterator<Item = &'a [u8]>>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse_line(line: &'static str) -> Result<Invocation<'static>, UsageError<'static>> {
-        parse(line.split(' ').map(str::as_bytes))
-    }
-
-    fn agent(line: &'static str) -> (Common<'static>, AgentOptions<'static>) {
-        match parse_line(line) {
-            Ok(Invocation::Agent(common, options)) => (common, options),
-            other => panic!("{line}: {other:?}"),
-        }
-    }
-
-    fn xenstore(line: &'static str) -> XenstoreCall<'static> {
-        match parse_line(line) {
-            Ok(Invocation::Xenstore(_, call)) => call,
-            other => panic!("{line}: {other:?}"),
-        }
-    }
-
-    #[test]
-    fn the_agent_with_every_option_of_the_contract() {
-        let (common, options) = agent(
-            "/usr/sbin/nanova -q agent --xenbus /x --root=/r -l debug -okmsg --network off --once --no-metrics \
-             --metrics-interval=60 --wait 5",
-        );
-        assert_eq!((common.xenbus, common.root, common.log), (Some("/x"), "/r", LogTarget::Kmsg));
-        assert_eq!(common.level, Some(Level::Debug));
-        assert_eq!((options.network, options.once, options.metrics), (Network::Off, true, false));
-        assert_eq!((options.metrics_interval, options.wait), (60, Some(5)));
-        assert!(!options.background);
-        assert_eq!(agent("nanova agent"), (Common::default(), AgentOptions::default()));
-        assert_eq!(agent("nanova agent -q").0.level, None);
-        assert_eq!(agent("nanova agent --logfile -").0.log, LogTarget::Stderr);
-    }
-
-    #[test]
-    fn nova_agent_as_old_service_files_call_it() {
-        let (common, options) =
-            agent("nova-agent -p /run/p.pid -o /var/log/nova-agent.log -l info /usr/share/nova-agent.py");
-        assert!(options.background);
-        assert_eq!(options.pidfile, Some("/run/p.pid"));
-        assert_eq!(common.log, LogTarget::File("/var/log/nova-agent.log"));
-        for foreground in ["nova-agent -n", "nova-agent --nofork", "nova-agent --no-fork true x", "nova-agent -nq"] {
-            assert!(!agent(foreground).1.background, "{foreground}");
-        }
-        assert_eq!(parse_line("nanova agent -n"), Err(UsageError::Option("-n")));
-    }
-
-    #[test]
-    fn the_xenstore_tools_under_all_their_names() {
-        for line in ["nanova xenstore ls -fp /tool", "xenstore-ls -f -p /tool", "/usr/bin/xenstore ls /tool -pf"] {
-            let call = xenstore(line);
-            assert_eq!((call.tool, call.full, call.permissions), (Tool::Ls, true, true), "{line}");
-            assert_eq!(call.operands, ["/tool"]);
-        }
-        assert!(xenstore("xenstore-read -p a").prefix);
-        assert_eq!(xenstore("xenstore-watch -n3 a b").events, Some(3));
-        assert_eq!(xenstore("nanova xenstore write a -- -1").operands, ["a", "-1"]);
-        assert!(xenstore("xenstore-ls").operands.is_empty());
-        let call = xenstore("xenstore-chmod -ru a n0 r7");
-        assert!(call.recursive && call.upwards);
-    }
-
-    #[test]
-    fn the_first_process_and_the_end() {
-        assert_eq!(parse_line("/init quiet splash"), Ok(Invocation::Init));
-        assert_eq!(parse_line("nanova init"), Ok(Invocation::Init));
-        let end = |how, force| Ok(Invocation::End(End { how, force }));
-        assert_eq!(parse_line("/sbin/poweroff"), end(EndKind::PowerOff, false));
-        assert_eq!(parse_line("reboot -f"), end(EndKind::Reboot, true));
-        assert_eq!(parse_line("halt -p"), end(EndKind::Halt, false));
-        assert_eq!(parse_line("halt now"), Err(UsageError::Option("now")));
-    }
-
-    #[test]
-    fn the_network_with_what_the_hooks_give() {
-        let line = "nanova network --network files --handover keyfile,networkd,keyfile --wait 10";
-        let Ok(Invocation::Network(_, options)) = parse_line(line) else { panic!("{line}") };
-        assert_eq!(options.handover, [Handover::Keyfile, Handover::Networkd]);
-        assert_eq!((options.network, options.wait, options.dry_run), (Network::Files, Some(10), false));
-        assert_eq!(parse_line("nanova network --handover dhcp"), Err(UsageError::Value("--handover")));
-        assert_eq!(parse_line("nanova network --network off"), Err(UsageError::Value("--network")));
-    }
-
-    #[test]
-    fn help_and_version() {
-        for (line, topic) in [
-            ("nanova --help", Topic::Nanova),
-            ("nanova agent -h", Topic::Agent),
-            ("xenstore-rm --help", Topic::Xenstore),
-        ] {
-            assert_eq!(parse_line(line), Ok(Invocation::Help(topic)));
-        }
-        assert_eq!(parse_line("nanova --version"), Ok(Invocation::Version));
-    }
-
-    #[test]
-    fn what_makes_no_sense_is_named() {
-        let cases = [
-            ("nanova", UsageError::Nothing),
-            ("nanova fly", UsageError::Unknown("fly")),
-            ("nanova xenstore", UsageError::Nothing),
-            ("nanova xenstore fly", UsageError::Unknown("fly")),
-            ("nanova agent --fly", UsageError::Option("--fly")),
-            ("nanova agent --wait", UsageError::Value("--wait")),
-            ("nanova agent --wait soon", UsageError::Value("--wait")),
-            ("nanova agent -l loud", UsageError::Value("-l")),
-            ("nanova agent --network some", UsageError::Value("--network")),
-            ("nanova agent now", UsageError::Option("now")),
-            ("xenstore-read", UsageError::Operands(Tool::Read)),
-            ("xenstore-write a", UsageError::Operands(Tool::Write)),
-            ("xenstore-chmod a", UsageError::Operands(Tool::Chmod)),
-            ("xenstore-read -t a", UsageError::Option("-t")),
-        ];
-        for (line, error) in cases {
-            assert_eq!(parse_line(line), Err(error), "{line}");
-        }
-        assert_eq!(parse([&b"nanova"[..], b"\xff"].into_iter()), Err(UsageError::NotText));
-        let many = std::iter::once(&b"xenstore-read"[..]).chain(std::iter::repeat_n(&b"a"[..], OPERANDS_MAX + 1));
-        assert_eq!(parse(many), Err(UsageError::TooMany));
-    }
-}
+mod tests;
