@@ -11,7 +11,8 @@ mod hooks;
 use std::path::Path;
 
 /// Runs a script as the root of a namespace, with hooks, a nanova and a kernel in place; $S is a scratch directory that
-/// is gone afterwards, $V the kernel's version. What it prints.
+/// is gone afterwards, $V the kernel's version. Network managers that this machine happens to have are not there. What it
+/// prints.
 fn in_a_system_with_nanova(home: &Path, script: &str) -> String {
     let prepare = format!(
         "cd {home}; V=$(ls lib/modules); S={home}/scratch; mkdir $S; mount -t tmpfs scratch $S
@@ -19,6 +20,7 @@ fn in_a_system_with_nanova(home: &Path, script: &str) -> String {
             mkdir $S/$top $S/$top.work
             mount -t overlay overlay -o lowerdir=/$top,upperdir=$S/$top,workdir=$S/$top.work /$top
         done
+        rm -f /usr/sbin/netplan /usr/sbin/NetworkManager /usr/sbin/ifup
         cp -r {home}/hooks/* /
         printf '#!/bin/sh\\n' >/usr/sbin/nanova; chmod 755 /usr/sbin/nanova
         mkdir -p /usr/lib/modules; cp -r lib/modules/$V /usr/lib/modules; depmod $V
