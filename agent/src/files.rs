@@ -6,7 +6,7 @@
 use core::ffi::CStr;
 
 use nanova_core::errno::Errno;
-use nanova_core::platform::{FileKind, Files, GuestPath};
+use nanova_core::platform::{FileKind, Files, GuestPath, STAGED_NAME as STAGED};
 use rustix::event::Timespec;
 use rustix::fd::OwnedFd;
 use rustix::fs::{self, AtFlags, FileType, FlockOperation, Gid, Mode, OFlags, ResolveFlags, Uid, XattrFlags};
@@ -16,8 +16,6 @@ use rustix::thread::nanosleep;
 use crate::output::write_all;
 use crate::system::{System, errno};
 
-/// The name of a file that is not in its place yet. One for all: the agent writes one file at a time.
-const STAGED: &str = ".nanova.new";
 /// How often a lock that somebody else holds is tried, and how long between: 15 s, as lckpwdf(3) waits.
 const LOCK_TRIES: u32 = 150;
 const LOCK_PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };

@@ -17,7 +17,7 @@ use crate::rt::Environment;
 use crate::rt::clock::monotonic;
 use crate::rt::signals::Signals;
 use crate::supervise::Supervisor;
-use crate::system::System;
+use crate::system::{System, errno};
 use crate::xenbus::{Kind, Xenbus};
 
 const DEVICES: [&str; 2] = ["/dev/xen/xenbus", "/proc/xen/xenbus"];
@@ -26,11 +26,11 @@ const SOCKETS: [&str; 2] = ["/run/xenstored/socket", "/var/run/xenstored/socket"
 const PAUSE_MIN_MS: u64 = 50;
 const PAUSE_MAX_MS: u64 = 5_000;
 
-/// The places to look in.
+/// The places to look in, in order.
 pub(crate) struct Candidates<'a> {
-    explicit: Option<&'a str>,
-    from_environment: Option<&'a str>,
-    sockets_only: bool,
+    paths: heapless::Vec<&'a str, 5>,
+    /// Somebody has named a place.
+    named: bool,
 }
 
 /// What trying all of them came to.
@@ -55,39 +55,39 @@ pub(crate) enum Waited<'a> {
 
 impl<'a> Candidates<'a> {
     pub(crate) fn new(environment: &Environment, common: &Common<'a>) -> Candidates<'a> {
-        let path = environment.variable("XENSTORED_PATH").and_then(|path| core::str::from_utf8(path).ok());
-        Candidates {
-            explicit: common.xenbus,
-            from_environment: path.filter(|path| !path.is_empty()),
-            sockets_only: common.sockets_only,
+        let mut paths = heapless::Vec::new();
+        let mut add = |path| {
+            let _ = paths.push(path);
+        };
+        let variable = environment.variable("XENSTORED_PATH").and_then(|path| core::str::from_utf8(path).ok());
+        let variable = variable.filter(|path| !path.is_empty());
+        if let Some(path) = common.xenbus {
+            add(path);
+        } else {
+            if !common.sockets_only {
+                DEVICES.into_iter().for_each(&mut add);
+            }
+            variable.into_iter().for_each(&mut add);
+            SOCKETS.into_iter().for_each(&mut add);
         }
-    }
-
-    fn paths(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        let search = self.explicit.is_none();
-        let devices = DEVICES.into_iter().filter({
-            let sockets_only = self.sockets_only;
-            move |_| search && !sockets_only
-        });
-        let sockets = SOCKETS.into_iter().filter(move |_| search);
-        let from_environment = self.from_environment.filter(|_| search);
-        self.explicit.into_iter().chain(devices).chain(from_environment).chain(sockets)
+        Candidates { paths, named: common.xenbus.is_some() || variable.is_some() }
     }
 
     /// Whether this machine is known not to be a Xen guest: nobody has named a place, sysfs is there and does not know Xen.
     /// Without sysfs nothing is known, and waiting is right.
     pub(crate) fn hopeless(&self) -> bool {
-        if self.explicit.is_some() || self.from_environment.is_some() {
-            return false;
-        }
         let there = |path: &str| rustix::fs::access(path, Access::EXISTS).is_ok();
-        there("/sys/kernel") && !there("/proc/xen") && !self.paths().any(there) && !xen_in_sysfs()
+        !self.named
+            && there("/sys/kernel")
+            && !there("/proc/xen")
+            && !self.paths.iter().any(|path| there(path))
+            && !xen_in_sysfs()
     }
 
     /// Tries each.
     pub(crate) fn connect(&self) -> Found<'a> {
         let mut not_yet = Found::Nothing;
-        for path in self.paths() {
+        for &path in &self.paths {
             match open(path) {
                 Ok((fd, kind)) => return Found::Yes(fd, kind, path),
                 Err(Errno::NOENT | Errno::NOTDIR) => {}
@@ -109,17 +109,21 @@ impl<'a> Candidates<'a> {
         supervisor: &mut dyn Supervisor,
         seconds: Option<u32>,
     ) -> Waited<'a> {
-        if let Found::Yes(fd, kind, path) = self.connect() {
-            return Waited::Connected(Xenbus::new(fd, kind, Some(signals)), path);
+        match self.connect() {
+            Found::Yes(fd, kind, path) => return Waited::Connected(Xenbus::new(fd, kind, Some(signals)), path),
+            Found::NotYet(path, error) => {
+                let error = errno(error);
+                system.log(Level::Warn, format_args!("xenstore does not answer at {path}: {error}; waiting for it"));
+            }
+            Found::Nothing => system.log(Level::Warn, format_args!("xenstore is not there yet; waiting for it")),
         }
-        system.log(Level::Warn, format_args!("xenstore is not there yet; waiting for it"));
         let deadline = seconds.map(|seconds| uptime_ms() + u64::from(seconds) * 1000);
         let names = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok();
         let mut pause = PAUSE_MIN_MS;
         loop {
             // First the watches, then another try: what appears in between is seen by the one or the other.
             if let Some(names) = &names {
-                self.paths().for_each(|path| watch_directories(names, path));
+                self.paths.iter().for_each(|path| watch_directories(names, path));
             }
             let there = match self.connect() {
                 Found::Yes(fd, kind, path) => return Waited::Connected(Xenbus::new(fd, kind, Some(signals)), path),

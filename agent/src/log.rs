@@ -47,8 +47,9 @@ impl<'a> Log<'a> {
         match rustix::fs::open(path, flags, Mode::from_raw_mode(0o640)) {
             Ok(file) => self.file = Some(file),
             Err(errno) => complain(format_args!(
-                "cannot open the log {path}: {}; logging to standard error",
-                nanova_core::errno::Errno(errno.raw_os_error() as u16)
+                "cannot open the log {path}: {}; logging {}",
+                nanova_core::errno::Errno(errno.raw_os_error() as u16),
+                if self.file.is_some() { "to the old one" } else { "to standard error" }
             )),
         }
     }

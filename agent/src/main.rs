@@ -22,7 +22,7 @@ mod system;
 mod xenbus;
 mod xenstore;
 
-use nanova_core::cli::{self, Invocation, Topic, exit};
+use nanova_core::cli::{self, Invocation, exit};
 
 /// Runs the program; returns its exit code.
 fn main(environment: rt::Environment) -> i32 {
@@ -35,8 +35,7 @@ fn main(environment: rt::Environment) -> i32 {
         Ok(Invocation::Help(topic)) => output::print(help::text(topic)),
         Ok(Invocation::Version) => output::print(concat!("nanova ", env!("CARGO_PKG_VERSION"), "\n")),
         Err(error) => {
-            output::complain(format_args!("{error}"));
-            output::complain(format_args!("{}", help::usage(Topic::Nanova)));
+            output::complain(format_args!("{error}; see nanova --help"));
             exit::USAGE
         }
     }

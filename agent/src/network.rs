@@ -67,7 +67,12 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Netw
         Err(code) => return code,
     };
     let xenbus = match candidates.wait(&mut system, &signals, &mut Plain, options.wait) {
-        Waited::Connected(xenbus, _) => xenbus,
+        Waited::Connected(mut xenbus, _) => {
+            if let Some(deadline) = deadline {
+                xenbus.answer_until(deadline);
+            }
+            xenbus
+        }
         Waited::Stopped => return exit::FAILED,
         Waited::TimedOut(there) => return timed_out(there),
     };

@@ -130,15 +130,14 @@ fn serve(
 ) -> Ended {
     let mut client = Client::new(xenbus);
     let result = service.start(&mut client, system).and_then(|()| {
-        *served = true;
         while !signals.stop() {
             let room_in = match service.serve_one(&mut client, system)? {
                 Progress::Served => continue,
                 Progress::Idle => None,
                 Progress::Waiting(seconds) => Some(seconds * 1000),
             };
-            let events = service.take_events(&mut client)?;
-            if room_in.is_none() && events {
+            *served = true;
+            if room_in.is_none() && service.take_events(&mut client)? {
                 continue;
             }
             if room_in.is_none() && once {

@@ -2,19 +2,20 @@
 //!
 //! * One packet is one write(2); the device forgets what comes behind the first packet in a write.
 //! * A read is never asked for no bytes; the device would hang.
-//! * Nothing blocks but poll(2), which waits for signals, too. (A write to the device blocks while the guest is suspended.
-//!   That is the kernel's way to wait.)
+//! * An answer is waited for in poll(2), and so are signals. (A write may block: the device's while the guest is suspended,
+//!   a socket's while xenstored reads nothing.)
 
 use nanova_core::xenstore::{Lost, Refusal, Transport, TransportError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
+use crate::locate::{timespec, uptime_ms};
 use crate::rt::signals::Signals;
 use crate::system::errno;
 
 /// How long a request may still wait for its answer after the program was told to end.
-const GRACE: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
+const GRACE_MS: u64 = 2000;
 
 /// What the connection is to.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,11 +41,19 @@ pub(crate) struct Xenbus<'a> {
     signals: Option<&'a Signals>,
     /// poll(2) has just said that there is something to read.
     readable: bool,
+    /// Until when answers are waited for, by [`uptime_ms`]; for ever without.
+    until: Option<u64>,
 }
 
 impl<'a> Xenbus<'a> {
     pub(crate) fn new(fd: OwnedFd, kind: Kind, signals: Option<&'a Signals>) -> Xenbus<'a> {
-        Xenbus { fd, kind, signals, readable: false }
+        Xenbus { fd, kind, signals, readable: false, until: None }
+    }
+
+    /// From this moment on, by [`uptime_ms`], an answer that is not there is [`Lost::Silent`]: a device can be open before its
+    /// xenstored is there.
+    pub(crate) fn answer_until(&mut self, moment: u64) {
+        self.until = Some(moment);
     }
 
     /// Waits, for ever or so long, until there is something to read or a signal has come.
@@ -71,10 +80,13 @@ impl<'a> Xenbus<'a> {
     fn wait_for_answer(&mut self) -> Result<(), TransportError> {
         while !self.readable {
             let stopping = self.signals.is_some_and(Signals::stop);
-            match self.wait(stopping.then_some(&GRACE)).map_err(lost)? {
+            let left = self.until.map(|until| until.saturating_sub(uptime_ms()));
+            let timeout = [stopping.then_some(GRACE_MS), left].into_iter().flatten().min().map(timespec);
+            match self.wait(timeout.as_ref()).map_err(lost)? {
                 Some(Wake::Readable) => return Ok(()),
                 Some(Wake::Signal) => {}
-                None => return Err(TransportError::Lost(Lost::Stopped)),
+                None if stopping => return Err(TransportError::Lost(Lost::Stopped)),
+                None => return Err(TransportError::Lost(Lost::Silent)),
             }
         }
         Ok(())

@@ -26,24 +26,20 @@ impl Errno {
     /// No space left on device.
     pub const NOSPC: Errno = Errno(28);
 
-    const WORDS: [(u16, &'static str, &'static str); 26] = [
+    const WORDS: [(u16, &'static str, &'static str); 22] = [
         (1, "EPERM", "operation not permitted"),
         (2, "ENOENT", "no such file or directory"),
         (5, "EIO", "input/output error"),
-        (6, "ENXIO", "no such device"),
         (7, "E2BIG", "too long"),
         (11, "EAGAIN", "held by another process"),
         (12, "ENOMEM", "out of memory"),
         (13, "EACCES", "permission denied"),
         (16, "EBUSY", "busy"),
         (17, "EEXIST", "exists already"),
-        (18, "EXDEV", "on another file system"),
         (19, "ENODEV", "no such device"),
         (20, "ENOTDIR", "not a directory"),
         (21, "EISDIR", "is a directory"),
         (22, "EINVAL", "invalid argument"),
-        (24, "EMFILE", "too many open files"),
-        (27, "EFBIG", "file too large"),
         (28, "ENOSPC", "no space left on the file system"),
         (30, "EROFS", "read-only file system"),
         (32, "EPIPE", "broken pipe"),

@@ -9,7 +9,7 @@ use core::fmt::{self, Write};
 use zeroize::Zeroizing;
 
 use crate::errno::Errno;
-use crate::platform::{FileError, FileKind, Files, GuestPath, Level, Platform};
+use crate::platform::{FileError, FileKind, Files, GuestPath, Level, Platform, STAGED_NAME};
 use crate::text::Bounded;
 
 /// How many names are tried for a backup before giving up: as many backups of one file in as many seconds.
@@ -25,6 +25,8 @@ pub(crate) const CHUNK: usize = 1024;
 pub enum InjectError<'a> {
     /// A system call failed.
     File(FileError<'a>),
+    /// The name is that of files in the making.
+    Reserved(GuestPath<'a>),
     /// There is something at the path that is neither a regular file nor a symbolic link.
     NotAFile(GuestPath<'a>),
 }
@@ -33,6 +35,7 @@ impl fmt::Display for InjectError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             InjectError::File(error) => error.fmt(f),
+            InjectError::Reserved(path) => write!(f, "{path} has a name that is reserved for files in the making"),
             InjectError::NotAFile(path) => write!(f, "{path} is a directory or a device; only files are replaced"),
         }
     }
@@ -59,6 +62,9 @@ pub(crate) fn at<'a, T>(
 /// and attributes, and what it held stays beside it as `<name>.bak.<unix time>`. A symbolic link is replaced, not followed.
 /// A file that holds these contents already is left alone.
 pub fn inject<'a, P: Platform>(platform: &mut P, path: GuestPath<'a>, contents: &[u8]) -> Result<(), InjectError<'a>> {
+    if path.split().1 == STAGED_NAME {
+        return Err(InjectError::Reserved(path));
+    }
     let kind = at("look at", path, platform.kind(path))?;
     let old = match kind {
         None => {

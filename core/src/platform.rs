@@ -63,6 +63,9 @@ pub enum FileKind {
     Other,
 }
 
+/// The name of a file that is not in its place yet. One for all: the agent writes one file at a time.
+pub const STAGED_NAME: &str = ".nanova.new";
+
 /// The guest's files, as few operations as replacing a file safely takes.
 pub trait Files {
     /// An open file.

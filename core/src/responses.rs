@@ -23,6 +23,7 @@ const ROOM: usize = KEPT_MAX * (36 + ENTRY);
 const ENTRY: usize = 2 + 4;
 
 /// Whether there is room for one more response.
+#[derive(Clone, Copy)]
 pub(crate) enum Room {
     /// There is; names that took so many bytes of the directory's list, each with its zero byte, were removed for it.
     Made(usize),
@@ -56,14 +57,17 @@ impl Responses {
         names: &mut [u8],
         now: u64,
     ) -> Result<(), Error> {
-        (self.first, self.count, self.fresh) = (0, 0, 0);
-        self.bytes.clear();
-        let mut offset = 0;
+        let (mut offset, mut first) = (0, true);
         loop {
             let listing = match client.list(Transaction::NONE, GUEST, offset, names) {
+                // What is remembered from an earlier connection is better than nothing.
                 Err(Error::Refused(_)) => return Ok(()),
                 listing => listing?,
             };
+            if core::mem::take(&mut first) {
+                (self.first, self.count, self.fresh) = (0, 0, 0);
+                self.bytes.clear();
+            }
             for name in names[..listing.len].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
                 let Ok(name) = core::str::from_utf8(name) else { continue };
                 // What is removed stood before this name in the list.
@@ -111,15 +115,13 @@ impl Responses {
         if self.fresh == self.count && age < READ_SECONDS {
             return Ok(Room::Later(READ_SECONDS - age));
         }
-        let removed = oldest.len() + 1;
+        let len = oldest.len();
         // A response that will be overwritten under its old name is not the oldest any more.
-        if oldest != name {
-            remove(client, oldest)?;
-        }
-        self.first = (self.first + ENTRY + removed - 1).min(self.bytes.len());
+        let removed = oldest != name && remove(client, oldest)?;
+        self.first = (self.first + ENTRY + len).min(self.bytes.len());
         self.count = self.count.saturating_sub(1);
         self.fresh = self.fresh.min(self.count);
-        Ok(Room::Made(removed))
+        Ok(Room::Made(if removed { len + 1 } else { 0 }))
     }
 
     /// Remembers a response that was written.
@@ -128,6 +130,9 @@ impl Responses {
             self.bytes.copy_within(self.first.., 0);
             self.bytes.truncate(self.bytes.len() - self.first);
             self.first = 0;
+        }
+        if self.bytes.capacity() - self.bytes.len() < ENTRY + name.len() {
+            return;
         }
         let (len, time) = ((name.len() as u16).to_le_bytes(), (now as u32).to_le_bytes());
         let pieces = [&len[..], &time, name.as_bytes()];
@@ -150,11 +155,11 @@ impl Responses {
     }
 }
 
-/// Removes a response. One that is gone, or may not be removed, is nothing to stop for.
-fn remove<T: Transport>(client: &mut Client<T>, name: &str) -> Result<(), Error> {
-    let Ok(path) = Joined::new(GUEST, name) else { return Ok(()) };
+/// Removes a response. Returns whether it was there and is gone; one that may not be removed is nothing to stop for.
+fn remove<T: Transport>(client: &mut Client<T>, name: &str) -> Result<bool, Error> {
+    let Ok(path) = Joined::new(GUEST, name) else { return Ok(false) };
     match client.rm(Transaction::NONE, path.as_path()) {
         Err(Error::Lost(lost)) => Err(Error::Lost(lost)),
-        _ => Ok(()),
+        result => Ok(result.is_ok()),
     }
 }

@@ -57,6 +57,8 @@ enum Outcome {
 /// A request that was run and its response, until both are changed in xenstore.
 struct Pending {
     name: heapless::String<RELATIVE_MAX>,
+    /// The round that it was found in.
+    round: u32,
     response: heapless::Vec<u8, RESPONSE_MAX>,
 }
 
@@ -71,22 +73,26 @@ struct Round {
     next: usize,
     offset: usize,
     over: bool,
+    /// Which round this is, modulo 2^32.
+    number: u32,
 }
 
 impl Round {
     const EMPTY: Listing = Listing { len: 0, complete: false };
 
     fn restart(&mut self) {
+        self.number = self.number.wrapping_add(1);
         (self.listing, self.next, self.offset, self.over) = (Self::EMPTY, 0, 0, false);
     }
 
     /// Has this name be all there is.
     fn restart_with(&mut self, name: &str) {
         let len = name.len() + 1;
-        let Some(room) = self.names.get_mut(..len) else { return self.restart() };
+        self.restart();
+        let Some(room) = self.names.get_mut(..len) else { return };
         room[..len - 1].copy_from_slice(name.as_bytes());
         room[len - 1] = 0;
-        (self.listing, self.next, self.offset, self.over) = (Listing { len, complete: true }, 0, 0, false);
+        self.listing = Listing { len, complete: true };
     }
 
     fn next_name(&mut self) -> Option<(usize, usize)> {
@@ -120,7 +126,7 @@ impl Default for Service {
 impl Service {
     /// A service that has served nothing.
     pub const fn new() -> Service {
-        let round = Round { names: [0; NAMES_MAX], listing: Round::EMPTY, next: 0, offset: 0, over: false };
+        let round = Round { names: [0; NAMES_MAX], listing: Round::EMPTY, next: 0, offset: 0, over: false, number: 0 };
         Service {
             agent: Agent::new(),
             pending: None,
@@ -190,7 +196,10 @@ impl Service {
                 match self.answer(&pending, client, platform) {
                     Ok(Outcome::Answered) => return Ok(Progress::Served),
                     Ok(Outcome::Stays) => {
-                        self.round.offset += pending.name.len() + 1;
+                        // In a later round it is passed over as one that is known.
+                        if pending.round == self.round.number {
+                            self.round.offset += pending.name.len() + 1;
+                        }
                         remember(&mut self.stuck, &pending.name);
                     }
                     Ok(Outcome::Later(seconds)) => {
@@ -257,7 +266,8 @@ impl Service {
                 client.wipe();
                 let mut room = [0; RESPONSE_MAX];
                 let response = heapless::Vec::from_slice(response.to_json(&mut room)).unwrap_or_default();
-                self.pending = name.try_into().ok().map(|name| Pending { name, response });
+                let round = self.round.number;
+                self.pending = name.try_into().ok().map(|name| Pending { name, round, response });
                 Ok(())
             }
             // The host has given up and removed it.
@@ -281,6 +291,7 @@ impl Service {
     ) -> Result<Outcome, Error> {
         let (name, now) = (&*pending.name, platform.uptime());
         let mut room = self.responses.make_room(client, name, now)?;
+        let mut emptied = false;
         loop {
             let error = match room {
                 Room::Later(seconds) => return Ok(Outcome::Later(seconds)),
@@ -301,6 +312,13 @@ impl Service {
                 (Error::Refused(refusal), Room::Made(_)) if refusal.is_quota() => {
                     platform.log(Level::Debug, format_args!("no room for responses ({refusal}): removing an old one"));
                     room = self.responses.remove_oldest(client, name, now)?;
+                }
+                // Nothing is known that could go, but it is responses that take the room, or somebody else does: all of them
+                // are older than this one.
+                (Error::Refused(refusal), Room::Never) if refusal.is_quota() && !emptied => {
+                    platform.log(Level::Warn, format_args!("no room for responses ({refusal}): removing all old ones"));
+                    unless_lost(client.rm(Transaction::NONE, GUEST))?;
+                    emptied = true;
                 }
                 (error, _) => {
                     platform.log(Level::Error, format_args!("request {name} cannot be answered as it should: {error}"));

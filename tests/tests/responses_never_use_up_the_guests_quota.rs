@@ -15,13 +15,16 @@ const VERSION: &str = r#"{"name":"version","value":"agent"}"#;
 
 /// The limits of both real xenstoreds: C's counts the names of the children to a node's size, oxenstored's only values.
 fn both_kinds() -> [Quotas; 2] {
-    let ox = Quotas {
+    [Quotas::default(), oxenstored_like()]
+}
+
+fn oxenstored_like() -> Quotas {
+    Quotas {
         node_size: 64 * 1024,
         nodes_refused_with: Errno::Equota,
         size_refused_with: Errno::E2big,
         ..Quotas::default()
-    };
-    [Quotas::default(), ox]
+    }
 }
 
 /// So many commands, one after the other; every answer is waited for.
@@ -60,7 +63,11 @@ fn a_hundred_thousand_commands_in_a_row() -> Result<()> {
 
 /// A xenstored on which an earlier agent has left so many responses.
 fn with_leftovers(count: usize, quotas: Quotas) -> Result<(Xenstored, Host)> {
-    let xenstored = Xenstored::start(Options { quotas, ..Options::default() })?;
+    with_leftovers_on(Options { quotas, ..Options::default() }, count)
+}
+
+fn with_leftovers_on(options: Options, count: usize) -> Result<(Xenstored, Host)> {
+    let xenstored = Xenstored::start(options)?;
     let mut host = Host::of(&xenstored)?;
     for _ in 0..count {
         let path = host.path(&format!("data/guest/{}", uuid()?));
@@ -97,6 +104,35 @@ fn leftovers_that_fill_the_quota_are_no_reason_not_to_answer() -> Result<()> {
     let root = GuestRoot::new()?;
     let _agent = Agent::on(&xenstored.guest_socket(), root.path());
     for _ in 0..100 {
+        assert_eq!(host.ask("version", "")?.ok()?, env!("CARGO_PKG_VERSION"));
+    }
+    Ok(())
+}
+
+#[test]
+fn leftovers_that_may_not_be_removed_stop_nothing() -> Result<()> {
+    let (xenstored, mut host) = with_leftovers(700, Quotas { nodes: 5000, ..oxenstored_like() })?;
+    let responses = host.path("data/guest");
+    for id in host.client().list(&responses)? {
+        host.client().set_perms(&format!("{responses}/{id}"), "n0")?;
+    }
+    let root = GuestRoot::new()?;
+    let mut agent = Agent::on(&xenstored.guest_socket(), root.path());
+    for _ in 0..10 {
+        assert_eq!(host.ask("version", "")?.ok()?, env!("CARGO_PKG_VERSION"));
+    }
+    agent.signal(rustix::process::Signal::TERM);
+    assert!(agent.wait().success());
+    Ok(())
+}
+
+#[test]
+fn leftovers_that_fill_the_quota_and_cannot_be_listed_make_room_all_the_same() -> Result<()> {
+    let options = Options { directory_part: false, quotas: oxenstored_like(), ..Options::default() };
+    let (xenstored, mut host) = with_leftovers_on(options, 988)?;
+    let root = GuestRoot::new()?;
+    let _agent = Agent::on(&xenstored.guest_socket(), root.path());
+    for _ in 0..20 {
         assert_eq!(host.ask("version", "")?.ok()?, env!("CARGO_PKG_VERSION"));
     }
     Ok(())

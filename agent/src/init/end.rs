@@ -17,6 +17,7 @@ use crate::system::{System, errno};
 
 /// How long processes may take to end by themselves. A toolstack waits longer, but the whole is to take two seconds.
 const PATIENCE_MS: u64 = 1000;
+const MOUNTS: &str = "/proc/self/mounts";
 /// Room for the table of mounts.
 const TABLE_MAX: usize = 16 * 1024;
 
@@ -54,16 +55,25 @@ pub(super) fn end_system(system: &mut System<'_>, signals: &Signals, how: EndKin
         }
     }
     rustix::fs::sync();
+    // What is left after a pass was busy with what a later one finds free, or stood behind the end of what is read.
+    while unmount_all() > 0 {}
     let mut room = [0; TABLE_MAX];
-    for path in to_unmount(read("/proc/self/mounts", &mut room)) {
-        if unmount(path.as_str(), UnmountFlags::empty()).is_err()
-            && let Err(error) = mount_remount(path.as_str(), MountFlags::RDONLY, c"")
-        {
+    for path in to_unmount(read(MOUNTS, &mut room)) {
+        if let Err(error) = mount_remount(path.as_str(), MountFlags::RDONLY, c"") {
             system.log(Level::Warn, format_args!("cannot unmount {path}: {}", errno(error)));
         }
     }
+    // A root on a disk; an initramfs does not mind.
+    let _ = mount_remount("/", MountFlags::RDONLY, c"");
     system.log(Level::Info, format_args!("{word}"));
     finish(how)
+}
+
+/// One pass over the mounts; how many are no more.
+fn unmount_all() -> usize {
+    let mut room = [0; TABLE_MAX];
+    let paths = to_unmount(read(MOUNTS, &mut room));
+    paths.filter(|path| unmount(path.as_str(), UnmountFlags::empty()).is_ok()).count()
 }
 
 /// Waits until there are no other processes, but not for long. Returns whether there are none.

@@ -29,6 +29,7 @@ use crate::output::complain;
 use crate::rt::Environment;
 use crate::rt::signals::Signals;
 use crate::serve::serve_for_ever;
+use crate::supervise::Supervisor;
 use crate::system::System;
 use crate::xenbus::Xenbus;
 use program::FirstProcess;
@@ -51,6 +52,8 @@ pub(crate) fn run(environment: &Environment) -> i32 {
     let _ = rustix::system::reboot(RebootCommand::CadOff);
     rustix::process::umask(Mode::from_raw_mode(0o022));
     let mounted = mounts::mount_all();
+    mounts::open_console();
+    mounts::lift_log_limit();
     let (mut image, mut kernel) = ([0; COMMAND_LINE_MAX], [0; COMMAND_LINE_MAX]);
     let mut boot = Boot::default();
     let wrong_in_image = boot.read(mounts::read("/etc/nanova/cmdline", &mut image));
@@ -76,11 +79,15 @@ pub(crate) fn run(environment: &Environment) -> i32 {
     let candidates = Candidates::new(environment, &common);
     let mut first = FirstProcess::new(environment, &boot);
     first_contact(&candidates, &mut system, &signals, &mut first, &boot);
-    if let Some(device) = boot.root {
+    if let (Some(device), false) = (boot.root, signals.stop()) {
         root::hand_over(device, &boot, environment, &mut system, &signals);
     }
-    first.start(&mut system);
+    if !signals.stop() {
+        first.start(&mut system);
+    }
     serve_for_ever(&candidates, &mut system, &signals, &mut first, &AgentOptions::default());
+    // Whichever signal ended it may not have been looked at yet.
+    first.woke(&mut system, &signals);
     end::end_system(&mut system, &signals, first.end())
 }
 
@@ -100,7 +107,8 @@ fn first_contact<'a>(
         return;
     }
     match candidates.wait(system, signals, first, Some(XENSTORE_SECONDS)) {
-        Waited::Connected(xenbus, path) => {
+        Waited::Connected(mut xenbus, path) => {
+            xenbus.answer_until(uptime_ms() + u64::from(XENSTORE_SECONDS) * 1000);
             system.log(Level::Debug, format_args!("xenstore is there: {path}"));
             apply_network(xenbus, system, signals, boot);
         }

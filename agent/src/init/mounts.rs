@@ -1,10 +1,11 @@
 //! The file systems of a kernel, and small files in them.
 
 use nanova_core::errno::Errno;
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno as SystemErrno;
 use rustix::mount::{MountFlags, mount};
 
+use crate::rt::stdio::stdout;
 use crate::system::errno;
 
 /// Mounts /proc, /sys, /dev and /run. Those that are there already are left as they are. Returns the first that failed.
@@ -28,14 +29,40 @@ pub(super) fn mount_all() -> Result<(), (&'static str, Errno)> {
     result
 }
 
-/// The text of a small file: as much as there is room for; nothing if it cannot be read.
+/// Has the three descriptors be the console, if there was none when the process began: they are the root directory then.
+pub(super) fn open_console() {
+    let none =
+        rustix::fs::fstat(stdout()).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
+    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOCTTY;
+    if let (true, Ok(console)) = (none, rustix::fs::open("/dev/console", flags, Mode::empty())) {
+        let _ = rustix::stdio::dup2_stdin(&console);
+        let _ = rustix::stdio::dup2_stdout(&console);
+        let _ = rustix::stdio::dup2_stderr(&console);
+    }
+}
+
+/// Has the kernel's log take every line: it drops all but ten of a process in five seconds otherwise, without a word
+/// (`printk.devkmsg=`, Linux `Documentation/admin-guide/sysctl/kernel.rst`).
+pub(super) fn lift_log_limit() {
+    if let Ok(file) =
+        rustix::fs::open("/proc/sys/kernel/printk_devkmsg", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+    {
+        let _ = rustix::io::write(&file, b"on\n");
+    }
+}
+
+/// The text of a small file: as much as there is room for, up to the first byte that is no text; nothing if it cannot be
+/// read.
 pub(super) fn read<'a>(path: &str, room: &'a mut [u8]) -> &'a str {
     let Ok(file) = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) else { return "" };
     let mut len = 0;
     while let Ok(n @ 1..) = rustix::io::read(&file, &mut room[len..]) {
         len += n;
     }
-    core::str::from_utf8(&room[..len]).unwrap_or_default()
+    match core::str::from_utf8(&room[..len]) {
+        Ok(text) => text,
+        Err(error) => core::str::from_utf8(&room[..error.valid_up_to()]).unwrap_or_default(),
+    }
 }
 
 /// Below which priority the kernel shows lines of its log on the console: the first number in /proc/sys/kernel/printk.

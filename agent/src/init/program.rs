@@ -5,7 +5,7 @@ use core::ffi::CStr;
 use nanova_core::cli::EndKind;
 use nanova_core::init::{Boot, OnExit};
 use nanova_core::platform::{Level, Platform};
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, wait};
 
 use crate::locate::uptime_ms;
 use crate::rt::Environment;
@@ -115,7 +115,7 @@ impl Supervisor for FirstProcess<'_> {
         }
         for signal in [Signal::HUP, Signal::CONT, Signal::WINCH, Signal::ALARM] {
             if let (true, Some(child)) = (came.has(signal), self.child) {
-                let _ = kill_process(child, signal);
+                let _ = kill_process_group(child, signal);
             }
         }
         self.reap(system, signals);

@@ -28,7 +28,8 @@ const INITS: [&str; 4] = ["/sbin/init", "/etc/init", "/bin/init", "/bin/sh"];
 /// Longest path of a program, with its zero byte.
 const PATH_MAX: usize = 256;
 
-/// Hands over. Returns only if that does not work; the initramfs is whole then.
+/// Hands over. Returns only if that does not work: there is no root, no program in it, or the kernel cannot run that. Only in
+/// the last case is the initramfs gone.
 pub(super) fn hand_over(
     device: &str,
     boot: &Boot<'_>,
@@ -46,11 +47,9 @@ pub(super) fn hand_over(
         return;
     };
     system.log(Level::Info, format_args!("handing over to {init} on {device}"));
-    match switch(init, environment) {
-        Ok(why) | Err(why) => {
-            system.log(Level::Error, format_args!("cannot hand over to {init}: {}", errno(why)));
-        }
-    }
+    let (Ok(why) | Err(why)) = switch(init, environment);
+    signals.block_again();
+    system.log(Level::Error, format_args!("cannot hand over to {init}: {}; serving on", errno(why)));
 }
 
 /// Mounts the device when it has appeared: read-only, unless the boot options say `rw`.
@@ -91,11 +90,15 @@ fn mount_any(device: &str, boot: &Boot<'_>) -> Result<(), Errno> {
     result
 }
 
-/// The first of the programs that is there. Links in the real root are followed in the real root.
+/// The first of the programs that is there and may be run. Links in the real root are followed in the real root, where the
+/// kernel can do that (5.6 and later).
 fn find_init<'a>(boot: &Boot<'a>) -> Option<&'a str> {
     let root = fs::open(NEW_ROOT, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?;
-    let there = |path: &&str| {
-        fs::openat2(&root, *path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::IN_ROOT).is_ok()
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let there = |path: &&str| match fs::openat2(&root, *path, flags, Mode::empty(), ResolveFlags::IN_ROOT) {
+        Ok(file) => fs::fstat(file).is_ok_and(|stat| stat.st_mode & 0o111 != 0),
+        Err(Errno::NOSYS) => fs::statat(&root, path.trim_start_matches('/'), AtFlags::SYMLINK_NOFOLLOW).is_ok(),
+        Err(_) => false,
     };
     boot.init.into_iter().chain(INITS).find(there)
 }

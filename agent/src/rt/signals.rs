@@ -67,6 +67,8 @@ pub(crate) struct Signals {
     fd: OwnedFd,
     /// Those that came and were not taken note of.
     came: Cell<SignalSet>,
+    /// Those that are taken from the descriptor.
+    taken: SignalSet,
     /// Those that tell the program to end.
     ending: SignalSet,
     stop: Cell<bool>,
@@ -79,7 +81,12 @@ impl Signals {
         let ending = SignalSet::of(ending);
         let taken = ending.and(SignalSet::of(others));
         taken.and(SignalSet::of(&[Signal::PIPE])).block()?;
-        Ok(Signals { fd: taken.descriptor()?, came: Cell::new(SignalSet::NONE), ending, stop: Cell::new(false) })
+        Ok(Signals { fd: taken.descriptor()?, taken, came: Cell::new(SignalSet::NONE), ending, stop: Cell::new(false) })
+    }
+
+    /// Blocks the signals again, after they were let through for a program that could not be started.
+    pub(crate) fn block_again(&self) {
+        let _ = self.taken.and(SignalSet::of(&[Signal::PIPE])).block();
     }
 
     /// Readable when a signal waits.

@@ -89,6 +89,11 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
         crate::output::complain(format_args!("{info}"));
     }
     crate::output::complain(format_args!("a bug in nanova; please report it, with the log's last lines"));
+    if rustix::process::getpid() == rustix::process::Pid::INIT {
+        // Nobody starts a first process again, and the kernel panics when it ends.
+        rustix::fs::sync();
+        let _ = rustix::system::reboot(rustix::system::RebootCommand::Restart);
+    }
     super::syscall::exit(70)
 }
 

@@ -50,6 +50,8 @@ pub enum Lost {
     NotXenstore,
     /// The program was told to end while it waited.
     Stopped,
+    /// There was no answer in the time that was given.
+    Silent,
 }
 
 impl fmt::Display for Lost {
@@ -58,6 +60,7 @@ impl fmt::Display for Lost {
             Lost::Closed => f.write_str("closed by the other side"),
             Lost::Errno(errno) => write!(f, "{}", crate::errno::Errno(*errno)),
             Lost::NotXenstore => f.write_str("what arrived is not the xenstore protocol"),
+            Lost::Silent => f.write_str("no answer in the time that was given"),
             Lost::Stopped => f.write_str("told to end while waiting for an answer"),
         }
     }

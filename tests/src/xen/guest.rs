@@ -63,7 +63,7 @@ impl Spec {
         let vifs: Vec<_> = self.macs.iter().map(|mac| format!("'mac={mac},bridge=xenbr0'")).collect();
         format!(
             "name = '{}'\ntype = '{}'\nkernel = '/lab/{}'\nramdisk = '/lab/{}'\nmemory = {MEMORY}\nmaxmem = {MEMORY}\n\
-             vcpus = 1\nextra = 'console=hvc0 xen_legacy_crash loglevel=7 printk.devkmsg=on {}'\non_poweroff = 'destroy'\n\
+             vcpus = 1\nextra = 'console=hvc0 xen_legacy_crash loglevel=7 {}'\non_poweroff = 'destroy'\n\
              on_reboot = 'restart'\non_crash = 'destroy'\ntsc_mode = 'native'\nvif = [ {} ]\n",
             self.name,
             self.kind.name(),
