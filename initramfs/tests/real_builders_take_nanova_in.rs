@@ -3,36 +3,15 @@
 //!
 //! All of it happens in a mount namespace of its own, where /usr and /etc are overlays: the machine stays as it is.
 
+#[allow(dead_code, reason = "the kernel comes with the system")]
 #[path = "common/debian.rs"]
 mod debian;
 #[path = "common/hooks.rs"]
 mod hooks;
+#[path = "common/system.rs"]
+mod system;
 
-use std::path::Path;
-
-/// Runs a script as the root of a namespace, with hooks, a nanova and a kernel in place; $S is a scratch directory that
-/// is gone afterwards, $V the kernel's version. Network managers that this machine happens to have are not there. What it
-/// prints.
-fn in_a_system_with_nanova(home: &Path, script: &str) -> String {
-    let prepare = format!(
-        "cd {home}; V=$(ls lib/modules); S={home}/scratch; mkdir $S; mount -t tmpfs scratch $S
-        for top in usr etc; do
-            mkdir $S/$top $S/$top.work
-            mount -t overlay overlay -o lowerdir=/$top,upperdir=$S/$top,workdir=$S/$top.work /$top
-        done
-        rm -f /usr/sbin/netplan /usr/sbin/NetworkManager /usr/sbin/ifup
-        cp -r {home}/hooks/* /
-        printf '#!/bin/sh\\n' >/usr/sbin/nanova; chmod 755 /usr/sbin/nanova
-        mkdir -p /usr/lib/modules; cp -r lib/modules/$V /usr/lib/modules; depmod $V
-        {script}",
-        home = home.display()
-    );
-    debian::unpack(home, debian::KERNEL);
-    hooks::install(&home.join("hooks"));
-    let output = hooks::run("unshare", &["--map-root-user", "--mount", "sh", "-ec", &prepare]);
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
-}
+use system::in_a_system_with_nanova;
 
 fn assert_lists(list: &str, files: &[&str]) {
     for file in files {

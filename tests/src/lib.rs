@@ -9,11 +9,13 @@
 //! | [`guest_root`] | a guest's root directory to throw away |
 //! | [`scene`] | all of these together |
 //! | [`strace`] | the real binary's system calls |
+//! | [`machine`] | a plain machine in QEMU: Debian's kernel, any initramfs, any root |
 //! | [`xen`] | a real Xen in QEMU |
 
 pub mod agent;
 pub mod guest_root;
 pub mod host;
+pub mod machine;
 pub mod nova;
 pub mod scene;
 pub mod strace;

@@ -85,7 +85,7 @@ fn build_agent() -> Result<PathBuf> {
 }
 
 /// cargo, in this workspace.
-fn cargo() -> Command {
+pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
     command.env("CARGO_TARGET_DIR", std::path::absolute(lab::target_dir()).unwrap_or_else(|_| lab::target_dir()));

@@ -90,7 +90,7 @@ impl Packages {
         if packages.dir.exists() {
             fs::remove_dir_all(&packages.dir).context("cannot remove a half-made package folder")?;
         }
-        let kernels = kernel_packages()?;
+        let kernels = kernel_packages(&Flavour::ALL)?;
         eprintln!("xen-test: fetching {} Debian packages (once)", TOOLSTACK.len() + kernels.len());
         let toolstack: Vec<_> = TOOLSTACK.iter().map(|name| (*name).to_owned()).collect();
         packages.unpack("toolstack", &toolstack)?;
@@ -117,18 +117,40 @@ impl Packages {
     }
 
     fn unpack(&self, folder: &str, names: &[String]) -> Result<()> {
-        let root = self.dir.join(folder);
-        let debs = self.dir.join("debs").join(folder);
-        fs::create_dir_all(&root)?;
-        fs::create_dir_all(&debs)?;
-        tools::run(tools::command("apt-get").arg("download").args(names).current_dir(&debs))
-            .context("Debian 12's Xen packages could not be fetched; the test needs a Debian 12 apt source")?;
-        for deb in sorted_files(&debs)? {
-            tools::run(tools::command("dpkg-deb").arg("--extract").arg(&deb).arg(&root))?;
-        }
-        fs::remove_dir_all(&debs)?;
-        Ok(())
+        unpack(&self.dir.join(folder), names)
+            .context("Debian 12's Xen packages could not be fetched; the test needs a Debian 12 apt source")
     }
+}
+
+/// One kernel's package without any of Xen, unpacked below `dir`: its root. Several tests may ask at once.
+pub fn kernel_alone(dir: &Path, flavour: Flavour) -> Result<PathBuf> {
+    let names = kernel_packages(&[flavour])?;
+    let root = dir.join(names.concat());
+    if !root.exists() {
+        fs::create_dir_all(dir)?;
+        let half = tempfile::tempdir_in(dir)?;
+        unpack(&half.path().join("root"), &names)?;
+        // Who comes second finds a folder that is not empty, and it is as good as this one.
+        if let Err(error) = fs::rename(half.path().join("root"), &root)
+            && !root.exists()
+        {
+            return Err(error).context("cannot keep the kernel");
+        }
+    }
+    Ok(root)
+}
+
+/// Fetches packages and unpacks them below `root`.
+fn unpack(root: &Path, names: &[String]) -> Result<()> {
+    let debs = root.with_extension("debs");
+    fs::create_dir_all(root)?;
+    fs::create_dir_all(&debs)?;
+    tools::run(tools::command("apt-get").arg("download").args(names).current_dir(&debs))?;
+    for deb in sorted_files(&debs)? {
+        tools::run(tools::command("dpkg-deb").arg("--extract").arg(&deb).arg(root))?;
+    }
+    fs::remove_dir_all(&debs)?;
+    Ok(())
 }
 
 /// The files of a folder, by name.
@@ -139,9 +161,9 @@ pub fn sorted_files(dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The versioned packages behind the two kernel metapackages; fetches package lists if there are none.
-fn kernel_packages() -> Result<Vec<String>> {
-    let find = || Flavour::ALL.iter().map(|flavour| kernel_package(*flavour)).collect::<Result<Vec<_>>>();
+/// The versioned packages behind the kernel metapackages; fetches package lists if there are none.
+fn kernel_packages(flavours: &[Flavour]) -> Result<Vec<String>> {
+    let find = || flavours.iter().map(|flavour| kernel_package(*flavour)).collect::<Result<Vec<_>>>();
     find().or_else(|_| {
         tools::run(tools::command("apt-get").args(["update", "-qq"]))
             .context("apt knows no kernel packages, and apt-get update did not help")?;

@@ -50,6 +50,8 @@ install() {
     inst_binary "$(find_binary nanova)" /usr/sbin/nanova
     inst_simple "${moddir%/dracut/modules.d/*}/nanova/early-network" /usr/lib/nanova/early-network
     inst_multiple -o timeout
+    # Not every dracut brings what gives interfaces their final names, and an interface that is up may keep its name.
+    inst_multiple -o '/usr/lib/systemd/network/*.link' '/lib/systemd/network/*.link' '/etc/systemd/network/*.link'
     mkdir -p "$initdir/etc/nanova"
     # klibc's form is the one cloud-init reads.
     echo "$_styles,klibc" > "$initdir/etc/nanova/handover"
