@@ -35,6 +35,8 @@ pub(crate) struct Outcome {
     pub(crate) line: Line,
 }
 
+/// How long a xenstore that is there may take to answer, even if time is over otherwise (`--wait 0`).
+const ANSWER_MS: u64 = 1000;
 /// Which link carries each interface.
 type Links = Vec<Option<Link>, INTERFACES_MAX>;
 
@@ -69,7 +71,7 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Netw
     let xenbus = match candidates.wait(&mut system, &signals, &mut Plain, options.wait) {
         Waited::Connected(mut xenbus, _) => {
             if let Some(deadline) = deadline {
-                xenbus.answer_until(deadline);
+                xenbus.answer_until(deadline.max(uptime_ms() + ANSWER_MS));
             }
             xenbus
         }
