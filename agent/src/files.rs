@@ -4,12 +4,16 @@
 //! inside of the root (openat2(2), RESOLVE_IN_ROOT), so that a symbolic link cannot lead out of it.
 
 use core::ffi::CStr;
+use core::fmt::Write;
+use core::mem::MaybeUninit;
 
 use nanova_core::errno::Errno;
 use nanova_core::platform::{FileKind, Files, GuestPath, STAGED_NAME as STAGED};
 use rustix::event::Timespec;
 use rustix::fd::OwnedFd;
-use rustix::fs::{self, AtFlags, FileType, FlockOperation, Gid, Mode, OFlags, ResolveFlags, Uid, XattrFlags};
+use rustix::fs::{
+    self, AtFlags, FileType, FlockOperation, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Uid, XattrFlags,
+};
 use rustix::io::Errno as SystemErrno;
 use rustix::thread::nanosleep;
 
@@ -19,6 +23,8 @@ use crate::system::{System, errno};
 /// How often a lock that somebody else holds is tried, and how long between: 15 s, as lckpwdf(3) waits.
 const LOCK_TRIES: u32 = 150;
 const LOCK_PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+/// Room for the names in a directory, at a time.
+const NAMES_ROOM: usize = 2048;
 /// Room for the names, and for one value, of extended attributes. Labels and access lists take some hundred bytes.
 const ATTRIBUTES_MAX: usize = 4096;
 
@@ -26,6 +32,16 @@ const ATTRIBUTES_MAX: usize = 4096;
 pub(crate) struct Staged {
     directory: OwnedFd,
     file: OwnedFd,
+    name: StagedName,
+}
+
+/// [`STAGED`], with a number unless that is 0.
+type StagedName = heapless::String<16>;
+
+fn staged_name(number: u8) -> StagedName {
+    let mut name = StagedName::new();
+    let _ = if number == 0 { name.write_str(STAGED) } else { write!(name, "{STAGED}.{number}") };
+    name
 }
 
 impl System<'_> {
@@ -100,12 +116,38 @@ impl Files for System<'_> {
         fs::linkat(&directory, path.split().1, &directory, name, AtFlags::empty()).map_err(errno)
     }
 
-    fn stage(&mut self, path: GuestPath<'_>) -> Result<Staged, Errno> {
+    fn rename(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno> {
         let directory = self.directory_of(path).map_err(errno)?;
-        unless_missing(fs::unlinkat(&directory, STAGED, AtFlags::empty()))?;
+        let old = path.split().1;
+        match fs::renameat_with(&directory, old, &directory, name, RenameFlags::NOREPLACE) {
+            // Some file systems cannot make sure; the name has a time in it.
+            Err(SystemErrno::INVAL) => fs::renameat(&directory, old, &directory, name).map_err(errno),
+            result => result.map_err(errno),
+        }
+    }
+
+    fn names(&mut self, path: GuestPath<'_>, each: &mut dyn FnMut(&str)) -> Result<(), Errno> {
+        let Some(parent) = unless_missing(self.directory_of(path))? else { return Ok(()) };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = fs::openat(parent, path.split().1, flags, Mode::empty());
+        let Some(directory) = unless_missing(opened)? else { return Ok(()) };
+        let mut room = [MaybeUninit::uninit(); NAMES_ROOM];
+        let mut entries = fs::RawDir::new(directory, &mut room);
+        while let Some(entry) = entries.next() {
+            if let Ok(name) = entry.map_err(errno)?.file_name().to_str() {
+                each(name);
+            }
+        }
+        Ok(())
+    }
+
+    fn stage(&mut self, path: GuestPath<'_>, number: u8) -> Result<Staged, Errno> {
+        let directory = self.directory_of(path).map_err(errno)?;
+        let name = staged_name(number);
+        unless_missing(fs::unlinkat(&directory, name.as_str(), AtFlags::empty()))?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = fs::openat(&directory, STAGED, flags, Mode::from_raw_mode(0o600)).map_err(errno)?;
-        Ok(Staged { directory, file })
+        let file = fs::openat(&directory, name.as_str(), flags, Mode::from_raw_mode(0o600)).map_err(errno)?;
+        Ok(Staged { directory, file, name })
     }
 
     fn append(&mut self, staged: &mut Staged, bytes: &[u8]) -> Result<(), Errno> {
@@ -127,18 +169,17 @@ impl Files for System<'_> {
 
     fn publish(&mut self, staged: &mut Staged, path: GuestPath<'_>) -> Result<(), Errno> {
         fs::fsync(&staged.file).map_err(errno)?;
-        fs::renameat(&staged.directory, STAGED, &staged.directory, path.split().1).map_err(errno)?;
+        fs::renameat(&staged.directory, staged.name.as_str(), &staged.directory, path.split().1).map_err(errno)?;
         fs::fsync(&staged.directory).map_err(errno)
     }
 
     fn discard(&mut self, staged: Staged) {
-        let _ = fs::unlinkat(&staged.directory, STAGED, AtFlags::empty());
+        let _ = fs::unlinkat(&staged.directory, staged.name.as_str(), AtFlags::empty());
     }
 
-    fn tidy(&mut self, path: GuestPath<'_>) {
-        if let Ok(directory) = self.directory_of(path) {
-            let _ = fs::unlinkat(&directory, STAGED, AtFlags::empty());
-        }
+    fn tidy(&mut self, path: GuestPath<'_>, number: u8) -> bool {
+        let name = staged_name(number);
+        self.directory_of(path).is_ok_and(|directory| fs::unlinkat(&directory, name.as_str(), AtFlags::empty()).is_ok())
     }
 
     fn lock(&mut self, path: GuestPath<'_>) -> Result<OwnedFd, Errno> {

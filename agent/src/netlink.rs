@@ -3,7 +3,7 @@
 //! The kernel answers a request before sendto(2) returns, so waiting for an answer never takes long.
 
 use nanova_core::errno::Errno;
-use nanova_core::netlink::{GROUP_LINK, Link, Message, Replies, Reply};
+use nanova_core::netlink::{GROUP_LINK, Message, Replies, Reply};
 use rustix::fd::OwnedFd;
 use rustix::io::retry_on_intr;
 use rustix::net::netlink::SocketAddrNetlink;
@@ -23,9 +23,9 @@ impl Netlink {
         open(0, SocketFlags::CLOEXEC).map(Netlink)
     }
 
-    /// Makes one request; links that come in answer to it go to `each`.
+    /// Makes one request; what comes in answer to it goes to `each`.
     #[inline(never)]
-    pub(crate) fn ask(&self, message: &Message, each: &mut dyn FnMut(Link)) -> Result<(), Errno> {
+    pub(crate) fn ask(&self, message: &Message, each: &mut dyn FnMut(&Reply)) -> Result<(), Errno> {
         let kernel = SocketAddrNetlink::new(0, 0);
         retry_on_intr(|| sendto(&self.0, message.as_bytes(), SendFlags::empty(), &kernel)).map_err(errno)?;
         let mut datagram = [0; DATAGRAM_MAX];
@@ -33,9 +33,8 @@ impl Netlink {
             let len = retry_on_intr(|| rustix::io::read(&self.0, &mut datagram[..])).map_err(errno)?;
             for reply in Replies::of(&datagram[..len]) {
                 match reply {
-                    Reply::Link(link) => each(link),
                     Reply::Answer(sequence, result) if sequence == message.sequence() => return result,
-                    Reply::Answer(..) | Reply::Other => {}
+                    reply => each(&reply),
                 }
             }
         }

@@ -94,7 +94,7 @@ pub(crate) fn serve_for_ever<'a>(
     supervisor: &mut dyn Supervisor,
     options: &AgentOptions<'_>,
 ) -> i32 {
-    let mut service = Service::new();
+    let mut service = Service::new(options.network);
     let mut pause = PAUSE_MIN_MS;
     while !signals.stop() {
         let (xenbus, path) = match candidates.wait(system, signals, supervisor, options.wait) {

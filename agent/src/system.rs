@@ -4,17 +4,24 @@ use core::fmt;
 
 use nanova_core::cli::Common;
 use nanova_core::errno::Errno;
-use nanova_core::platform::{Level, Platform};
+use nanova_core::netlink::{Message, Reply};
+use nanova_core::platform::{Level, Platform, Program};
 use rustix::fd::OwnedFd;
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{Access, CWD, Mode, OFlags};
+use rustix::process::WaitOptions;
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::log::Log;
+use crate::netlink::Netlink;
 use crate::rt::clock::{monotonic, realtime};
+use crate::rt::process::{Side, execute, fork};
+use crate::rt::signals::SignalSet;
 
 /// The system, and where the guest's files are in it.
 pub(crate) struct System<'a> {
     pub(crate) log: Log<'a>,
+    /// To the kernel's side of the network, once that was needed.
+    netlink: Option<Netlink>,
     /// The guest's root directory.
     pub(crate) root: OwnedFd,
     /// Whether it is a directory of the running system, out of which no link may lead.
@@ -26,13 +33,56 @@ impl<'a> System<'a> {
     pub(crate) fn open(common: &Common<'a>) -> Result<System<'a>, rustix::io::Errno> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::openat(CWD, common.root, flags, Mode::empty())?;
-        Ok(System { log: Log::open(common), root, confined: common.root != "/" })
+        Ok(System { log: Log::open(common), netlink: None, root, confined: common.root != "/" })
     }
 }
 
 /// rustix's number as the core's.
 pub(crate) fn errno(errno: rustix::io::Errno) -> Errno {
     Errno(errno.raw_os_error() as u16)
+}
+
+impl nanova_core::platform::Netlink for System<'_> {
+    fn ask(&mut self, message: &Message, each: &mut dyn FnMut(&Reply)) -> Result<(), Errno> {
+        let netlink = match &mut self.netlink {
+            Some(netlink) => netlink,
+            none => none.insert(Netlink::open()?),
+        };
+        netlink.ask(message, each)
+    }
+
+    fn set_host_name(&mut self, name: &str) -> Result<(), Errno> {
+        rustix::system::sethostname(name.as_bytes()).map_err(errno)
+    }
+
+    fn start(&mut self, program: Program) {
+        if !self.confined {
+            start(program);
+        }
+    }
+}
+
+/// Has a program run as an orphan: its parent is the first process, and it is nobody's zombie here.
+fn start(program: Program) {
+    let Some(path) = program.first() else { return };
+    if rustix::fs::access(*path, Access::EXEC_OK).is_err() {
+        return;
+    }
+    match fork() {
+        Ok(Side::Child) => {
+            if let Ok(Side::Child) = fork() {
+                let _ = rustix::process::setsid();
+                let _ = SignalSet::NONE.block_only();
+                let variables = [c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"];
+                let _ = execute(path, program, &variables);
+            }
+            crate::rt::exit(0)
+        }
+        Ok(Side::Parent(child)) => {
+            let _ = rustix::io::retry_on_intr(|| rustix::process::waitpid(Some(child), WaitOptions::empty()));
+        }
+        Err(_) => {}
+    }
 }
 
 impl Platform for System<'_> {

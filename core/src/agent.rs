@@ -1,14 +1,25 @@
 //! The agent's state machine: one request in, effects on the [`Platform`], one response out.
 
-use crate::account::shadow;
 use crate::command::json::{Text, Value};
 use crate::command::password::Exchange;
 use crate::command::{Code, Command, Request, RequestError, Response, identity, inject};
+use crate::edit::Batch;
+use crate::network::permanent::EVERYWHERE;
 use crate::platform::{Level, Platform};
 use crate::text::{Bounded, Printable};
 
 /// Longest part of a name or message that is logged.
 const SHOWN_MAX: usize = 128;
+
+/// What becomes of a request.
+#[expect(clippy::large_enum_variant, reason = "one value at a time, on the stack")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It is answered.
+    Ready(Response),
+    /// It is about the network, of which xenstore knows more than the request: [`crate::network::reset`] answers it.
+    NeedsNetwork,
+}
 
 /// What the agent remembers between requests.
 #[derive(Default)]
@@ -24,11 +35,11 @@ impl Agent {
 
     /// Removes what an earlier run, killed in between, may have left.
     pub fn tidy<P: Platform>(&self, platform: &mut P) {
-        platform.tidy(shadow::SHADOW);
+        Batch::<P::Staged>::tidy(platform, &EVERYWHERE);
     }
 
     /// Answers one request, any bytes. The bytes are made plain in place; wiping them afterwards is the caller's part.
-    pub fn handle<P: Platform>(&mut self, request: &mut [u8], platform: &mut P) -> Response {
+    pub fn handle<P: Platform>(&mut self, request: &mut [u8], platform: &mut P) -> Answer {
         let request = match Request::parse(request) {
             Ok(request) => request,
             Err(error) => {
@@ -37,17 +48,23 @@ impl Agent {
                     RequestError::NoName => format_args!("Request is missing 'name' key"),
                 });
                 platform.log(Level::Warn, format_args!("unreadable request: {}", response.message.as_str()));
-                return response;
+                return Answer::Ready(response);
             }
         };
         let command = request.name.plain().and_then(Command::named);
         log_received(&request, command, platform);
         let response = match command {
+            Some(Command::ResetNetwork) => return Answer::NeedsNetwork,
             Some(command) => self.run(command, request.value, platform),
             None => Response::new(Code::NotFound, format_args!("No such agent command '{}'", request.name)),
         };
-        log_completed(&request, &response, platform);
-        response
+        log_completed(request.name, &response, platform);
+        Answer::Ready(response)
+    }
+
+    /// What there is to say about a request that needed more than itself.
+    pub fn completed<P: Platform>(&self, name: &'static str, response: &Response, platform: &mut P) {
+        log_completed(name, response, platform);
     }
 
     fn run<P: Platform>(&mut self, command: Command, value: Value<'_>, platform: &mut P) -> Response {
@@ -56,6 +73,7 @@ impl Agent {
             Command::Features => identity::features(),
             Command::KeyInit => self.exchange.keyinit(value, platform),
             Command::Password => self.exchange.password(value, platform),
+            Command::ResetNetwork => Response::done(),
             Command::InjectFile => inject::injectfile(value, platform),
             Command::FileInject => inject::file_inject(value, platform),
         }
@@ -73,13 +91,13 @@ fn log_received<P: Platform>(request: &Request<'_>, command: Option<Command>, pl
         .log(Level::Info, format_args!("Received command '{}' with argument: '{}'", name.as_str(), argument.as_str()));
 }
 
-fn log_completed<P: Platform>(request: &Request<'_>, response: &Response, platform: &mut P) {
+fn log_completed<P: Platform>(name: impl core::fmt::Display, response: &Response, platform: &mut P) {
     let (level, message) = match response.code {
         Code::Done => (Level::Info, shown(response.message.as_str())),
         Code::KeyReady => (Level::Info, shown("(public key)")),
         Code::NotFound | Code::Failed => (Level::Warn, shown(response.message.as_str())),
     };
-    let (name, code) = (shown(request.name), response.code.as_str());
+    let (name, code) = (shown(name), response.code.as_str());
     platform
         .log(level, format_args!("'{}' completed with code '{code}', message '{}'", name.as_str(), message.as_str()));
 }

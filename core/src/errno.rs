@@ -23,12 +23,20 @@ impl Errno {
     pub const ACCES: Errno = Errno(13);
     /// File exists.
     pub const EXIST: Errno = Errno(17);
+    /// Read-only file system.
+    pub const ROFS: Errno = Errno(30);
     /// No space left on device.
     pub const NOSPC: Errno = Errno(28);
 
-    const WORDS: [(u16, &'static str, &'static str); 22] = [
+    /// No such process; of routes: no such route.
+    pub const SRCH: Errno = Errno(3);
+    /// Cannot assign requested address; of addresses: no such address.
+    pub const ADDRNOTAVAIL: Errno = Errno(99);
+
+    const WORDS: [(u16, &'static str, &'static str); 27] = [
         (1, "EPERM", "operation not permitted"),
         (2, "ENOENT", "no such file or directory"),
+        (3, "ESRCH", "no such process or route"),
         (5, "EIO", "input/output error"),
         (7, "E2BIG", "too long"),
         (11, "EAGAIN", "held by another process"),
@@ -47,8 +55,12 @@ impl Errno {
         (38, "ENOSYS", "not supported by this kernel"),
         (40, "ELOOP", "too many symbolic links"),
         (95, "EOPNOTSUPP", "not supported by this file system"),
+        (99, "EADDRNOTAVAIL", "no such address here"),
+        (100, "ENETDOWN", "the network is down"),
+        (101, "ENETUNREACH", "the network is unreachable"),
         (104, "ECONNRESET", "connection reset"),
         (111, "ECONNREFUSED", "connection refused"),
+        (113, "EHOSTUNREACH", "no route to the host"),
     ];
 
     /// Its symbolic name, where the table has one.

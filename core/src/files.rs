@@ -59,7 +59,7 @@ pub(crate) fn at<'a, T>(
 /// Writes `contents` to `path`.
 ///
 /// Missing directories above it are made (0755). A new file gets mode 0600 and owner root; an old one keeps its mode, owner
-/// and attributes, and what it held stays beside it as `<name>.bak.<unix time>`. A symbolic link is replaced, not followed.
+/// and attributes, and what it held stays beside it as `<name>.<unix time>.bak~`. A symbolic link is replaced, not followed.
 /// A file that holds these contents already is left alone.
 pub fn inject<'a, P: Platform>(platform: &mut P, path: GuestPath<'a>, contents: &[u8]) -> Result<(), InjectError<'a>> {
     if path.split().1 == STAGED_NAME {
@@ -131,11 +131,9 @@ impl<F: Files> Pieces<'_, F> {
             fmt::Error
         })
     }
-}
 
-impl<F: Files> Write for Pieces<'_, F> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for piece in text.as_bytes().chunks(CHUNK) {
+    fn bytes(&mut self, bytes: &[u8]) -> fmt::Result {
+        for piece in bytes.chunks(CHUNK) {
             if self.waiting.extend_from_slice(piece).is_err() {
                 self.send()?;
                 let _ = self.waiting.extend_from_slice(piece);
@@ -145,13 +143,19 @@ impl<F: Files> Write for Pieces<'_, F> {
     }
 }
 
+impl<F: Files> Write for Pieces<'_, F> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.bytes(text.as_bytes())
+    }
+}
+
 /// Stages a file beside `path`, has it filled, and publishes it; or removes it again when something fails.
 pub(crate) fn replace<'a, P: Files, E: From<FileError<'a>>>(
     platform: &mut P,
     path: GuestPath<'a>,
     fill: impl FnOnce(&mut P, &mut P::Staged) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut staged = at("make a file beside", path, platform.stage(path))?;
+    let mut staged = at("make a file beside", path, platform.stage(path, 0))?;
     let filled = fill(platform, &mut staged);
     let result = filled.and_then(|()| Ok(at("replace", path, platform.publish(&mut staged, path))?));
     if result.is_err() {
@@ -160,7 +164,7 @@ pub(crate) fn replace<'a, P: Files, E: From<FileError<'a>>>(
     result
 }
 
-fn make_parents<'a, P: Files>(platform: &mut P, path: GuestPath<'a>) -> Result<(), FileError<'a>> {
+pub(crate) fn make_parents<'a, P: Files>(platform: &mut P, path: GuestPath<'a>) -> Result<(), FileError<'a>> {
     for parent in path.parents() {
         match platform.kind(parent) {
             Ok(Some(_)) => {}
@@ -189,14 +193,15 @@ fn holds<P: Files>(platform: &mut P, path: GuestPath<'_>, contents: &[u8]) -> Re
 }
 
 /// Gives the present file a second name, so that it outlives being replaced.
-fn back_up<'a, P: Platform>(platform: &mut P, path: GuestPath<'a>) -> Result<(), FileError<'a>> {
+pub(crate) fn back_up<'a, P: Platform>(platform: &mut P, path: GuestPath<'a>) -> Result<(), FileError<'a>> {
     let (_, name) = path.split();
     let now = platform.unix_time();
     for stamp in now..now + BACKUP_TRIES {
-        let backup = Bounded::<{ NAME_MAX + 1 }>::of(format_args!("{name}.bak.{stamp}"));
+        // Ends as no reader of configuration directories takes: ifcfg, NetworkManager and run-parts all pass over a tilde.
+        let backup = Bounded::<{ NAME_MAX + 1 }>::of(format_args!("{name}.{stamp}.bak~"));
         match platform.link(path, backup.as_str()) {
             Ok(()) => {
-                platform.log(Level::Info, format_args!("backing up {path} ({})", backup.as_str()));
+                platform.log(Level::Info, format_args!("backing up {path} ({stamp}.bak~)"));
                 return Ok(());
             }
             Err(Errno::EXIST) => {}

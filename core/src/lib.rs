@@ -12,6 +12,7 @@ pub mod account;
 pub mod agent;
 pub mod cli;
 pub mod command;
+pub mod edit;
 pub mod errno;
 pub mod files;
 pub mod init;

@@ -6,6 +6,7 @@
 use core::fmt;
 
 use crate::errno::Errno;
+use crate::netlink::{Message, Reply};
 
 /// How important a log line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,8 +38,22 @@ impl Level {
     }
 }
 
-/// Time, entropy, the log and the guest's files.
-pub trait Platform: Files {
+/// The kernel's side of the network.
+pub trait Netlink {
+    /// Makes one request; what comes in answer to it goes to `each`.
+    fn ask(&mut self, message: &Message, each: &mut dyn FnMut(&Reply)) -> Result<(), Errno>;
+    /// Gives the system its name.
+    fn set_host_name(&mut self, name: &str) -> Result<(), Errno>;
+    /// Starts a program and does not wait for it. One that is not there is left alone, and so are all where the guest's
+    /// files are not those of the running system.
+    fn start(&mut self, program: Program);
+}
+
+/// A program of the system and its arguments, the first being its path.
+pub type Program = &'static [&'static core::ffi::CStr];
+
+/// Time, entropy, the log, the guest's files and its network.
+pub trait Platform: Files + Netlink {
     /// Seconds since 1970 in UTC, for file names and the shadow file's day.
     fn unix_time(&mut self) -> u64;
     /// Seconds since some fixed moment; never goes back.
@@ -63,8 +78,10 @@ pub enum FileKind {
     Other,
 }
 
-/// The name of a file that is not in its place yet. One for all: the agent writes one file at a time.
+/// The name of a file that is not in its place yet. Where several are written at once, a dot and a number follow.
 pub const STAGED_NAME: &str = ".nanova.new";
+/// Most files that are staged at once.
+pub const STAGED_MAX: u8 = 32;
 
 /// The guest's files, as few operations as replacing a file safely takes.
 pub trait Files {
@@ -85,8 +102,13 @@ pub trait Files {
     fn make_directory(&mut self, path: GuestPath<'_>) -> Result<(), Errno>;
     /// Gives what is at `path` a second name in the same directory. An existing name is [`Errno::EXIST`].
     fn link(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno>;
-    /// Makes an empty file beside `path`, mode 0600, owner root. One that an earlier run left behind is removed first.
-    fn stage(&mut self, path: GuestPath<'_>) -> Result<Self::Staged, Errno>;
+    /// Gives what is at `path` another name in the same directory, which must be free ([`Errno::EXIST`]).
+    fn rename(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno>;
+    /// Calls `each` with every name in the directory at `path`; none if there is no directory.
+    fn names(&mut self, path: GuestPath<'_>, each: &mut dyn FnMut(&str)) -> Result<(), Errno>;
+    /// Makes an empty file beside `path`, mode 0600, owner root. One of this number that an earlier run left behind is
+    /// removed first.
+    fn stage(&mut self, path: GuestPath<'_>, number: u8) -> Result<Self::Staged, Errno>;
     /// Adds bytes to a staged file.
     fn append(&mut self, staged: &mut Self::Staged, bytes: &[u8]) -> Result<(), Errno>;
     /// Gives a staged file the owner, mode and extended attributes of another.
@@ -98,8 +120,9 @@ pub trait Files {
     fn publish(&mut self, staged: &mut Self::Staged, path: GuestPath<'_>) -> Result<(), Errno>;
     /// Removes a staged file, and wipes nothing but the name.
     fn discard(&mut self, staged: Self::Staged);
-    /// Removes a staged file that an earlier run, killed in between, left beside `path`.
-    fn tidy(&mut self, path: GuestPath<'_>);
+    /// Removes the staged file of this number that an earlier run, killed in between, left beside `path`. Returns whether
+    /// there was one.
+    fn tidy(&mut self, path: GuestPath<'_>, number: u8) -> bool;
     /// Takes the write lock on the file at `path`, which is made if need be. [`Errno::AGAIN`] when somebody else holds it
     /// for too long.
     fn lock(&mut self, path: GuestPath<'_>) -> Result<Self::Lock, Errno>;

@@ -10,8 +10,10 @@
 //! The order to call: [`Service::start`] on a fresh connection, then [`Service::serve_one`] until it is
 //! [`Progress::Idle`] or [`Progress::Waiting`], then [`Service::take_events`], and wait when there are none.
 
-use crate::agent::Agent;
+use crate::agent::{Agent, Answer};
+use crate::cli::Network;
 use crate::command::response::RESPONSE_MAX;
+use crate::network::reset::resetnetwork;
 use crate::platform::{Level, Platform};
 use crate::responses::{Responses, Room};
 use crate::xenstore::path::RELATIVE_MAX;
@@ -107,6 +109,8 @@ impl Round {
 /// The service.
 pub struct Service {
     agent: Agent,
+    /// What `resetnetwork` changes.
+    network: Network,
     pending: Option<Pending>,
     round: Round,
     responses: Responses,
@@ -117,18 +121,13 @@ pub struct Service {
     new_here: bool,
 }
 
-impl Default for Service {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Service {
-    /// A service that has served nothing.
-    pub const fn new() -> Service {
+    /// A service that has served nothing; `network` is what `resetnetwork` changes.
+    pub const fn new(network: Network) -> Service {
         let round = Round { names: [0; NAMES_MAX], listing: Round::EMPTY, next: 0, offset: 0, over: false, number: 0 };
         Service {
             agent: Agent::new(),
+            network,
             pending: None,
             round,
             responses: Responses::new(),
@@ -262,8 +261,16 @@ impl Service {
         };
         match client.read(Transaction::NONE, request.as_path()) {
             Ok(value) => {
-                let response = self.agent.handle(value, platform);
+                let answer = self.agent.handle(value, platform);
                 client.wipe();
+                let response = match answer {
+                    Answer::Ready(response) => response,
+                    Answer::NeedsNetwork => {
+                        let response = resetnetwork(client, platform, self.network)?;
+                        self.agent.completed("resetnetwork", &response, platform);
+                        response
+                    }
+                };
                 let mut room = [0; RESPONSE_MAX];
                 let response = heapless::Vec::from_slice(response.to_json(&mut room)).unwrap_or_default();
                 let round = self.round.number;

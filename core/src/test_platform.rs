@@ -6,7 +6,8 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::errno::Errno;
-use crate::platform::{FileKind, Files, GuestPath, Level, Platform};
+use crate::netlink::{Message, PresentAddress, PresentRoute, Reply};
+use crate::platform::{FileKind, Files, GuestPath, Level, Netlink, Platform, Program};
 
 /// What has a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,9 @@ pub(crate) struct FakePlatform {
     /// Which operation from now on fails, and how.
     pub(crate) fail: Option<(usize, Errno)>,
     pub(crate) locked: bool,
+    pub(crate) kernel: FakeKernel,
+    pub(crate) host_name: String,
+    pub(crate) started: Vec<Program>,
     held: Rc<Cell<bool>>,
 }
 
@@ -55,7 +59,17 @@ impl FakePlatform {
             nodes.insert((*path).to_owned(), Node::File { contents: contents.as_bytes().to_vec(), mode: 0o640 });
         }
         let held = Rc::new(Cell::new(false));
-        FakePlatform { nodes, log: Vec::new(), time: 1_700_000_000, fail: None, locked: false, held }
+        FakePlatform {
+            nodes,
+            log: Vec::new(),
+            time: 1_700_000_000,
+            fail: None,
+            locked: false,
+            kernel: FakeKernel::default(),
+            host_name: String::new(),
+            started: Vec::new(),
+            held,
+        }
     }
 
     /// What is in a file.
@@ -104,6 +118,22 @@ impl Platform for FakePlatform {
 
     fn log(&mut self, level: Level, text: fmt::Arguments<'_>) {
         self.log.push((level, text.to_string()));
+    }
+}
+
+impl Netlink for FakePlatform {
+    fn ask(&mut self, message: &Message, each: &mut dyn FnMut(&Reply)) -> Result<(), Errno> {
+        self.kernel.ask(message, each)
+    }
+
+    fn set_host_name(&mut self, name: &str) -> Result<(), Errno> {
+        self.operation()?;
+        self.host_name = name.to_owned();
+        Ok(())
+    }
+
+    fn start(&mut self, program: Program) {
+        self.started.push(program);
     }
 }
 
@@ -156,7 +186,21 @@ impl Files for FakePlatform {
         Ok(())
     }
 
-    fn stage(&mut self, path: GuestPath<'_>) -> Result<FakeStaged, Errno> {
+    fn rename(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno> {
+        self.link(path, name)?;
+        self.nodes.remove(path.as_str());
+        Ok(())
+    }
+
+    fn names(&mut self, path: GuestPath<'_>, each: &mut dyn FnMut(&str)) -> Result<(), Errno> {
+        self.operation()?;
+        let below = format!("{path}/");
+        let names = self.nodes.keys().filter_map(|path| path.strip_prefix(&below));
+        names.filter(|name| !name.contains('/')).for_each(each);
+        Ok(())
+    }
+
+    fn stage(&mut self, path: GuestPath<'_>, _number: u8) -> Result<FakeStaged, Errno> {
         self.operation()?;
         let (directory, _) = path.split();
         assert!(directory == "/" || self.nodes.get(directory) == Some(&Node::Directory), "no directory for {path}");
@@ -192,11 +236,59 @@ impl Files for FakePlatform {
 
     fn discard(&mut self, _staged: FakeStaged) {}
 
-    fn tidy(&mut self, _path: GuestPath<'_>) {}
+    fn tidy(&mut self, _path: GuestPath<'_>, _number: u8) -> bool {
+        false
+    }
 
     fn lock(&mut self, _path: GuestPath<'_>) -> Result<FakeLock, Errno> {
         self.operation()?;
         assert!(!self.held.replace(true), "the lock was not given back");
         if self.locked { Err(Errno::AGAIN) } else { Ok(FakeLock(self.held.clone())) }
+    }
+}
+
+/// A kernel that knows what it is told to know, and remembers what it is asked.
+#[derive(Default)]
+pub(crate) struct FakeKernel {
+    pub(crate) links: Vec<crate::netlink::Link>,
+    pub(crate) addresses: Vec<PresentAddress>,
+    pub(crate) routes: Vec<PresentRoute>,
+    /// Requests that are no dumps, by their type.
+    pub(crate) asked: Vec<u8>,
+    /// Requests of this type fail so.
+    pub(crate) refuses: Option<(u8, Errno)>,
+}
+
+impl FakeKernel {
+    pub(crate) fn ask(&mut self, message: &Message, each: &mut dyn FnMut(&Reply)) -> Result<(), Errno> {
+        let bytes = message.as_bytes();
+        match bytes[4] {
+            18 => self.links.iter().for_each(|link| each(&Reply::Link(link.clone()))),
+            22 => self.addresses.iter().for_each(|address| each(&Reply::Address(*address))),
+            26 => self.routes.iter().for_each(|route| each(&Reply::Route(*route))),
+            kind => {
+                self.asked.push(kind);
+                if let Some((refused, errno)) = self.refuses
+                    && refused == kind
+                {
+                    return Err(errno);
+                }
+                self.forget(kind, bytes);
+            }
+        }
+        Ok(())
+    }
+
+    /// Removals are carried out: what has these bytes of an address in it goes.
+    fn forget(&mut self, kind: u8, bytes: &[u8]) {
+        let has = |ip: crate::network::Ip| {
+            let (octets, len) = ip.octets();
+            bytes.windows(len).any(|window| *window == octets[..len])
+        };
+        match kind {
+            21 => self.addresses.retain(|address| !has(address.address.ip)),
+            25 => self.routes.retain(|route| !(has(route.to.ip) || route.to.prefix == 0 && route.via.is_some_and(has))),
+            _ => {}
+        }
     }
 }

@@ -38,8 +38,8 @@ fn inject_both(scene: &mut Scene, path: &str, contents: &[u8]) -> Result<[Answer
 
 /// What is kept of a file, oldest first.
 fn backups(scene: &Scene, path: &str) -> Vec<String> {
-    let start = format!("{}.bak.", path.trim_start_matches('/'));
-    scene.root.files().into_iter().filter(|file| file.starts_with(&start)).collect()
+    let start = format!("{}.", path.trim_start_matches('/'));
+    scene.root.files().into_iter().filter(|file| file.starts_with(&start) && file.ends_with(".bak~")).collect()
 }
 
 fn now() -> u64 {
@@ -138,7 +138,7 @@ fn an_existing_file_keeps_mode_and_owner_and_its_old_contents_stay_beside_it() -
         assert_eq!((new.mode(), new.uid(), new.gid()), (old.mode(), old.uid(), old.gid()), "{mode:o}");
         let kept = backups(&scene, &path);
         assert_eq!(kept.len(), 1, "{kept:?}");
-        let stamp: u64 = kept[0].rsplit('.').next().unwrap_or_default().parse()?;
+        let stamp: u64 = kept[0].trim_end_matches(".bak~").rsplit('.').next().unwrap_or_default().parse()?;
         assert!((before..=now()).contains(&stamp), "{}", kept[0]);
         let kept = fs::metadata(scene.root.join(&kept[0]))?;
         assert_eq!(
@@ -358,7 +358,7 @@ fn names_as_long_as_the_file_system_has_them() -> Result<()> {
     assert_eq!(answer.code, "500");
     assert!(answer.message.ends_with("name too long (ENAMETOOLONG)"), "{}", answer.message);
     assert_eq!(scene.root.text(&path), "new\n");
-    let path = format!("/etc/{}", "n".repeat(255 - ".bak.1234567890".len()));
+    let path = format!("/etc/{}", "n".repeat(255 - ".1234567890.bak~".len()));
     assert_eq!(inject(&mut scene, &path, "new\n")?.ok()?, "");
     assert_eq!(inject(&mut scene, &path, "newer\n")?.ok()?, "");
     assert_eq!((scene.root.text(&path).as_str(), backups(&scene, &path).len()), ("newer\n", 1));

@@ -138,7 +138,7 @@ impl Run {
         ensure!(self.is_new()?, "the second agent did not do it");
         let files = self.root.files();
         ensure!(files.iter().all(|file| !file.contains(".nanova.new")), "{files:?}");
-        let backups: Vec<_> = files.iter().filter(|file| file.contains(".bak.")).collect();
+        let backups: Vec<_> = files.iter().filter(|file| file.ends_with(".bak~")).collect();
         ensure!(backups.is_empty() == (self.job != Job::Inject), "{files:?}");
         for backup in backups {
             ensure!(self.root.text(backup) == "Welcome.\n", "{backup} is not the old file");

@@ -4,8 +4,10 @@
 use std::fmt;
 
 use anyhow::Result;
+use nanova_core::cli::Network;
 use nanova_core::errno::Errno;
-use nanova_core::platform::{FileKind, Files, GuestPath, Level, Platform};
+use nanova_core::netlink::{Message, Reply};
+use nanova_core::platform::{FileKind, Files, GuestPath, Level, Netlink, Platform, Program};
 use nanova_core::service::{Progress, Service};
 use nanova_core::xenstore::{Client, Event, Lost, Path, Refusal, Transaction, Transport, TransportError};
 use nanova_tests::host::Host;
@@ -46,6 +48,16 @@ impl Platform for Bare {
     fn log(&mut self, _level: Level, _text: fmt::Arguments<'_>) {}
 }
 
+impl Netlink for Bare {
+    fn ask(&mut self, _message: &Message, _each: &mut dyn FnMut(&Reply)) -> Result<(), Errno> {
+        Err(Errno::IO)
+    }
+    fn set_host_name(&mut self, _name: &str) -> Result<(), Errno> {
+        Err(Errno::IO)
+    }
+    fn start(&mut self, _program: Program) {}
+}
+
 impl Files for Bare {
     type File = ();
     type Staged = ();
@@ -65,7 +77,13 @@ impl Files for Bare {
     fn link(&mut self, _path: GuestPath<'_>, _name: &str) -> Result<(), Errno> {
         Err(Errno::IO)
     }
-    fn stage(&mut self, _path: GuestPath<'_>) -> Result<(), Errno> {
+    fn rename(&mut self, _path: GuestPath<'_>, _name: &str) -> Result<(), Errno> {
+        Err(Errno::IO)
+    }
+    fn names(&mut self, _path: GuestPath<'_>, _each: &mut dyn FnMut(&str)) -> Result<(), Errno> {
+        Err(Errno::IO)
+    }
+    fn stage(&mut self, _path: GuestPath<'_>, _number: u8) -> Result<(), Errno> {
         Err(Errno::IO)
     }
     fn append(&mut self, _staged: &mut (), _bytes: &[u8]) -> Result<(), Errno> {
@@ -81,7 +99,9 @@ impl Files for Bare {
         Err(Errno::IO)
     }
     fn discard(&mut self, _staged: ()) {}
-    fn tidy(&mut self, _path: GuestPath<'_>) {}
+    fn tidy(&mut self, _path: GuestPath<'_>, _number: u8) -> bool {
+        false
+    }
     fn lock(&mut self, _path: GuestPath<'_>) -> Result<(), Errno> {
         Err(Errno::IO)
     }
@@ -125,7 +145,7 @@ fn two_hundred_requests_and_what_comes_after_break_no_rule() -> Result<()> {
             host.send(id, r#"{"name":"version"}"#)?;
         }
         let mut client = Client::new(Xenbus(xenstored.device(kernel)?));
-        let mut service = Service::new();
+        let mut service = Service::new(Network::Both);
         service.start(&mut client, &mut Bare(0)).unwrap();
         let mut seen = Vec::new();
         serve(&mut service, &mut client, &mut host, &mut seen);
@@ -146,7 +166,7 @@ fn a_burst_longer_than_a_list_is_served_where_lists_come_in_one_part_only() -> R
     let xenstored = Xenstored::start(Options { directory_part: false, ..Options::default() })?;
     let mut host = Host::of(&xenstored)?;
     let mut client = Client::new(Xenbus(xenstored.device(Kernel::default())?));
-    let mut service = Service::new();
+    let mut service = Service::new(Network::Both);
     service.start(&mut client, &mut Bare(0)).unwrap();
     let mut seen = Vec::new();
     serve(&mut service, &mut client, &mut host, &mut seen);
@@ -197,7 +217,7 @@ fn every_operation_of_the_client_keeps_to_the_rules() -> Result<()> {
 fn after_a_migration_the_same_connection_serves_the_new_domain() -> Result<()> {
     let xenstored = Xenstored::start(Options::default())?;
     let mut client = Client::new(Xenbus(xenstored.device(Kernel::default())?));
-    let mut service = Service::new();
+    let mut service = Service::new(Network::Both);
     service.start(&mut client, &mut Bare(0)).unwrap();
     let (mut host, mut seen) = (Host::of(&xenstored)?, Vec::new());
     serve(&mut service, &mut client, &mut host, &mut seen);

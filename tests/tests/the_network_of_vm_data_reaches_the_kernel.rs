@@ -118,7 +118,7 @@ fn a_kernel_without_ipv6_gets_the_rest() -> Result<()> {
     assert_eq!(addresses(shown)?.len(), 3);
     assert_eq!(routes(routed)?.len(), 2);
     let said = String::from_utf8(output.stderr)?;
-    assert!(said.contains("cannot give eth0 2001:4800:7810:512:e38a:a8b5:ff04:cfe5/64"), "{said}");
+    assert!(said.contains("cannot add address 2001:4800:7810:512:e38a:a8b5:ff04:cfe5/64 to eth0"), "{said}");
     Ok(())
 }
 

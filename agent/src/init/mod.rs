@@ -15,6 +15,7 @@ mod root;
 
 use nanova_core::cli::{AgentOptions, Common, EndKind, Handover, LogTarget, Network, exit};
 use nanova_core::init::Boot;
+use nanova_core::network::reset::{Permanence, Wanted};
 use nanova_core::platform::{Level, Platform};
 use nanova_core::xenstore::Client;
 use rustix::fs::Mode;
@@ -24,7 +25,7 @@ use rustix::system::RebootCommand;
 pub(crate) use end::end;
 
 use crate::locate::{Candidates, Waited, uptime_ms};
-use crate::network::{self, Wanted};
+use crate::network;
 use crate::output::complain;
 use crate::rt::Environment;
 use crate::rt::signals::Signals;
@@ -127,10 +128,15 @@ fn apply_network(xenbus: Xenbus<'_>, system: &mut System<'_>, signals: &Signals,
     let files = boot.root.is_some() && boot.network != Network::Kernel;
     let wanted = Wanted {
         target: if files { boot.network } else { Network::Kernel },
-        handover: if files { &STYLES } else { &[] },
-        deadline: Some(uptime_ms() + INTERFACES_MS),
-        dry_run: false,
+        permanence: Permanence::Nothing,
+        handover: if files { &STYLES } else { &STYLES[..0] },
     };
-    let outcome = network::apply(&mut Client::new(xenbus), system, signals, &wanted);
-    system.log(if outcome.well { Level::Info } else { Level::Warn }, format_args!("{}", outcome.line.as_str()));
+    let deadline = Some(uptime_ms() + INTERFACES_MS);
+    let outcome = network::apply(&mut Client::new(xenbus), system, signals, &wanted, deadline, None);
+    if !outcome.complete {
+        system.log(Level::Warn, format_args!("network: {}", outcome.problems.as_str()));
+    }
+    if outcome.well {
+        system.log(Level::Info, format_args!("{}", outcome.line.as_str()));
+    }
 }

@@ -7,6 +7,7 @@ mod words;
 
 use core::fmt;
 
+use crate::network::style::Style;
 use crate::platform::Level;
 use words::{Word, Words};
 
@@ -40,7 +41,7 @@ pub enum Invocation<'a> {
     /// Do one thing with xenstore.
     Xenstore(Common<'a>, XenstoreCall<'a>),
     /// Apply the network of vm-data once.
-    Network(Common<'a>, NetworkOptions<'a>),
+    Network(Common<'a>, NetworkOptions),
     /// Be the first process.
     Init,
     /// End the system.
@@ -107,15 +108,15 @@ impl Handover {
 
 /// Options of `nanova network`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NetworkOptions<'a> {
+pub struct NetworkOptions {
     /// Whether files are written, the kernel is configured, or both.
     pub network: Network,
     /// The forms in which the network is handed over; at most one of each.
     pub handover: heapless::Vec<Handover, 4>,
     /// Seconds that the whole may take; for ever if there is no number.
     pub wait: Option<u32>,
-    /// The style of the files, instead of detection. This build writes hand-over files only.
-    pub style: Option<&'a str>,
+    /// The style of the files, instead of detection.
+    pub style: Option<Style>,
     /// Print what would be done.
     pub dry_run: bool,
 }
@@ -195,7 +196,7 @@ impl Network {
 /// Options of `nanova agent`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AgentOptions<'a> {
-    /// What `resetnetwork` will change. No command of this build reads it yet.
+    /// What `resetnetwork` changes.
     pub network: Network,
     /// Serve what is pending, then exit.
     pub once: bool,
@@ -485,7 +486,9 @@ fn parse_network<'a, I: Iterator<Item = &'a [u8]>>(
                 }
             }
             Word::Long(option @ "--wait") => options.wait = Some(words.number(option)?),
-            Word::Long(option @ "--style") => options.style = Some(words.value(option)?),
+            Word::Long(option @ "--style") => {
+                options.style = Some(Style::named(words.value(option)?).ok_or(UsageError::Value(option))?);
+            }
             Word::Long("--dry-run") => options.dry_run = true,
             option => parse_common(&mut words, option, &mut common)?,
         }

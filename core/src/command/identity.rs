@@ -36,6 +36,9 @@ mod tests {
 
     #[test]
     fn features_lists_what_nova_looks_for() {
-        assert_eq!(features().message.as_str(), "version,features,keyinit,password,injectfile,file_inject");
+        assert_eq!(
+            features().message.as_str(),
+            "version,features,keyinit,password,resetnetwork,injectfile,file_inject"
+        );
     }
 }

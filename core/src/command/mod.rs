@@ -25,6 +25,8 @@ pub enum Command {
     KeyInit,
     /// Set root's password.
     Password,
+    /// Apply the network of vm-data.
+    ResetNetwork,
     /// Write a file: base64 of `path,contents`.
     InjectFile,
     /// Write a file: path and contents apart.
@@ -32,11 +34,12 @@ pub enum Command {
 }
 
 /// Every command, by the name that the host calls it.
-pub const COMMANDS: [(&str, Command); 6] = [
+pub const COMMANDS: [(&str, Command); 7] = [
     ("version", Command::Version),
     ("features", Command::Features),
     ("keyinit", Command::KeyInit),
     ("password", Command::Password),
+    ("resetnetwork", Command::ResetNetwork),
     ("injectfile", Command::InjectFile),
     ("file_inject", Command::FileInject),
 ];
@@ -50,6 +53,6 @@ impl Command {
     /// Whether the argument may be shown in a log. Only what is known to be harmless is: arguments carry passwords, keys
     /// and files.
     pub const fn shows_argument(self) -> bool {
-        matches!(self, Command::Version | Command::Features)
+        matches!(self, Command::Version | Command::Features | Command::ResetNetwork)
     }
 }

@@ -3,6 +3,7 @@
 //! An address or route that is there already is no error for the one who asks for it: requests say "make it, exclusively",
 //! and EEXIST is as good as done. So nothing that another one has set up is replaced.
 
+use super::reply::PresentRoute;
 use super::{ALIGN, HEADER, aligned, kind};
 use crate::network::{Interface, Ip, Prefixed, Route};
 
@@ -20,6 +21,7 @@ const CREATE: u16 = CHANGE | 0x200 | 0x400;
 const DUMP: u16 = REQUEST | 0x100 | 0x200;
 
 const IFF_UP: u32 = 1;
+const IFLA_MTU: u16 = 4;
 const IFLA_EXT_MASK: u16 = 29;
 /// `RTEXT_FILTER_SKIP_STATS`: kernels before 4.5 send them all the same.
 const SKIP_STATS: u32 = 8;
@@ -29,14 +31,19 @@ const IFA_BROADCAST: u16 = 4;
 const RTA_DST: u16 = 1;
 const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
+const RTA_PRIORITY: u16 = 6;
 const RT_TABLE_MAIN: u8 = 254;
 /// `RTPROT_STATIC`
 const PROTOCOL: u8 = 4;
 const RT_SCOPE_UNIVERSE: u8 = 0;
+/// In a request to remove a route: of whatever scope.
+const RT_SCOPE_NOWHERE: u8 = 255;
+/// The metric of our IPv6 routes: better than the 1024 that a router's announcement gets, and no conflict with it.
+const METRIC: u32 = 512;
 const RTN_UNICAST: u8 = 1;
 const RTNH_F_ONLINK: u32 = 4;
 
-/// Longer than any request here: the longest, a route of IPv6, has 76 bytes.
+/// Longer than any request here: the longest, a route of IPv6, has 84 bytes.
 const MESSAGE_MAX: usize = 128;
 
 /// A request, ready to be sent.
@@ -61,6 +68,46 @@ impl Message {
     pub fn dump_links(sequence: u32) -> Message {
         let message = Message::new(kind::GET_LINK, DUMP, sequence, &link(0, 0));
         message.attribute(IFLA_EXT_MASK, &SKIP_STATS.to_ne_bytes())
+    }
+
+    /// All addresses there are, of both families.
+    pub fn dump_addresses(sequence: u32) -> Message {
+        Message::new(kind::GET_ADDRESS, DUMP, sequence, &[0; 8])
+    }
+
+    /// All routes there are, of both families.
+    pub fn dump_routes(sequence: u32) -> Message {
+        Message::new(kind::GET_ROUTE, DUMP, sequence, &[0; 12])
+    }
+
+    /// Sets the largest packet of a link.
+    pub fn mtu(sequence: u32, index: u32, mtu: u16) -> Message {
+        let message = Message::new(kind::SET_LINK, CHANGE, sequence, &link(index, 0));
+        message.attribute(IFLA_MTU, &u32::from(mtu).to_ne_bytes())
+    }
+
+    /// Takes an address from a link.
+    pub fn remove_address(sequence: u32, index: u32, address: &Prefixed) -> Message {
+        let [a, b, c, d] = index.to_ne_bytes();
+        let body = [family(address.ip), address.prefix, 0, RT_SCOPE_UNIVERSE, a, b, c, d];
+        let message = Message::new(kind::DELETE_ADDRESS, CHANGE, sequence, &body);
+        message.ip(IFA_LOCAL, address.ip).ip(IFA_ADDRESS, address.ip)
+    }
+
+    /// Removes a route of the main table.
+    pub fn remove_route(sequence: u32, route: &PresentRoute) -> Message {
+        let mut body = [0; 12];
+        body[..2].copy_from_slice(&[family(route.to.ip), route.to.prefix]);
+        body[4..8].copy_from_slice(&[RT_TABLE_MAIN, route.protocol, RT_SCOPE_NOWHERE, 0]);
+        let mut message = Message::new(kind::DELETE_ROUTE, CHANGE, sequence, &body);
+        if route.to.prefix != 0 {
+            message = message.ip(RTA_DST, route.to.ip);
+        }
+        if let Some(via) = route.via {
+            message = message.ip(RTA_GATEWAY, via);
+        }
+        let message = message.attribute(RTA_OIF, &route.index.to_ne_bytes());
+        message.attribute(RTA_PRIORITY, &route.metric.to_ne_bytes())
     }
 
     /// Brings a link up.
@@ -89,7 +136,8 @@ impl Message {
         body[8..].copy_from_slice(&flags.to_ne_bytes());
         let message = Message::new(kind::NEW_ROUTE, CREATE, sequence, &body);
         let message = if route.to.prefix == 0 { message } else { message.ip(RTA_DST, route.to.ip) };
-        message.ip(RTA_GATEWAY, route.via).attribute(RTA_OIF, &index.to_ne_bytes())
+        let message = message.ip(RTA_GATEWAY, route.via).attribute(RTA_OIF, &index.to_ne_bytes());
+        if route.via.is_ipv4() { message } else { message.attribute(RTA_PRIORITY, &METRIC.to_ne_bytes()) }
     }
 
     /// The bytes, to be sent as one datagram.
@@ -184,7 +232,7 @@ mod tests {
         let mut route = public().routes[1];
         route.to = Prefixed::new("2001:db8::".parse().unwrap(), 32).unwrap();
         let message = Message::route(1, 1, &public(), &route);
-        assert_eq!(message.as_bytes().len(), 76);
-        assert_eq!(message.as_bytes()[0], 76);
+        assert_eq!(message.as_bytes().len(), 84);
+        assert_eq!(message.as_bytes()[0], 84);
     }
 }

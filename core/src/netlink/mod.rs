@@ -1,4 +1,4 @@
-//! rtnetlink: the few requests that bring up an interface, and what the kernel answers, to and from bytes.
+//! rtnetlink: the few requests that set up an interface, and what the kernel answers, to and from bytes.
 //!
 //! [`message`] builds requests; their fields can only be what they should be. [`reply`] takes datagrams apart; on any
 //! bytes it ends, and never panics. Integers are in the machine's own byte order, as the kernel has it.
@@ -9,7 +9,7 @@ pub mod message;
 pub mod reply;
 
 pub use message::Message;
-pub use reply::{Link, Replies, Reply};
+pub use reply::{Link, PresentAddress, PresentRoute, Replies, Reply};
 
 /// The multicast group that hears of links coming, changing and going (`RTMGRP_LINK`).
 pub const GROUP_LINK: u32 = 1;
@@ -27,7 +27,11 @@ mod kind {
     pub(super) const GET_LINK: u16 = 18;
     pub(super) const SET_LINK: u16 = 19;
     pub(super) const NEW_ADDRESS: u16 = 20;
+    pub(super) const DELETE_ADDRESS: u16 = 21;
+    pub(super) const GET_ADDRESS: u16 = 22;
     pub(super) const NEW_ROUTE: u16 = 24;
+    pub(super) const DELETE_ROUTE: u16 = 25;
+    pub(super) const GET_ROUTE: u16 = 26;
 }
 
 /// Where the next message or attribute begins after one of this length.

@@ -5,14 +5,32 @@
 
 use super::{ALIGN, HEADER, aligned, kind};
 use crate::errno::Errno;
-use crate::network::{Device, Mac};
+use crate::network::{Device, Ip, Mac, Prefixed};
 
 /// `ARPHRD_ETHER`
 const ETHERNET: u16 = 1;
+const IFF_UP: u32 = 1;
+const IFF_LOOPBACK: u32 = 8;
 /// Bytes of `struct ifinfomsg`.
 const LINK_BODY: usize = 16;
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
+/// Bytes of `struct ifaddrmsg`.
+const ADDRESS_BODY: usize = 8;
+const IFA_ADDRESS: u16 = 1;
+const IFA_LOCAL: u16 = 2;
+const IFA_FLAGS: u16 = 8;
+const IFA_F_PERMANENT: u32 = 0x80;
+/// Bytes of `struct rtmsg`.
+const ROUTE_BODY: usize = 12;
+const RTA_DST: u16 = 1;
+const RTA_OIF: u16 = 4;
+const RTA_GATEWAY: u16 = 5;
+const RTA_PRIORITY: u16 = 6;
+const RTA_TABLE: u16 = 15;
+const RTN_UNICAST: u8 = 1;
+const AF_INET: u8 = 2;
 
 /// A link of the system.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +41,40 @@ pub struct Link {
     pub name: Device,
     /// Its address, if it is Ethernet. Tunnels have none.
     pub mac: Option<Mac>,
+    /// Whether it has been brought up.
+    pub up: bool,
+    /// Whether it is the way of a system to itself.
+    pub loopback: bool,
+    /// The largest packet that it takes.
+    pub mtu: u32,
+}
+
+/// An address that a link has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PresentAddress {
+    /// The link's number.
+    pub index: u32,
+    /// The address.
+    pub address: Prefixed,
+    /// Whether it stays until somebody removes it; one that a router has announced does not.
+    pub permanent: bool,
+}
+
+/// A unicast route that there is, through one link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PresentRoute {
+    /// The link's number.
+    pub index: u32,
+    /// Where to.
+    pub to: Prefixed,
+    /// Through which neighbour; none if those it leads to are neighbours.
+    pub via: Option<Ip>,
+    /// The lower, the better.
+    pub metric: u32,
+    /// Which table it is in.
+    pub table: u32,
+    /// Who has made it (`RTPROT_`).
+    pub protocol: u8,
 }
 
 /// One message.
@@ -30,6 +82,10 @@ pub struct Link {
 pub enum Reply {
     /// A link is there.
     Link(Link),
+    /// An address is there.
+    Address(PresentAddress),
+    /// A route is there.
+    Route(PresentRoute),
     /// The request with this number is done, or failed.
     Answer(u32, Result<(), Errno>),
     /// Something else.
@@ -62,29 +118,70 @@ impl Iterator for Replies<'_> {
                 Reply::Answer(sequence, if code == 0 { Ok(()) } else { Err(Errno(errno)) })
             }
             kind::NEW_LINK => link(body).map_or(Reply::Other, Reply::Link),
+            kind::NEW_ADDRESS => address(body).map_or(Reply::Other, Reply::Address),
+            kind::NEW_ROUTE => route(body).map_or(Reply::Other, Reply::Route),
             _ => Reply::Other,
         })
     }
 }
 
-/// A link that has a name.
-fn link(body: &[u8]) -> Option<Link> {
-    let ethernet = u16_at(body, 2)? == ETHERNET;
-    let mut link = Link { index: u32_at(body, 4)?, name: Device::new(), mac: None };
-    let mut rest = body.get(LINK_BODY..)?;
+/// Calls `each` with kind and value of every attribute behind the first `skip` bytes.
+fn attributes<'a>(body: &'a [u8], skip: usize, each: &mut dyn FnMut(u16, &'a [u8])) {
+    let mut rest = body.get(skip..).unwrap_or_default();
     while let (Some(len), Some(kind)) = (u16_at(rest, 0), u16_at(rest, 2)) {
         let Some(value) = rest.get(ALIGN..usize::from(len)) else { break };
-        match kind {
-            IFLA_ADDRESS if ethernet => link.mac = value.try_into().ok().map(Mac),
-            IFLA_IFNAME => {
-                let name = value.split(|byte| *byte == 0).next().unwrap_or_default();
-                link.name = core::str::from_utf8(name).ok().and_then(|name| name.try_into().ok())?;
-            }
-            _ => {}
-        }
+        each(kind, value);
         rest = rest.get(aligned(usize::from(len))..).unwrap_or_default();
     }
+}
+
+/// A link that has a name.
+fn link(body: &[u8]) -> Option<Link> {
+    let (ethernet, flags) = (u16_at(body, 2)? == ETHERNET, u32_at(body, 8)?);
+    let (up, loopback) = (flags & IFF_UP != 0, flags & IFF_LOOPBACK != 0);
+    let mut link = Link { index: u32_at(body, 4)?, name: Device::new(), mac: None, up, loopback, mtu: 0 };
+    attributes(body, LINK_BODY, &mut |kind, value| match kind {
+        IFLA_ADDRESS if ethernet => link.mac = value.try_into().ok().map(Mac),
+        IFLA_MTU => link.mtu = u32_at(value, 0).unwrap_or(0),
+        IFLA_IFNAME => {
+            let name = value.split(|byte| *byte == 0).next().unwrap_or_default();
+            link.name = core::str::from_utf8(name).ok().and_then(|name| name.try_into().ok()).unwrap_or_default();
+        }
+        _ => {}
+    });
     (!link.name.is_empty()).then_some(link)
+}
+
+fn address(body: &[u8]) -> Option<PresentAddress> {
+    let (prefix, index) = (*body.get(1)?, u32_at(body, 4)?);
+    let mut flags = u32::from(*body.get(2)?);
+    // Of the two, IFA_LOCAL is the link's own where there is one: the other is then that of the far end.
+    let (mut local, mut other) = (None, None);
+    attributes(body, ADDRESS_BODY, &mut |kind, value| match kind {
+        IFA_LOCAL => local = Ip::from_octets(value),
+        IFA_ADDRESS => other = Ip::from_octets(value),
+        IFA_FLAGS => flags = u32_at(value, 0).unwrap_or(flags),
+        _ => {}
+    });
+    let address = Prefixed::new(local.or(other)?, prefix)?;
+    Some(PresentAddress { index, address, permanent: flags & IFA_F_PERMANENT != 0 })
+}
+
+/// A unicast route through one link and at most one gateway.
+fn route(body: &[u8]) -> Option<PresentRoute> {
+    let ipv4 = *body.first()? == AF_INET;
+    let (prefix, mut table, protocol, kind) = (*body.get(1)?, u32::from(*body.get(4)?), *body.get(5)?, *body.get(7)?);
+    let (mut to, mut index, mut via, mut metric) = (None, 0, None, 0);
+    attributes(body, ROUTE_BODY, &mut |kind, value| match kind {
+        RTA_DST => to = Ip::from_octets(value),
+        RTA_OIF => index = u32_at(value, 0).unwrap_or(0),
+        RTA_GATEWAY => via = Ip::from_octets(value),
+        RTA_PRIORITY => metric = u32_at(value, 0).unwrap_or(0),
+        RTA_TABLE => table = u32_at(value, 0).unwrap_or(table),
+        _ => {}
+    });
+    let to = Prefixed::new(to.unwrap_or(Ip::unspecified(ipv4)), prefix)?;
+    (kind == RTN_UNICAST && index != 0).then_some(PresentRoute { index, to, via, metric, table, protocol })
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
@@ -124,7 +221,10 @@ mod tests {
         let mut datagram = new_link(1, &[(3, b"eth0\0"), (13, &[0]), (1, &mac)]);
         datagram.extend(new_link(65534, &[(3, b"tun0\0")]));
         datagram.extend([20, 0, 0, 0, 3, 0, 2, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-        let link = |name: &str, mac| Reply::Link(Link { index: 2, name: name.try_into().unwrap(), mac });
+        let link = |name: &str, mac| {
+            let name = name.try_into().unwrap();
+            Reply::Link(Link { index: 2, name, mac, up: true, loopback: false, mtu: 0 })
+        };
         let replies: Vec<_> = Replies::of(&datagram).collect();
         assert_eq!(replies, [link("eth0", Some(Mac(mac))), link("tun0", None), Reply::Answer(9, Ok(()))]);
     }

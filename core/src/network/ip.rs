@@ -9,8 +9,9 @@ use core::str::FromStr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Ip {
-    /// The address's first bit is the number's first bit; behind an IPv4 address there are zeros.
-    bits: u128,
+    /// The address's first byte is the first one; behind an IPv4 address there are zeros. Bytes, so that lists of
+    /// addresses have no gaps.
+    bytes: [u8; 16],
     ipv4: bool,
 }
 
@@ -26,32 +27,59 @@ impl Ip {
 
     /// Its bits, the first in front.
     pub fn bits(self) -> u128 {
-        self.bits
+        u128::from_be_bytes(self.bytes)
+    }
+
+    /// The address with these bits, the first in front; what an IPv4 address has no room for goes.
+    fn of(bits: u128, ipv4: bool) -> Ip {
+        Ip { bytes: if ipv4 { bits >> 96 << 96 } else { bits }.to_be_bytes(), ipv4 }
     }
 
     /// The address of the same family with these bits, the first in front; what an IPv4 address has no room for goes.
     pub fn like(self, bits: u128) -> Ip {
-        Ip { bits: if self.ipv4 { bits >> 96 << 96 } else { bits }, ipv4: self.ipv4 }
+        Ip::of(bits, self.ipv4)
+    }
+
+    /// The address that the kernel shows as four or sixteen bytes.
+    pub fn from_octets(octets: &[u8]) -> Option<Ip> {
+        let mut bytes = [0; 16];
+        bytes.get_mut(..octets.len())?.copy_from_slice(octets);
+        matches!(octets.len(), 4 | 16).then_some(Ip { bytes, ipv4: octets.len() == 4 })
     }
 
     /// Its bytes: four or sixteen of them count.
     pub fn octets(self) -> ([u8; 16], usize) {
-        (self.bits.to_be_bytes(), if self.ipv4 { 4 } else { 16 })
+        (self.bytes, if self.ipv4 { 4 } else { 16 })
+    }
+
+    /// The address that is none: `0.0.0.0`, `::`.
+    pub const fn unspecified(ipv4: bool) -> Ip {
+        Ip { bytes: [0; 16], ipv4 }
     }
 
     /// `0.0.0.0`, `::`
     pub fn is_unspecified(self) -> bool {
-        self.bits == 0
+        self.bits() == 0
     }
 
     /// `224.0.0.0/4`, `ff00::/8`
     pub fn is_multicast(self) -> bool {
-        if self.ipv4 { self.bits >> 124 == 0xe } else { self.bits >> 120 == 0xff }
+        if self.ipv4 { self.bits() >> 124 == 0xe } else { self.bits() >> 120 == 0xff }
+    }
+
+    /// `127.0.0.0/8`, `::1`
+    pub fn is_loopback(self) -> bool {
+        if self.ipv4 { self.bytes[0] == 127 } else { self.bits() == 1 }
+    }
+
+    /// `169.254.0.0/16`, `fe80::/10`
+    pub fn is_link_local(self) -> bool {
+        self.is_ipv6_link_local() || self.ipv4 && self.bytes[..2] == [169, 254]
     }
 
     /// `fe80::/10`
     pub fn is_ipv6_link_local(self) -> bool {
-        !self.ipv4 && self.bits >> 118 == 0xfe80 >> 6
+        !self.ipv4 && self.bits() >> 118 == 0xfe80 >> 6
     }
 }
 
@@ -60,8 +88,8 @@ impl FromStr for Ip {
 
     fn from_str(text: &str) -> Result<Ip, NotAnIp> {
         let parsed = match dotted(text) {
-            Some(bits) => Some(Ip { bits: u128::from(bits) << 96, ipv4: true }),
-            None => colons(text).map(|bits| Ip { bits, ipv4: false }),
+            Some(bits) => Some(Ip::of(u128::from(bits) << 96, true)),
+            None => colons(text).map(|bits| Ip::of(bits, false)),
         };
         parsed.ok_or(NotAnIp)
     }
@@ -125,7 +153,7 @@ fn ends(text: &str, part: &str) -> bool {
 
 impl fmt::Display for Ip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = self.bits.to_be_bytes();
+        let bytes = self.bytes;
         if self.ipv4 {
             return write!(f, "{}.{}.{}.{}", bytes[0], bytes[1], bytes[2], bytes[3]);
         }

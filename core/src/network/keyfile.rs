@@ -15,6 +15,9 @@ pub fn render(out: &mut dyn Write, interface: &Interface) -> fmt::Result {
     write!(out, "# Written by nanova from vm-data in xenstore.\n[connection]\nid=nanova-{}\nuuid=", mac.plain())?;
     uuid(out, mac)?;
     write!(out, "\ntype=ethernet\nautoconnect-priority=100\n\n[ethernet]\nmac-address={mac}\n")?;
+    if let Some(mtu) = interface.mtu {
+        writeln!(out, "mtu={mtu}")?;
+    }
     family(out, interface, true)?;
     family(out, interface, false)
 }

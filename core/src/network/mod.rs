@@ -5,7 +5,10 @@
 //! | here | the model: addresses, routes, name servers of one interface, bounded |
 //! | `parse` | the JSON of vm-data into the model |
 //! | `vm_data` | reading it from xenstore |
-//! | `kernel` | the model into requests to the kernel |
+//! | `plan` | what the kernel lacks, and the requests that add it |
+//! | `reset` | the command: kernel, names and files |
+//! | `style` | whose files the guest has |
+//! | `permanent` | which files below /etc say it: `names`, `ifupdown`, `ifcfg`, `suse`, `netifrc`, `netctl` (`render` is what they share) |
 //! | `handover` | which files below /run carry it to the real root; `klibc`, `networkd`, `keyfile`, `netplan` write them |
 //!
 //! A model has been checked: addresses are addresses, prefixes fit their family, networks have no host bits. What does not
@@ -18,23 +21,33 @@ use heapless::{String, Vec};
 pub use ip::Ip;
 
 pub mod handover;
+pub mod ifcfg;
+pub mod ifupdown;
 pub mod ip;
-pub mod kernel;
 pub mod keyfile;
 pub mod klibc;
+pub mod names;
+pub mod netctl;
+pub mod netifrc;
 pub mod netplan;
 pub mod networkd;
 pub mod parse;
+pub mod permanent;
+pub mod plan;
+pub(crate) mod render;
+pub mod reset;
+pub mod style;
+pub mod suse;
 pub mod vm_data;
 
 pub use vm_data::Network;
 
 /// Most interfaces of a guest. Xen's own limit without tuning is 8, XenServer's 7.
 pub const INTERFACES_MAX: usize = 8;
-/// Most addresses of an interface, both families together.
-pub const ADDRESSES_MAX: usize = 16;
+/// Most addresses of an interface, both families together: about as many as a value in xenstore has room for.
+pub const ADDRESSES_MAX: usize = 64;
 /// Most routes of an interface, its default routes among them.
-pub const ROUTES_MAX: usize = 18;
+pub const ROUTES_MAX: usize = 32;
 /// Most name servers of an interface.
 pub const DNS_MAX: usize = 8;
 /// Longest label that is kept.
@@ -98,6 +111,7 @@ impl fmt::Display for Plain {
 /// # Invariants
 /// `prefix` is at most 32 for IPv4 and 128 for IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Prefixed {
     /// The address.
     pub ip: Ip,
@@ -118,27 +132,32 @@ impl Prefixed {
     }
 
     /// Whether an address is in this network.
+    #[inline(never)]
     pub fn contains(&self, ip: Ip) -> bool {
         self.ip.is_ipv4() == ip.is_ipv4() && (self.ip.bits() ^ ip.bits()) & self.mask() == 0
     }
 
     /// The network: no bit set behind the prefix.
+    #[inline(never)]
     pub fn network(&self) -> Prefixed {
         Prefixed { ip: self.ip.like(self.ip.bits() & self.mask()), prefix: self.prefix }
     }
 
     /// The address to reach all of an IPv4 network with. None with fewer than two host bits (RFC 3021), and in IPv6.
+    #[inline(never)]
     pub fn broadcast(&self) -> Option<Ip> {
         let has_one = self.ip.is_ipv4() && self.prefix < 31;
         has_one.then(|| self.ip.like(self.ip.bits() | !self.mask()))
     }
 
     /// The mask as an address: `255.255.255.0`.
+    #[inline(never)]
     pub fn netmask(&self) -> Ip {
         self.ip.like(self.mask())
     }
 
     /// The leading bits set, the first bit of either family's addresses in front.
+    #[inline(never)]
     fn mask(&self) -> u128 {
         u128::MAX.checked_shl(128 - u32::from(self.prefix)).unwrap_or(0)
     }
@@ -153,6 +172,7 @@ impl fmt::Display for Prefixed {
 
 /// A way to a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Route {
     /// Where to.
     pub to: Prefixed,
@@ -175,6 +195,8 @@ pub struct Interface {
     pub dns: Vec<Ip, DNS_MAX>,
     /// The broadcast address that the toolstack names.
     pub broadcast: Option<Ip>,
+    /// The largest packet that the network takes; the device's own choice if the toolstack says nothing.
+    pub mtu: Option<u16>,
 }
 
 impl Interface {
@@ -187,6 +209,7 @@ impl Interface {
             routes: Vec::new(),
             dns: Vec::new(),
             broadcast: None,
+            mtu: None,
         }
     }
 
@@ -196,17 +219,20 @@ impl Interface {
     }
 
     /// The neighbour to send to what has no route of its own.
+    #[inline(never)]
     pub fn gateway(&self, ipv4: bool) -> Option<Ip> {
         self.routes.iter().find(|route| route.to.prefix == 0 && route.via.is_ipv4() == ipv4).map(|route| route.via)
     }
 
     /// The broadcast address that goes with an address of this interface: the toolstack's if it is in that network.
+    #[inline(never)]
     pub fn broadcast_of(&self, address: &Prefixed) -> Option<Ip> {
         let usual = address.broadcast()?;
         Some(self.broadcast.filter(|named| address.contains(*named)).unwrap_or(usual))
     }
 
     /// Whether the kernel must be told that a neighbour is on this link, as no address of the interface says so.
+    #[inline(never)]
     pub fn is_far(&self, via: Ip) -> bool {
         !via.is_ipv6_link_local() && !self.addresses.iter().any(|address| address.contains(via))
     }

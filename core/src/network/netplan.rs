@@ -28,6 +28,9 @@ pub fn render(out: &mut dyn Write, interfaces: &[Placed<'_>]) -> fmt::Result {
 }
 
 fn lists(out: &mut dyn Write, interface: &Interface) -> fmt::Result {
+    if let Some(mtu) = interface.mtu {
+        writeln!(out, "      mtu: {mtu}")?;
+    }
     for (number, address) in interface.addresses.iter().enumerate() {
         if number == 0 {
             out.write_str("      addresses:\n")?;

@@ -10,12 +10,11 @@ use super::Interface;
 
 /// Writes the file of an interface.
 pub fn render(out: &mut dyn Write, interface: &Interface) -> fmt::Result {
-    write!(
-        out,
-        "# Written by nanova from vm-data in xenstore.\n[Match]\nMACAddress={}\nType=ether\n\n[Network]\nDHCP=no\n\
-         IPv6AcceptRA=no\n",
-        interface.mac
-    )?;
+    write!(out, "# Written by nanova from vm-data in xenstore.\n[Match]\nMACAddress={}\nType=ether\n", interface.mac)?;
+    if let Some(mtu) = interface.mtu {
+        write!(out, "\n[Link]\nMTUBytes={mtu}\n")?;
+    }
+    out.write_str("\n[Network]\nDHCP=no\nIPv6AcceptRA=no\n")?;
     for server in &interface.dns {
         writeln!(out, "DNS={server}")?;
     }

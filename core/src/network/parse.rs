@@ -58,6 +58,7 @@ pub fn interface(name: &str, document: &[u8]) -> Result<Interface, ParseError> {
         let _ = interface.label.push_str(label);
     }
     interface.broadcast = ip(document, &["broadcast"], "broadcast")?;
+    interface.mtu = mtu(document)?;
     let mut gateways =
         [ip(document, &["gateway"], "gateway")?, ip(document, &["gateway_v6", "gateway6"], "gateway_v6")?, None, None];
     for address in ["ips", "ip6s"].into_iter().filter_map(|name| member(document, &[name])).flat_map(Pieces::of) {
@@ -133,6 +134,14 @@ fn prefixed(object: &str, names: &[&str], what: &'static str) -> Result<Prefixed
     mask.and_then(|prefix| Prefixed::new(ip, prefix)).ok_or(ParseError::Value("netmask"))
 }
 
+/// From the smallest that IPv4 takes (RFC 791) to the largest that an Ethernet device can have.
+fn mtu(document: &str) -> Result<Option<u16>, ParseError> {
+    match text(document, &["mtu"]) {
+        None | Some("") => Ok(None),
+        Some(number) => number.parse().ok().filter(|mtu| *mtu >= 68).map(Some).ok_or(ParseError::Value("mtu")),
+    }
+}
+
 /// A netmask as a prefix length: `255.255.255.0`, `24`. No bits may be missing in between.
 fn prefix(netmask: &str) -> Option<u8> {
     if let Ok(mask) = netmask.parse::<Ip>() {
@@ -187,6 +196,9 @@ pub(crate) mod tests {
         for server in &found.dns {
             text += &format!("dns {server} ");
         }
+        if let Some(mtu) = found.mtu {
+            text += &format!("mtu {mtu}");
+        }
         Ok(text.trim_end().to_owned())
     }
 
@@ -232,6 +244,9 @@ pub(crate) mod tests {
                 "0.0.0.0/0 via 10.0.0.1",
             ),
             (r#"{"routes":[{"route":"0.0.0.0","netmask":"0.0.0.0","gateway":"10.0.0.1"}]}"#, "0.0.0.0/0 via 10.0.0.1"),
+            (r#"{"mtu":1400}"#, "mtu 1400"),
+            (r#"{"mtu":"9000"}"#, "mtu 9000"),
+            (r#"{"mtu":null}"#, ""),
             (r#"{"dns":["\u0031.1.1.1","2606:4700:4700::1111"]}"#, "dns 1.1.1.1 dns 2606:4700:4700::1111"),
         ];
         for (document, wanted) in cases {
@@ -252,6 +267,8 @@ pub(crate) mod tests {
             (r#"{"ips":[{"ip":"10.0.0.5; reboot","netmask":24}]}"#, ParseError::Value("ip")),
             (r#"{"ips":[{"ip":"224.0.0.5","netmask":24}]}"#, ParseError::Value("ip")),
             (r#"{"gateway":"$(reboot)"}"#, ParseError::Value("gateway")),
+            (r#"{"mtu":67}"#, ParseError::Value("mtu")),
+            (r#"{"mtu":65536}"#, ParseError::Value("mtu")),
             (r#"{"dns":["a"]}"#, ParseError::Value("dns")),
             (r#"{"routes":[{"route":"10.0.0.0","netmask":"255.0.0.0"}]}"#, ParseError::Value("gateway")),
             (r#"{"routes":[{"route":"10.0.0.0","netmask":8,"gateway":"fe80::1"}]}"#, ParseError::Value("gateway")),

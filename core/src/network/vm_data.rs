@@ -8,7 +8,7 @@ use core::fmt::{self, Write};
 use heapless::{String, Vec};
 
 use super::parse::{self, ParseError};
-use super::{INTERFACES_MAX, Interface};
+use super::{INTERFACES_MAX, Interface, Mac, Prefixed, ROUTES_MAX};
 use crate::text::Printable;
 use crate::xenstore::path::{Joined, Path};
 use crate::xenstore::{Client, Error, Transaction, Transport};
@@ -78,7 +78,40 @@ impl Network {
                 note(problems, format_args!("vm-data/networking/{}: {error}", Printable(name)));
             }
         }
+        network.resolve(problems);
         Ok(network)
+    }
+
+    /// Leaves out what cannot be beside what comes before it: an interface with a MAC address once more, and a route to a
+    /// destination that another one leads to.
+    fn resolve(&mut self, problems: &mut dyn Write) {
+        let mut known = Vec::<Mac, INTERFACES_MAX>::new();
+        let sound = &mut self.sound;
+        self.interfaces.retain(|interface| {
+            let new = !known.contains(&interface.mac);
+            if new {
+                let _ = known.push(interface.mac);
+            } else {
+                *sound = false;
+                note(problems, format_args!("{} is there twice; the first one counts", interface.mac));
+            }
+            new
+        });
+        let mut destinations = Vec::<Prefixed, { INTERFACES_MAX * ROUTES_MAX }>::new();
+        for interface in &mut self.interfaces {
+            interface.routes.retain(|route| {
+                let new = !destinations.contains(&route.to);
+                if new {
+                    let _ = destinations.push(route.to);
+                } else {
+                    note(
+                        problems,
+                        format_args!("the route to {} via {} is left out: there is one", route.to, route.via),
+                    );
+                }
+                new
+            });
+        }
     }
 }
 

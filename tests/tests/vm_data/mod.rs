@@ -58,17 +58,18 @@ impl Guest {
         self.shell(&format!("$NANOVA {options}"))
     }
 
-    /// Runs a script in namespaces of its own; `$NANOVA` in it is `nanova network` on this guest, `$RUN` its /run.
+    /// Runs a script in namespaces of its own; `$NANOVA` in it is `nanova network` on this guest, `$AGENT` a `nanova agent`
+    /// that serves what waits, `$ROOT` the guest's root and `$RUN` its /run.
     pub(crate) fn shell(&self, script: &str) -> Result<Output> {
-        let nanova = format!(
-            "{} network --xenbus {} --root {}",
-            binary().display(),
-            self.xenstored.guest_socket().display(),
-            self.root.path().display()
-        );
+        let nanova = |command: &str| {
+            let (xenbus, root) = (self.xenstored.guest_socket(), self.root.path());
+            format!("{} {command} --xenbus {} --root {}", binary().display(), xenbus.display(), root.display())
+        };
         let output = Command::new("unshare")
             .args(["--net", "--uts", "--mount", "sh", "-ec", script])
-            .env("NANOVA", nanova)
+            .env("NANOVA", nanova("network"))
+            .env("AGENT", nanova("agent --once"))
+            .env("ROOT", self.root.path())
             .env("RUN", self.root.join("run"))
             .output()?;
         Ok(output)

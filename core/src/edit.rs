@@ -1,0 +1,401 @@
+//! Changing several configuration files as one: what they will be is staged for all of them before the first is replaced.
+//!
+//! A file is edited line by line, so it may be of any size. What would not change is not written; what was there is kept
+//! beside it (`<name>.<unix time>.bak~`). A symbolic link is left alone: another program manages that file.
+//!
+//! Killed anywhere, each file is the old one or the new one. While files are staged there is an empty
+//! `/etc/.nanova.new`: who finds it at the next start removes what else may be left ([`Batch::tidy`]).
+
+use core::fmt::{self, Write};
+
+use heapless::{String, Vec};
+
+use crate::errno::Errno;
+use crate::files::{CHUNK, at, back_up, make_parents};
+use crate::platform::{FileError, FileKind, GuestPath, Level, Platform, STAGED_MAX};
+
+/// Longest path of a file that is edited.
+pub const PATH_MAX: usize = 96;
+/// Longest line that an edit sees as one; longer ones come as [`Old::Piece`]s.
+const LINE_MAX: usize = 1024;
+/// Beside this file lies the mark that others are staged.
+const MARK: GuestPath<'static> = GuestPath::literal("/etc/hostname");
+
+/// The path of a file that is edited.
+pub type EditPath = String<PATH_MAX>;
+
+/// What an edit is called with: each line of the old file, then its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Old<'l> {
+    /// A line, without its newline.
+    Line(&'l [u8]),
+    /// A part of a line that is too long to be looked at.
+    Piece(&'l [u8]),
+    /// That was all.
+    End,
+}
+
+/// Where an edit writes.
+pub trait Sink: Write {
+    /// Writes bytes.
+    fn bytes(&mut self, bytes: &[u8]) -> fmt::Result;
+
+    /// Writes a part of the old file as it was.
+    fn keep(&mut self, old: Old<'_>) -> fmt::Result {
+        match old {
+            Old::Line(line) => self.bytes(line).and_then(|()| self.bytes(b"\n")),
+            Old::Piece(piece) => self.bytes(piece),
+            Old::End => Ok(()),
+        }
+    }
+}
+
+/// An edit. It is run twice, to compare and to write, so it starts anew after [`Old::End`].
+pub type Edit<'e> = &'e mut dyn FnMut(Old<'_>, &mut dyn Sink) -> fmt::Result;
+
+/// A file that waits to be put in its place.
+struct Waiting<S> {
+    path: EditPath,
+    staged: S,
+    existed: bool,
+}
+
+/// Files that are changed together.
+pub struct Batch<S> {
+    waiting: Vec<Waiting<S>, { STAGED_MAX as usize }>,
+    mark: Option<S>,
+}
+
+impl<S> Default for Batch<S> {
+    fn default() -> Self {
+        Batch { waiting: Vec::new(), mark: None }
+    }
+}
+
+impl<S> Batch<S> {
+    /// How many files will change.
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether nothing will change.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Stages what an edit makes of the file at `path`; a new one gets this mode.
+    #[inline(never)]
+    pub fn edit<'p, P: Platform<Staged = S>>(
+        &mut self,
+        platform: &mut P,
+        path: GuestPath<'p>,
+        mode: u32,
+        edit: Edit<'_>,
+    ) -> Result<(), FileError<'p>> {
+        let existed = match at("look at", path, platform.kind(path))? {
+            Some(FileKind::Regular) => true,
+            None => false,
+            Some(_) => {
+                platform
+                    .log(Level::Warn, format_args!("leaving {path} alone: it is no regular file, another program's"));
+                return Ok(());
+            }
+        };
+        if existed && at("read", path, run(platform, path, edit, Target::Compare))? {
+            platform.log(Level::Info, format_args!("skipping {path} (no changes)"));
+            return Ok(());
+        }
+        let number = self.waiting.len() as u8 + 1;
+        let full = FileError { action: "stage one more file beside", path, errno: Errno(7) };
+        if self.mark.is_none() {
+            self.mark = Some(
+                at("make a file beside", MARK, platform.stage(MARK, 0)).map_err(|error| FileError { path, ..error })?,
+            );
+        }
+        make_parents(platform, path)?;
+        let mut staged = at("make a file beside", path, platform.stage(path, number))?;
+        platform.log(Level::Info, format_args!("staging {path}"));
+        let mut fill = || {
+            match existed.then(|| platform.open(path)).transpose()? {
+                Some(old) => platform.take_over(&mut staged, &old)?,
+                None => platform.set_mode(&mut staged, mode)?,
+            }
+            run(platform, path, edit, Target::Staged(&mut staged))
+        };
+        let filled = at("write beside", path, fill());
+        let waiting = Waiting { path: path.as_str().try_into().unwrap_or_default(), staged, existed };
+        match (filled, self.waiting.push(waiting)) {
+            (Ok(_), Ok(())) => Ok(()),
+            (Err(error), _) => Err(error),
+            (_, Err(rest)) => {
+                platform.discard(rest.staged);
+                Err(full)
+            }
+        }
+    }
+
+    /// Shows what an edit makes of the file at `path`, if that is anything new.
+    pub fn show<'p, P: Platform<Staged = S>>(
+        platform: &mut P,
+        path: GuestPath<'p>,
+        edit: Edit<'_>,
+        out: &mut dyn Write,
+    ) -> Result<(), FileError<'p>> {
+        let kind = at("look at", path, platform.kind(path))?;
+        if kind.is_some_and(|kind| kind != FileKind::Regular)
+            || kind.is_some() && at("read", path, run(platform, path, edit, Target::Compare))?
+        {
+            return Ok(());
+        }
+        let _ = writeln!(out, "write {path}:");
+        at("read", path, run(platform, path, edit, Target::Shown(out))).map(drop)
+    }
+
+    /// Puts all files in their places. `failed` is called for each that could not be.
+    #[inline(never)]
+    pub fn commit<P: Platform<Staged = S>>(self, platform: &mut P, failed: &mut dyn FnMut(&FileError<'_>)) {
+        for Waiting { path, mut staged, existed } in self.waiting {
+            let Ok(path) = GuestPath::new(&path) else { continue };
+            let backed_up = if existed { back_up(platform, path) } else { Ok(()) };
+            let result = backed_up.and_then(|()| {
+                platform.log(Level::Info, format_args!("updating {path}"));
+                at("replace", path, platform.publish(&mut staged, path))
+            });
+            if let Err(error) = result {
+                failed(&error);
+                platform.discard(staged);
+            }
+        }
+        if let Some(mark) = self.mark {
+            platform.discard(mark);
+        }
+    }
+
+    /// Removes everything that is staged.
+    pub fn give_up<P: Platform<Staged = S>>(self, platform: &mut P) {
+        self.waiting
+            .into_iter()
+            .map(|waiting| waiting.staged)
+            .chain(self.mark)
+            .for_each(|staged| platform.discard(staged));
+    }
+
+    /// Removes what a run that was killed has left in the directories of these paths.
+    pub fn tidy<P: Platform>(platform: &mut P, beside: &[GuestPath<'static>]) {
+        if platform.tidy(MARK, 0) {
+            for path in beside {
+                for number in 1..=STAGED_MAX {
+                    platform.tidy(*path, number);
+                }
+            }
+        }
+    }
+}
+
+/// What is done with what an edit writes.
+enum Target<'s, S> {
+    /// It is compared with the old file.
+    Compare,
+    /// It goes into a new file.
+    Staged(&'s mut S),
+    /// It is shown.
+    Shown(&'s mut dyn Write),
+}
+
+/// Runs an edit over the file at `path`, which may be missing. Returns whether all is as it was, when that was the question.
+fn run<'a, P: Platform>(
+    platform: &'a mut P,
+    path: GuestPath<'_>,
+    edit: Edit<'_>,
+    target: Target<'a, P::Staged>,
+) -> Result<bool, Errno> {
+    let mut old = match platform.open(path) {
+        Err(Errno::NOENT) => None,
+        file => Some(file?),
+    };
+    let compared = match target {
+        Target::Compare => Some(platform.open(path)?),
+        Target::Staged(_) | Target::Shown(_) => None,
+    };
+    let mut out = Output { platform, compared, target, same: true, waiting: Vec::new(), failed: None };
+    let result = feed(&mut out, &mut old, edit);
+    let result = result.and_then(|()| out.send());
+    match (out.failed, result) {
+        (Some(errno), _) => Err(errno),
+        (None, Err(_)) => Err(Errno::IO),
+        (None, Ok(())) => out.is_same(),
+    }
+}
+
+/// Gives an edit the lines of a file.
+fn feed<P: Platform>(out: &mut Output<'_, P>, old: &mut Option<P::File>, edit: Edit<'_>) -> fmt::Result {
+    let mut line = [0; LINE_MAX];
+    let (mut filled, mut in_long_line) = (0, false);
+    while let Some(file) = old {
+        let read = out.platform.read(file, &mut line[filled..]);
+        let len = out.note(read)?;
+        if len == 0 {
+            break;
+        }
+        filled += len;
+        let mut start = 0;
+        while let Some(newline) = line[start..filled].iter().position(|byte| *byte == b'\n') {
+            let end = start + newline;
+            let part = if in_long_line { Old::Piece(&line[start..=end]) } else { Old::Line(&line[start..end]) };
+            edit(part, out)?;
+            (start, in_long_line) = (end + 1, false);
+        }
+        line.copy_within(start..filled, 0);
+        filled -= start;
+        if filled == LINE_MAX {
+            edit(Old::Piece(&line), out)?;
+            (filled, in_long_line) = (0, true);
+        }
+    }
+    // A last line without a newline gets one, unless it is too long.
+    if filled > 0 {
+        edit(if in_long_line { Old::Piece(&line[..filled]) } else { Old::Line(&line[..filled]) }, out)?;
+    }
+    edit(Old::End, out)
+}
+
+/// Where the text of an edit goes.
+struct Output<'a, P: Platform> {
+    platform: &'a mut P,
+    compared: Option<P::File>,
+    target: Target<'a, P::Staged>,
+    same: bool,
+    waiting: Vec<u8, CHUNK>,
+    failed: Option<Errno>,
+}
+
+impl<P: Platform> Output<'_, P> {
+    fn note<T>(&mut self, result: Result<T, Errno>) -> Result<T, fmt::Error> {
+        result.map_err(|errno| {
+            self.failed = Some(errno);
+            fmt::Error
+        })
+    }
+
+    fn send(&mut self) -> fmt::Result {
+        let mut result = match &mut self.target {
+            Target::Compare => Ok(()),
+            Target::Staged(staged) => self.platform.append(staged, &self.waiting),
+            Target::Shown(out) => {
+                let _ = out.write_str(core::str::from_utf8(&self.waiting).unwrap_or_default());
+                Ok(())
+            }
+        };
+        if let Some(file) = &mut self.compared {
+            let (mut there, mut filled) = ([0; CHUNK], 0);
+            while filled < self.waiting.len() && self.same {
+                match self.platform.read(file, &mut there[filled..self.waiting.len()]) {
+                    Ok(0) => self.same = false,
+                    Ok(len) => filled += len,
+                    Err(errno) => {
+                        result = Err(errno);
+                        break;
+                    }
+                }
+            }
+            self.same &= there[..filled] == self.waiting[..];
+        }
+        self.waiting.clear();
+        self.note(result)
+    }
+
+    /// Whether the old file ends here, too.
+    fn is_same(&mut self) -> Result<bool, Errno> {
+        match &mut self.compared {
+            Some(file) => Ok(self.same && self.platform.read(file, &mut [0])? == 0),
+            None => Ok(false),
+        }
+    }
+}
+
+impl<P: Platform> Write for Output<'_, P> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.bytes(text.as_bytes())
+    }
+}
+
+impl<P: Platform> Sink for Output<'_, P> {
+    fn bytes(&mut self, bytes: &[u8]) -> fmt::Result {
+        for piece in bytes.chunks(CHUNK) {
+            if self.waiting.len() + piece.len() > CHUNK {
+                self.send()?;
+            }
+            let _ = self.waiting.extend_from_slice(piece);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_platform::FakePlatform;
+
+    const FILE: GuestPath<'static> = GuestPath::literal("/etc/file");
+
+    /// Drops lines that begin with `x`, and ends with a line of its own.
+    fn drop_x(old: Old<'_>, out: &mut dyn Sink) -> fmt::Result {
+        match old {
+            Old::Line([b'x', ..]) => Ok(()),
+            Old::Line(b"end") => Ok(()),
+            Old::End => out.write_str("end\n"),
+            old => out.keep(old),
+        }
+    }
+
+    fn edited(text: &str) -> (String, FakePlatform) {
+        let mut platform = FakePlatform::with(&[("/etc/file", text)]);
+        let mut batch = Batch::default();
+        batch.edit(&mut platform, FILE, 0o644, &mut drop_x).unwrap();
+        batch.commit(&mut platform, &mut |error| panic!("{error}"));
+        (platform.text("/etc/file").to_owned(), platform)
+    }
+
+    type String = std::string::String;
+
+    #[test]
+    fn lines_go_and_come_and_the_old_file_is_kept() {
+        let (text, platform) = edited("a\nx1\n\nb");
+        assert_eq!(text, "a\n\nb\nend\n");
+        assert_eq!(platform.text("/etc/file.1700000000.bak~"), "a\nx1\n\nb");
+        assert_eq!(platform.logged(), "staging /etc/file\nbacking up /etc/file (1700000000.bak~)\nupdating /etc/file");
+        let (same, platform) = edited(&text);
+        assert_eq!((same, platform.logged()), (text, "skipping /etc/file (no changes)".to_owned()));
+    }
+
+    #[test]
+    fn a_line_too_long_to_be_looked_at_stays() {
+        let long = format!("{}\n", "x".repeat(3000));
+        assert_eq!(edited(&format!("x\n{long}x\nb\n")).0, format!("{long}b\nend\n"));
+    }
+
+    #[test]
+    fn any_length_is_compared_right() {
+        for len in [0, 1, 1019, 1020, 1021, 1023, 1024, 1025, 5000] {
+            let text = format!("{}end\n", "a\n".repeat(len / 2));
+            assert_eq!(edited(&text).1.logged(), "skipping /etc/file (no changes)", "{len}");
+            assert_eq!(edited(&format!("{text}x\n")).0, text, "{len}");
+        }
+    }
+
+    #[test]
+    fn what_fails_leaves_every_file_as_it_was() {
+        for operation in 0..16 {
+            let mut platform = FakePlatform::with(&[("/etc/file", "x\n")]);
+            platform.fail = Some((operation, Errno::NOSPC));
+            let (mut batch, mut failed) = (Batch::default(), false);
+            if batch.edit(&mut platform, FILE, 0o644, &mut drop_x).is_err() {
+                batch.give_up(&mut platform);
+                failed = true;
+            } else {
+                batch.commit(&mut platform, &mut |_| failed = true);
+            }
+            assert_eq!(platform.text("/etc/file"), if failed { "x\n" } else { "end\n" }, "{operation}");
+        }
+    }
+}

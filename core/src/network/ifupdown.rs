@@ -1,0 +1,210 @@
+//! ifupdown's /etc/network/interfaces: Debian, Ubuntu before 17.10, Alpine, and busybox's ifup.
+//!
+//! Ours is a marked part at the end. Stanzas of other interfaces stay, byte for byte; those of ours that somebody else has
+//! written go, and so do our names in `auto` and `allow-` lines. A second address of a family is a second stanza. A
+//! gateway outside of all networks is a route of its own, as not every ifup adds it with `onlink`. Rules: interfaces(5).
+
+use core::fmt;
+
+use super::render::{BEGIN, END, Marked};
+use super::{Interface, Placed};
+use crate::edit::{Old, Sink};
+
+/// The edit of /etc/network/interfaces.
+pub struct Interfaces<'a> {
+    placed: &'a [Placed<'a>],
+    marked: Marked,
+    /// In a stanza that goes.
+    dropping: bool,
+    /// Whether the loopback has its stanza; old versions of ifup take only one.
+    has_loopback: bool,
+}
+
+impl<'a> Interfaces<'a> {
+    /// An edit for these.
+    pub fn new(placed: &'a [Placed<'a>]) -> Interfaces<'a> {
+        Interfaces { placed, marked: Marked::default(), dropping: false, has_loopback: false }
+    }
+
+    fn is_ours(&self, word: &str) -> bool {
+        self.placed.iter().any(|placed| placed.device == Some(word))
+    }
+
+    /// The edit.
+    pub fn edit(&mut self, old: Old<'_>, out: &mut dyn Sink) -> fmt::Result {
+        if self.marked.takes(old) {
+            self.dropping = false;
+            return Ok(());
+        }
+        match old {
+            Old::Line(line) => self.line(line, out),
+            Old::Piece(_) if self.dropping => Ok(()),
+            Old::Piece(_) => out.keep(old),
+            Old::End => {
+                self.dropping = false;
+                writeln!(out, "{BEGIN}")?;
+                if !core::mem::take(&mut self.has_loopback) {
+                    out.write_str("auto lo\niface lo inet loopback\n")?;
+                }
+                for placed in self.placed {
+                    if let Some(device) = placed.device {
+                        interface(out, placed.interface, device)?;
+                    }
+                }
+                writeln!(out, "{END}")
+            }
+        }
+    }
+
+    fn line(&mut self, line: &[u8], out: &mut dyn Sink) -> fmt::Result {
+        let text = core::str::from_utf8(line).unwrap_or_default();
+        let mut words = text.split_ascii_whitespace();
+        let first = words.next().unwrap_or_default();
+        let names = || text.split_ascii_whitespace().skip(1);
+        if first == "auto" || first.starts_with("allow-") {
+            self.dropping = false;
+            if !names().any(|name| self.is_ours(name)) {
+                return out.keep(Old::Line(line));
+            }
+            if names().all(|name| self.is_ours(name)) {
+                return Ok(());
+            }
+            out.write_str(first)?;
+            names().filter(|name| !self.is_ours(name)).try_for_each(|name| write!(out, " {name}"))?;
+            return out.write_str("\n");
+        }
+        if matches!(first, "iface" | "mapping" | "source" | "source-directory" | "rename" | "template")
+            || first.starts_with("no-")
+        {
+            self.has_loopback |= first == "iface" && names().next() == Some("lo");
+            self.dropping = first == "iface" && words.next().is_some_and(|name| self.is_ours(name));
+        }
+        // Comments and empty lines between stanzas are nobody's.
+        let stays = !self.dropping || first.is_empty() || first.starts_with('#');
+        if stays { out.keep(Old::Line(line)) } else { Ok(()) }
+    }
+}
+
+#[inline(never)]
+fn interface(out: &mut dyn Sink, interface: &Interface, device: &str) -> fmt::Result {
+    writeln!(out, "\nauto {device}")?;
+    let mut rest = true;
+    for ipv4 in [true, false] {
+        for (number, address) in interface.addresses_of(ipv4).enumerate() {
+            if ipv4 {
+                write!(
+                    out,
+                    "iface {device} inet static\n    address {}\n    netmask {}\n",
+                    address.ip,
+                    address.netmask()
+                )?;
+            } else {
+                write!(
+                    out,
+                    "iface {device} inet6 static\n    address {}\n    netmask {}\n",
+                    address.ip, address.prefix
+                )?;
+            }
+            if let Some(broadcast) = interface.broadcast_of(address) {
+                writeln!(out, "    broadcast {broadcast}")?;
+            }
+            if number == 0 {
+                family(out, interface, device, ipv4)?;
+            }
+            if rest {
+                once(out, interface)?;
+            }
+            rest = false;
+        }
+    }
+    if rest {
+        writeln!(out, "iface {device} inet manual")?;
+        once(out, interface)?;
+        write!(out, "    up ip link set dev {device} up\n    down ip link set dev {device} down\n")?;
+    }
+    Ok(())
+}
+
+/// What the first stanza of an interface says.
+#[inline(never)]
+fn once(out: &mut dyn Sink, interface: &Interface) -> fmt::Result {
+    if let Some(mtu) = interface.mtu {
+        writeln!(out, "    mtu {mtu}")?;
+    }
+    if interface.dns.is_empty() {
+        return Ok(());
+    }
+    out.write_str("    dns-nameservers")?;
+    interface.dns.iter().try_for_each(|server| write!(out, " {server}"))?;
+    out.write_str("\n")
+}
+
+/// What the first stanza of a family says.
+#[inline(never)]
+fn family(out: &mut dyn Sink, interface: &Interface, device: &str, ipv4: bool) -> fmt::Result {
+    if !ipv4 {
+        out.write_str("    accept_ra 0\n")?;
+    }
+    for route in interface.routes.iter().filter(|route| route.via.is_ipv4() == ipv4) {
+        let (far, six) = (interface.is_far(route.via), if ipv4 { "" } else { "-6 " });
+        if route.to.prefix == 0 && !far {
+            writeln!(out, "    gateway {}", route.via)?;
+            continue;
+        }
+        write!(out, "    up ip {six}route add {} via {} dev {device}", route.to, route.via)?;
+        out.write_str(if far { " onlink\n" } else { "\n" })?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::parse::tests::{private, public};
+    use crate::network::render::edited;
+
+    #[test]
+    fn ours_replaces_ours_and_the_rest_stays() {
+        let (public, private) = (public(), private());
+        let placed =
+            [Placed { interface: &public, device: Some("eth0") }, Placed { interface: &private, device: Some("eth1") }];
+        let mut edit = Interfaces::new(&placed);
+        let old = "# The loopback\nsource /etc/network/interfaces.d/*\nauto lo eth0\niface lo inet loopback\n\n\
+                   allow-hotplug eth1\niface eth0 inet dhcp\n  hostname x\n# a note\niface tun0 inet manual\n  up true\n";
+        let new = edited(old, &mut |old, out| edit.edit(old, out));
+        assert_eq!(
+            new,
+            "# The loopback\nsource /etc/network/interfaces.d/*\nauto lo\niface lo inet loopback\n\n# a note\n\
+             iface tun0 inet manual\n  up true\n\
+             # nanova: begin, written from vm-data in xenstore
+
+auto eth0
+iface eth0 inet static
+    address 166.78.10.124
+    netmask 255.255.255.0
+    broadcast 166.78.10.255
+    gateway 166.78.10.1
+    dns-nameservers 72.3.128.241 72.3.128.240
+iface eth0 inet6 static
+    address 2001:4800:7810:512:e38a:a8b5:ff04:cfe5
+    netmask 64
+    accept_ra 0
+    gateway fe80::def
+
+auto eth1
+iface eth1 inet static
+    address 10.181.30.181
+    netmask 255.255.128.0
+    broadcast 10.181.127.255
+    up ip route add 10.208.0.0/12 via 10.181.0.1 dev eth1
+    up ip route add 10.176.0.0/12 via 10.181.0.1 dev eth1
+    dns-nameservers 72.3.128.241 72.3.128.240
+# nanova: end
+"
+        );
+        assert_eq!(edited(&new, &mut |old, out| edit.edit(old, out)), new);
+        let from_nothing = edited("", &mut |old, out| edit.edit(old, out));
+        assert!(from_nothing.contains("begin, written from vm-data in xenstore\nauto lo\niface lo inet loopback\n"));
+        assert_eq!(edited(&from_nothing, &mut |old, out| edit.edit(old, out)), from_nothing);
+    }
+}

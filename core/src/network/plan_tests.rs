@@ -1,0 +1,150 @@
+//! The plan against a kernel in memory.
+
+use super::*;
+use crate::network::parse::tests::{private, public};
+use crate::test_platform::FakePlatform;
+
+fn link(index: u32, name: &str, interface: &Interface) -> Link {
+    let name = name.try_into().unwrap();
+    Link { index, name, mac: Some(interface.mac), up: false, loopback: false, mtu: 1500 }
+}
+
+fn address(index: u32, text: &str, prefix: u8) -> PresentAddress {
+    PresentAddress { index, address: Prefixed::new(text.parse().unwrap(), prefix).unwrap(), permanent: true }
+}
+
+fn route(index: u32, to: (&str, u8), via: Option<&str>, protocol: u8) -> PresentRoute {
+    let to = Prefixed::new(to.0.parse().unwrap(), to.1).unwrap();
+    PresentRoute { index, to, via: via.map(|via| via.parse().unwrap()), metric: 100, table: 254, protocol }
+}
+
+/// What is planned, a line a step.
+fn planned(platform: &mut FakePlatform, interfaces: &[Interface]) -> String {
+    let mut lines = String::new();
+    Plan::read(platform, interfaces).unwrap().steps(&mut |step| lines += &format!("{step}\n"));
+    lines
+}
+
+fn guest() -> (FakePlatform, [Interface; 2]) {
+    let interfaces = [public(), private()];
+    let mut platform = FakePlatform::with(&[]);
+    platform.kernel.links = vec![link(2, "eth0", &interfaces[0]), link(3, "eth1", &interfaces[1])];
+    (platform, interfaces)
+}
+
+#[test]
+fn everything_is_missing_at_first() {
+    let (mut platform, mut interfaces) = guest();
+    interfaces[1].mtu = Some(1400);
+    assert_eq!(
+        planned(&mut platform, &interfaces),
+        "\
+bring eth0 up
+add address 166.78.10.124/24 to eth0
+add address 2001:4800:7810:512:e38a:a8b5:ff04:cfe5/64 to eth0
+add route to 0.0.0.0/0 via 166.78.10.1 to eth0
+add route to ::/0 via fe80::def to eth0
+set the MTU of eth1 to 1400
+bring eth1 up
+add address 10.181.30.181/17 to eth1
+add route to 10.208.0.0/12 via 10.181.0.1 to eth1
+add route to 10.176.0.0/12 via 10.181.0.1 to eth1
+"
+    );
+}
+
+#[test]
+fn what_is_there_is_left_whoever_made_it() {
+    let (mut platform, interfaces) = guest();
+    let kernel = &mut platform.kernel;
+    kernel.links.iter_mut().for_each(|link| link.up = true);
+    kernel.addresses = vec![
+        address(2, "166.78.10.124", 24),
+        address(2, "2001:4800:7810:512:e38a:a8b5:ff04:cfe5", 64),
+        address(3, "10.181.30.181", 17),
+        // Never ours to take: link-local ones, a router's, another interface's.
+        address(2, "fe80::1", 64),
+        address(2, "169.254.0.9", 16),
+        PresentAddress { permanent: false, ..address(2, "2001:db8::9", 64) },
+        address(9, "192.0.2.9", 24),
+    ];
+    kernel.routes = vec![
+        route(2, ("0.0.0.0", 0), Some("166.78.10.1"), 16),
+        route(2, ("::", 0), Some("fe80::def"), 9),
+        route(3, ("10.208.0.0", 12), Some("10.181.0.1"), 3),
+        route(3, ("10.176.0.0", 12), Some("10.181.0.1"), 4),
+        // The kernel's own, a router's, a routing daemon's, another interface's, another table's, a multicast one.
+        route(2, ("166.78.10.0", 24), None, 2),
+        route(2, ("::", 0), Some("fe80::1"), 9),
+        route(2, ("192.0.2.0", 24), Some("166.78.10.2"), 12),
+        route(9, ("192.0.2.0", 24), Some("166.78.10.2"), 4),
+        PresentRoute { table: 7, ..route(2, ("192.0.2.0", 24), Some("166.78.10.2"), 4) },
+        route(2, ("224.0.0.0", 4), None, 3),
+        route(2, ("169.254.169.254", 32), Some("166.78.10.3"), 16),
+        // The way to a gateway.
+        route(2, ("166.78.10.1", 32), None, 4),
+    ];
+    assert_eq!(planned(&mut platform, &interfaces), "");
+    carry_out(&mut platform, &interfaces, &mut |_, _| panic!()).unwrap();
+    assert_eq!(platform.kernel.asked, [0_u8; 0], "no request but dumps");
+}
+
+#[test]
+fn what_is_not_listed_goes_first_and_the_kernel_is_read_again() {
+    let (mut platform, interfaces) = guest();
+    let kernel = &mut platform.kernel;
+    kernel.addresses = vec![address(3, "10.9.9.9", 8), address(3, "10.181.30.181", 16)];
+    kernel.routes =
+        vec![route(3, ("10.208.0.0", 12), Some("10.181.0.2"), 4), route(3, ("0.0.0.0", 0), Some("10.1.1.1"), 16)];
+    let plan = planned(&mut platform, &interfaces);
+    assert!(
+        plan.starts_with(
+            "remove route to 10.208.0.0/12 via 10.181.0.2 from eth1\nremove route to 0.0.0.0/0 via 10.1.1.1 from eth1\n\
+             remove address 10.9.9.9/8 from eth1\nremove address 10.181.30.181/16 from eth1\nbring eth0 up\n"
+        ),
+        "{plan}"
+    );
+    carry_out(&mut platform, &interfaces, &mut |step, errno| panic!("{step}: {errno}")).unwrap();
+    assert_eq!(platform.kernel.asked, [25, 25, 21, 21, 19, 20, 20, 24, 24, 19, 20, 24, 24]);
+    assert!(platform.kernel.addresses.is_empty() && platform.kernel.routes.is_empty());
+}
+
+#[test]
+fn more_than_is_removed_at_once_goes_in_rounds() {
+    let (mut platform, interfaces) = guest();
+    platform.kernel.addresses = (0..200).map(|n| address(2, &format!("10.1.{n}.1"), 24)).collect();
+    carry_out(&mut platform, &interfaces, &mut |step, errno| panic!("{step}: {errno}")).unwrap();
+    assert!(platform.kernel.addresses.is_empty());
+}
+
+#[test]
+fn what_fails_is_told_once_and_the_rest_is_done() {
+    for (kind, failures) in [(20, 3), (24, 4), (19, 2), (21, 1)] {
+        let (mut platform, interfaces) = guest();
+        platform.kernel.addresses = vec![address(3, "10.9.9.9", 8)];
+        platform.kernel.refuses = Some((kind, Errno::PERM));
+        let mut failed = 0;
+        carry_out(&mut platform, &interfaces, &mut |_, _| failed += 1).unwrap();
+        assert_eq!(failed, failures, "{kind}");
+    }
+    // One that came in between is as good as added.
+    let (mut platform, interfaces) = guest();
+    platform.kernel.refuses = Some((20, Errno::EXIST));
+    carry_out(&mut platform, &interfaces, &mut |step, errno| panic!("{step}: {errno}")).unwrap();
+}
+
+#[test]
+fn the_device_itself_is_taken_not_what_is_stacked_on_it() {
+    let (mut platform, interfaces) = guest();
+    platform.kernel.links =
+        [(9, "vlan"), (2, "eth0"), (5, "br0")].map(|(index, name)| link(index, name, &interfaces[0])).into();
+    assert_eq!(Plan::read(&mut platform, &interfaces).unwrap().link(0).unwrap().name, "eth0");
+}
+
+#[test]
+fn the_loopback_is_brought_up() {
+    let (mut platform, _) = guest();
+    let lo = Link { index: 1, name: "lo".try_into().unwrap(), mac: None, up: false, loopback: true, mtu: 65536 };
+    platform.kernel.links.push(lo);
+    assert_eq!(planned(&mut platform, &[]), "bring lo up\n");
+}

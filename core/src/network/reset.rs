@@ -1,0 +1,242 @@
+//! The command `resetnetwork`, and `nanova network`: vm-data into the kernel and into files. What fails does not keep the
+//! rest from being done; all of it is told.
+
+use core::fmt::Write;
+
+use heapless::Vec;
+
+use super::handover::hand_over;
+use super::permanent::Permanent;
+use super::plan::{Plan, Step, carry_out};
+use super::style::{Style, detect};
+use super::vm_data::note;
+use super::{Device, INTERFACES_MAX, Network, Placed};
+use crate::cli::{Handover, Network as Target};
+use crate::command::Response;
+use crate::platform::{Level, Platform};
+use crate::text::Bounded;
+use crate::xenstore::{Client, Error, Transport};
+
+/// A line about what was done, or about what went wrong.
+pub type Line = Bounded<512>;
+
+/// Which files of the guest are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permanence {
+    /// None: what is done is for this boot.
+    Nothing,
+    /// Those that the guest's distribution reads.
+    Detected,
+    /// Those of this style.
+    As(Style),
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// Kernel, files, or both.
+    pub target: Target,
+    /// Which files.
+    pub permanence: Permanence,
+    /// The forms of the files below /run for the real root of an initramfs.
+    pub handover: &'a [Handover],
+}
+
+/// What came of it.
+pub struct Outcome {
+    /// Whether there is a network: nothing of what matters failed.
+    pub well: bool,
+    /// Whether nothing failed at all.
+    pub complete: bool,
+    /// What there is now.
+    pub line: Line,
+    /// What went wrong.
+    pub problems: Line,
+}
+
+/// Runs the command `resetnetwork`.
+#[inline(never)]
+pub fn resetnetwork<T: Transport, P: Platform>(
+    client: &mut Client<T>,
+    platform: &mut P,
+    target: Target,
+) -> Result<Response, Error> {
+    if target == Target::Off {
+        let text = format_args!("the network is left alone: nanova runs with --network off");
+        return Ok(Response::failed(text));
+    }
+    let mut problems = Line::new();
+    let network = Network::read(client, &mut problems)?;
+    let wanted = Wanted { target, permanence: Permanence::Detected, handover: &[] };
+    let outcome = apply(platform, &network, &wanted, problems, None);
+    Ok(if outcome.complete {
+        Response::done()
+    } else {
+        Response::failed(format_args!("{}", outcome.problems.as_str()))
+    })
+}
+
+/// What is known of an interface once the kernel was asked.
+#[derive(Clone, Default)]
+struct Found {
+    device: Option<Device>,
+    /// Whether it has its addresses, or may be said to have them.
+    chosen: bool,
+}
+
+/// Applies a network, or, if there is `show`, shows there what would be done. What did not work beside what did is logged
+/// here; the caller logs the line of the outcome.
+#[inline(never)]
+pub fn apply<P: Platform>(
+    platform: &mut P,
+    network: &Network,
+    wanted: &Wanted<'_>,
+    mut problems: Line,
+    mut show: Option<&mut dyn Write>,
+) -> Outcome {
+    let (mut complete, mut warnings) = (network.sound, Line::new());
+    let kernel = wanted.target != Target::Files;
+    let files = wanted.target != Target::Kernel;
+    if let (Some(name), true, None) = (&network.hostname, kernel, &show)
+        && let Err(errno) = platform.set_host_name(name)
+    {
+        complete = false;
+        note(&mut problems, format_args!("cannot set the host name: {errno}"));
+    }
+    let mut found = Vec::<Found, INTERFACES_MAX>::new();
+    found.resize(network.interfaces.len(), Found::default()).unwrap_or_default();
+    if !network.interfaces.is_empty() {
+        let show = show.as_mut().map(|show| -> &mut dyn Write { *show }).filter(|_| kernel);
+        let done = in_kernel(platform, network, kernel, &mut found, &mut problems, show);
+        complete &= done;
+    }
+    for (interface, found) in network.interfaces.iter().zip(&mut found) {
+        if found.device.is_none() && kernel {
+            note(&mut warnings, format_args!("no interface has the MAC address {}", interface.mac));
+            found.chosen = show.is_some();
+        }
+        found.chosen |= !kernel;
+    }
+    let mut placed = Vec::<Placed<'_>, INTERFACES_MAX>::new();
+    let chosen = network.interfaces.iter().zip(&found).filter(|(_, found)| found.chosen);
+    placed.extend(chosen.map(|(interface, found)| Placed { interface, device: found.device.as_deref() }));
+    let mut well = !placed.is_empty() || (network.interfaces.is_empty() && network.sound);
+    complete &= well;
+    if files {
+        let show = show.map(|show| -> &mut dyn Write { show });
+        let done = in_files(platform, network, wanted, &placed, &mut problems, show);
+        complete &= done;
+        well &= done;
+    }
+    let ends = [';', ' '];
+    if complete {
+        for text in [&problems, &warnings].map(|text| text.as_str().trim_end_matches(ends)) {
+            if !text.is_empty() {
+                platform.log(Level::Warn, format_args!("network: {text}"));
+            }
+        }
+    }
+    let problems = Line::of(format_args!("{}{}", problems.as_str(), warnings.as_str()));
+    let problems = Line::of(format_args!("{}", problems.as_str().trim_end_matches(ends)));
+    Outcome { well, complete, line: describe(network, &placed), problems }
+}
+
+/// Plans and does what the kernel lacks, or shows it, or only finds out which device is whose. Returns whether nothing
+/// failed.
+fn in_kernel<P: Platform>(
+    platform: &mut P,
+    network: &Network,
+    kernel: bool,
+    found: &mut [Found],
+    problems: &mut Line,
+    show: Option<&mut dyn Write>,
+) -> bool {
+    let mut complete = true;
+    // An interface that cannot be brought up, or of whose addresses none could be added, is none that there is.
+    let mut refused = Vec::<(u32, u32), INTERFACES_MAX>::new();
+    let plan = match show {
+        Some(out) => Plan::read(platform, &network.interfaces).inspect(|plan| {
+            plan.steps(&mut |step| {
+                let _ = writeln!(out, "{step}");
+            });
+        }),
+        None if !kernel => Plan::read(platform, &network.interfaces),
+        None => carry_out(platform, &network.interfaces, &mut |step, errno| {
+            complete = false;
+            note(problems, format_args!("cannot {step}: {errno}"));
+            let (index, weight) = match step {
+                Step::Up(link) => (link.index, u32::MAX),
+                Step::AddAddress(link, ..) => (link.index, 1),
+                _ => return,
+            };
+            match refused.iter_mut().find(|(known, _)| *known == index) {
+                Some((_, count)) => *count = count.saturating_add(weight),
+                None => drop(refused.push((index, weight))),
+            }
+        }),
+    };
+    let plan = match plan {
+        Ok(plan) => plan,
+        Err(errno) => {
+            note(problems, format_args!("cannot talk to the kernel about links: {errno}"));
+            return !kernel;
+        }
+    };
+    for (place, (found, interface)) in found.iter_mut().zip(&network.interfaces).enumerate() {
+        let Some(link) = plan.link(place) else { continue };
+        let count = refused.iter().find(|(index, _)| *index == link.index).map_or(0, |(_, count)| *count);
+        found.device = Some(link.name.clone());
+        found.chosen = count == 0 || (count as usize) < interface.addresses.len();
+    }
+    complete
+}
+
+/// Writes the files. Returns whether nothing failed.
+fn in_files<'w, P: Platform>(
+    platform: &'w mut P,
+    network: &Network,
+    wanted: &Wanted<'_>,
+    placed: &[Placed<'_>],
+    problems: &'w mut Line,
+    show: Option<&'w mut dyn Write>,
+) -> bool {
+    let hostname = network.hostname.as_deref();
+    let mut done = true;
+    if show.is_none() && !placed.is_empty() {
+        for style in wanted.handover {
+            done &= hand_over(platform, *style, hostname, placed, problems);
+        }
+    }
+    let style = match wanted.permanence {
+        Permanence::Nothing => return done,
+        Permanence::Detected => detect(platform),
+        Permanence::As(style) => style,
+    };
+    platform.log(Level::Debug, format_args!("network files: {}", style.name()));
+    let permanent = Permanent { style, hostname, placed, interfaces: &network.interfaces };
+    done & permanent.write(platform, problems, show)
+}
+
+/// `network: web01 eth0 10.0.0.5/24 via 10.0.0.1`
+fn describe(network: &Network, placed: &[Placed<'_>]) -> Line {
+    let mut line = Line::of(format_args!("network:"));
+    if let Some(name) = &network.hostname {
+        let _ = write!(line, " {name}");
+    }
+    if network.interfaces.is_empty() {
+        let _ = line.write_str(" xenstore holds no interfaces");
+    }
+    for Placed { interface, device } in placed {
+        let _ = match device {
+            Some(device) => write!(line, " {device}"),
+            None => write!(line, " {}", interface.mac),
+        };
+        for address in &interface.addresses {
+            let _ = write!(line, " {address}");
+        }
+        for via in [true, false].into_iter().filter_map(|ipv4| interface.gateway(ipv4)) {
+            let _ = write!(line, " via {via}");
+        }
+    }
+    line
+}

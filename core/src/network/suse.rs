@@ -1,0 +1,88 @@
+//! SUSE's /etc/sysconfig/network/{ifcfg,ifroute}-<device>, read by wicked. Keys that are not ours stay. Name servers are
+//! NETCONFIG_DNS_STATIC_SERVERS in /etc/sysconfig/network/config. Rules: ifcfg(5), ifcfg-ethernet... ifroute(5) of wicked.
+
+use core::fmt;
+
+use super::Interface;
+use super::names::key_of;
+use super::render::whole;
+use crate::edit::{Old, Sink};
+
+const HEAD: &str = "# Written by nanova from vm-data in xenstore; keys that it does not know are kept.";
+
+fn is_ours(line: &[u8], interface: &Interface) -> bool {
+    let Some(key) = key_of(line).and_then(|key| core::str::from_utf8(key).ok()) else { return line == HEAD.as_bytes() };
+    let numbered = ["IPADDR", "NETMASK", "PREFIXLEN", "BROADCAST", "LABEL", "REMOTE_IPADDR"];
+    let base =
+        numbered.iter().any(|base| key.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('_')));
+    base || matches!(key, "BOOTPROTO" | "STARTMODE") || key == "MTU" && interface.mtu.is_some()
+}
+
+/// The edit of `ifcfg-<device>`.
+pub fn edit(old: Old<'_>, out: &mut dyn Sink, interface: &Interface) -> fmt::Result {
+    match old {
+        Old::Line(line) if is_ours(line, interface) => return Ok(()),
+        Old::Line(_) | Old::Piece(_) => return out.keep(old),
+        Old::End => {}
+    }
+    write!(out, "{HEAD}\nBOOTPROTO='static'\nSTARTMODE='auto'\n")?;
+    for (number, address) in interface.addresses.iter().enumerate() {
+        let suffix = Suffix(number);
+        writeln!(out, "IPADDR{suffix}='{address}'")?;
+        if let Some(broadcast) = interface.broadcast_of(address) {
+            writeln!(out, "BROADCAST{suffix}='{broadcast}'")?;
+        }
+    }
+    match interface.mtu {
+        Some(mtu) => writeln!(out, "MTU='{mtu}'"),
+        None => Ok(()),
+    }
+}
+
+/// The first address has no suffix, the second has `_1`.
+#[derive(Clone, Copy)]
+struct Suffix(usize);
+
+impl fmt::Display for Suffix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 0 { Ok(()) } else { write!(f, "_{}", self.0) }
+    }
+}
+
+/// The edit of `ifroute-<device>`: destination, gateway, nothing for the netmask, device. A gateway outside of all networks
+/// comes first, as a destination of its own.
+pub fn routes(old: Old<'_>, out: &mut dyn Sink, interface: &Interface, device: &str) -> fmt::Result {
+    whole(old, out, &mut |out| {
+        for route in interface.routes.iter().filter(|route| interface.is_far(route.via)) {
+            writeln!(out, "{}/{} - - {device}", route.via, if route.via.is_ipv4() { 32 } else { 128 })?;
+        }
+        for route in &interface.routes {
+            writeln!(out, "{} {} - {device}", route.to, route.via)?;
+        }
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::parse::tests::public;
+    use crate::network::render::edited;
+
+    #[test]
+    fn the_files_of_a_real_guest() {
+        let interface = public();
+        let mut all = |old: Old<'_>, out: &mut dyn Sink| edit(old, out, &interface);
+        let new = edited("BOOTPROTO='dhcp'\nZONE=public\nIPADDR_2='10.0.0.1/8'\n", &mut all);
+        assert_eq!(
+            new,
+            format!(
+                "ZONE=public\n{HEAD}\nBOOTPROTO='static'\nSTARTMODE='auto'\nIPADDR='166.78.10.124/24'\n\
+                 BROADCAST='166.78.10.255'\nIPADDR_1='2001:4800:7810:512:e38a:a8b5:ff04:cfe5/64'\n"
+            )
+        );
+        assert_eq!(edited(&new, &mut all), new);
+        let text = edited("", &mut |old, out| routes(old, out, &interface, "eth0"));
+        assert_eq!(text, "0.0.0.0/0 166.78.10.1 - eth0\n::/0 fe80::def - eth0\n");
+    }
+}

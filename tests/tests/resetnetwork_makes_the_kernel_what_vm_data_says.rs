@@ -1,0 +1,276 @@
+//! The host's command `resetnetwork` on a real kernel, in a network namespace of its own; iproute2 judges, and strace that a
+//! second time nothing is written.
+
+mod vm_data;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use vm_data::{Guest, LINKS, succeeded};
+
+/// Has the agent answer one `resetnetwork` in a namespace with these preparations; returns code, message, and the state
+/// (addresses and routes of eth0 and eth1, one a line).
+fn reset(guest: &Guest, before: &str) -> Result<(String, String, String)> {
+    let home = guest.xenstored.home();
+    let mut host = guest.xenstored.host();
+    host.write(&format!("{home}/data/host/1"), r#"{"name":"resetnetwork","value":""}"#)?;
+    let shown = succeeded(&guest.shell(&format!("{LINKS}{before}\n$AGENT\n{STATE}"))?);
+    let answer: Value = serde_json::from_slice(&host.read(&format!("{home}/data/guest/1"))?)?;
+    let text = |name: &str| answer[name].as_str().context("no text").map(str::to_owned);
+    Ok((text("returncode")?, text("message")?, shown))
+}
+
+/// Shell: global addresses and routes, without what the kernel makes by itself.
+const STATE: &str = r#"ip -o address show scope global | awk '{print $2, $4, ($5=="brd" ? $6 : "-")}'
+    ip route show proto static | sed 's/ proto static//; s/ *$//'
+    ip -6 route show proto static | sed 's/ proto static//; s/ metric.*//'
+"#;
+
+const BOTH: &str = "\
+eth0 166.78.10.124/24 166.78.10.255
+eth0 166.78.11.7/32 -
+eth0 2001:4800:7810:512:e38a:a8b5:ff04:cfe5/64 -
+eth1 10.181.30.181/17 10.181.127.255
+default via 166.78.10.1 dev eth0
+10.208.0.0/12 via 10.181.0.1 dev eth1
+default via fe80::def dev eth0
+";
+
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn from_nothing_and_from_what_others_left() -> Result<()> {
+    let befores = [
+        "",
+        // A tunnel crashed an earlier agent.
+        "ip tuntap add mode tun tun0; ip address add 192.0.2.1/24 dev tun0; ip link set tun0 up",
+        // Addresses and routes of before: the first address of a network takes the second with it when it goes.
+        "ip link set eth0 up; ip address add 166.78.10.5/24 dev eth0; ip address add 166.78.10.124/24 dev eth0
+         ip route add default via 166.78.10.9; ip route add 198.51.100.0/24 via 166.78.10.8
+         ip address add 2001:db8::5/64 dev eth0 nodad; ip route add 2001:db8:1::/48 via 2001:db8::1 dev eth0",
+        // A DHCP client's.
+        "ip link set eth1 up; ip address add 10.181.30.9/17 dev eth1 valid_lft 1000 preferred_lft 1000
+         ip route add default via 10.181.0.1 proto dhcp metric 100",
+    ];
+    for before in befores {
+        let guest = Guest::new()?;
+        let (code, message, state) = reset(&guest, before)?;
+        assert_eq!((code.as_str(), message.as_str()), ("0", ""), "{before}");
+        let state: String =
+            state.lines().filter(|line| !line.starts_with("tun0")).map(|line| format!("{line}\n")).collect();
+        assert_eq!(state, BOTH, "{before}");
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn what_belongs_to_others_stays() -> Result<()> {
+    let guest = Guest::new()?;
+    let others = "ip link add other type veth peer name far; ip link set other up; ip link set far up; ip address add 192.0.2.7/24 dev other
+        ip route add 203.0.113.0/24 via 192.0.2.1; ip link set eth0 up
+        ip address add 169.254.7.7/16 dev eth0; ip address add fe80::77/64 dev eth0 nodad
+        ip route add 198.51.100.0/24 dev eth0 table 77; ip route add 224.0.0.0/4 dev eth0";
+    let (code, message, _) = reset(&guest, others)?;
+    assert_eq!((code.as_str(), message.as_str()), ("0", ""));
+    let home = guest.xenstored.home().to_owned();
+    guest.xenstored.host().write(&format!("{home}/data/host/2"), r#"{"name":"resetnetwork"}"#)?;
+    let shown = succeeded(
+        &guest
+            .shell(&format!("{LINKS}{others}\n$AGENT 2>/dev/null; ip -o address; ip route; ip route show table 77"))?,
+    );
+    for kept in [
+        "192.0.2.7/24",
+        "169.254.7.7/16",
+        "fe80::77/64",
+        "203.0.113.0/24 via 192.0.2.1",
+        "198.51.100.0/24",
+        "224.0.0.0/4",
+    ] {
+        assert!(shown.contains(kept), "{kept} in {shown}");
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs iproute2, root and strace"]
+fn a_second_time_writes_nothing_to_the_kernel_and_no_file() -> Result<()> {
+    let guest = Guest::new()?;
+    let script = format!(
+        "{LINKS}$NANOVA --style ifupdown
+        ip monitor all >$ROOT/changes & monitor=$!; sleep 0.3
+        strace -f -o $ROOT/trace $NANOVA --style ifupdown 2>$ROOT/log; sleep 0.2; kill $monitor
+        ! grep -E 'sendto.*RTM_(NEW|DEL|SET)' $ROOT/trace
+        ! grep -E 'rename|unlink|O_CREAT' $ROOT/trace
+        grep -c 'no changes' $ROOT/log; wc -l <$ROOT/trace"
+    );
+    let shown = succeeded(&guest.shell(&script)?);
+    assert!(shown.starts_with("4\n"), "{shown}");
+    let changes = guest.root.text("/changes");
+    assert!(!changes.contains("166.78.10") && !changes.contains("10.181."), "{changes}");
+    Ok(())
+}
+
+/// What is odd, and what comes of it: the code, a part of the message, what eth0 then has.
+const ODD: [(&str, &str, &str, &str); 22] = [
+    ("{}", "0", "", ""),
+    (r#"{"ips":[],"ip6s":null}"#, "0", "", ""),
+    ("", "500", "not a JSON object", ""),
+    ("[1,2", "500", "not a JSON object", ""),
+    (r#"{"ips":[{"ip":"10.0.0.256","netmask":"255.0.0.0"}]}"#, "500", "'ip' makes no sense", ""),
+    (r#"{"ips":[{"ip":"10.0.0.5","netmask":"255.0.255.0"}]}"#, "500", "'netmask' makes no sense", ""),
+    (r#"{"ips":[{"ip":"10.0.0.5","netmask":33}]}"#, "500", "'netmask' makes no sense", ""),
+    (r#"{"ip6s":[{"ip":"2001:db8::5","netmask":129}]}"#, "500", "'netmask' makes no sense", ""),
+    (r#"{"ips":[{"ip":"10.0.0.5","netmask":24}],"gateway":"192.0.2.1"}"#, "0", "", "10.0.0.5/24 default via 192.0.2.1"),
+    (
+        r#"{"ips":[{"ip":"10.0.0.5","netmask":24,"gateway":"10.0.0.2"}],"gateway":"10.0.0.1"}"#,
+        "0",
+        "",
+        "10.0.0.5/24 default via 10.0.0.1",
+    ),
+    (r#"{"ips":[{"ip":"10.0.0.5","netmask":24},{"ip":"10.0.0.5","netmask":24}]}"#, "0", "", "10.0.0.5/24"),
+    (r#"{"ips":[{"ip":"10.0.0.5","netmask":24,"enabled":"0"}]}"#, "0", "", ""),
+    (
+        r#"{"ips":[{"ip":"10.0.0.5","netmask":24,"enabled":0},{"ip":"10.0.0.6","netmask":24,"enabled":1}]}"#,
+        "0",
+        "",
+        "10.0.0.6/24",
+    ),
+    (r#"{"label":"a \"label\"\nwith; $(reboot)","ips":[{"ip":"10.0.0.5","netmask":"24"}]}"#, "0", "", "10.0.0.5/24"),
+    (r#"{"ip6s":[{"ip":"::ffff:10.0.0.5","netmask":128}]}"#, "0", "", "::ffff:10.0.0.5/128"),
+    (
+        r#"{"ip6s":[{"address":"2001:db8::5","netmask":"64"}],"gateway6":"fe80::1"}"#,
+        "0",
+        "",
+        "2001:db8::5/64 default via fe80::1",
+    ),
+    (r#"{"ips":[{"ip":"10.0.0.5","netmask":24}],"ips":[{"ip":"10.0.0.6","netmask":24}]}"#, "", "", "10.0.0."),
+    (
+        r#"{"ips":[{"ip":"10.0.0.5","netmask":24}],"routes":[{"route":"10.9.0.1","netmask":"255.255.255.255","gateway":"10.0.0.2"},{"route":"10.9.0.0","netmask":"255.255.0.0","gateway":"10.0.0.3"}]}"#,
+        "0",
+        "",
+        "10.0.0.5/24 10.9.0.0/16 via 10.0.0.3 dev eth0 10.9.0.1 via 10.0.0.2",
+    ),
+    (
+        r#"{"ips":[{"ip":"10.0.0.5","netmask":24}],"gateway":"10.0.0.1","routes":[{"route":"0.0.0.0","netmask":"0.0.0.0","gateway":"10.0.0.1"}]}"#,
+        "0",
+        "",
+        "10.0.0.5/24 default via 10.0.0.1",
+    ),
+    (r#"{"ips":[{"ip":"224.0.0.5","netmask":24}]}"#, "500", "'ip' makes no sense", ""),
+    (r#"{"mtu":1400,"ips":[{"ip":"10.0.0.5","netmask":24}]}"#, "0", "", "10.0.0.5/24 mtu 1400"),
+    (r#"{"gateway":"x y","ips":[{"ip":"10.0.0.5","netmask":24}]}"#, "500", "'gateway' makes no sense", ""),
+];
+
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn odd_values_are_answered_and_what_makes_sense_is_done() -> Result<()> {
+    for (value, code, message, state) in ODD {
+        let guest = Guest::bare()?;
+        guest.write("networking/BC764E04CFE5", value)?;
+        let before = "ip link set eth0 up";
+        let (answered, said, shown) = reset(&guest, before)?;
+        assert!(answered == code || code.is_empty(), "{value}: {answered} {said}");
+        assert!(said.contains(message) && said.is_empty() == (answered == "0"), "{value}: {said}");
+        let shown = shown
+            .replace('\n', " ")
+            .replace("eth0 10.0.0", "10.0.0")
+            .replace("eth0 2001", "2001")
+            .replace("eth0 ::", "::");
+        let wanted = state.split(" mtu").next().unwrap_or_default();
+        if wanted.is_empty() {
+            assert_eq!(shown, "", "{value}");
+        }
+        let shown: String =
+            shown.split_whitespace().filter(|word| *word != "-" && *word != "10.0.0.255").collect::<Vec<_>>().join(" ");
+        assert!(shown.starts_with(wanted), "{value}: {shown}");
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn forty_addresses_are_forty_addresses_and_one_that_is_gone_goes() -> Result<()> {
+    let guest = Guest::bare()?;
+    let list = |count: usize| {
+        let ips = (1..=count).map(|n| format!(r#"{{"ip":"10.0.0.{n}","netmask":"255.255.255.0","enabled":"1"}}"#));
+        format!(r#"{{"ips":[{}]}}"#, ips.collect::<Vec<_>>().join(","))
+    };
+    guest.write("networking/BC764E04CFE5", &list(40))?;
+    let (code, _, shown) = reset(&guest, "")?;
+    assert_eq!((code.as_str(), shown.lines().count()), ("0", 40), "{shown}");
+    // One that the kernel has as the first of its network goes, and takes the others with it for a moment.
+    guest.write("networking/BC764E04CFE5", &list(39).replace("10.0.0.1\"", "10.0.0.200\""))?;
+    let all = (1..=40).map(|n| format!("ip address add 10.0.0.{n}/24 dev eth0;")).collect::<String>();
+    let (code, _, shown) = reset(&guest, &all)?;
+    assert_eq!((code.as_str(), shown.lines().count()), ("0", 39), "{shown}");
+    assert!(shown.contains("10.0.0.200/24") && !shown.contains("10.0.0.1/24") && !shown.contains("10.0.0.40/24"));
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn two_default_routes_and_a_mac_twice_and_one_that_is_nowhere() -> Result<()> {
+    let guest = Guest::new()?;
+    let other = r#"{"ips":[{"ip":"10.181.30.181","netmask":"255.255.128.0"}],"gateway":"10.181.0.1"}"#;
+    guest.write("networking/BC764E04D936", other)?;
+    let (code, message, shown) = reset(&guest, "")?;
+    assert_eq!((code.as_str(), message.as_str()), ("0", ""));
+    assert_eq!(shown.matches("default via ").count(), 2, "one a family: {shown}");
+
+    guest.write("networking/020000000099", other)?;
+    assert_eq!(reset(&guest, "")?.0, "0", "an interface that is not there is warned about");
+
+    guest.write("networking/bc764e04cfe5", other)?;
+    let (code, message, shown) = reset(&guest, "")?;
+    assert_eq!(code, "500");
+    assert!(message.contains("bc:76:4e:04:cf:e5 is there twice"), "{message}");
+    assert!(shown.contains("eth1 10.181.30.181/17"), "{shown}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn a_step_that_fails_is_named_with_its_errno_and_the_rest_is_done() -> Result<()> {
+    let guest = Guest::new()?;
+    let (code, message, shown) = reset(&guest, "echo 1 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6")?;
+    assert_eq!(code, "500");
+    let start = "cannot add address 2001:4800:7810:512:e38a:a8b5:ff04:cfe5/64 to eth0: permission denied (EACCES); ";
+    assert!(message.starts_with(start), "{message}");
+    assert!(shown.contains("166.78.10.124/24") && shown.contains("10.208.0.0/12 via 10.181.0.1"), "{shown}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn an_interface_that_udev_renamed_is_found_by_its_mac() -> Result<()> {
+    let guest = Guest::new()?;
+    let (code, _, shown) = reset(&guest, "ip link set eth0 name enX0")?;
+    assert_eq!(code, "0");
+    assert!(shown.contains("enX0 166.78.10.124/24") && shown.contains("default via 166.78.10.1 dev enX0"), "{shown}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn the_name_goes_to_the_kernel_and_to_its_files() -> Result<()> {
+    let guest = Guest::new()?;
+    std::fs::write(guest.root.join("etc/hosts"), "127.0.0.1 localhost\n# by hand\n10.1.1.1 db\n")?;
+    std::fs::write(guest.root.join("etc/resolv.conf"), "search example.org\nnameserver 10.0.0.1\n")?;
+    let (code, _, _) = reset(&guest, "")?;
+    assert_eq!(code, "0");
+    assert_eq!(guest.root.text("/etc/hostname"), "web01.example.org\n");
+    let hosts = guest.root.text("/etc/hosts");
+    assert!(
+        hosts.starts_with("127.0.0.1 localhost\n# by hand\n10.1.1.1 db\n166.78.10.124\tweb01.example.org web01"),
+        "{hosts}"
+    );
+    assert_eq!(
+        guest.root.text("/etc/resolv.conf"),
+        "search example.org\nnameserver 72.3.128.241\nnameserver 72.3.128.240\n"
+    );
+    // One that another program manages is left alone.
+    std::fs::remove_file(guest.root.join("etc/resolv.conf"))?;
+    std::os::unix::fs::symlink("../run/resolv.conf", guest.root.join("etc/resolv.conf"))?;
+    assert_eq!(reset(&guest, "")?.0, "0");
+    assert!(guest.root.join("etc/resolv.conf").is_symlink());
+    Ok(())
+}
