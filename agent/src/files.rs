@@ -8,12 +8,10 @@ use core::fmt::Write;
 use core::mem::MaybeUninit;
 
 use nanova_core::errno::Errno;
-use nanova_core::platform::{FileKind, Files, GuestPath, STAGED_NAME as STAGED};
+use nanova_core::platform::{FileKind, Files, GUEST_PATH_MAX, GuestPath, STAGED_NAME as STAGED};
 use rustix::event::Timespec;
 use rustix::fd::OwnedFd;
-use rustix::fs::{
-    self, AtFlags, FileType, FlockOperation, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Uid, XattrFlags,
-};
+use rustix::fs::{self, AtFlags, FileType, FlockOperation, Gid, Mode, OFlags, ResolveFlags, Uid, XattrFlags};
 use rustix::io::Errno as SystemErrno;
 use rustix::thread::nanosleep;
 
@@ -36,12 +34,43 @@ pub(crate) struct Staged {
 }
 
 /// [`STAGED`], with a number unless that is 0.
-type StagedName = heapless::String<16>;
+struct StagedName([u8; 17]);
+
+impl StagedName {
+    fn text(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
+    }
+}
 
 fn staged_name(number: u8) -> StagedName {
-    let mut name = StagedName::new();
+    let mut name = heapless::String::<16>::new();
     let _ = if number == 0 { name.write_str(STAGED) } else { write!(name, "{STAGED}.{number}") };
-    name
+    let mut bytes = [0; 17];
+    bytes[..name.len()].copy_from_slice(name.as_bytes());
+    StagedName(bytes)
+}
+
+/// A path or a name as system calls take it. One for all of them, as each of rustix's own conversions has its own code.
+struct Terminated([u8; GUEST_PATH_MAX + 1]);
+
+impl Terminated {
+    #[inline(never)]
+    fn new(text: &str) -> Result<Terminated, SystemErrno> {
+        let mut bytes = [0; GUEST_PATH_MAX + 1];
+        let (room, _) = bytes.split_at_mut(GUEST_PATH_MAX);
+        room.get_mut(..text.len()).ok_or(SystemErrno::NAMETOOLONG)?.copy_from_slice(text.as_bytes());
+        Ok(Terminated(bytes))
+    }
+
+    fn text(&self) -> &CStr {
+        // The last byte is always 0.
+        CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
+    }
+}
+
+/// The name in its directory.
+fn name_of(path: GuestPath<'_>) -> Result<Terminated, SystemErrno> {
+    Terminated::new(path.split().1)
 }
 
 impl System<'_> {
@@ -51,10 +80,11 @@ impl System<'_> {
         let relative = directory.trim_start_matches('/');
         let relative = if relative.is_empty() { "." } else { relative };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let terminated = Terminated::new(relative)?;
         if !self.confined {
-            return fs::openat(&self.root, relative, flags, Mode::empty());
+            return fs::openat(&self.root, terminated.text(), flags, Mode::empty());
         }
-        match fs::openat2(&self.root, relative, flags, Mode::empty(), ResolveFlags::IN_ROOT) {
+        match fs::openat2(&self.root, terminated.text(), flags, Mode::empty(), ResolveFlags::IN_ROOT) {
             Err(SystemErrno::NOSYS) => self.walk(relative, flags),
             directory => directory,
         }
@@ -62,9 +92,10 @@ impl System<'_> {
 
     /// The way on kernels before 5.6: component by component, no symbolic link followed.
     fn walk(&self, relative: &str, flags: OFlags) -> Result<OwnedFd, SystemErrno> {
-        let mut directory = fs::openat(&self.root, ".", flags, Mode::empty())?;
+        let mut directory = fs::openat(&self.root, c".", flags, Mode::empty())?;
         for component in relative.split('/') {
-            directory = fs::openat(&directory, component, flags | OFlags::NOFOLLOW, Mode::empty())?;
+            directory =
+                fs::openat(&directory, Terminated::new(component)?.text(), flags | OFlags::NOFOLLOW, Mode::empty())?;
         }
         Ok(directory)
     }
@@ -86,7 +117,8 @@ impl Files for System<'_> {
 
     fn kind(&mut self, path: GuestPath<'_>) -> Result<Option<FileKind>, Errno> {
         let Some(directory) = unless_missing(self.directory_of(path))? else { return Ok(None) };
-        let stat = unless_missing(fs::statat(&directory, path.split().1, AtFlags::SYMLINK_NOFOLLOW))?;
+        let stat =
+            unless_missing(fs::statat(&directory, name_of(path).map_err(errno)?.text(), AtFlags::SYMLINK_NOFOLLOW))?;
         Ok(stat.map(|stat| match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => FileKind::Regular,
             FileType::Directory => FileKind::Directory,
@@ -98,7 +130,7 @@ impl Files for System<'_> {
     fn open(&mut self, path: GuestPath<'_>) -> Result<OwnedFd, Errno> {
         let directory = self.directory_of(path).map_err(errno)?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        fs::openat(directory, path.split().1, flags, Mode::empty()).map_err(errno)
+        fs::openat(directory, name_of(path).map_err(errno)?.text(), flags, Mode::empty()).map_err(errno)
     }
 
     fn read(&mut self, file: &mut OwnedFd, space: &mut [u8]) -> Result<usize, Errno> {
@@ -107,29 +139,28 @@ impl Files for System<'_> {
 
     fn make_directory(&mut self, path: GuestPath<'_>) -> Result<(), Errno> {
         let directory = self.directory_of(path).map_err(errno)?;
-        fs::mkdirat(&directory, path.split().1, Mode::from_raw_mode(0o755)).map_err(errno)?;
+        fs::mkdirat(&directory, name_of(path).map_err(errno)?.text(), Mode::from_raw_mode(0o755)).map_err(errno)?;
         fs::fsync(&directory).map_err(errno)
     }
 
     fn link(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno> {
         let directory = self.directory_of(path).map_err(errno)?;
-        fs::linkat(&directory, path.split().1, &directory, name, AtFlags::empty()).map_err(errno)
+        let (old, new) = (name_of(path).map_err(errno)?, Terminated::new(name).map_err(errno)?);
+        fs::linkat(&directory, old.text(), &directory, new.text(), AtFlags::empty()).map_err(errno)
     }
 
     fn rename(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno> {
+        // Not rename(2), which would replace what has that name.
+        self.link(path, name)?;
         let directory = self.directory_of(path).map_err(errno)?;
-        let old = path.split().1;
-        match fs::renameat_with(&directory, old, &directory, name, RenameFlags::NOREPLACE) {
-            // Some file systems cannot make sure; the name has a time in it.
-            Err(SystemErrno::INVAL) => fs::renameat(&directory, old, &directory, name).map_err(errno),
-            result => result.map_err(errno),
-        }
+        fs::unlinkat(&directory, name_of(path).map_err(errno)?.text(), AtFlags::empty()).map_err(errno)?;
+        fs::fsync(&directory).map_err(errno)
     }
 
     fn names(&mut self, path: GuestPath<'_>, each: &mut dyn FnMut(&str)) -> Result<(), Errno> {
         let Some(parent) = unless_missing(self.directory_of(path))? else { return Ok(()) };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let opened = fs::openat(parent, path.split().1, flags, Mode::empty());
+        let opened = fs::openat(parent, name_of(path).map_err(errno)?.text(), flags, Mode::empty());
         let Some(directory) = unless_missing(opened)? else { return Ok(()) };
         let mut room = [MaybeUninit::uninit(); NAMES_ROOM];
         let mut entries = fs::RawDir::new(directory, &mut room);
@@ -144,9 +175,9 @@ impl Files for System<'_> {
     fn stage(&mut self, path: GuestPath<'_>, number: u8) -> Result<Staged, Errno> {
         let directory = self.directory_of(path).map_err(errno)?;
         let name = staged_name(number);
-        unless_missing(fs::unlinkat(&directory, name.as_str(), AtFlags::empty()))?;
+        unless_missing(fs::unlinkat(&directory, name.text(), AtFlags::empty()))?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = fs::openat(&directory, name.as_str(), flags, Mode::from_raw_mode(0o600)).map_err(errno)?;
+        let file = fs::openat(&directory, name.text(), flags, Mode::from_raw_mode(0o600)).map_err(errno)?;
         Ok(Staged { directory, file, name })
     }
 
@@ -169,23 +200,25 @@ impl Files for System<'_> {
 
     fn publish(&mut self, staged: &mut Staged, path: GuestPath<'_>) -> Result<(), Errno> {
         fs::fsync(&staged.file).map_err(errno)?;
-        fs::renameat(&staged.directory, staged.name.as_str(), &staged.directory, path.split().1).map_err(errno)?;
+        let name = name_of(path).map_err(errno)?;
+        fs::renameat(&staged.directory, staged.name.text(), &staged.directory, name.text()).map_err(errno)?;
         fs::fsync(&staged.directory).map_err(errno)
     }
 
-    fn discard(&mut self, staged: Staged) {
-        let _ = fs::unlinkat(&staged.directory, staged.name.as_str(), AtFlags::empty());
+    fn discard(&mut self, staged: &mut Staged) {
+        let _ = fs::unlinkat(&staged.directory, staged.name.text(), AtFlags::empty());
     }
 
     fn tidy(&mut self, path: GuestPath<'_>, number: u8) -> bool {
         let name = staged_name(number);
-        self.directory_of(path).is_ok_and(|directory| fs::unlinkat(&directory, name.as_str(), AtFlags::empty()).is_ok())
+        self.directory_of(path).is_ok_and(|directory| fs::unlinkat(&directory, name.text(), AtFlags::empty()).is_ok())
     }
 
     fn lock(&mut self, path: GuestPath<'_>) -> Result<OwnedFd, Errno> {
         let directory = self.directory_of(path).map_err(errno)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = fs::openat(&directory, path.split().1, flags, Mode::from_raw_mode(0o600)).map_err(errno)?;
+        let file = fs::openat(&directory, name_of(path).map_err(errno)?.text(), flags, Mode::from_raw_mode(0o600))
+            .map_err(errno)?;
         for _ in 0..LOCK_TRIES {
             match fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => return Ok(file),

@@ -127,8 +127,8 @@ impl<S> Batch<S> {
         match (filled, self.waiting.push(waiting)) {
             (Ok(_), Ok(())) => Ok(()),
             (Err(error), _) => Err(error),
-            (_, Err(rest)) => {
-                platform.discard(rest.staged);
+            (_, Err(mut rest)) => {
+                platform.discard(&mut rest.staged);
                 Err(full)
             }
         }
@@ -153,31 +153,30 @@ impl<S> Batch<S> {
 
     /// Puts all files in their places. `failed` is called for each that could not be.
     #[inline(never)]
-    pub fn commit<P: Platform<Staged = S>>(self, platform: &mut P, failed: &mut dyn FnMut(&FileError<'_>)) {
-        for Waiting { path, mut staged, existed } in self.waiting {
-            let Ok(path) = GuestPath::new(&path) else { continue };
-            let backed_up = if existed { back_up(platform, path) } else { Ok(()) };
+    pub fn commit<P: Platform<Staged = S>>(&mut self, platform: &mut P, failed: &mut dyn FnMut(&FileError<'_>)) {
+        for Waiting { path, staged, existed } in &mut self.waiting {
+            let Ok(path) = GuestPath::new(path) else { continue };
+            let backed_up = if *existed { back_up(platform, path) } else { Ok(()) };
             let result = backed_up.and_then(|()| {
                 platform.log(Level::Info, format_args!("updating {path}"));
-                at("replace", path, platform.publish(&mut staged, path))
+                at("replace", path, platform.publish(staged, path))
             });
             if let Err(error) = result {
                 failed(&error);
                 platform.discard(staged);
             }
         }
-        if let Some(mark) = self.mark {
+        if let Some(mark) = &mut self.mark {
             platform.discard(mark);
         }
     }
 
     /// Removes everything that is staged.
-    pub fn give_up<P: Platform<Staged = S>>(self, platform: &mut P) {
-        self.waiting
-            .into_iter()
-            .map(|waiting| waiting.staged)
-            .chain(self.mark)
-            .for_each(|staged| platform.discard(staged));
+    pub fn give_up<P: Platform<Staged = S>>(&mut self, platform: &mut P) {
+        self.waiting.iter_mut().for_each(|waiting| platform.discard(&mut waiting.staged));
+        if let Some(mark) = &mut self.mark {
+            platform.discard(mark);
+        }
     }
 
     /// Removes what a run that was killed has left in the directories of these paths.

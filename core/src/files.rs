@@ -159,7 +159,7 @@ pub(crate) fn replace<'a, P: Files, E: From<FileError<'a>>>(
     let filled = fill(platform, &mut staged);
     let result = filled.and_then(|()| Ok(at("replace", path, platform.publish(&mut staged, path))?));
     if result.is_err() {
-        platform.discard(staged);
+        platform.discard(&mut staged);
     }
     result
 }

@@ -119,7 +119,7 @@ pub trait Files {
     /// the old file is there, from then on the new one. On failure the staged file is still there.
     fn publish(&mut self, staged: &mut Self::Staged, path: GuestPath<'_>) -> Result<(), Errno>;
     /// Removes a staged file, and wipes nothing but the name.
-    fn discard(&mut self, staged: Self::Staged);
+    fn discard(&mut self, staged: &mut Self::Staged);
     /// Removes the staged file of this number that an earlier run, killed in between, left beside `path`. Returns whether
     /// there was one.
     fn tidy(&mut self, path: GuestPath<'_>, number: u8) -> bool;

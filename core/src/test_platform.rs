@@ -234,7 +234,7 @@ impl Files for FakePlatform {
         Ok(())
     }
 
-    fn discard(&mut self, _staged: FakeStaged) {}
+    fn discard(&mut self, _staged: &mut FakeStaged) {}
 
     fn tidy(&mut self, _path: GuestPath<'_>, _number: u8) -> bool {
         false

@@ -98,7 +98,7 @@ impl Files for Bare {
     fn publish(&mut self, _staged: &mut (), _path: GuestPath<'_>) -> Result<(), Errno> {
         Err(Errno::IO)
     }
-    fn discard(&mut self, _staged: ()) {}
+    fn discard(&mut self, _staged: &mut ()) {}
     fn tidy(&mut self, _path: GuestPath<'_>, _number: u8) -> bool {
         false
     }

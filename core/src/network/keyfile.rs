@@ -10,6 +10,7 @@ use core::fmt::{self, Write};
 use super::{Interface, Mac};
 
 /// Writes the file of an interface.
+#[inline(never)]
 pub fn render(out: &mut dyn Write, interface: &Interface) -> fmt::Result {
     let mac = interface.mac;
     write!(out, "# Written by nanova from vm-data in xenstore.\n[connection]\nid=nanova-{}\nuuid=", mac.plain())?;

@@ -6,6 +6,7 @@ use core::fmt::{self, Write};
 use super::Interface;
 
 /// Writes the profile of an interface.
+#[inline(never)]
 pub fn render(out: &mut dyn Write, interface: &Interface, device: &str) -> fmt::Result {
     write!(
         out,

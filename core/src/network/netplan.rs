@@ -10,6 +10,7 @@ use core::fmt::{self, Write};
 use super::{Interface, Placed};
 
 /// Writes the file of all interfaces.
+#[inline(never)]
 pub fn render(out: &mut dyn Write, interfaces: &[Placed<'_>]) -> fmt::Result {
     out.write_str("# Written by nanova from vm-data in xenstore.\nnetwork:\n  version: 2\n  ethernets:\n")?;
     for placed in interfaces {
@@ -27,6 +28,7 @@ pub fn render(out: &mut dyn Write, interfaces: &[Placed<'_>]) -> fmt::Result {
     Ok(())
 }
 
+#[inline(never)]
 fn lists(out: &mut dyn Write, interface: &Interface) -> fmt::Result {
     if let Some(mtu) = interface.mtu {
         writeln!(out, "      mtu: {mtu}")?;

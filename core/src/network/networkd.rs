@@ -9,6 +9,7 @@ use core::fmt::{self, Write};
 use super::Interface;
 
 /// Writes the file of an interface.
+#[inline(never)]
 pub fn render(out: &mut dyn Write, interface: &Interface) -> fmt::Result {
     write!(out, "# Written by nanova from vm-data in xenstore.\n[Match]\nMACAddress={}\nType=ether\n", interface.mac)?;
     if let Some(mtu) = interface.mtu {

@@ -138,7 +138,10 @@ fn prefixed(object: &str, names: &[&str], what: &'static str) -> Result<Prefixed
 fn mtu(document: &str) -> Result<Option<u16>, ParseError> {
     match text(document, &["mtu"]) {
         None | Some("") => Ok(None),
-        Some(number) => number.parse().ok().filter(|mtu| *mtu >= 68).map(Some).ok_or(ParseError::Value("mtu")),
+        Some(number) => {
+            let mtu = number.parse::<u32>().ok().and_then(|mtu| u16::try_from(mtu).ok());
+            mtu.filter(|mtu| *mtu >= 68).map(Some).ok_or(ParseError::Value("mtu"))
+        }
     }
 }
 

@@ -96,7 +96,7 @@ impl Permanent<'_> {
             return false;
         }
         let changes = !work.batch.is_empty();
-        let Work { platform, batch, problems, show, mut well, .. } = work;
+        let Work { platform, mut batch, problems, show, mut well, .. } = work;
         batch.commit(platform, &mut |error| {
             note(problems, format_args!("{error}"));
             well = false;

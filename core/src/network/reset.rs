@@ -128,16 +128,15 @@ pub fn apply<P: Platform>(
         complete &= done;
         well &= done;
     }
-    let ends = [';', ' '];
+    let trimmed = |text: &Line| Line::of(format_args!("{}", text.as_str().strip_suffix("; ").unwrap_or(text.as_str())));
     if complete {
-        for text in [&problems, &warnings].map(|text| text.as_str().trim_end_matches(ends)) {
-            if !text.is_empty() {
-                platform.log(Level::Warn, format_args!("network: {text}"));
+        for text in [&problems, &warnings].map(trimmed) {
+            if !text.as_str().is_empty() {
+                platform.log(Level::Warn, format_args!("network: {}", text.as_str()));
             }
         }
     }
-    let problems = Line::of(format_args!("{}{}", problems.as_str(), warnings.as_str()));
-    let problems = Line::of(format_args!("{}", problems.as_str().trim_end_matches(ends)));
+    let problems = trimmed(&Line::of(format_args!("{}{}", problems.as_str(), warnings.as_str())));
     Outcome { well, complete, line: describe(network, &placed), problems }
 }
 

@@ -98,8 +98,10 @@ impl<'a> Release<'a> {
         let mut release = Release::default();
         for line in text.lines() {
             let Some((key, value)) = line.split_once('=') else { continue };
-            let value = value.trim().trim_matches(['"', '\'']);
-            match key.trim() {
+            let value = value.trim_ascii();
+            let unquoted = |quote| value.strip_prefix(quote).and_then(|value| value.strip_suffix(quote));
+            let value = unquoted("\"").or_else(|| unquoted("'")).unwrap_or(value);
+            match key {
                 "ID" => release.id = value,
                 "ID_LIKE" => release.id_like = value,
                 "VERSION_ID" => {

@@ -1,0 +1,232 @@
+//! Each style's files, read back by the program that owns the format, in a fresh network namespace: what that program makes
+//! of them must be what nanova had made of vm-data directly. Of formats whose program Debian does not have, a small
+//! interpreter written from their documentation is the reader.
+
+mod vm_data;
+
+use anyhow::Result;
+use vm_data::{Guest, LINKS, PRIVATE, PUBLIC, first_of, succeeded};
+
+/// Shell: addresses, routes and MTU, without what the kernel makes by itself, metrics and who made them. (To an address that
+/// is a network by itself ifup adds it as its own broadcast address, which says nothing.)
+const STATE: &str = r#"
+    for dev in eth0 eth1; do
+        ip -o address show dev $dev scope global | awk '{print $2, $4, ($5=="brd" && $4 != $6 "/32" ? $6 : "-")}' | sort
+        echo $dev mtu $(ip link show $dev | sed -n 's/.* mtu \([0-9]*\).*/\1/p')
+    done
+    (ip route; ip -6 route) | grep ' via ' | sed 's/^\(.* via [^ ]* dev [^ ]*\).*/\1/' | sort
+"#;
+
+/// The values that the toolstack writes about the two interfaces.
+fn scenes() -> [(&'static str, String, String); 5] {
+    let several = r#"{"ips":[{"ip":"192.0.2.5","netmask":"255.255.255.0"},{"ip":"192.0.2.6","netmask":"255.255.255.0"},
+        {"ip":"198.51.100.9","netmask":"255.255.255.128"}],"gateway":"192.0.2.1","dns":["9.9.9.9"],
+        "ip6s":[{"ip":"2001:db8::5","netmask":64},{"ip":"2001:db8::6","netmask":"64"},{"ip":"2001:db8:1::5","netmask":48}],
+        "gateway_v6":"2001:db8::1","routes":[{"route":"203.0.113.0","netmask":"255.255.255.0","gateway":"198.51.100.1"}]}"#;
+    let far = r#"{"ips":[{"ip":"192.0.2.7","netmask":"255.255.255.255"}],"gateway":"198.51.100.1"}"#;
+    let six = r#"{"ip6s":[{"ip":"2001:db8::5","netmask":64}],"gateway_v6":"fe80::1"}"#;
+    let mtu = r#"{"mtu":1400,"ips":[{"ip":"192.0.2.5","netmask":"255.255.255.0"}],"gateway":"192.0.2.1"}"#;
+    [
+        ("the two of a real guest", PUBLIC.to_owned(), PRIVATE.to_owned()),
+        ("several addresses", several.to_owned(), PRIVATE.to_owned()),
+        ("a far gateway", far.to_owned(), PRIVATE.to_owned()),
+        ("IPv6 alone", six.to_owned(), PRIVATE.to_owned()),
+        ("an MTU", mtu.to_owned(), PRIVATE.to_owned()),
+    ]
+}
+
+/// Compares, for every scene, what nanova made of vm-data with what `reader` (shell, with `$ROOT`) makes of its files.
+fn agrees(style: &str, reader: &str) -> Result<()> {
+    for (scene, public, private) in scenes() {
+        let guest = Guest::bare()?;
+        guest.write("hostname", "web01.example.org")?;
+        guest.write("networking/BC764E04CFE5", &public)?;
+        guest.write("networking/BC764E04D936", &private)?;
+        let ours = succeeded(&guest.shell(&format!("{LINKS}$NANOVA --style {style}\n{STATE}"))?);
+        let output = guest.shell(&format!("{LINKS}{reader}\n{STATE}"))?;
+        let theirs = succeeded(&output);
+        assert_eq!(theirs, ours, "{scene}, as {style}\n{}", String::from_utf8_lossy(&output.stderr));
+        assert!(ours.lines().count() >= 5, "{ours}");
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs ifupdown, iproute2 and root"]
+fn ifup_of_debian() -> Result<()> {
+    let reader = r#"mkdir -p $ROOT/run/network
+        ifquery -i $ROOT/etc/network/interfaces --state-dir $ROOT/run/network eth0 >/dev/null
+        ifup -i $ROOT/etc/network/interfaces --state-dir $ROOT/run/network --no-scripts -a 1>&2"#;
+    agrees("ifupdown", reader)
+}
+
+/// networkd in a namespace, until it says that both interfaces are configured. With a read-only /sys it does not wait for
+/// udev, as in a container.
+fn networkd(files: &str) -> String {
+    let networkd = first_of(&["/usr/lib/systemd/systemd-networkd", "/lib/systemd/systemd-networkd"]);
+    format!(
+        r#"mkdir $ROOT/real; mount -t tmpfs tmpfs $ROOT/real
+        mkdir -p $ROOT/real/systemd/netif $ROOT/real/systemd/network $ROOT/real/dbus
+        {files}
+        chown -R systemd-network $ROOT/real/systemd/netif
+        mount -o bind,ro /sys /sys 2>/dev/null || mount -t sysfs -o ro sysfs /sys
+        mount --bind $ROOT/real /run
+        SYSTEMD_LOG_TARGET=console {networkd} 2>/run/log & networkd=$!
+        for try in $(seq 150); do
+            [ "$(grep -l '^ADMIN_STATE=configured' /run/systemd/netif/links/* 2>/dev/null | wc -l)" = 2 ] && break
+            sleep 0.1
+        done
+        cat /run/log >&2; ! grep -E 'Unknown key|Failed to parse|Invalid|ignoring' /run/log; kill $networkd"#
+    )
+}
+
+#[test]
+#[ignore = "needs systemd, iproute2 and root"]
+fn networkd_itself() -> Result<()> {
+    agrees("networkd", &networkd("cp $ROOT/etc/systemd/network/* $ROOT/real/systemd/network/"))
+}
+
+#[test]
+#[ignore = "needs netplan.io, systemd, iproute2 and root"]
+fn netplan_and_networkd() -> Result<()> {
+    // They are for networkd's group to read, which cp does not give them.
+    let files = "netplan generate --root-dir $ROOT 1>&2; cp $ROOT/run/systemd/network/* $ROOT/real/systemd/network/
+        chmod 644 $ROOT/real/systemd/network/*";
+    agrees("netplan", &networkd(files))
+}
+
+/// initscripts' ifup-eth, as sysconfig.txt tells it.
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn ifcfg_files_by_their_documentation() -> Result<()> {
+    let reader = r#"
+    for file in $ROOT/etc/sysconfig/network-scripts/ifcfg-*; do (
+        . $file; [ "$ONBOOT" = yes ] && [ "$BOOTPROTO" = none ]; ip link set $DEVICE address $HWADDR
+        [ -z "$MTU" ] || ip link set $DEVICE mtu $MTU; ip link set $DEVICE up
+        for n in "" $(seq 1 40); do
+            eval "ip=\$IPADDR$n mask=\$NETMASK$n brd=\$BROADCAST$n"; [ -n "$ip" ] || continue
+            ip address add $ip/$mask ${brd:+broadcast $brd} dev $DEVICE
+        done
+        [ "$IPV6INIT" != yes ] || for ip in $IPV6ADDR $IPV6ADDR_SECONDARIES; do ip address add $ip dev $DEVICE nodad; done
+        [ -z "$GATEWAY" ] || ip route add default via $GATEWAY dev $DEVICE
+        for file in route route6; do
+            file=$ROOT/etc/sysconfig/network-scripts/$file-$DEVICE; [ ! -e $file ] || while read line; do ip route add $line; done <$file
+        done
+        [ -z "$IPV6_DEFAULTGW" ] || ip -6 route add default via ${IPV6_DEFAULTGW%\%*} dev $DEVICE
+    ); done"#;
+    agrees("ifcfg", reader)
+}
+
+/// wicked, as ifcfg(5) and ifroute(5) tell it.
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn suses_files_by_their_documentation() -> Result<()> {
+    let reader = r#"
+    for file in $ROOT/etc/sysconfig/network/ifcfg-*; do (
+        dev=${file##*ifcfg-}; . $file; [ "$STARTMODE" = auto ] && [ "$BOOTPROTO" = static ]
+        [ -z "$MTU" ] || ip link set $dev mtu $MTU; ip link set $dev up
+        for n in "" $(seq -f _%g 1 40); do
+            eval "ip=\$IPADDR$n brd=\$BROADCAST$n"; [ -n "$ip" ] || continue
+            case $ip in *:*) ip address add $ip dev $dev nodad;; *) ip address add $ip ${brd:+broadcast $brd} dev $dev;; esac
+        done
+        while read to via mask device; do
+            [ "$device" = $dev ] && [ "$mask" = - ]
+            case $via in -) ip route add $to dev $dev;; *) ip route add $to via $via dev $dev;; esac
+        done <$ROOT/etc/sysconfig/network/ifroute-$dev
+    ); done"#;
+    agrees("suse", reader)
+}
+
+/// netifrc, as net.example tells it.
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn gentoos_file_by_its_documentation() -> Result<()> {
+    let reader = r#"
+    . $ROOT/etc/conf.d/net
+    for dev in eth0 eth1; do
+        eval "config=\$config_$dev routes=\$routes_$dev mtu=\$mtu_$dev"
+        [ -z "$mtu" ] || ip link set $dev mtu $mtu; ip link set $dev up
+        echo "$config" | while read line; do [ -z "$line" ] || ip address add $line dev $dev; done
+        echo "$routes" | while read line; do [ -z "$line" ] || ip route add $line dev $dev; done
+    done"#;
+    agrees("netifrc", reader)
+}
+
+/// netctl, as netctl.profile(5) tells it: profiles are bash.
+#[test]
+#[ignore = "needs bash, iproute2 and root"]
+fn netctls_profiles_by_their_documentation() -> Result<()> {
+    let reader = r#"cat >$ROOT/netctl <<'END'
+    set -e
+    for file in $ROOT/etc/netctl/nanova-*; do (
+        . $file; [ $Connection = ethernet ]; ip link set $Interface up
+        if [ "$IP" = static ]; then
+            for a in "${Address[@]}"; do ip address add $a brd + dev $Interface; done
+            for r in "${Routes[@]}"; do ip route add $r dev $Interface; done
+            [ -z "$Gateway" ] || ip route add default via $Gateway dev $Interface
+        fi
+        if [ "$IP6" = static ]; then
+            for a in "${Address6[@]}"; do ip address add $a dev $Interface nodad; done
+            for r in "${Routes6[@]}"; do ip -6 route add $r dev $Interface; done
+            [ -z "$Gateway6" ] || ip -6 route add default via $Gateway6 dev $Interface
+        fi
+        eval "$ExecUpPost"
+    ); done
+END
+    bash $ROOT/netctl"#;
+    agrees("netctl", reader)
+}
+
+#[test]
+#[ignore = "needs network-manager, iproute2 and root"]
+fn network_manager_takes_every_keyfile() -> Result<()> {
+    for (scene, public, private) in scenes() {
+        let guest = Guest::bare()?;
+        guest.write("networking/BC764E04CFE5", &public)?;
+        guest.write("networking/BC764E04D936", &private)?;
+        succeeded(&guest.shell(&format!("{LINKS}$NANOVA --style keyfile"))?);
+        for mac in ["bc764e04cfe5", "bc764e04d936"] {
+            let path = format!("/etc/NetworkManager/system-connections/nanova-{mac}.nmconnection");
+            assert_eq!(guest.root.mode(path.trim_start_matches('/')), 0o600, "NetworkManager reads no other");
+            let nmcli = "nmcli --offline --terse connection modify connection.autoconnect yes";
+            let read = succeeded(&guest.shell(&format!("{nmcli} <$ROOT{path}"))?);
+            // What NetworkManager says is what it understood: every address and route is in it.
+            for line in
+                guest.root.text(&path).lines().filter(|line| line.starts_with("route") || line.starts_with("mtu"))
+            {
+                assert!(read.contains(line), "{scene}: {line} in {read}");
+            }
+            let addresses = guest.root.text(&path).lines().filter(|line| line.starts_with("address")).count();
+            assert_eq!(read.lines().filter(|line| line.starts_with("address")).count(), addresses, "{scene}: {read}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn a_second_run_skips_every_file_and_one_that_is_gone_is_moved_aside() -> Result<()> {
+    for style in ["ifupdown", "netplan", "networkd", "keyfile", "ifcfg", "suse", "netifrc", "netctl", "none"] {
+        let guest = Guest::new()?;
+        succeeded(&guest.shell(&format!("{LINKS}$NANOVA --style {style}"))?);
+        let before = guest.root.files();
+        let output = guest.shell(&format!("{LINKS}$NANOVA --style {style}"))?;
+        succeeded(&output);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("skipping /etc/hosts (no changes)") && !said.contains("staging"), "{style}: {said}");
+        assert_eq!(guest.root.files(), before, "{style}");
+        let home = guest.xenstored.home().to_owned();
+        guest.xenstored.host().rm(&format!("{home}/vm-data/networking/BC764E04D936"))?;
+        let output = guest.shell(&format!("{LINKS}$NANOVA --style {style}"))?;
+        succeeded(&output);
+        let after = guest.root.files();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        for file in after.iter().filter(|file| file.starts_with("etc/") && !file.ends_with(".bak~")) {
+            assert!(!guest.root.text(&format!("/{file}")).contains("10.181.30.181"), "{style}: {file}\n{said}");
+        }
+        let own_file = ["networkd", "keyfile", "ifcfg", "suse", "netctl"].contains(&style);
+        assert_eq!(said.contains("moving aside"), own_file, "{style}: {said}");
+        assert!(after.iter().all(|file| !file.contains(".nanova.new")), "{after:?}");
+    }
+    Ok(())
+}
