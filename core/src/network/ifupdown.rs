@@ -108,7 +108,8 @@ fn interface(out: &mut dyn Sink, interface: &Interface, device: &str) -> fmt::Re
             if let Some(broadcast) = interface.broadcast_of(address) {
                 writeln!(out, "    broadcast {broadcast}")?;
             }
-            if number == 0 {
+            // A gateway can be in any address's network, so routes come with the last one.
+            if number + 1 == interface.addresses_of(ipv4).count() {
                 family(out, interface, device, ipv4)?;
             }
             if rest {
@@ -139,7 +140,7 @@ fn once(out: &mut dyn Sink, interface: &Interface) -> fmt::Result {
     out.write_str("\n")
 }
 
-/// What the first stanza of a family says.
+/// What the last stanza of a family says.
 #[inline(never)]
 fn family(out: &mut dyn Sink, interface: &Interface, device: &str, ipv4: bool) -> fmt::Result {
     if !ipv4 {
