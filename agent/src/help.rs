@@ -35,8 +35,9 @@ nanova agent [options]    (also as nova-agent)
 
   --once                  serve what is pending, then exit
   --wait SECONDS          for xenstore to appear; default: for ever
-  --network files|kernel|both|off, --no-metrics, --metrics-interval SECONDS
-                          accepted; this build has no commands for them
+  --network files|kernel|both|off  what resetnetwork changes
+  --no-metrics, --metrics-interval SECONDS
+                          accepted; this build has no use for them
 As nova-agent it goes to the background, but for -n, --nofork, --no-fork true; -p PIDFILE.
 SIGTERM ends it, SIGHUP reopens the log file.
 ";
@@ -45,9 +46,11 @@ const NETWORK: &str = "\
 nanova network [options]
 
   --network files|kernel|both
+  --style STYLE           ifupdown, netplan, networkd, keyfile, ifcfg, suse, netifrc, netctl, none;
+                          default: what the guest has
   --handover STYLE[,…]    files in /run for the real root: klibc, networkd, keyfile, netplan
   --wait SECONDS          for xenstore and the interfaces; default: for ever, and those there now
-  --dry-run               print what would be done
+  --dry-run               print the plan and the files
 ";
 
 const XENSTORE: &str = "\

@@ -194,19 +194,36 @@ fn holds<P: Files>(platform: &mut P, path: GuestPath<'_>, contents: &[u8]) -> Re
 
 /// Gives the present file a second name, so that it outlives being replaced.
 pub(crate) fn back_up<'a, P: Platform>(platform: &mut P, path: GuestPath<'a>) -> Result<(), FileError<'a>> {
+    let stamp = at("back up", path, stamped(platform, path, "", &mut |platform, name| platform.link(path, name)))?;
+    platform.log(Level::Info, format_args!("backing up {path} ({stamp}.bak~)"));
+    Ok(())
+}
+
+/// Gives the present file another name, hidden from programs that read whole directories.
+pub(crate) fn move_aside<'a, P: Platform>(platform: &mut P, path: GuestPath<'a>) -> Result<(), FileError<'a>> {
+    let moved = stamped(platform, path, ".", &mut |platform, name| platform.rename(path, name));
+    let stamp = at("move aside", path, moved)?;
+    platform.log(Level::Info, format_args!("moving aside {path} ({stamp}.bak~)"));
+    Ok(())
+}
+
+/// Tries names with the time in them until one is free; returns that time. They end as no reader of configuration
+/// directories takes: ifcfg, NetworkManager and run-parts all pass over a tilde.
+fn stamped<P: Platform>(
+    platform: &mut P,
+    path: GuestPath<'_>,
+    start: &str,
+    give: &mut dyn FnMut(&mut P, &str) -> Result<(), Errno>,
+) -> Result<u64, Errno> {
     let (_, name) = path.split();
     let now = platform.unix_time();
     for stamp in now..now + BACKUP_TRIES {
-        // Ends as no reader of configuration directories takes: ifcfg, NetworkManager and run-parts all pass over a tilde.
-        let backup = Bounded::<{ NAME_MAX + 1 }>::of(format_args!("{name}.{stamp}.bak~"));
-        match platform.link(path, backup.as_str()) {
-            Ok(()) => {
-                platform.log(Level::Info, format_args!("backing up {path} ({stamp}.bak~)"));
-                return Ok(());
-            }
+        let stamped = Bounded::<{ NAME_MAX + 1 }>::of(format_args!("{start}{name}.{stamp}.bak~"));
+        match give(platform, stamped.as_str()) {
+            Ok(()) => return Ok(stamp),
             Err(Errno::EXIST) => {}
-            Err(errno) => return Err(FileError { action: "back up", path, errno }),
+            Err(errno) => return Err(errno),
         }
     }
-    Err(FileError { action: "back up", path, errno: Errno::EXIST })
+    Err(Errno::EXIST)
 }

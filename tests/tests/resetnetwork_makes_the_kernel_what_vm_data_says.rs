@@ -274,3 +274,39 @@ fn the_name_goes_to_the_kernel_and_to_its_files() -> Result<()> {
     assert!(guest.root.join("etc/resolv.conf").is_symlink());
     Ok(())
 }
+
+/// Two interfaces with three addresses each, four routes in all.
+fn of_the_budget(guest: &Guest) -> Result<()> {
+    for (mac, net) in [("BC764E04CFE5", 1), ("BC764E04D936", 2)] {
+        let gateway = if net == 1 { r#""gateway":"10.1.0.1","gateway_v6":"fe80::1","# } else { "" };
+        let routes = r#""routes":[{"route":"10.90.0.0","netmask":"255.255.0.0","gateway":"10.2.0.1"},
+            {"route":"10.91.0.0","netmask":"255.255.0.0","gateway":"10.2.0.1"}],"#;
+        let value = format!(
+            r#"{{{gateway}{}"ips":[{{"ip":"10.{net}.0.5","netmask":24}},{{"ip":"10.{net}.0.6","netmask":24}}],
+                "ip6s":[{{"ip":"2001:db8:{net}::5","netmask":64}}]}}"#,
+            if net == 2 { routes } else { "" }
+        );
+        guest.write(&format!("networking/{mac}"), &value)?;
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs iproute2, root and strace"]
+fn it_takes_few_system_calls() -> Result<()> {
+    let guest = Guest::bare()?;
+    of_the_budget(&guest)?;
+    let script =
+        format!("{LINKS}strace -o $ROOT/trace $NANOVA --network kernel 2>/dev/null; wc -l <$ROOT/trace\n{STATE}");
+    let shown = succeeded(&guest.shell(&script)?);
+    let (calls, state) = shown.split_once('\n').context("nothing")?;
+    assert_eq!(state.lines().count(), 6 + 4, "{state}");
+    println!(
+        "system calls of nanova network, two interfaces, three addresses each, four routes: {calls} (limit 60 + 40 to start and read vm-data)"
+    );
+    let trace = guest.root.text("/trace");
+    let own = trace.lines().skip_while(|line| !line.starts_with("socket(AF_NETLINK")).count();
+    println!("of them from the first look at the kernel on: {own} (limit 60)");
+    assert!(own <= 60, "{trace}");
+    Ok(())
+}

@@ -18,7 +18,8 @@ use super::vm_data::note;
 use super::{Interface, Mac, Placed, ifcfg, ifupdown, keyfile, netctl, netifrc, netplan, networkd, suse};
 use crate::edit::{Batch, Edit, EditPath};
 use crate::errno::Errno;
-use crate::platform::{FileError, FileKind, GuestPath, Level, Platform, Program};
+use crate::files::move_aside;
+use crate::platform::{FileKind, GuestPath, Level, Platform, Program};
 use crate::text::Bounded;
 
 /// Readable for its owner alone.
@@ -248,12 +249,8 @@ impl Permanent<'_> {
         }
         for path in &gone {
             let Ok(path) = GuestPath::new(path) else { continue };
-            let name = Bounded::<512>::of(format_args!(".{}.{}.bak~", path.split().1, platform.unix_time()));
-            match platform.rename(path, name.as_str()) {
-                Ok(()) => platform.log(Level::Info, format_args!("moving aside {path} ({})", name.as_str())),
-                Err(errno) => {
-                    note(problems, format_args!("{}", FileError { action: "move aside", path, errno }));
-                }
+            if let Err(error) = move_aside(platform, path) {
+                note(problems, format_args!("{error}"));
             }
         }
     }
