@@ -1,4 +1,4 @@
-//! The initscripts' /etc/sysconfig/network-scripts/{ifcfg,route,route6}-<device>: RHEL and CentOS up to 8, Fedora up to 32;
+//! The initscripts' `/etc/sysconfig/network-scripts/{ifcfg,route,route6}-<device>`: RHEL and CentOS up to 8, Fedora up to 32;
 //! NetworkManager's ifcfg-rh reads the same.
 //!
 //! Keys that are not ours stay (ZONE, UUID, NM_CONTROLLED); so a numbered address that is gone goes. Names of devices and

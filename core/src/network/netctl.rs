@@ -1,4 +1,4 @@
-//! netctl's /etc/netctl/nanova-<device>: Arch Linux of old. Which profiles are enabled is the administrator's to say
+//! netctl's `/etc/netctl/nanova-<device>`: Arch Linux of old. Which profiles are enabled is the administrator's to say
 //! (`netctl enable`). Rules: netctl.profile(5).
 
 use core::fmt::{self, Write};

@@ -1,5 +1,5 @@
-//! SUSE's /etc/sysconfig/network/{ifcfg,ifroute}-<device>, read by wicked. Keys that are not ours stay. Name servers are
-//! NETCONFIG_DNS_STATIC_SERVERS in /etc/sysconfig/network/config. Rules: ifcfg(5), ifcfg-ethernet... ifroute(5) of wicked.
+//! SUSE's `/etc/sysconfig/network/{ifcfg,ifroute}-<device>`, read by wicked. Keys that are not ours stay. Name servers are
+//! NETCONFIG_DNS_STATIC_SERVERS in /etc/sysconfig/network/config. Rules: ifcfg(5) and ifroute(5) of wicked.
 
 use core::fmt;
 
