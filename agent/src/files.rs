@@ -51,13 +51,13 @@ fn staged_name(number: u8) -> StagedName {
 }
 
 /// A path or a name as system calls take it. One for all of them, as each of rustix's own conversions has its own code.
-struct Terminated([u8; GUEST_PATH_MAX + 1]);
+struct Terminated<const N: usize>([u8; N]);
 
-impl Terminated {
+impl<const N: usize> Terminated<N> {
     #[inline(never)]
-    fn new(text: &str) -> Result<Terminated, SystemErrno> {
-        let mut bytes = [0; GUEST_PATH_MAX + 1];
-        let (room, _) = bytes.split_at_mut(GUEST_PATH_MAX);
+    fn new(text: &str) -> Result<Terminated<N>, SystemErrno> {
+        let mut bytes = [0; N];
+        let room = bytes.split_last_mut().map(|(_, room)| room).unwrap_or_default();
         room.get_mut(..text.len()).ok_or(SystemErrno::NAMETOOLONG)?.copy_from_slice(text.as_bytes());
         Ok(Terminated(bytes))
     }
@@ -68,9 +68,12 @@ impl Terminated {
     }
 }
 
+/// A name in a directory (NAME_MAX), and the zero byte.
+type Name = Terminated<256>;
+
 /// The name in its directory.
-fn name_of(path: GuestPath<'_>) -> Result<Terminated, SystemErrno> {
-    Terminated::new(path.split().1)
+fn name_of(path: GuestPath<'_>) -> Result<Name, SystemErrno> {
+    Name::new(path.split().1)
 }
 
 impl System<'_> {
@@ -80,7 +83,7 @@ impl System<'_> {
         let relative = directory.trim_start_matches('/');
         let relative = if relative.is_empty() { "." } else { relative };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let terminated = Terminated::new(relative)?;
+        let terminated = Terminated::<{ GUEST_PATH_MAX + 1 }>::new(relative)?;
         if !self.confined {
             return fs::openat(&self.root, terminated.text(), flags, Mode::empty());
         }
@@ -94,8 +97,7 @@ impl System<'_> {
     fn walk(&self, relative: &str, flags: OFlags) -> Result<OwnedFd, SystemErrno> {
         let mut directory = fs::openat(&self.root, c".", flags, Mode::empty())?;
         for component in relative.split('/') {
-            directory =
-                fs::openat(&directory, Terminated::new(component)?.text(), flags | OFlags::NOFOLLOW, Mode::empty())?;
+            directory = fs::openat(&directory, Name::new(component)?.text(), flags | OFlags::NOFOLLOW, Mode::empty())?;
         }
         Ok(directory)
     }
@@ -145,7 +147,7 @@ impl Files for System<'_> {
 
     fn link(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno> {
         let directory = self.directory_of(path).map_err(errno)?;
-        let (old, new) = (name_of(path).map_err(errno)?, Terminated::new(name).map_err(errno)?);
+        let (old, new) = (name_of(path).map_err(errno)?, Name::new(name).map_err(errno)?);
         fs::linkat(&directory, old.text(), &directory, new.text(), AtFlags::empty()).map_err(errno)
     }
 

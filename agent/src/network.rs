@@ -92,13 +92,11 @@ pub(crate) fn apply(
     show: Option<&mut dyn Write>,
 ) -> Outcome {
     let mut problems = Line::new();
-    let network = match Network::read(client, &mut problems) {
-        Ok(network) => network,
-        Err(error) => {
-            let problems = Line::of(format_args!("cannot read the network from xenstore: {error}"));
-            return Outcome { well: false, complete: false, line: Line::new(), problems };
-        }
-    };
+    let mut network = Network::new();
+    if let Err(error) = network.read(client, &mut problems) {
+        let problems = Line::of(format_args!("cannot read the network from xenstore: {error}"));
+        return Outcome { well: false, complete: false, line: Line::new(), problems };
+    }
     if wanted.target != Target::Files
         && let Some(deadline) = deadline
         && let Err(error) = wait_for_links(&network.interfaces, signals, deadline)

@@ -107,12 +107,12 @@ impl<S> Batch<S> {
         }
         let number = self.waiting.len() as u8 + 1;
         let full = FileError { action: "stage one more file beside", path, errno: Errno(7) };
+        make_parents(platform, path)?;
         if self.mark.is_none() {
             self.mark = Some(
                 at("make a file beside", MARK, platform.stage(MARK, 0)).map_err(|error| FileError { path, ..error })?,
             );
         }
-        make_parents(platform, path)?;
         let mut staged = at("make a file beside", path, platform.stage(path, number))?;
         platform.log(Level::Info, format_args!("staging {path}"));
         let mut fill = || {

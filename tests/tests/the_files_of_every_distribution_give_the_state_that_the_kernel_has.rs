@@ -111,7 +111,7 @@ fn ifcfg_files_by_their_documentation() -> Result<()> {
         [ "$IPV6INIT" != yes ] || for ip in $IPV6ADDR $IPV6ADDR_SECONDARIES; do ip address add $ip dev $DEVICE nodad; done
         [ -z "$GATEWAY" ] || ip route add default via $GATEWAY dev $DEVICE
         for file in route route6; do
-            file=$ROOT/etc/sysconfig/network-scripts/$file-$DEVICE; [ ! -e $file ] || while read line; do ip route add $line; done <$file
+            file=$ROOT/etc/sysconfig/network-scripts/$file-$DEVICE; [ ! -e $file ] || grep -v "^#" $file | while read line; do ip route add $line; done
         done
         [ -z "$IPV6_DEFAULTGW" ] || ip -6 route add default via ${IPV6_DEFAULTGW%\%*} dev $DEVICE
     ); done"#;
@@ -130,10 +130,10 @@ fn suses_files_by_their_documentation() -> Result<()> {
             eval "ip=\$IPADDR$n brd=\$BROADCAST$n"; [ -n "$ip" ] || continue
             case $ip in *:*) ip address add $ip dev $dev nodad;; *) ip address add $ip ${brd:+broadcast $brd} dev $dev;; esac
         done
-        while read to via mask device; do
+        grep -v "^#" $ROOT/etc/sysconfig/network/ifroute-$dev | while read to via mask device; do
             [ "$device" = $dev ] && [ "$mask" = - ]
             case $via in -) ip route add $to dev $dev;; *) ip route add $to via $via dev $dev;; esac
-        done <$ROOT/etc/sysconfig/network/ifroute-$dev
+        done
     ); done"#;
     agrees("suse", reader)
 }
@@ -229,5 +229,21 @@ fn a_second_run_skips_every_file_and_one_that_is_gone_is_moved_aside() -> Result
         assert_eq!(said.contains("moving aside"), own_file, "{style}: {said}");
         assert!(after.iter().all(|file| !file.contains(".nanova.new")), "{after:?}");
     }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn a_file_that_somebody_else_wrote_for_a_device_that_is_there_stays() -> Result<()> {
+    let guest = Guest::new()?;
+    let scripts = guest.root.join("etc/sysconfig/network-scripts");
+    std::fs::create_dir_all(&scripts)?;
+    for device in ["eth2", "eth3", "tun0"] {
+        std::fs::write(scripts.join(format!("ifcfg-{device}")), format!("DEVICE={device}\nBOOTPROTO=dhcp\n"))?;
+    }
+    let other = "ip link add eth2 type veth peer name far\n";
+    succeeded(&guest.shell(&format!("{LINKS}{other}$NANOVA --style ifcfg"))?);
+    let there = |device: &str| scripts.join(format!("ifcfg-{device}")).exists();
+    assert_eq!(["eth0", "eth1", "eth2", "eth3", "tun0"].map(there), [true, true, true, false, true]);
     Ok(())
 }

@@ -98,6 +98,7 @@ impl fmt::Display for Number {
 /// The edit of `route-<device>` or `route6-<device>`: arguments of `ip route add`, a line each.
 pub fn routes(old: Old<'_>, out: &mut dyn Sink, interface: &Interface, device: &str, ipv4: bool) -> fmt::Result {
     whole(old, out, &mut |out| {
+        out.write_str("# Written by nanova from vm-data in xenstore.\n")?;
         for route in interface.routes.iter().filter(|route| route.via.is_ipv4() == ipv4) {
             let far = interface.is_far(route.via);
             if route.to.prefix != 0 || far {
@@ -155,7 +156,10 @@ IPV6_DEFAULTGW=fe80::def%eth0
     fn static_routes_have_a_file_of_their_own() {
         let interface = private();
         let text = edited("", &mut |old, out| routes(old, out, &interface, "eth1", true));
-        assert_eq!(text, "10.208.0.0/12 via 10.181.0.1 dev eth1\n10.176.0.0/12 via 10.181.0.1 dev eth1\n");
+        assert_eq!(
+            text,
+            "# Written by nanova from vm-data in xenstore.\n10.208.0.0/12 via 10.181.0.1 dev eth1\n10.176.0.0/12 via 10.181.0.1 dev eth1\n"
+        );
         assert!(has_routes(&interface, true) && !has_routes(&interface, false) && !has_routes(&public(), true));
     }
 }

@@ -13,12 +13,13 @@ use core::fmt::{self, Write};
 
 use super::names::{Hosts, Resolv, assignment, hostname, servers};
 use super::render::whole;
-use super::style::Style;
+use super::style::{Style, read_start};
 use super::vm_data::note;
 use super::{Interface, Mac, Placed, ifcfg, ifupdown, keyfile, netctl, netifrc, netplan, networkd, suse};
 use crate::edit::{Batch, Edit, EditPath};
 use crate::errno::Errno;
 use crate::files::move_aside;
+use crate::netlink::{Message, Reply};
 use crate::platform::{FileKind, GuestPath, Level, Platform, Program};
 use crate::text::Bounded;
 
@@ -249,14 +250,22 @@ impl Permanent<'_> {
         }
         for path in &gone {
             let Ok(path) = GuestPath::new(path) else { continue };
+            if self.names_devices() && is_foreign_and_there(platform, path) {
+                continue;
+            }
             if let Err(error) = move_aside(platform, path) {
                 note(problems, format_args!("{error}"));
             }
         }
     }
 
-    /// Whether a file is one of ours for an interface that is no longer listed, or one that an installer wrote for a VIF's
-    /// usual name (`eth0`, `enX0`) that no interface has now.
+    /// Whether names of files are those of devices, so that others write files of the same names.
+    fn names_devices(&self) -> bool {
+        matches!(self.style, Style::Ifcfg | Style::Suse)
+    }
+
+    /// Whether a file may be one of ours for an interface that is no longer listed, or one that somebody wrote for a VIF's
+    /// usual name (`eth0`, `enX0`).
     fn is_gone(&self, name: &str) -> bool {
         let listed_mac =
             |text: &str| Mac::parse(text).is_some_and(|mac| self.interfaces.iter().any(|one| one.mac == mac));
@@ -278,6 +287,22 @@ impl Permanent<'_> {
             Style::Ifupdown | Style::Netplan | Style::Netifrc | Style::None => false,
         }
     }
+}
+
+/// Whether somebody else has written a file, for a device that there is.
+fn is_foreign_and_there<P: Platform>(platform: &mut P, path: GuestPath<'_>) -> bool {
+    const OURS: &[u8] = b"# Written by nanova";
+    let mut room = [0; 2048];
+    let len = read_start(platform, path, &mut room).unwrap_or(0);
+    if room[..len].windows(OURS.len()).any(|window| window == OURS) {
+        return false;
+    }
+    let device = path.split().1.split_once('-').map_or("", |(_, device)| device);
+    let mut there = false;
+    let asked = platform.ask(&Message::dump_links(1), &mut |reply| {
+        there |= matches!(reply, Reply::Link(link) if link.name == device);
+    });
+    there || asked.is_err()
 }
 
 /// `eth0`, `enX0`

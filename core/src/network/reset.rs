@@ -66,7 +66,8 @@ pub fn resetnetwork<T: Transport, P: Platform>(
         return Ok(Response::failed(text));
     }
     let mut problems = Line::new();
-    let network = Network::read(client, &mut problems)?;
+    let mut network = Network::new();
+    network.read(client, &mut problems)?;
     let wanted = Wanted { target, permanence: Permanence::Detected, handover: &[] };
     let outcome = apply(platform, &network, &wanted, problems, None);
     Ok(if outcome.complete {

@@ -137,7 +137,7 @@ pub fn detect<F: Files>(files: &mut F) -> Style {
 }
 
 /// The start of a file. (/etc/os-release is a link where /usr/lib has the file; links are not followed.)
-fn read_start<F: Files>(files: &mut F, path: GuestPath<'static>, room: &mut [u8]) -> Option<usize> {
+pub(super) fn read_start<F: Files>(files: &mut F, path: GuestPath<'_>, room: &mut [u8]) -> Option<usize> {
     let mut file = files.open(path).ok()?;
     let mut filled = 0;
     while filled < room.len() {

@@ -53,6 +53,7 @@ impl fmt::Display for Suffix {
 /// comes first, as a destination of its own.
 pub fn routes(old: Old<'_>, out: &mut dyn Sink, interface: &Interface, device: &str) -> fmt::Result {
     whole(old, out, &mut |out| {
+        out.write_str("# Written by nanova from vm-data in xenstore.\n")?;
         for route in interface.routes.iter().filter(|route| interface.is_far(route.via)) {
             writeln!(out, "{}/{} - - {device}", route.via, if route.via.is_ipv4() { 32 } else { 128 })?;
         }
@@ -83,6 +84,9 @@ mod tests {
         );
         assert_eq!(edited(&new, &mut all), new);
         let text = edited("", &mut |old, out| routes(old, out, &interface, "eth0"));
-        assert_eq!(text, "0.0.0.0/0 166.78.10.1 - eth0\n::/0 fe80::def - eth0\n");
+        assert_eq!(
+            text,
+            "# Written by nanova from vm-data in xenstore.\n0.0.0.0/0 166.78.10.1 - eth0\n::/0 fe80::def - eth0\n"
+        );
     }
 }

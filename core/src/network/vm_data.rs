@@ -37,10 +37,23 @@ pub(crate) fn note(problems: &mut dyn Write, text: fmt::Arguments<'_>) {
     let _ = problems.write_fmt(text).and_then(|()| problems.write_str("; "));
 }
 
+impl Default for Network {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Network {
-    /// Reads it. What is wrong with parts of it goes to `problems`. Without `vm-data/networking` there is no interface.
-    pub fn read<T: Transport>(client: &mut Client<T>, problems: &mut dyn Write) -> Result<Network, Error> {
-        let mut network = Network { hostname: None, interfaces: Vec::new(), sound: true };
+    /// Nothing.
+    pub const fn new() -> Network {
+        Network { hostname: None, interfaces: Vec::new(), sound: true }
+    }
+
+    /// Reads it, in place: it is large. What is wrong with parts of it goes to `problems`. Without `vm-data/networking`
+    /// there is no interface.
+    #[inline(never)]
+    pub fn read<T: Transport>(&mut self, client: &mut Client<T>, problems: &mut dyn Write) -> Result<(), Error> {
+        let network = self;
         match client.read(Transaction::NONE, HOSTNAME) {
             Ok(name) => {
                 network.hostname = hostname(name);
@@ -54,7 +67,7 @@ impl Network {
         let mut names = [0; NAMES_MAX];
         let listing = match client.list(Transaction::NONE, NETWORKING, 0, &mut names) {
             Ok(listing) => listing,
-            Err(error) if error.is("ENOENT") => return Ok(network),
+            Err(error) if error.is("ENOENT") => return Ok(()),
             Err(error) => return Err(error),
         };
         if !listing.complete {
@@ -79,7 +92,7 @@ impl Network {
             }
         }
         network.resolve(problems);
-        Ok(network)
+        Ok(())
     }
 
     /// Leaves out what cannot be beside what comes before it: an interface with a MAC address once more, and a route to a
