@@ -12,7 +12,7 @@ use super::hooks;
 pub(crate) fn in_a_system_with_nanova(home: &Path, script: &str) -> String {
     let prepare = format!(
         "cd {home}; V=$(ls {kernel}/lib/modules); S={home}/scratch; mkdir $S; mount -t tmpfs scratch $S
-        for top in usr etc; do
+        for top in usr etc boot; do
             mkdir $S/$top $S/$top.work
             mount -t overlay overlay -o lowerdir=/$top,upperdir=$S/$top,workdir=$S/$top.work /$top
         done
@@ -20,6 +20,8 @@ pub(crate) fn in_a_system_with_nanova(home: &Path, script: &str) -> String {
         cp -r {home}/hooks/* /
         printf '#!/bin/sh\\n' >/usr/sbin/nanova; chmod 755 /usr/sbin/nanova
         mkdir -p /usr/lib/modules; cp -r {kernel}/lib/modules/$V /usr/lib/modules; depmod $V
+        # What the kernel can decompress; mkinitramfs asks it.
+        cp {kernel}/boot/config-$V /boot/
         {script}",
         home = home.display(),
         kernel = kernel().display()
