@@ -310,3 +310,45 @@ fn it_takes_few_system_calls() -> Result<()> {
     assert!(own <= 60, "{trace}");
     Ok(())
 }
+
+/// Shell: microseconds of twenty runs from nothing, and of `ip -batch` doing the same once it is known what to do.
+const RACE: &str = r#"
+    undo() { for dev in eth0 eth1; do ip address flush dev $dev; ip link set $dev down; done; }
+    now() { echo $(($(date +%s%N) / 1000)); }
+    ours=0; theirs=0
+    for round in $(seq 20); do
+        undo; from=$(now); $NANOVA --network kernel 2>/dev/null; ours=$((ours + $(now) - from))
+        undo; from=$(now); ip -batch $ROOT/batch; theirs=$((theirs + $(now) - from))
+    done
+    echo $((ours / 20)) $((theirs / 20))
+"#;
+
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn it_is_as_fast_as_iproute2_that_is_told_what_to_do() -> Result<()> {
+    let guest = Guest::bare()?;
+    of_the_budget(&guest)?;
+    let batch = succeeded(&guest.shell(&format!("{LINKS}$NANOVA --dry-run --network kernel"))?)
+        .lines()
+        .filter_map(|line| {
+            let words: Vec<&str> = line.split(' ').collect();
+            match words[..] {
+                ["bring", device, "up"] => Some(format!("link set {device} up\n")),
+                ["add", "address", address, "to", device] => Some(format!("address add {address} dev {device}\n")),
+                ["add", "route", "to", to, "via", via, "to", device] => {
+                    let six = if via.contains(':') { "-6 " } else { "" };
+                    Some(format!("{six}route add {to} via {via} dev {device}\n"))
+                }
+                _ => None,
+            }
+        })
+        .filter(|line| !line.starts_with("-6"))
+        .collect::<String>();
+    std::fs::write(guest.root.join("batch"), batch)?;
+    let shown = succeeded(&guest.shell(&format!("{LINKS}{RACE}"))?);
+    let (ours, theirs) =
+        shown.trim().rsplit('\n').next().and_then(|line| line.split_once(' ')).context("no figures")?;
+    println!("from exec to exit, us, mean of 20: nanova network {ours} (plans, reads vm-data), ip -batch {theirs}");
+    assert!(ours.parse::<u64>()? > 0 && theirs.parse::<u64>()? > 0);
+    Ok(())
+}
