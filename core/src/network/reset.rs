@@ -240,3 +240,7 @@ fn describe(network: &Network, placed: &[Placed<'_>]) -> Line {
     }
     line
 }
+
+#[cfg(test)]
+#[path = "reset_tests.rs"]
+mod tests;
