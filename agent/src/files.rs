@@ -216,6 +216,15 @@ impl Files for System<'_> {
         self.directory_of(path).is_ok_and(|directory| fs::unlinkat(&directory, name.text(), AtFlags::empty()).is_ok())
     }
 
+    fn space(&mut self, path: &str) -> Option<(u64, u64)> {
+        let relative = path.trim_start_matches('/');
+        let name = Terminated::<256>::new(if relative.is_empty() { "." } else { relative }).ok()?;
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let directory = fs::openat(&self.root, name.text(), flags, Mode::empty()).ok()?;
+        let stat = fs::fstatvfs(directory).ok()?;
+        Some((stat.f_blocks * stat.f_frsize, stat.f_bavail * stat.f_frsize))
+    }
+
     fn lock(&mut self, path: GuestPath<'_>) -> Result<OwnedFd, Errno> {
         let directory = self.directory_of(path).map_err(errno)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;

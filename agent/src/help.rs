@@ -8,6 +8,7 @@ pub(crate) fn text(topic: Topic) -> &'static str {
         Topic::Nanova => NANOVA,
         Topic::Agent => AGENT,
         Topic::Network => NETWORK,
+        Topic::Report => REPORT,
         Topic::Xenstore => XENSTORE,
     }
 }
@@ -17,11 +18,12 @@ nanova: the guest agent of Xen virtual machines
 
   nanova agent            serve the host's commands from data/host, for ever
   nanova network          apply vm-data's hostname and network once
+  nanova report           publish what toolstacks show of a guest; the agent does, too
   nanova init             be the first process (also as init)
   nanova xenstore TOOL …  read and write xenstore
   nanova --version, nanova COMMAND --help
 
-Options of agent, network and xenstore:
+Options of agent, network, report and xenstore:
   --xenbus PATH           device or socket; default: /dev/xen/xenbus, /proc/xen/xenbus,
                           $XENSTORED_PATH, /run/xenstored/socket, /var/run/xenstored/socket
   --root DIR              the guest's files are below DIR
@@ -36,10 +38,18 @@ nanova agent [options]    (also as nova-agent)
   --once                  serve what is pending, then exit
   --wait SECONDS          for xenstore to appear; default: for ever
   --network files|kernel|both|off  what resetnetwork changes
-  --no-metrics, --metrics-interval SECONDS
-                          accepted; this build has no use for them
+  --no-metrics            publish nothing about the guest
+  --metrics-interval SECONDS  between looks at memory and volumes; default 60, 0: never
 As nova-agent it goes to the background, but for -n, --nofork, --no-fork true; -p PIDFILE.
 SIGTERM ends it, SIGHUP reopens the log file.
+";
+
+const REPORT: &str = "\
+nanova report [options]   (also as xe-daemon, with -p PIDFILE, -i SECONDS)
+
+  --once                  publish once, then exit
+  --wait SECONDS          for xenstore to appear; default: for ever
+  --metrics-interval SECONDS  between looks at memory and volumes; default 60, 0: never
 ";
 
 const NETWORK: &str = "\

@@ -12,6 +12,7 @@ mod help;
 mod init;
 mod locate;
 mod log;
+mod metrics;
 mod netlink;
 mod network;
 mod output;

@@ -3,7 +3,7 @@
 //! The kernel answers a request before sendto(2) returns, so waiting for an answer never takes long.
 
 use nanova_core::errno::Errno;
-use nanova_core::netlink::{GROUP_LINK, Message, Replies, Reply};
+use nanova_core::netlink::{GROUP_ADDRESSES, GROUP_LINK, Message, Replies, Reply};
 use rustix::fd::OwnedFd;
 use rustix::io::retry_on_intr;
 use rustix::net::netlink::SocketAddrNetlink;
@@ -13,6 +13,9 @@ use crate::system::errno;
 
 /// Room for a datagram: the kernel fills at most this much (`NLMSG_GOODSIZE`) unless a single message is longer.
 const DATAGRAM_MAX: usize = 8192;
+
+/// How many datagrams are forgotten at once: whatever comes, others have their turn.
+const READS_MAX: u32 = 256;
 
 /// A socket for requests.
 pub(crate) struct Netlink(OwnedFd);
@@ -44,6 +47,22 @@ impl Netlink {
 /// A descriptor that becomes readable when a link comes, goes or changes.
 pub(crate) fn link_events() -> Result<OwnedFd, Errno> {
     open(GROUP_LINK, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)
+}
+
+/// The same, and when an address does.
+pub(crate) fn address_events() -> Result<OwnedFd, Errno> {
+    open(GROUP_LINK | GROUP_ADDRESSES, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)
+}
+
+/// Forgets what has come. That more came than the socket holds (ENOBUFS) is one thing more that came.
+pub(crate) fn drain(events: &OwnedFd) {
+    let mut datagram = [0; 4096];
+    for _ in 0..READS_MAX {
+        match rustix::io::read(events, &mut datagram[..]) {
+            Ok(_) | Err(rustix::io::Errno::NOBUFS | rustix::io::Errno::INTR) => {}
+            Err(_) => return,
+        }
+    }
 }
 
 fn open(groups: u32, flags: SocketFlags) -> Result<OwnedFd, Errno> {

@@ -9,6 +9,7 @@ use rustix::process::Signal;
 
 use crate::background;
 use crate::locate::{Candidates, Waited, sleep, timespec};
+use crate::metrics::Metrics;
 use crate::output::complain;
 use crate::rt::Environment;
 use crate::rt::signals::Signals;
@@ -95,6 +96,7 @@ pub(crate) fn serve_for_ever<'a>(
     options: &AgentOptions<'_>,
 ) -> i32 {
     let mut service = Service::new(options.network);
+    let mut metrics = Metrics::new(options);
     let mut pause = PAUSE_MIN_MS;
     while !signals.stop() {
         let (xenbus, path) = match candidates.wait(system, signals, supervisor, options.wait) {
@@ -102,9 +104,12 @@ pub(crate) fn serve_for_ever<'a>(
             Waited::Stopped => break,
             Waited::TimedOut(there) => return timed_out(there),
         };
-        system.log(Level::Info, format_args!("serving data/host over {path}"));
-        let mut served = false;
-        match serve(&mut service, xenbus, system, signals, supervisor, options.once, &mut served) {
+        let what = if options.commands { "serving data/host" } else { "reporting" };
+        system.log(Level::Info, format_args!("{what} over {path}"));
+        let mut connection = Connection { client: Client::new(xenbus), options, served: false };
+        let ended = connection.serve(&mut service, &mut metrics, system, signals, supervisor);
+        let served = connection.served;
+        match ended {
             Ended::Done => break,
             Ended::Failed(Error::Lost(Lost::Stopped)) => break,
             Ended::Failed(error) => system.log(Level::Error, format_args!("{error}; connecting again")),
@@ -118,29 +123,61 @@ pub(crate) fn serve_for_ever<'a>(
     exit::DONE
 }
 
-/// Serves on one connection.
-fn serve(
-    service: &mut Service,
-    xenbus: Xenbus<'_>,
-    system: &mut System<'_>,
-    signals: &Signals,
-    supervisor: &mut dyn Supervisor,
-    once: bool,
-    served: &mut bool,
-) -> Ended {
-    let mut client = Client::new(xenbus);
-    let result = service.start(&mut client, system).and_then(|()| {
+/// One connection to xenstore.
+struct Connection<'c> {
+    client: Client<Xenbus<'c>>,
+    options: &'c AgentOptions<'c>,
+    /// Whether it was of any use.
+    served: bool,
+}
+
+impl Connection<'_> {
+    /// Serves until it fails or there is nothing more to do.
+    fn serve(
+        &mut self,
+        service: &mut Service,
+        metrics: &mut Metrics,
+        system: &mut System<'_>,
+        signals: &Signals,
+        supervisor: &mut dyn Supervisor,
+    ) -> Ended {
+        match self.try_serve(service, metrics, system, signals, supervisor) {
+            Ok(()) => Ended::Done,
+            Err(error) => Ended::Failed(error),
+        }
+    }
+
+    fn try_serve(
+        &mut self,
+        service: &mut Service,
+        metrics: &mut Metrics,
+        system: &mut System<'_>,
+        signals: &Signals,
+        supervisor: &mut dyn Supervisor,
+    ) -> Result<(), Error> {
+        let (client, commands) = (&mut self.client, self.options.commands);
+        if commands {
+            service.start(client, system)?;
+        }
+        let mut started = false;
         while !signals.stop() {
-            let room_in = match service.serve_one(&mut client, system)? {
-                Progress::Served => continue,
-                Progress::Idle => None,
-                Progress::Waiting(seconds) => Some(seconds * 1000),
+            let room_in = match commands.then(|| service.serve_one(client, system)).transpose()? {
+                Some(Progress::Served) => continue,
+                Some(Progress::Waiting(seconds)) => Some(seconds * 1000),
+                Some(Progress::Idle) | None => None,
             };
-            *served = true;
-            if room_in.is_none() && service.take_events(&mut client)? {
+            self.served = true;
+            if room_in.is_none() && service.take_events(client)? {
                 continue;
             }
-            if room_in.is_none() && once {
+            // Requests that wait come first.
+            if !core::mem::replace(&mut started, true) {
+                metrics.start(client)?;
+            }
+            if metrics.run(service, client, system)? {
+                continue;
+            }
+            if room_in.is_none() && self.options.once {
                 return Ok(());
             }
             // Signals that came while an answer was waited for.
@@ -148,17 +185,15 @@ fn serve(
                 supervisor.woke(system, signals);
                 continue;
             }
-            let timeout = [room_in, supervisor.wake_in_ms()].into_iter().flatten().min().map(timespec);
-            match client.transport().wait(timeout.as_ref()) {
+            let (events, due) = metrics.waits_for();
+            let timeout = [room_in, due, supervisor.wake_in_ms()].into_iter().flatten().min().map(timespec);
+            match client.transport().wait(events, timeout.as_ref()) {
                 Ok(Some(Wake::Readable)) => client.receive_events()?,
+                Ok(Some(Wake::Other)) => metrics.links_changed(),
                 Ok(_) => supervisor.woke(system, signals),
                 Err(error) => return Err(Error::Lost(Lost::Errno(errno(error).0))),
             }
         }
         Ok(())
-    });
-    match result {
-        Ok(()) => Ended::Done,
-        Err(error) => Ended::Failed(error),
     }
 }

@@ -6,10 +6,12 @@ use nanova_core::cli::Common;
 use nanova_core::errno::Errno;
 use nanova_core::netlink::{Message, Reply};
 use nanova_core::platform::{Level, Platform, Program};
+use nanova_core::text::Bounded;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Access, CWD, Mode, OFlags};
 use rustix::process::WaitOptions;
 use rustix::rand::{GetRandomFlags, getrandom};
+use rustix::system::uname;
 
 use crate::log::Log;
 use crate::netlink::Netlink;
@@ -92,6 +94,14 @@ impl Platform for System<'_> {
 
     fn uptime(&mut self) -> u64 {
         monotonic().seconds as u64
+    }
+
+    fn host_name(&mut self) -> Bounded<64> {
+        Bounded::of(format_args!("{}", uname().nodename().to_str().unwrap_or_default()))
+    }
+
+    fn kernel_release(&mut self) -> Bounded<64> {
+        Bounded::of(format_args!("{}", uname().release().to_str().unwrap_or_default()))
     }
 
     fn random(&mut self, bytes: &mut [u8]) -> Result<(), Errno> {

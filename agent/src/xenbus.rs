@@ -32,6 +32,8 @@ pub(crate) enum Wake {
     Readable,
     /// A signal came.
     Signal,
+    /// There is something to read from the other descriptor.
+    Other,
 }
 
 /// An open connection.
@@ -56,11 +58,15 @@ impl<'a> Xenbus<'a> {
         self.until = Some(moment);
     }
 
-    /// Waits, for ever or so long, until there is something to read or a signal has come.
-    pub(crate) fn wait(&mut self, timeout: Option<&Timespec>) -> Result<Option<Wake>, Errno> {
+    /// Waits, for ever or so long, until there is something to read, here or from `other`, or a signal has come.
+    pub(crate) fn wait(&mut self, other: Option<&OwnedFd>, timeout: Option<&Timespec>) -> Result<Option<Wake>, Errno> {
         let Some(signals) = self.signals else { return Ok(Some(Wake::Readable)) };
-        let mut fds = [PollFd::new(&self.fd, PollFlags::IN), PollFd::new(signals.fd(), PollFlags::IN)];
-        match poll(&mut fds, timeout) {
+        let mut fds = [
+            PollFd::new(&self.fd, PollFlags::IN),
+            PollFd::new(signals.fd(), PollFlags::IN),
+            PollFd::new(other.unwrap_or(&self.fd), PollFlags::IN),
+        ];
+        match poll(&mut fds[..if other.is_some() { 3 } else { 2 }], timeout) {
             Ok(0) => return Ok(None),
             Err(Errno::INTR) => return Ok(Some(Wake::Signal)),
             result => result?,
@@ -73,7 +79,7 @@ impl<'a> Xenbus<'a> {
             signals.take();
             return Ok(Some(Wake::Signal));
         }
-        Ok(Some(Wake::Readable))
+        Ok(Some(if self.readable { Wake::Readable } else { Wake::Other }))
     }
 
     /// Waits for the answer to a request; once the program was told to end, not for long.
@@ -82,9 +88,9 @@ impl<'a> Xenbus<'a> {
             let stopping = self.signals.is_some_and(Signals::stop);
             let left = self.until.map(|until| until.saturating_sub(uptime_ms()));
             let timeout = [stopping.then_some(GRACE_MS), left].into_iter().flatten().min().map(timespec);
-            match self.wait(timeout.as_ref()).map_err(lost)? {
+            match self.wait(None, timeout.as_ref()).map_err(lost)? {
                 Some(Wake::Readable) => return Ok(()),
-                Some(Wake::Signal) => {}
+                Some(_) => {}
                 None if stopping => return Err(TransportError::Lost(Lost::Stopped)),
                 None => return Err(TransportError::Lost(Lost::Silent)),
             }

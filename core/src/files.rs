@@ -227,3 +227,53 @@ fn stamped<P: Platform>(
     }
     Err(Errno::EXIST)
 }
+
+/// The start of a file. A symbolic link is none: /etc/os-release is one where /usr/lib has the file.
+#[inline(never)]
+pub(crate) fn read_start<F: Files>(files: &mut F, path: GuestPath<'_>, room: &mut [u8]) -> Option<usize> {
+    let mut file = files.open(path).ok()?;
+    let mut filled = 0;
+    while filled < room.len() {
+        match files.read(&mut file, &mut room[filled..]).ok()? {
+            0 => break,
+            len => filled += len,
+        }
+    }
+    Some(filled)
+}
+
+/// Calls `each` with every line of a file. A line that is no text, or longer than a kilobyte, is passed over.
+pub(crate) fn for_each_line<F: Files>(files: &mut F, path: GuestPath<'_>, each: &mut dyn FnMut(&str)) {
+    let Ok(mut file) = files.open(path) else { return };
+    let (mut room, mut filled, mut too_long) = ([0; 1024], 0, false);
+    while let Ok(len @ 1..) = files.read(&mut file, &mut room[filled..]) {
+        filled += len;
+        let mut start = 0;
+        while let Some(newline) = room[start..filled].iter().position(|byte| *byte == b'\n') {
+            if let (Ok(line), false) = (core::str::from_utf8(&room[start..start + newline]), too_long) {
+                each(line);
+            }
+            (start, too_long) = (start + newline + 1, false);
+        }
+        room.copy_within(start..filled, 0);
+        filled -= start;
+        if filled == room.len() {
+            (filled, too_long) = (0, true);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_platform::FakePlatform;
+
+    #[test]
+    fn lines_too_long_are_passed_over_and_no_others() {
+        let text = format!("a\n{}\nb\n{}\n\nc\nunfinished", "x".repeat(1024), "y".repeat(5000));
+        let mut platform = FakePlatform::with(&[("/f", &text)]);
+        let mut lines = std::vec::Vec::new();
+        for_each_line(&mut platform, GuestPath::literal("/f"), &mut |line| lines.push(line.to_owned()));
+        assert_eq!(lines, ["a", "b", "", "c"]);
+    }
+}

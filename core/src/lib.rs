@@ -15,6 +15,7 @@ pub mod command;
 pub mod edit;
 pub mod errno;
 pub mod files;
+pub mod guest;
 pub mod init;
 pub mod netlink;
 pub mod network;

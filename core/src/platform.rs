@@ -7,6 +7,7 @@ use core::fmt;
 
 use crate::errno::Errno;
 use crate::netlink::{Message, Reply};
+use crate::text::Bounded;
 
 /// How important a log line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,6 +59,10 @@ pub trait Platform: Files + Netlink {
     fn unix_time(&mut self) -> u64;
     /// Seconds since some fixed moment; never goes back.
     fn uptime(&mut self) -> u64;
+    /// The system's name, as uname(2) has it.
+    fn host_name(&mut self) -> Bounded<64>;
+    /// The kernel's version, as uname(2) has it.
+    fn kernel_release(&mut self) -> Bounded<64>;
     /// Fills `bytes` from the system's secure generator.
     fn random(&mut self, bytes: &mut [u8]) -> Result<(), Errno>;
     /// Writes one line to the log. Never a secret; any text is fine otherwise.
@@ -123,6 +128,8 @@ pub trait Files {
     /// Removes the staged file of this number that an earlier run, killed in between, left beside `path`. Returns whether
     /// there was one.
     fn tidy(&mut self, path: GuestPath<'_>, number: u8) -> bool;
+    /// How many bytes the file system that is mounted at `path` has, and how many of them are free for all; any path.
+    fn space(&mut self, path: &str) -> Option<(u64, u64)>;
     /// Takes the write lock on the file at `path`, which is made if need be. [`Errno::AGAIN`] when somebody else holds it
     /// for too long.
     fn lock(&mut self, path: GuestPath<'_>) -> Result<Self::Lock, Errno>;

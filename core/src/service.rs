@@ -13,7 +13,9 @@
 use crate::agent::{Agent, Answer};
 use crate::cli::Network;
 use crate::command::response::RESPONSE_MAX;
+use crate::guest::report::LIFE_TOKEN;
 use crate::network::reset::resetnetwork;
+use crate::network::xapi;
 use crate::platform::{Level, Platform};
 use crate::responses::{Responses, Room};
 use crate::xenstore::path::RELATIVE_MAX;
@@ -119,6 +121,28 @@ pub struct Service {
     lists_in_parts: bool,
     /// Whether [`Service::look_around`] is still to be done on this connection.
     new_here: bool,
+    /// What happened beside requests.
+    pub news: News,
+}
+
+/// What events told that is not about requests. Whoever acts on it takes it back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// The guest may have woken up elsewhere.
+    pub life: bool,
+    /// XAPI has set addresses.
+    pub addresses: bool,
+}
+
+impl News {
+    fn take(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Fired { token: LIFE_TOKEN, .. } => self.life = true,
+            Event::Fired { token: xapi::TOKEN, path } => self.addresses |= xapi::is_news(path),
+            Event::Fired { .. } => {}
+            Event::Overflow => *self = News { life: true, addresses: true },
+        }
+    }
 }
 
 impl Service {
@@ -134,6 +158,7 @@ impl Service {
             stuck: heapless::Deque::new(),
             lists_in_parts: true,
             new_here: true,
+            news: News { life: false, addresses: false },
         }
     }
 
@@ -167,6 +192,7 @@ impl Service {
     pub fn take_events<T: Transport>(&mut self, client: &mut Client<T>) -> Result<bool, Error> {
         let mut any = false;
         while let Some(event) = client.next_event()? {
+            self.news.take(&event);
             if let Event::Fired { token, .. } = event
                 && token != TOKEN
             {
@@ -222,6 +248,19 @@ impl Service {
                 self.list_more(client)?;
             }
         }
+    }
+
+    /// Applies the addresses that XAPI has set, and answers.
+    pub fn set_addresses<T: Transport, P: Platform>(
+        &mut self,
+        client: &mut Client<T>,
+        platform: &mut P,
+    ) -> Result<(), Error> {
+        self.news.addresses = false;
+        if let Some(response) = xapi::apply(client, platform, self.network)? {
+            self.agent.completed("static-ip-setting", &response, platform);
+        }
+        Ok(())
     }
 
     fn list_more<T: Transport>(&mut self, client: &mut Client<T>) -> Result<(), Error> {

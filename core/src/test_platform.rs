@@ -8,6 +8,7 @@ use std::rc::Rc;
 use crate::errno::Errno;
 use crate::netlink::{Message, PresentAddress, PresentRoute, Reply};
 use crate::platform::{FileKind, Files, GuestPath, Level, Netlink, Platform, Program};
+use crate::text::Bounded;
 
 /// What has a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub(crate) struct FakePlatform {
     pub(crate) kernel: FakeKernel,
     pub(crate) host_name: String,
     pub(crate) started: Vec<Program>,
+    /// Size and free bytes of what is mounted.
+    pub(crate) spaces: BTreeMap<String, (u64, u64)>,
     held: Rc<Cell<bool>>,
 }
 
@@ -68,6 +71,7 @@ impl FakePlatform {
             kernel: FakeKernel::default(),
             host_name: String::new(),
             started: Vec::new(),
+            spaces: BTreeMap::new(),
             held,
         }
     }
@@ -108,6 +112,14 @@ impl Platform for FakePlatform {
 
     fn uptime(&mut self) -> u64 {
         self.time - 1_700_000_000
+    }
+
+    fn host_name(&mut self) -> Bounded<64> {
+        Bounded::of(format_args!("{}", self.host_name))
+    }
+
+    fn kernel_release(&mut self) -> Bounded<64> {
+        Bounded::of(format_args!("6.1.0-test"))
     }
 
     fn random(&mut self, bytes: &mut [u8]) -> Result<(), Errno> {
@@ -238,6 +250,10 @@ impl Files for FakePlatform {
 
     fn tidy(&mut self, _path: GuestPath<'_>, _number: u8) -> bool {
         false
+    }
+
+    fn space(&mut self, path: &str) -> Option<(u64, u64)> {
+        self.spaces.get(path).copied()
     }
 
     fn lock(&mut self, _path: GuestPath<'_>) -> Result<FakeLock, Errno> {

@@ -132,6 +132,8 @@ pub enum Topic {
     Xenstore,
     /// `nanova network`.
     Network,
+    /// `nanova report`.
+    Report,
 }
 
 /// Where log lines go.
@@ -200,9 +202,11 @@ pub struct AgentOptions<'a> {
     pub network: Network,
     /// Serve what is pending, then exit.
     pub once: bool,
-    /// Publish guest metrics. No part of this build does yet.
+    /// Serve the host's commands.
+    pub commands: bool,
+    /// Publish what toolstacks want to know of the guest.
     pub metrics: bool,
-    /// Seconds between metrics; 0: only on change.
+    /// Seconds between looks at memory and volumes; 0: never.
     pub metrics_interval: u32,
     /// Seconds to wait for xenstore to appear; for ever if there is no number.
     pub wait: Option<u32>,
@@ -212,17 +216,24 @@ pub struct AgentOptions<'a> {
     pub pidfile: Option<&'a str>,
 }
 
+impl AgentOptions<'_> {
+    /// Those of `nanova report`.
+    const REPORT: Self = AgentOptions { commands: false, ..Self::DEFAULT };
+    const DEFAULT: Self = AgentOptions {
+        network: Network::Both,
+        once: false,
+        commands: true,
+        metrics: true,
+        metrics_interval: 60,
+        wait: None,
+        background: false,
+        pidfile: None,
+    };
+}
+
 impl Default for AgentOptions<'_> {
     fn default() -> Self {
-        AgentOptions {
-            network: Network::Both,
-            once: false,
-            metrics: true,
-            metrics_interval: 0,
-            wait: None,
-            background: false,
-            pidfile: None,
-        }
+        Self::DEFAULT
     }
 }
 
@@ -350,7 +361,10 @@ pub fn parse<'a>(mut arguments: impl Iterator<Item = &'a [u8]>) -> Result<Invoca
     let common = Common::default();
     if called == "nova-agent" {
         let options = AgentOptions { background: true, ..AgentOptions::default() };
-        return parse_agent(words, common, options, true);
+        return parse_agent(words, common, options, As::NovaAgent);
+    }
+    if called == "xe-daemon" {
+        return parse_agent(words, common, AgentOptions::REPORT, As::XeDaemon);
     }
     if let Some(tool) = called.strip_prefix("xenstore-").and_then(Tool::named) {
         return parse_xenstore(words, common, Some(tool));
@@ -369,7 +383,8 @@ pub fn parse<'a>(mut arguments: impl Iterator<Item = &'a [u8]>) -> Result<Invoca
         Subcommand::Network(common) => parse_network(words, common),
         Subcommand::Help => Ok(Invocation::Help(Topic::Nanova)),
         Subcommand::Version => Ok(Invocation::Version),
-        Subcommand::Agent(common) => parse_agent(words, common, AgentOptions::default(), false),
+        Subcommand::Agent(common) => parse_agent(words, common, AgentOptions::default(), As::Agent),
+        Subcommand::Report(common) => parse_agent(words, common, AgentOptions::REPORT, As::Agent),
         Subcommand::Xenstore(common) => parse_xenstore(words, common, None),
     })
 }
@@ -380,6 +395,7 @@ enum Subcommand<'a> {
     Version,
     Init,
     Agent(Common<'a>),
+    Report(Common<'a>),
     Network(Common<'a>),
     Xenstore(Common<'a>),
 }
@@ -391,6 +407,7 @@ fn parse_subcommand<'a, I: Iterator<Item = &'a [u8]>>(
     while let Some(word) = words.next()? {
         match word {
             Word::Operand("agent") => return Ok(Subcommand::Agent(common)),
+            Word::Operand("report") => return Ok(Subcommand::Report(common)),
             Word::Operand("xenstore") => return Ok(Subcommand::Xenstore(common)),
             Word::Operand("network") => return Ok(Subcommand::Network(common)),
             Word::Operand("init") => return Ok(Subcommand::Init),
@@ -430,27 +447,44 @@ fn parse_common<'a, I: Iterator<Item = &'a [u8]>>(
     Ok(())
 }
 
+/// What the service was called as: its predecessors had options of their own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum As {
+    Agent,
+    NovaAgent,
+    XeDaemon,
+}
+
 fn parse_agent<'a, I: Iterator<Item = &'a [u8]>>(
     mut words: Words<'a, I>,
     mut common: Common<'a>,
     mut options: AgentOptions<'a>,
-    as_nova_agent: bool,
+    called: As,
 ) -> Result<Invocation<'a>, UsageError<'a>> {
     while let Some(word) = words.next()? {
         match word {
-            Word::Long("--help") | Word::Short('h', _) => return Ok(Invocation::Help(Topic::Agent)),
+            Word::Long("--help") | Word::Short('h', _) if options.commands => {
+                return Ok(Invocation::Help(Topic::Agent));
+            }
+            Word::Long("--help") | Word::Short('h', _) => return Ok(Invocation::Help(Topic::Report)),
             Word::Long(option @ "--network") => {
                 options.network = Network::named(words.value(option)?).ok_or(UsageError::Value(option))?;
             }
             Word::Long("--once") => options.once = true,
-            Word::Long("--no-metrics") => options.metrics = false,
+            Word::Long("--no-metrics") if options.commands => options.metrics = false,
             Word::Long(option @ "--metrics-interval") => options.metrics_interval = words.number(option)?,
             Word::Long(option @ "--wait") => options.wait = Some(words.number(option)?),
-            Word::Long("--nofork") | Word::Short('n', _) if as_nova_agent => options.background = false,
-            Word::Long(option @ "--no-fork") if as_nova_agent => options.background = words.value(option)? != "true",
-            Word::Short('p', option) if as_nova_agent => options.pidfile = Some(words.value(option)?),
+            Word::Long("--nofork") | Word::Short('n', _) if called == As::NovaAgent => options.background = false,
+            Word::Long(option @ "--no-fork") if called == As::NovaAgent => {
+                options.background = words.value(option)? != "true"
+            }
+            Word::Short('p', option) if called != As::Agent => options.pidfile = Some(words.value(option)?),
             // Old service files end in the path of nova-agent.py.
-            Word::Operand(_) if as_nova_agent => {}
+            Word::Operand(_) if called == As::NovaAgent => {}
+            Word::Short('i', option) if called == As::XeDaemon => options.metrics_interval = words.number(option)?,
+            // More in the log; and the balloon driver, of which sysfs tells.
+            Word::Short('d', _) if called == As::XeDaemon => common.level = Some(Level::Debug),
+            Word::Short('B', _) if called == As::XeDaemon => {}
             option => parse_common(&mut words, option, &mut common)?,
         }
     }

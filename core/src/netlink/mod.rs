@@ -13,6 +13,8 @@ pub use reply::{Link, PresentAddress, PresentRoute, Replies, Reply};
 
 /// The multicast group that hears of links coming, changing and going (`RTMGRP_LINK`).
 pub const GROUP_LINK: u32 = 1;
+/// Those that hear of addresses, of both families (`RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR`).
+pub const GROUP_ADDRESSES: u32 = 0x10 | 0x100;
 
 /// Bytes of `struct nlmsghdr`.
 const HEADER: usize = 16;

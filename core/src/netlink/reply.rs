@@ -16,12 +16,19 @@ const LINK_BODY: usize = 16;
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
+const IFLA_LINK: u16 = 5;
+const IFLA_MASTER: u16 = 10;
+const IFLA_LINK_NETNSID: u16 = 37;
 /// Bytes of `struct ifaddrmsg`.
 const ADDRESS_BODY: usize = 8;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_FLAGS: u16 = 8;
-const IFA_F_PERMANENT: u32 = 0x80;
+const IFA_F_TEMPORARY: u32 = 1;
+const IFA_F_OPTIMISTIC: u32 = 4;
+const IFA_F_DADFAILED: u32 = 8;
+const IFA_F_TENTATIVE: u32 = 0x40;
+pub(crate) const IFA_F_PERMANENT: u32 = 0x80;
 /// Bytes of `struct rtmsg`.
 const ROUTE_BODY: usize = 12;
 const RTA_DST: u16 = 1;
@@ -33,7 +40,7 @@ const RTN_UNICAST: u8 = 1;
 const AF_INET: u8 = 2;
 
 /// A link of the system.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Link {
     /// Its number.
     pub index: u32,
@@ -47,6 +54,12 @@ pub struct Link {
     pub loopback: bool,
     /// The largest packet that it takes.
     pub mtu: u32,
+    /// The number of the link that it lies upon (a VLAN's), or 0.
+    pub lower: u32,
+    /// Whether that one is in another namespace: a container's.
+    pub lower_elsewhere: bool,
+    /// The number of the link that it is a part of (a bridge's port), or 0.
+    pub master: u32,
 }
 
 /// An address that a link has.
@@ -56,8 +69,26 @@ pub struct PresentAddress {
     pub index: u32,
     /// The address.
     pub address: Prefixed,
+    /// `IFA_F_…`
+    pub flags: u32,
+}
+
+impl PresentAddress {
     /// Whether it stays until somebody removes it; one that a router has announced does not.
-    pub permanent: bool,
+    pub fn is_permanent(&self) -> bool {
+        self.flags & IFA_F_PERMANENT != 0
+    }
+
+    /// Whether it can be used: it is not being looked for on the network, nor was it found there.
+    pub fn is_usable(&self) -> bool {
+        self.flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED) == 0 || self.flags & IFA_F_OPTIMISTIC != 0
+    }
+
+    /// Whether it is one that changes by the day, to hide its owner (RFC 8981). An IPv4 address that has another one of
+    /// its network before it has the same flag.
+    pub fn is_temporary(&self) -> bool {
+        self.flags & IFA_F_TEMPORARY != 0 && !self.address.ip.is_ipv4()
+    }
 }
 
 /// A unicast route that there is, through one link.
@@ -139,10 +170,13 @@ fn attributes<'a>(body: &'a [u8], skip: usize, each: &mut dyn FnMut(u16, &'a [u8
 fn link(body: &[u8]) -> Option<Link> {
     let (ethernet, flags) = (u16_at(body, 2)? == ETHERNET, u32_at(body, 8)?);
     let (up, loopback) = (flags & IFF_UP != 0, flags & IFF_LOOPBACK != 0);
-    let mut link = Link { index: u32_at(body, 4)?, name: Device::new(), mac: None, up, loopback, mtu: 0 };
+    let mut link = Link { index: u32_at(body, 4)?, up, loopback, ..Link::default() };
     attributes(body, LINK_BODY, &mut |kind, value| match kind {
         IFLA_ADDRESS if ethernet => link.mac = value.try_into().ok().map(Mac),
         IFLA_MTU => link.mtu = u32_at(value, 0).unwrap_or(0),
+        IFLA_LINK => link.lower = u32_at(value, 0).unwrap_or(0),
+        IFLA_MASTER => link.master = u32_at(value, 0).unwrap_or(0),
+        IFLA_LINK_NETNSID => link.lower_elsewhere = true,
         IFLA_IFNAME => {
             let name = value.split(|byte| *byte == 0).next().unwrap_or_default();
             link.name = core::str::from_utf8(name).ok().and_then(|name| name.try_into().ok()).unwrap_or_default();
@@ -164,7 +198,7 @@ fn address(body: &[u8]) -> Option<PresentAddress> {
         _ => {}
     });
     let address = Prefixed::new(local.or(other)?, prefix)?;
-    Some(PresentAddress { index, address, permanent: flags & IFA_F_PERMANENT != 0 })
+    Some(PresentAddress { index, address, flags })
 }
 
 /// A unicast route through one link and at most one gateway.
@@ -223,7 +257,7 @@ mod tests {
         datagram.extend([20, 0, 0, 0, 3, 0, 2, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         let link = |name: &str, mac| {
             let name = name.try_into().unwrap();
-            Reply::Link(Link { index: 2, name, mac, up: true, loopback: false, mtu: 0 })
+            Reply::Link(Link { index: 2, name, mac, up: true, ..Link::default() })
         };
         let replies: Vec<_> = Replies::of(&datagram).collect();
         assert_eq!(replies, [link("eth0", Some(Mac(mac))), link("tun0", None), Reply::Answer(9, Ok(()))]);

@@ -5,6 +5,7 @@
 //! | here | the model: addresses, routes, name servers of one interface, bounded |
 //! | `parse` | the JSON of vm-data into the model |
 //! | `vm_data` | reading it from xenstore |
+//! | `xapi` | XAPI's own channel for addresses |
 //! | `plan` | what the kernel lacks, and the requests that add it |
 //! | `reset` | the command: kernel, names and files |
 //! | `style` | whose files the guest has |
@@ -39,6 +40,7 @@ pub mod reset;
 pub mod style;
 pub mod suse;
 pub mod vm_data;
+pub mod xapi;
 
 pub use vm_data::Network;
 

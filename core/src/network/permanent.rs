@@ -13,12 +13,12 @@ use core::fmt::{self, Write};
 
 use super::names::{Hosts, Resolv, assignment, hostname, servers};
 use super::render::whole;
-use super::style::{Style, read_start};
+use super::style::Style;
 use super::vm_data::note;
 use super::{Interface, Mac, Placed, ifcfg, ifupdown, keyfile, netctl, netifrc, netplan, networkd, suse};
 use crate::edit::{Batch, Edit, EditPath};
 use crate::errno::Errno;
-use crate::files::move_aside;
+use crate::files::{move_aside, read_start};
 use crate::netlink::{Message, Reply};
 use crate::platform::{FileKind, GuestPath, Level, Platform, Program};
 use crate::text::Bounded;

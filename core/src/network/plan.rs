@@ -166,7 +166,7 @@ impl<'a> Plan<'a> {
         match interface.addresses.iter().position(|address| *address == present.address) {
             Some(wanted) => place.absent_addresses &= !(1 << wanted),
             None if present.address.ip.is_link_local() => {}
-            None if !present.permanent && !present.address.ip.is_ipv4() => {}
+            None if !present.is_permanent() && !present.address.ip.is_ipv4() => {}
             // One that finds no room is found again in the next round.
             None => drop(self.removals.push(Removal::Address(*present))),
         }

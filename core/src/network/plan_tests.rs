@@ -1,16 +1,17 @@
 //! The plan against a kernel in memory.
 
 use super::*;
+use crate::netlink::reply::IFA_F_PERMANENT;
 use crate::network::parse::tests::{private, public};
 use crate::test_platform::FakePlatform;
 
 fn link(index: u32, name: &str, interface: &Interface) -> Link {
     let name = name.try_into().unwrap();
-    Link { index, name, mac: Some(interface.mac), up: false, loopback: false, mtu: 1500 }
+    Link { index, name, mac: Some(interface.mac), mtu: 1500, ..Link::default() }
 }
 
 fn address(index: u32, text: &str, prefix: u8) -> PresentAddress {
-    PresentAddress { index, address: Prefixed::new(text.parse().unwrap(), prefix).unwrap(), permanent: true }
+    PresentAddress { index, address: Prefixed::new(text.parse().unwrap(), prefix).unwrap(), flags: IFA_F_PERMANENT }
 }
 
 fn route(index: u32, to: (&str, u8), via: Option<&str>, protocol: u8) -> PresentRoute {
@@ -65,7 +66,7 @@ fn what_is_there_is_left_whoever_made_it() {
         // Never ours to take: link-local ones, a router's, another interface's.
         address(2, "fe80::1", 64),
         address(2, "169.254.0.9", 16),
-        PresentAddress { permanent: false, ..address(2, "2001:db8::9", 64) },
+        PresentAddress { flags: 0, ..address(2, "2001:db8::9", 64) },
         address(9, "192.0.2.9", 24),
     ];
     kernel.routes = vec![
@@ -144,7 +145,7 @@ fn the_device_itself_is_taken_not_what_is_stacked_on_it() {
 #[test]
 fn the_loopback_is_brought_up() {
     let (mut platform, _) = guest();
-    let lo = Link { index: 1, name: "lo".try_into().unwrap(), mac: None, up: false, loopback: true, mtu: 65536 };
+    let lo = Link { index: 1, name: "lo".try_into().unwrap(), loopback: true, mtu: 65536, ..Link::default() };
     platform.kernel.links.push(lo);
     assert_eq!(planned(&mut platform, &[]), "bring lo up\n");
 }

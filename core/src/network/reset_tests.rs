@@ -12,7 +12,7 @@ fn guest() -> (FakePlatform, Network) {
     network.hostname = Some("web01".try_into().unwrap());
     for (index, interface) in [(2, public()), (3, private())] {
         let name = format!("eth{}", index - 2).as_str().try_into().unwrap();
-        let link = Link { index, name, mac: Some(interface.mac), up: true, loopback: false, mtu: 1500 };
+        let link = Link { index, name, mac: Some(interface.mac), up: true, mtu: 1500, ..Link::default() };
         platform.kernel.links.push(link);
         network.interfaces.push(interface).unwrap();
     }

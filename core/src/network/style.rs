@@ -1,5 +1,6 @@
 //! Whose configuration files the guest has: told by its os-release and the tools that are there.
 
+use crate::files::read_start;
 use crate::platform::{Files, GuestPath};
 
 /// A form of network configuration files.
@@ -134,19 +135,6 @@ pub fn detect<F: Files>(files: &mut F) -> Style {
     choose(&Release::of(text), &mut |sign| {
         SIGNS.iter().any(|(known, path)| *known == sign && matches!(files.kind(*path), Ok(Some(_))))
     })
-}
-
-/// The start of a file. (/etc/os-release is a link where /usr/lib has the file; links are not followed.)
-pub(super) fn read_start<F: Files>(files: &mut F, path: GuestPath<'_>, room: &mut [u8]) -> Option<usize> {
-    let mut file = files.open(path).ok()?;
-    let mut filled = 0;
-    while filled < room.len() {
-        match files.read(&mut file, &mut room[filled..]).ok()? {
-            0 => break,
-            len => filled += len,
-        }
-    }
-    Some(filled)
 }
 
 /// The rules, the more particular ones first.

@@ -8,10 +8,11 @@ use core::fmt::{self, Write};
 use heapless::{String, Vec};
 
 use super::parse::{self, ParseError};
+use super::xapi::overlay;
 use super::{INTERFACES_MAX, Interface, Mac, Prefixed, ROUTES_MAX};
 use crate::text::Printable;
 use crate::xenstore::path::{Joined, Path};
-use crate::xenstore::{Client, Error, Transaction, Transport};
+use crate::xenstore::{Client, Error, Listing, Transaction, Transport};
 
 const HOSTNAME: Path<'static> = Path::literal("vm-data/hostname");
 const NETWORKING: Path<'static> = Path::literal("vm-data/networking");
@@ -67,7 +68,7 @@ impl Network {
         let mut names = [0; NAMES_MAX];
         let listing = match client.list(Transaction::NONE, NETWORKING, 0, &mut names) {
             Ok(listing) => listing,
-            Err(error) if error.is("ENOENT") => return Ok(()),
+            Err(error) if error.is("ENOENT") => Listing { len: 0, complete: true },
             Err(error) => return Err(error),
         };
         if !listing.complete {
@@ -91,6 +92,7 @@ impl Network {
                 note(problems, format_args!("vm-data/networking/{}: {error}", Printable(name)));
             }
         }
+        overlay(network, client)?;
         network.resolve(problems);
         Ok(())
     }

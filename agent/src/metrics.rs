@@ -1,0 +1,90 @@
+//! What the toolstack sees of the guest, and the addresses that it sets: the core's report, and what tells it that
+//! something has changed.
+
+use nanova_core::cli::{AgentOptions, Network};
+use nanova_core::guest::report::Report;
+use nanova_core::network::xapi;
+use nanova_core::platform::{Level, Platform};
+use nanova_core::service::Service;
+use nanova_core::xenstore::{Client, Error};
+use rustix::fd::OwnedFd;
+
+use crate::locate::uptime_ms;
+use crate::netlink::{address_events, drain};
+use crate::system::System;
+use crate::xenbus::Xenbus;
+
+/// The report and the kernel's news for it.
+pub(crate) struct Metrics {
+    report: Option<Report>,
+    /// Whether XAPI may set addresses.
+    takes_addresses: bool,
+    /// Readable when addresses have changed; opened with the first report.
+    events: Option<OwnedFd>,
+}
+
+impl Metrics {
+    pub(crate) fn new(options: &AgentOptions<'_>) -> Metrics {
+        let wanted = options.metrics && !(options.once && options.commands);
+        let takes_addresses = wanted && options.commands && options.network != Network::Off;
+        let report = wanted.then(|| Report::new(options.metrics_interval, takes_addresses));
+        Metrics { report, takes_addresses, events: None }
+    }
+
+    /// Begins on a fresh connection.
+    pub(crate) fn start(&mut self, client: &mut Client<Xenbus<'_>>) -> Result<(), Error> {
+        let Some(report) = &mut self.report else { return Ok(()) };
+        report.start(client)?;
+        if self.takes_addresses { xapi::watch(client) } else { Ok(()) }
+    }
+
+    /// Does what is due. Returns whether anything was.
+    pub(crate) fn run(
+        &mut self,
+        service: &mut Service,
+        client: &mut Client<Xenbus<'_>>,
+        system: &mut System<'_>,
+    ) -> Result<bool, Error> {
+        let Some(report) = &mut self.report else { return Ok(false) };
+        if core::mem::take(&mut service.news.life) {
+            report.begin_anew();
+        }
+        if service.news.addresses && self.takes_addresses {
+            service.set_addresses(client, system)?;
+            return Ok(true);
+        }
+        let now = uptime_ms();
+        if report.due_in(now) != Some(0) {
+            return Ok(false);
+        }
+        if self.events.is_none() {
+            // Before the addresses are looked at, so that no change of them is missed.
+            match address_events() {
+                Ok(events) => self.events = Some(events),
+                Err(error) => {
+                    system.log(Level::Warn, format_args!("cannot hear of addresses: {error}; published once"));
+                }
+            }
+        }
+        report.run(client, system, now)?;
+        Ok(true)
+    }
+
+    /// What to wait for beside xenstore, and how long at the most.
+    pub(crate) fn waits_for(&self) -> (Option<&OwnedFd>, Option<u64>) {
+        let Some(report) = &self.report else { return (None, None) };
+        if !report.knows_time() {
+            return (self.events.as_ref(), None);
+        }
+        let now = uptime_ms();
+        (self.events.as_ref().filter(|_| !report.is_pausing(now)), report.due_in(now))
+    }
+
+    /// There are news of addresses.
+    pub(crate) fn links_changed(&mut self) {
+        if let (Some(report), Some(events)) = (&mut self.report, &self.events) {
+            drain(events);
+            report.link_changed();
+        }
+    }
+}

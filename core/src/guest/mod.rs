@@ -1,0 +1,14 @@
+//! What the guest is, for the keys that toolstacks read.
+//!
+//! | file | is |
+//! |---|---|
+//! | `report` | when which key is written |
+//! | `addresses` | the addresses of VIFs, and the index of each |
+//! | `memory`, `volumes` | what /proc tells |
+//! | `os` | the name and version of the operating system, as XenServer's tools give them |
+
+pub mod addresses;
+pub mod memory;
+pub mod os;
+pub mod report;
+pub mod volumes;

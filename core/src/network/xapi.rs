@@ -1,0 +1,251 @@
+//! Addresses that XAPI sets: `VIF.configure_ipv4` and `VIF.configure_ipv6` write
+//! `xenserver/device/vif/<n>/static-ip-setting/`, and look for `error-code` and `error-msg` there.
+//!
+//! * A setting stands in for what vm-data says of the same interface, but for name servers, of which it knows nothing.
+//! * What is not set (`enabled` 0) is left as it is. The guest's own DHCP is the guest's own business.
+//! * A setting that makes no sense is answered there, and changes nothing.
+//!
+//! Rules: xenopsd's `xc/xenops_server_xen.ml` (`xenstore_of_static_ip_setting`), XAPI's `ocaml/xapi/xapi_vif.ml`.
+
+use core::str::FromStr;
+
+use heapless::String;
+
+use super::reset::resetnetwork;
+use super::{INTERFACES_MAX, Interface, Ip, Mac, Network, Prefixed, Route};
+use crate::cli::Network as Target;
+use crate::command::{Code, Response};
+use crate::platform::Platform;
+use crate::text::Bounded;
+use crate::xenstore::path::Path;
+use crate::xenstore::{Client, Error, Transaction, Transport};
+
+/// Where the settings are.
+const DEVICES: Path<'static> = Path::literal("xenserver/device/vif");
+/// The token of their watch.
+pub const TOKEN: &str = "nanova-addresses";
+/// Longest value: an IPv6 address with its prefix length has 43 bytes.
+const VALUE_MAX: usize = 64;
+
+/// Has events come of settings that change.
+pub fn watch<T: Transport>(client: &mut Client<T>) -> Result<(), Error> {
+    match client.watch(DEVICES, TOKEN) {
+        Err(Error::Lost(lost)) => Err(Error::Lost(lost)),
+        _ => Ok(()),
+    }
+}
+
+/// Whether an event is about a setting: our own answers fire the watch, too.
+pub fn is_news(path: &str) -> bool {
+    !path.ends_with("/error-code") && !path.ends_with("/error-msg")
+}
+
+/// A setting.
+enum Setting<'a> {
+    /// There is none.
+    Missing,
+    /// It makes no sense.
+    Wrong(&'static str),
+    /// This is it.
+    Given(&'a mut Interface),
+}
+
+/// What is done with the setting of a VIF of this number.
+type Each<'e, T> = &'e mut dyn FnMut(&mut Client<T>, u16, Setting<'_>) -> Result<(), Error>;
+
+/// Calls `each` with the setting of every VIF that has one.
+fn each_setting<T: Transport>(client: &mut Client<T>, each: Each<'_, T>) -> Result<(), Error> {
+    let mut names = [0; 8 * INTERFACES_MAX];
+    let len = match client.list(Transaction::NONE, DEVICES, 0, &mut names) {
+        Ok(listing) => listing.len,
+        Err(Error::Lost(lost)) => return Err(Error::Lost(lost)),
+        // Not this toolstack's guest.
+        Err(_) => return Ok(()),
+    };
+    for name in names.get(..len).unwrap_or_default().split(|byte| *byte == 0) {
+        let number = core::str::from_utf8(name).ok().and_then(|name| name.parse().ok());
+        let Some(number) = number else { continue };
+        let mut interface = Interface::new(Mac([0; 6]));
+        match setting(client, number, &mut interface)? {
+            Setting::Missing => {}
+            setting => each(client, number, setting)?,
+        }
+    }
+    Ok(())
+}
+
+/// Reads the setting of a VIF.
+#[inline(never)]
+fn setting<'i, T: Transport>(
+    client: &mut Client<T>,
+    number: u16,
+    interface: &'i mut Interface,
+) -> Result<Setting<'i>, Error> {
+    let mut given = false;
+    for (ipv4, [enabled, address, gateway]) in
+        [(true, ["enabled", "address", "gateway"]), (false, ["enabled6", "address6", "gateway6"])]
+    {
+        match value(client, number, enabled)?.as_str() {
+            "1" => given = true,
+            "2" if ipv4 => return Ok(Setting::Wrong("nanova speaks no DHCP: set it up in the guest's own files")),
+            _ => continue,
+        }
+        let address = value(client, number, address)?;
+        let gateway = value(client, number, gateway)?;
+        if let Err(wrong) = set(interface, ipv4, &address, &gateway) {
+            return Ok(Setting::Wrong(wrong));
+        }
+    }
+    if !given {
+        return Ok(Setting::Missing);
+    }
+    Ok(match Mac::parse(&value(client, number, "mac")?) {
+        Some(mac) => {
+            interface.mac = mac;
+            Setting::Given(interface)
+        }
+        None => Setting::Wrong("mac is no MAC address"),
+    })
+}
+
+/// The value of a key of a setting; what is missing is empty.
+#[inline(never)]
+fn value<T: Transport>(client: &mut Client<T>, number: u16, key: &str) -> Result<String<VALUE_MAX>, Error> {
+    let path = path_of(number, key);
+    let Ok(path) = Path::new(path.as_str()) else { return Ok(String::new()) };
+    match client.read(Transaction::NONE, path) {
+        Ok(bytes) => Ok(core::str::from_utf8(bytes).unwrap_or_default().trim_ascii().try_into().unwrap_or_default()),
+        Err(Error::Lost(lost)) => Err(Error::Lost(lost)),
+        Err(_) => Ok(String::new()),
+    }
+}
+
+/// Gives an interface the address and gateway of a family.
+#[inline(never)]
+fn set(interface: &mut Interface, ipv4: bool, address: &str, gateway: &str) -> Result<(), &'static str> {
+    let address = prefixed(address).filter(|address| address.ip.is_ipv4() == ipv4);
+    let address = address.ok_or("the address is none of its family with a prefix length, such as 10.0.0.5/24")?;
+    let _ = interface.addresses.push(address);
+    if !gateway.is_empty() {
+        let via = Ip::from_str(gateway).ok().filter(|via| via.is_ipv4() == ipv4 && !via.is_unspecified());
+        let via = via.ok_or("the gateway is no address of its family")?;
+        let _ = interface.routes.push(Route { to: Prefixed::everything(via), via });
+    }
+    Ok(())
+}
+
+/// `10.0.0.5/24`: an address that an interface can have.
+fn prefixed(text: &str) -> Option<Prefixed> {
+    let (ip, prefix) = text.split_once('/')?;
+    let ip = Ip::from_str(ip).ok()?;
+    let usable = !ip.is_unspecified() && !ip.is_multicast() && !ip.is_loopback();
+    let prefix = Some(prefix).filter(|prefix| prefix.bytes().all(|byte| byte.is_ascii_digit()))?;
+    Prefixed::new(ip, prefix.parse().ok()?).filter(|_| usable)
+}
+
+fn path_of(number: u16, key: &str) -> Bounded<80> {
+    Bounded::of(format_args!("{}/{number}/static-ip-setting/{key}", DEVICES.as_str()))
+}
+
+/// Puts the settings in the place of what `network` says of their interfaces.
+pub(super) fn overlay<T: Transport>(network: &mut Network, client: &mut Client<T>) -> Result<(), Error> {
+    each_setting(client, &mut |_, _, setting| {
+        let Setting::Given(interface) = setting else { return Ok(()) };
+        if let Some(known) = network.interfaces.iter_mut().find(|known| known.mac == interface.mac) {
+            (known.addresses, known.routes) = (interface.addresses.clone(), interface.routes.clone());
+        } else {
+            network.sound &= network.interfaces.push(interface.clone()).is_ok();
+        }
+        Ok(())
+    })
+}
+
+/// Applies the settings, if there are any, and answers them. Returns the answer.
+#[inline(never)]
+pub fn apply<T: Transport, P: Platform>(
+    client: &mut Client<T>,
+    platform: &mut P,
+    target: Target,
+) -> Result<Option<Response>, Error> {
+    let (mut any, mut good) = (false, false);
+    each_setting(client, &mut |_, _, setting| {
+        any = true;
+        good |= matches!(setting, Setting::Given(_));
+        Ok(())
+    })?;
+    if !any {
+        return Ok(None);
+    }
+    let response = if good { resetnetwork(client, platform, target)? } else { Response::done() };
+    let applied = if response.code == Code::Done { "" } else { response.message.as_str() };
+    each_setting(client, &mut |client, number, setting| {
+        let message = if let Setting::Wrong(wrong) = setting { wrong } else { applied };
+        let code = if message.is_empty() { "0" } else { "1" };
+        // The message first: who sees the code looks for it.
+        for (key, value) in [("error-msg", message), ("error-code", code)] {
+            let path = path_of(number, key);
+            let Ok(path) = Path::new(path.as_str()) else { continue };
+            if let Err(Error::Lost(lost)) = client.write(Transaction::NONE, path, value.as_bytes()) {
+                return Err(Error::Lost(lost));
+            }
+        }
+        Ok(())
+    })?;
+    Ok(Some(response))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn both(v4: (&str, &str), v6: (&str, &str)) -> Result<Interface, &'static str> {
+        let mut interface = Interface::new(Mac([2, 0, 0, 0, 0, 1]));
+        for (ipv4, (address, gateway)) in [(true, v4), (false, v6)] {
+            if !address.is_empty() {
+                set(&mut interface, ipv4, address, gateway)?;
+            }
+        }
+        Ok(interface)
+    }
+
+    #[test]
+    fn a_setting_is_an_interface() {
+        let interface = both(("10.0.0.5/24", "10.0.0.1"), ("2001:db8::5/64", "fe80::1")).unwrap();
+        let shown = |one: &dyn std::fmt::Display| one.to_string();
+        assert_eq!(
+            interface.addresses.iter().map(|a| shown(a)).collect::<std::vec::Vec<_>>(),
+            ["10.0.0.5/24", "2001:db8::5/64"]
+        );
+        assert_eq!(interface.gateway(true).map(|via| shown(&via)).as_deref(), Some("10.0.0.1"));
+        assert_eq!(interface.gateway(false).map(|via| shown(&via)).as_deref(), Some("fe80::1"));
+        assert_eq!(both(("10.0.0.5/32", ""), ("", "")).unwrap().routes.len(), 0);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_said() {
+        let bad = [
+            "10.0.0.5",
+            "10.0.0.5/",
+            "10.0.0.5/33",
+            "10.0.0.5/+8",
+            "10.0.0/24",
+            "2001:db8::5/64",
+            "127.0.0.1/8",
+            "0.0.0.0/0",
+            "224.0.0.1/4",
+        ];
+        for address in bad {
+            assert!(both((address, ""), ("", "")).is_err(), "{address}");
+        }
+        for gateway in ["x", "::1", "0.0.0.0", "10.0.0.1/24"] {
+            assert!(both(("10.0.0.5/24", gateway), ("", "")).is_err(), "{gateway}");
+        }
+    }
+
+    #[test]
+    fn our_own_answers_are_no_news() {
+        assert!(is_news("xenserver/device/vif") && is_news("xenserver/device/vif/0/static-ip-setting/enabled"));
+        assert!(!is_news("xenserver/device/vif/0/static-ip-setting/error-code"));
+        assert!(!is_news("xenserver/device/vif/0/static-ip-setting/error-msg"));
+    }
+}

@@ -1,0 +1,495 @@
+//! What XAPI, xen-orchestra and squeezed read of a guest, published by the real agent; the rules by which XAPI reads are stated
+//! here once more, and the addresses are those of a real kernel in a network namespace.
+
+use std::fs;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use nanova_tests::agent::{Agent, binary};
+use nanova_tests::guest_root::GuestRoot;
+use nanova_tests::scene::wait_until;
+use nanova_tests::strace;
+use nanova_tests::xenstored::{Client, Kernel, Layout, Options, Xenstored};
+use tempfile::NamedTempFile;
+
+/// Most nodes that all of this may take.
+const NODES_MAX: usize = 120;
+/// Most system calls of `nanova report --once`.
+const CALLS_MAX: usize = 400;
+
+const MEMINFO: &str = "MemTotal:        1014772 kB\nMemFree:          800000 kB\nMemAvailable:     900000 kB\n";
+const MOUNTS: &str = "22 1 202:1 / / rw shared:1 - ext4 /dev/xvda1 rw\n23 22 0:21 / /proc rw - proc proc rw\n";
+
+/// A guest: files such as a Debian has, and interfaces of VIFs 0 and 1 called eth0 and enX1.
+struct Guest {
+    xenstored: Xenstored,
+    root: GuestRoot,
+}
+
+impl Guest {
+    fn new(layout: Layout) -> Result<Guest> {
+        let guest =
+            Guest { xenstored: Xenstored::start(Options { layout, ..Options::default() })?, root: GuestRoot::new()? };
+        guest.file("etc/debian_version", "12.5\n")?;
+        guest.file("proc/meminfo", MEMINFO)?;
+        guest.file("proc/self/mountinfo", MOUNTS)?;
+        guest.file("sys/class/net/eth0/device/nodename", "device/vif/0\n")?;
+        guest.file("sys/class/net/enX1/device/nodename", "device/vif/1\n")?;
+        fs::create_dir_all(guest.root.join("sys/devices/system/xen_memory/xen_memory0"))?;
+        Ok(guest)
+    }
+
+    fn file(&self, path: &str, contents: &str) -> Result<()> {
+        let path = self.root.join(path);
+        fs::create_dir_all(path.parent().context("not the root")?)?;
+        Ok(fs::write(path, contents)?)
+    }
+
+    /// The value of a key of the guest's.
+    fn get(&self, key: &str) -> Option<String> {
+        self.xenstored.host().get(&format!("{}/{key}", self.xenstored.home())).expect("the host may read all")
+    }
+
+    /// All keys and values below one of the guest's, sorted.
+    fn tree(&self, below: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        let home = self.xenstored.home();
+        walk(&mut self.xenstored.host(), &format!("{home}/{below}"), home.len() + 1, &mut found);
+        found.sort();
+        found
+    }
+
+    /// A command of nanova's for this guest, in namespaces of its own in which these interfaces were made.
+    fn command(&self, links: &str, call: &str) -> Command {
+        let (xenbus, root) = (self.xenstored.guest_socket(), self.root.path());
+        let nanova = format!("{} {call} --xenbus {} --root {}", binary().display(), xenbus.display(), root.display());
+        let mut command = Command::new("unshare");
+        command.args(["--net", "--uts", "sh", "-ec", &format!("hostname web01; {links}\nexec {nanova}")]);
+        command
+    }
+
+    fn agent(&self, links: &str, options: &str) -> Agent {
+        Agent::spawn(self.command(links, &format!("agent {options}")))
+    }
+}
+
+fn walk(host: &mut Client, path: &str, skip: usize, found: &mut Vec<String>) {
+    let Ok(names) = host.list(path) else { return };
+    for name in names {
+        let path = format!("{path}/{name}");
+        if let Ok(Some(value)) = host.get(&path)
+            && !value.is_empty()
+        {
+            found.push(format!("{}={value}", &path[skip..]));
+        }
+        walk(host, &path, skip, found);
+    }
+}
+
+/// Runs a script in the agent's network namespace.
+fn inside(agent: &Agent, script: &str) -> Result<()> {
+    let pid = agent.pid().to_string();
+    let output = Command::new("nsenter").args(["--target", &pid, "--net", "sh", "-ec", script]).output()?;
+    anyhow::ensure!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+const LINKS: &str = "ip link add eth0 type veth peer name far0; ip link set far0 up; ip link set eth0 up
+    ip link add enX1 type veth peer name far1; ip link set far1 up; ip link set enX1 up
+    ip address add 10.0.0.5/24 dev eth0";
+
+/// XAPI's `networks`: an index that is no integer drops the whole VIF; for the lowest one of IPv4 there is `<n>/ip`, too.
+fn xapi_networks(tree: &[String]) -> Vec<String> {
+    let mut networks = Vec::new();
+    for entry in tree {
+        let Some((path, ip)) = entry.split_once('=') else { continue };
+        let [_, _, vif, family, index] = path.split('/').collect::<Vec<_>>()[..] else { continue };
+        assert!(vif.parse::<u32>().is_ok() && index.parse::<u32>().is_ok(), "{entry}");
+        assert!(matches!(family, "ipv4" | "ipv6") && ip.parse::<std::net::IpAddr>().is_ok(), "{entry}");
+        networks.push(format!("{vif}/{family}/{index}={ip}"));
+    }
+    networks.sort();
+    networks
+}
+
+/// The guest's main address as xen-orchestra finds it: the first IPv4 in the order of strings, else the first IPv6.
+fn main_address(networks: &[String]) -> Option<&str> {
+    let first = |family: &str| networks.iter().find(|one| one.contains(family)).and_then(|one| one.split_once('='));
+    first("/ipv4/").or_else(|| first("/ipv6/")).map(|(_, ip)| ip)
+}
+
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn everything_that_xapi_reads_is_there_in_the_form_that_it_reads() -> Result<()> {
+    let guest = Guest::new(Layout::Xapi)?;
+    let before = guest.xenstored.stats().nodes;
+    let agent = guest.agent(LINKS, "");
+    agent.wait_for_log("published what the guest is");
+    let integer = |key: &str| guest.get(key).and_then(|value| value.parse::<i64>().ok());
+    assert!(integer("attr/PVAddons/MajorVersion").is_some_and(|major| major >= 1));
+    for key in ["attr/PVAddons/MinorVersion", "attr/PVAddons/MicroVersion"] {
+        assert!(integer(key).is_some(), "{key}");
+    }
+    let uname = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    for (key, value) in [
+        ("data/os_name", "Debian 12.5"),
+        ("data/os_distro", "debian"),
+        ("data/os_majorver", "12"),
+        ("data/os_minorver", "5"),
+        ("data/os_uname", uname.trim()),
+        ("data/host_name_dns", "web01"),
+        ("data/meminfo_total", "1014772"),
+        ("data/meminfo_free", "900000"),
+        ("data/updated", "1"),
+        ("data/volumes/0/name", "/dev/xvda1"),
+        ("data/volumes/0/mount_points/0", "/"),
+        ("data/volumes/0/filesystem", "ext4"),
+        ("control/feature-balloon", "1"),
+        ("control/feature-static-ip-setting", "1"),
+        ("attr/PVAddons/Installed", "1"),
+        ("attr/vif/0/ipv4/0", "10.0.0.5"),
+    ] {
+        assert_eq!(guest.get(key).as_deref(), Some(value), "{key}");
+    }
+    let (size, free) = (integer("data/volumes/0/size"), integer("data/volumes/0/free"));
+    assert!(free.is_some_and(|free| free > 0) && size > free, "{size:?} {free:?}");
+    // What the kernel says of itself is the kernel's to say.
+    for kernels in ["control/feature-poweroff", "control/feature-reboot", "control/feature-suspend"] {
+        assert_eq!(guest.get(kernels).filter(|value| !value.is_empty()), None, "{kernels}");
+    }
+    let networks = xapi_networks(&guest.tree("attr/vif"));
+    assert_eq!(main_address(&networks), Some("10.0.0.5"), "{networks:?}");
+    let nodes = guest.xenstored.stats().nodes - before;
+    println!("{nodes} nodes");
+    assert!(nodes < NODES_MAX, "{nodes}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn an_address_comes_and_goes_with_its_key_and_keeps_its_index() -> Result<()> {
+    let guest = Guest::new(Layout::Xapi)?;
+    let agent = guest.agent(LINKS, "");
+    agent.wait_for_log("published what the guest is");
+    let home = guest.xenstored.home();
+    let mut host = guest.xenstored.host();
+    let mut slowest = Duration::ZERO;
+    for n in 1..=5 {
+        let key = format!("{home}/attr/vif/1/ipv4/{}", n - 1);
+        let begin = Instant::now();
+        inside(&agent, &format!("ip address add 10.1.0.{n}/24 dev enX1"))?;
+        wait_until("the address is there", || host.get(&key).is_ok_and(|ip| ip == Some(format!("10.1.0.{n}"))));
+        slowest = slowest.max(begin.elapsed());
+    }
+    println!("from the start of ip(8) to the key: {slowest:?} at the most");
+    inside(&agent, "ip address del 10.1.0.5/24 dev enX1; ip address del 10.1.0.2/24 dev enX1")?;
+    wait_until("it is gone", || guest.get("attr/vif/1/ipv4/1").is_none());
+    let ipv4 = |guest: &Guest| -> Vec<String> {
+        xapi_networks(&guest.tree("attr/vif")).into_iter().filter(|one| one.contains("/ipv4/")).collect()
+    };
+    assert_eq!(ipv4(&guest), ["0/ipv4/0=10.0.0.5", "1/ipv4/0=10.1.0.1", "1/ipv4/2=10.1.0.3", "1/ipv4/3=10.1.0.4"]);
+    // Nothing is left of a VIF without an address, not even a directory.
+    inside(&agent, "ip address flush dev enX1; ip link set enX1 down")?;
+    wait_until("the VIF is gone", || host.list(&format!("{home}/attr/vif")).is_ok_and(|vifs| vifs == ["0"]));
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn an_address_of_a_bridge_or_a_macvlan_is_the_vifs() -> Result<()> {
+    let guest = Guest::new(Layout::Xapi)?;
+    let agent = guest.agent(LINKS, "");
+    agent.wait_for_log("published what the guest is");
+    inside(
+        &agent,
+        "ip link add br0 type bridge; ip link set br0 up; ip link set eth0 master br0
+         ip address del 10.0.0.5/24 dev eth0; ip address add 10.0.0.6/24 dev br0
+         ip link add over1 link enX1 type macvlan; ip link set over1 up; ip address add 10.1.0.7/24 dev over1
+         ip link add lone type veth peer name lone2; ip link set lone up; ip address add 192.0.2.1/24 dev lone",
+    )?;
+    let ipv4 = || -> Vec<String> {
+        xapi_networks(&guest.tree("attr/vif")).into_iter().filter(|one| one.contains("/ipv4/")).collect()
+    };
+    wait_until("both are there", || {
+        let now = ipv4();
+        let ips: Vec<&str> = now.iter().filter_map(|one| one.split_once('=')).map(|(_, ip)| ip).collect();
+        ips == ["10.0.0.6", "10.1.0.7"] && now[0].starts_with("0/") && now[1].starts_with("1/")
+    });
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn a_storm_of_changes_ends_in_the_right_state_and_takes_no_memory() -> Result<()> {
+    let guest = Guest::new(Layout::Xapi)?;
+    let agent = guest.agent(LINKS, "");
+    agent.wait_for_log("published what the guest is");
+    let batch = NamedTempFile::new()?;
+    let storm = |rounds: usize| -> Result<()> {
+        let mut lines = String::new();
+        for n in 0..rounds {
+            let (a, b) = (n % 200, n % 7);
+            lines += &format!("address add 10.9.{b}.{a}/32 dev enX1\naddress del 10.9.{b}.{a}/32 dev enX1\n");
+        }
+        fs::write(batch.path(), lines)?;
+        inside(&agent, &format!("ip -batch {}", batch.path().display()))
+    };
+    storm(500)?;
+    let before = agent.status_number("VmRSS");
+    let begin = Instant::now();
+    storm(50_000)?;
+    let changes = 100_000.0 / begin.elapsed().as_secs_f64();
+    inside(&agent, "ip address add 10.1.0.1/24 dev enX1")?;
+    wait_until("the last one is there", || guest.get("attr/vif/1/ipv4/0").as_deref() == Some("10.1.0.1"));
+    assert_eq!(guest.tree("attr/vif/1/ipv4"), ["attr/vif/1/ipv4/0=10.1.0.1"]);
+    let after = agent.status_number("VmRSS");
+    println!("100,000 changes, {changes:.0} a second: RSS {before} KiB before, {after} KiB after");
+    assert_eq!(before, after);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn more_addresses_than_there_is_room_for_are_cut_and_that_is_said() -> Result<()> {
+    let guest = Guest::new(Layout::Xapi)?;
+    let before = guest.xenstored.stats().nodes;
+    let many: String = (1..60).map(|n| format!("ip address add 10.2.0.{n}/16 dev enX1\n")).collect();
+    let agent = guest.agent(&format!("{LINKS}\n{many}"), "");
+    agent.wait_for_log("published what the guest is");
+    assert!(agent.log().contains("too many links or addresses"), "{}", agent.log());
+    assert_eq!(guest.tree("attr/vif").len(), 24);
+    assert!(guest.xenstored.stats().nodes - before < NODES_MAX);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn after_a_migration_everything_is_there_again_and_nothing_of_before() -> Result<()> {
+    let guest = Guest::new(Layout::Xapi)?;
+    let device = guest.xenstored.guest_device(Kernel::default())?;
+    let nanova = format!(
+        "{} agent --xenbus {} --root {}",
+        binary().display(),
+        device.path().display(),
+        guest.root.path().display()
+    );
+    let mut command = Command::new("unshare");
+    command.args(["--net", "--uts", "sh", "-ec", &format!("{LINKS}\nexec {nanova}")]);
+    let agent = Agent::spawn(command);
+    agent.wait_for_log("published what the guest is");
+    device.suspend();
+    guest.xenstored.migrate(23);
+    // What the toolstack took over from the other side.
+    let home = guest.xenstored.home();
+    let mut host = guest.xenstored.host();
+    host.write(&format!("{home}/attr/vif/5/ipv4/0"), "203.0.113.9")?;
+    host.write(&format!("{home}/data/volumes/7/name"), "/dev/gone")?;
+    let _ = host.rm(&format!("{home}/attr/PVAddons"));
+    let _ = host.rm(&format!("{home}/control/feature-balloon"));
+    for node in ["attr", "attr/vif", "attr/vif/5", "attr/vif/5/ipv4", "attr/vif/5/ipv4/0", "data/volumes"] {
+        host.set_perms(&format!("{home}/{node}"), "n23")?;
+    }
+    for node in ["data/volumes/7", "data/volumes/7/name"] {
+        host.set_perms(&format!("{home}/{node}"), "n23")?;
+    }
+    device.resume();
+    wait_until("it is published again", || {
+        guest.get("attr/PVAddons/Installed").as_deref() == Some("1")
+            && guest.get("control/feature-balloon").as_deref() == Some("1")
+    });
+    assert_eq!(guest.get("attr/vif/0/ipv4/0").as_deref(), Some("10.0.0.5"));
+    assert_eq!((guest.get("attr/vif/5/ipv4/0"), guest.get("data/volumes/7/name")), (None, None));
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn below_xl_a_refusal_is_said_once_and_the_old_form_is_there_for_old_readers() -> Result<()> {
+    let guest = Guest::new(Layout::Xl)?;
+    let agent = guest.agent(LINKS, "");
+    agent.wait_for_log("published what the guest is");
+    inside(&agent, "ip address add 10.0.0.6/24 dev eth0")?;
+    wait_until("both are in one key", || guest.get("attr/eth0/ip").as_deref() == Some("10.0.0.5 10.0.0.6"));
+    assert_eq!(agent.log().matches("EACCES").count(), 1, "{}", agent.log());
+    assert_eq!(guest.get("control/feature-balloon"), None);
+    assert_eq!(guest.get("attr/vif/0/ipv4/1").as_deref(), Some("10.0.0.6"));
+    inside(&agent, "ip address flush dev eth0")?;
+    wait_until("it is gone", || guest.get("attr/eth0/ip").is_none());
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn a_virtual_function_is_told_by_its_mac_address() -> Result<()> {
+    let guest = Guest::new(Layout::Xapi)?;
+    let home = guest.xenstored.home();
+    let mac = format!("{home}/xenserver/device/net-sriov-vf/2/mac");
+    guest.xenstored.host().write(&mac, "02:00:00:00:77:01")?;
+    let mut node = mac.as_str();
+    while node.len() > home.len() {
+        guest.xenstored.host().set_perms(node, "n0,r7")?;
+        node = node.rsplit_once('/').context("a path")?.0;
+    }
+    let links = format!(
+        "{LINKS}; ip link add ens5 address 02:00:00:00:77:01 type veth peer name far5; ip link set ens5 up
+        ip address add 10.5.0.1/24 dev ens5"
+    );
+    let agent = guest.agent(&links, "");
+    agent.wait_for_log("published what the guest is");
+    assert_eq!(guest.get("xenserver/attr/net-sriov-vf/2/ipv4/0").as_deref(), Some("10.5.0.1"));
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs iproute2, root and strace"]
+fn a_report_alone_takes_few_system_calls_and_little_time() -> Result<()> {
+    let guest = Guest::new(Layout::Xapi)?;
+    let run = |command: &mut Command| -> Result<Duration> {
+        let begin = Instant::now();
+        let output = command.output()?;
+        anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(begin.elapsed())
+    };
+    run(&mut guest.command(LINKS, "report --once"))?;
+    assert_eq!(guest.get("attr/vif/0/ipv4/0").as_deref(), Some("10.0.0.5"));
+    assert_eq!(guest.get("control/feature-static-ip-setting"), None, "nobody would answer");
+    let trace = NamedTempFile::new()?;
+    let (xenbus, root) = (guest.xenstored.guest_socket(), guest.root.path());
+    let script = format!(
+        "{LINKS}\nexec strace -o {} {} report --once --xenbus {} --root {}",
+        trace.path().display(),
+        binary().display(),
+        xenbus.display(),
+        root.display()
+    );
+    run(Command::new("unshare").args(["--net", "sh", "-ec", &script]))?;
+    let calls = strace::calls(trace.path()).len();
+    println!("nanova report --once: {calls} system calls");
+    assert!(calls <= CALLS_MAX, "{calls}");
+    let mut times: Vec<Duration> = (0..9)
+        .map(|_| {
+            let nothing = run(Command::new(binary()).arg("--version"))?;
+            let call = ["report", "--once", "--xenbus"];
+            let report = run(Command::new(binary()).args(call).arg(&xenbus).arg("--root").arg(root))?;
+            Ok(report.saturating_sub(nothing))
+        })
+        .collect::<Result<_>>()?;
+    times.sort();
+    println!("a report beyond nanova --version: {:?} (median of 9)", times[4]);
+    Ok(())
+}
+
+#[test]
+fn memory_is_published_when_it_has_moved() -> Result<()> {
+    let guest = Guest::new(Layout::Xapi)?;
+    let (xenbus, root) = (guest.xenstored.guest_socket(), guest.root.path().to_owned());
+    let agent = Agent::start([
+        "--xenbus".as_ref(),
+        xenbus.as_os_str(),
+        "--root".as_ref(),
+        root.as_os_str(),
+        "--metrics-interval=1".as_ref(),
+    ]);
+    agent.wait_for_log("published what the guest is");
+    guest.file("proc/meminfo", &MEMINFO.replace("900000", "890000"))?;
+    std::thread::sleep(Duration::from_millis(2500));
+    assert_eq!(guest.get("data/meminfo_free").as_deref(), Some("900000"), "that is less than a 64th");
+    guest.file("proc/meminfo", &MEMINFO.replace("900000", "500000"))?;
+    wait_until("it has moved", || guest.get("data/meminfo_free").as_deref() == Some("500000"));
+    Ok(())
+}
+
+/// Has XAPI set addresses of a VIF, as xenopsd writes them.
+fn set_addresses(guest: &Guest, vif: u32, values: &[(&str, &str)]) -> Result<()> {
+    let home = guest.xenstored.home();
+    let directory = format!("{home}/xenserver/device/vif/{vif}/static-ip-setting");
+    let mut host = guest.xenstored.host();
+    host.transaction(|host| {
+        for (key, value) in [("error-code", ""), ("error-msg", "")].iter().chain(values) {
+            host.write(&format!("{directory}/{key}"), value)?;
+            host.set_perms(&format!("{directory}/{key}"), "n7")?;
+        }
+        let mut node = directory.as_str();
+        while node.len() > home.len() {
+            host.set_perms(node, "n7")?;
+            node = &node[..node.rfind('/').unwrap_or(0)];
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn xapi_sets_an_address_and_gets_its_answer() -> Result<()> {
+    let guest = Guest::new(Layout::Xapi)?;
+    let links =
+        format!("{LINKS}; ip link set eth0 address 02:00:00:00:00:01; ip link set enX1 address 02:00:00:00:00:02");
+    let agent = guest.agent(&links, "");
+    agent.wait_for_log("published what the guest is");
+    let answer = |vif: u32, key: &str| {
+        guest.get(&format!("xenserver/device/vif/{vif}/static-ip-setting/{key}")).unwrap_or_default()
+    };
+    let good = [
+        ("mac", "02:00:00:00:00:02"),
+        ("enabled", "1"),
+        ("address", "10.7.0.2/24"),
+        ("gateway", "10.7.0.1"),
+        ("enabled6", "1"),
+        ("address6", "2001:db8::2/64"),
+        ("gateway6", "fe80::1"),
+    ];
+    set_addresses(&guest, 1, &good)?;
+    wait_until("there is an answer", || answer(1, "error-code") == "0");
+    assert_eq!(answer(1, "error-msg"), "");
+    wait_until("and the toolstack sees it", || guest.get("attr/vif/1/ipv4/0").as_deref() == Some("10.7.0.2"));
+    inside(
+        &agent,
+        "ip -o address show dev enX1 | grep -q 10.7.0.2/24; ip -o address show dev enX1 | grep -q 2001:db8::2/64
+         ip route | grep -q 'default via 10.7.0.1 dev enX1'; ip -6 route | grep -q 'default via fe80::1 dev enX1'
+         ip -o address show dev eth0 | grep -q 10.0.0.5/24",
+    )?;
+    for (values, words) in [
+        (&[("mac", "02:00:00:00:00:02"), ("enabled", "1"), ("address", "10.7.0.2")][..], "prefix length"),
+        (&[("mac", "02:00:00:00:00:02"), ("enabled", "2"), ("enabled6", "0")], "DHCP"),
+        (&[("mac", "nonsense"), ("enabled", "1"), ("address", "10.7.0.3/24")], "mac"),
+    ] {
+        set_addresses(&guest, 1, values)?;
+        wait_until("there is an answer", || answer(1, "error-code") == "1");
+        assert!(answer(1, "error-msg").contains(words), "{}", answer(1, "error-msg"));
+        inside(&agent, "ip -o address show dev enX1 | grep -q 10.7.0.2/24")?;
+    }
+    // What is not set is left alone, and not answered.
+    set_addresses(&guest, 1, &[("enabled", "0"), ("enabled6", "0")])?;
+    set_addresses(&guest, 0, &[("mac", "02:00:00:00:00:01"), ("enabled", "1"), ("address", "10.0.0.9/24")])?;
+    wait_until("there is an answer", || answer(0, "error-code") == "0");
+    assert_eq!(answer(1, "error-code"), "");
+    Ok(())
+}
+
+/// Ends a child however the test ends.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn it_answers_to_the_name_and_the_options_of_its_predecessor() -> Result<()> {
+    let guest = Guest::new(Layout::Xapi)?;
+    let directory = tempfile::tempdir()?;
+    let daemon = directory.path().join("xe-daemon");
+    std::os::unix::fs::symlink(binary(), &daemon)?;
+    let pidfile = directory.path().join("pid");
+    let mut command = Command::new(&daemon);
+    command.arg("-p").arg(&pidfile).args(["-i", "60", "-B", "--root"]).arg(guest.root.path());
+    command.arg("--xenbus").arg(guest.xenstored.guest_socket()).stderr(Stdio::null());
+    let child = Ended(command.spawn()?);
+    wait_until("it reports", || guest.get("attr/PVAddons/Installed").as_deref() == Some("1"));
+    assert_eq!(fs::read_to_string(&pidfile)?.trim(), child.0.id().to_string());
+    Ok(())
+}
