@@ -20,6 +20,7 @@ nanova: the guest agent of Xen virtual machines
   nanova network          apply vm-data's hostname and network once
   nanova report           publish what toolstacks show of a guest; the agent does, too
   nanova init             be the first process (also as init)
+  nanova status           one page: what the host says, what is published, and why not
   nanova xenstore TOOL …  read and write xenstore
   nanova --version, nanova COMMAND --help
 

@@ -16,7 +16,9 @@ use crate::xenbus::Xenbus;
 
 /// The report and the kernel's news for it.
 pub(crate) struct Metrics {
-    report: Option<Report>,
+    report: Report,
+    /// Whether anything is to be published.
+    wanted: bool,
     /// Whether XAPI may set addresses.
     takes_addresses: bool,
     /// Readable when addresses have changed; opened with the first report.
@@ -27,14 +29,16 @@ impl Metrics {
     pub(crate) fn new(options: &AgentOptions<'_>) -> Metrics {
         let wanted = options.metrics && !(options.once && options.commands);
         let takes_addresses = wanted && options.commands && options.network != Network::Off;
-        let report = wanted.then(|| Report::new(options.metrics_interval, takes_addresses));
-        Metrics { report, takes_addresses, events: None }
+        let report = Report::new(options.metrics_interval, takes_addresses);
+        Metrics { report, wanted, takes_addresses, events: None }
     }
 
     /// Begins on a fresh connection.
     pub(crate) fn start(&mut self, client: &mut Client<Xenbus<'_>>) -> Result<(), Error> {
-        let Some(report) = &mut self.report else { return Ok(()) };
-        report.start(client)?;
+        if !self.wanted {
+            return Ok(());
+        }
+        self.report.start(client)?;
         if self.takes_addresses { xapi::watch(client) } else { Ok(()) }
     }
 
@@ -45,7 +49,10 @@ impl Metrics {
         client: &mut Client<Xenbus<'_>>,
         system: &mut System<'_>,
     ) -> Result<bool, Error> {
-        let Some(report) = &mut self.report else { return Ok(false) };
+        if !self.wanted {
+            return Ok(false);
+        }
+        let report = &mut self.report;
         if core::mem::take(&mut service.news.life) {
             report.begin_anew();
         }
@@ -72,8 +79,8 @@ impl Metrics {
 
     /// What to wait for beside xenstore, and how long at the most.
     pub(crate) fn waits_for(&self) -> (Option<&OwnedFd>, Option<u64>) {
-        let Some(report) = &self.report else { return (None, None) };
-        if !report.knows_time() {
+        let report = &self.report;
+        if !self.wanted || !report.knows_time() {
             return (self.events.as_ref(), None);
         }
         let now = uptime_ms();
@@ -82,9 +89,9 @@ impl Metrics {
 
     /// There are news of addresses.
     pub(crate) fn links_changed(&mut self) {
-        if let (Some(report), Some(events)) = (&mut self.report, &self.events) {
+        if let Some(events) = &self.events {
             drain(events);
-            report.link_changed();
+            self.report.link_changed();
         }
     }
 }

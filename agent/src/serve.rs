@@ -106,10 +106,11 @@ pub(crate) fn serve_for_ever<'a>(
         };
         let what = if options.commands { "serving data/host" } else { "reporting" };
         system.log(Level::Info, format_args!("{what} over {path}"));
-        let mut connection = Connection { client: Client::new(xenbus), options, served: false };
-        let ended = connection.serve(&mut service, &mut metrics, system, signals, supervisor);
-        let served = connection.served;
-        match ended {
+        let mut serving =
+            Serving { service: &mut service, metrics: &mut metrics, signals, supervisor, options, served: false };
+        let result = serving.serve(xenbus, system);
+        let served = serving.served;
+        match result.map_or_else(Ended::Failed, |()| Ended::Done) {
             Ended::Done => break,
             Ended::Failed(Error::Lost(Lost::Stopped)) => break,
             Ended::Failed(error) => system.log(Level::Error, format_args!("{error}; connecting again")),
@@ -123,61 +124,44 @@ pub(crate) fn serve_for_ever<'a>(
     exit::DONE
 }
 
-/// One connection to xenstore.
-struct Connection<'c> {
-    client: Client<Xenbus<'c>>,
-    options: &'c AgentOptions<'c>,
-    /// Whether it was of any use.
+/// What serves on a connection.
+struct Serving<'s> {
+    service: &'s mut Service,
+    metrics: &'s mut Metrics,
+    signals: &'s Signals,
+    supervisor: &'s mut dyn Supervisor,
+    options: &'s AgentOptions<'s>,
+    /// Whether the connection was of any use.
     served: bool,
 }
 
-impl Connection<'_> {
-    /// Serves until it fails or there is nothing more to do.
-    fn serve(
-        &mut self,
-        service: &mut Service,
-        metrics: &mut Metrics,
-        system: &mut System<'_>,
-        signals: &Signals,
-        supervisor: &mut dyn Supervisor,
-    ) -> Ended {
-        match self.try_serve(service, metrics, system, signals, supervisor) {
-            Ok(()) => Ended::Done,
-            Err(error) => Ended::Failed(error),
-        }
-    }
-
-    fn try_serve(
-        &mut self,
-        service: &mut Service,
-        metrics: &mut Metrics,
-        system: &mut System<'_>,
-        signals: &Signals,
-        supervisor: &mut dyn Supervisor,
-    ) -> Result<(), Error> {
-        let (client, commands) = (&mut self.client, self.options.commands);
-        if commands {
-            service.start(client, system)?;
+impl Serving<'_> {
+    /// Serves until the connection fails or there is nothing more to do.
+    fn serve(&mut self, xenbus: Xenbus<'_>, system: &mut System<'_>) -> Result<(), Error> {
+        let Serving { service, metrics, signals, supervisor, options, served } = self;
+        let mut client = Client::new(xenbus);
+        if options.commands {
+            service.start(&mut client, system)?;
         }
         let mut started = false;
         while !signals.stop() {
-            let room_in = match commands.then(|| service.serve_one(client, system)).transpose()? {
+            let room_in = match options.commands.then(|| service.serve_one(&mut client, system)).transpose()? {
                 Some(Progress::Served) => continue,
                 Some(Progress::Waiting(seconds)) => Some(seconds * 1000),
                 Some(Progress::Idle) | None => None,
             };
-            self.served = true;
-            if room_in.is_none() && service.take_events(client)? {
+            *served = true;
+            if room_in.is_none() && service.take_events(&mut client)? {
                 continue;
             }
             // Requests that wait come first.
             if !core::mem::replace(&mut started, true) {
-                metrics.start(client)?;
+                metrics.start(&mut client)?;
             }
-            if metrics.run(service, client, system)? {
+            if metrics.run(service, &mut client, system)? {
                 continue;
             }
-            if room_in.is_none() && self.options.once {
+            if room_in.is_none() && options.once {
                 return Ok(());
             }
             // Signals that came while an answer was waited for.

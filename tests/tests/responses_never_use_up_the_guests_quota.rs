@@ -31,6 +31,7 @@ fn oxenstored_like() -> Quotas {
 fn ask_often(quotas: Quotas, count: usize) -> Result<()> {
     let allowed = quotas.nodes;
     let mut scene = Scene::with(Options { quotas, ..Options::default() })?;
+    scene.agent.wait_for_log("published what the guest is");
     let before = scene.xenstored.stats().nodes;
     for place in 0..count {
         // Each under a name of its own, as long as a UUID.

@@ -9,6 +9,7 @@ use nanova_core::errno::Errno;
 use nanova_core::netlink::{Message, Reply};
 use nanova_core::platform::{FileKind, Files, GuestPath, Level, Netlink, Platform, Program};
 use nanova_core::service::{Progress, Service};
+use nanova_core::text::Bounded;
 use nanova_core::xenstore::{Client, Event, Lost, Path, Refusal, Transaction, Transport, TransportError};
 use nanova_tests::host::Host;
 use nanova_tests::nova::uuid;
@@ -41,6 +42,12 @@ impl Platform for Bare {
     fn uptime(&mut self) -> u64 {
         self.0 += 1;
         self.0
+    }
+    fn host_name(&mut self) -> Bounded<64> {
+        Bounded::new()
+    }
+    fn kernel_release(&mut self) -> Bounded<64> {
+        Bounded::new()
     }
     fn random(&mut self, _bytes: &mut [u8]) -> Result<(), Errno> {
         Err(Errno::IO)
@@ -101,6 +108,9 @@ impl Files for Bare {
     fn discard(&mut self, _staged: &mut ()) {}
     fn tidy(&mut self, _path: GuestPath<'_>, _number: u8) -> bool {
         false
+    }
+    fn space(&mut self, _path: &str) -> Option<(u64, u64)> {
+        None
     }
     fn lock(&mut self, _path: GuestPath<'_>) -> Result<(), Errno> {
         Err(Errno::IO)

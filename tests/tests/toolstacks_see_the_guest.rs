@@ -328,7 +328,7 @@ fn a_virtual_function_is_told_by_its_mac_address() -> Result<()> {
     guest.xenstored.host().write(&mac, "02:00:00:00:77:01")?;
     let mut node = mac.as_str();
     while node.len() > home.len() {
-        guest.xenstored.host().set_perms(node, "n0,r7")?;
+        guest.xenstored.host().set_perms(node, "n0 r7")?;
         node = node.rsplit_once('/').context("a path")?.0;
     }
     let links = format!(
@@ -465,6 +465,35 @@ fn xapi_sets_an_address_and_gets_its_answer() -> Result<()> {
     set_addresses(&guest, 0, &[("mac", "02:00:00:00:00:01"), ("enabled", "1"), ("address", "10.0.0.9/24")])?;
     wait_until("there is an answer", || answer(0, "error-code") == "0");
     assert_eq!(answer(1, "error-code"), "");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn status_shows_what_is_published_and_why_a_key_is_missing() -> Result<()> {
+    let guest = Guest::new(Layout::Xl)?;
+    let status = || -> Result<String> {
+        let output =
+            Command::new(binary()).args(["status", "--xenbus"]).arg(guest.xenstored.guest_socket()).output()?;
+        anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?)
+    };
+    let before = status()?;
+    assert!(before.contains("attr/PVAddons/Installed is missing: no agent"), "{before}");
+    let agent = guest.agent(LINKS, "");
+    agent.wait_for_log("published what the guest is");
+    let page = status()?;
+    for line in [
+        "name = guest\n",
+        "data/os_name = Debian 12.5\n",
+        "attr/vif/0/ipv4/0 = 10.0.0.5\n",
+        "vm-data/hostname is missing: the host gives no name\n",
+        "control/feature-balloon is missing: no balloon driver in sysfs, or xl's guest",
+    ] {
+        assert!(page.contains(line), "{line:?} in {page}");
+    }
+    let usage = Command::new(binary()).args(["status", "too", "much"]).output()?;
+    assert_eq!(usage.status.code(), Some(2));
     Ok(())
 }
 

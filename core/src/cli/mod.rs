@@ -258,6 +258,8 @@ pub enum Tool {
     Chmod,
     /// Print events.
     Watch,
+    /// Print one page about the guest: `nanova status`.
+    Status,
 }
 
 impl Tool {
@@ -288,7 +290,7 @@ impl Tool {
             Tool::Rm => "t",
             Tool::Chmod => "ru",
             Tool::Watch => "n",
-            Tool::Exists | Tool::Mkdir => "",
+            Tool::Exists | Tool::Mkdir | Tool::Status => "",
         }
     }
 }
@@ -386,6 +388,7 @@ pub fn parse<'a>(mut arguments: impl Iterator<Item = &'a [u8]>) -> Result<Invoca
         Subcommand::Agent(common) => parse_agent(words, common, AgentOptions::default(), As::Agent),
         Subcommand::Report(common) => parse_agent(words, common, AgentOptions::REPORT, As::Agent),
         Subcommand::Xenstore(common) => parse_xenstore(words, common, None),
+        Subcommand::Status(common) => parse_xenstore(words, common, Some(Tool::Status)),
     })
 }
 
@@ -396,6 +399,7 @@ enum Subcommand<'a> {
     Init,
     Agent(Common<'a>),
     Report(Common<'a>),
+    Status(Common<'a>),
     Network(Common<'a>),
     Xenstore(Common<'a>),
 }
@@ -408,6 +412,7 @@ fn parse_subcommand<'a, I: Iterator<Item = &'a [u8]>>(
         match word {
             Word::Operand("agent") => return Ok(Subcommand::Agent(common)),
             Word::Operand("report") => return Ok(Subcommand::Report(common)),
+            Word::Operand("status") => return Ok(Subcommand::Status(common)),
             Word::Operand("xenstore") => return Ok(Subcommand::Xenstore(common)),
             Word::Operand("network") => return Ok(Subcommand::Network(common)),
             Word::Operand("init") => return Ok(Subcommand::Init),
@@ -580,7 +585,8 @@ fn parse_xenstore<'a, I: Iterator<Item = &'a [u8]>>(
     }
     call.tool = tool.ok_or(UsageError::Nothing)?;
     let enough = match (call.tool, call.operands.len()) {
-        (Tool::Ls, _) => true,
+        (Tool::Ls, _) | (Tool::Status, 0) => true,
+        (Tool::Status, _) => false,
         (Tool::Write, operands) => operands > 0 && operands % 2 == 0,
         (Tool::Chmod, operands) => operands > 1,
         (_, operands) => operands > 0,

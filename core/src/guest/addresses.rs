@@ -71,7 +71,6 @@ pub struct Known {
 }
 
 /// The links that there are.
-#[derive(Default)]
 pub struct Links {
     known: Vec<Known, LINKS_MAX>,
     /// Whether there were more.
@@ -79,6 +78,11 @@ pub struct Links {
 }
 
 impl Links {
+    /// None.
+    pub(crate) const fn new() -> Links {
+        Links { known: Vec::new(), cut: false }
+    }
+
     /// Nothing is there until it is seen again.
     pub fn begin(&mut self) {
         self.cut = false;
@@ -158,7 +162,6 @@ pub type PublishedList = Vec<Published, PUBLISHED_MAX>;
 ///
 /// # Invariants
 /// No two of a VIF and a family have the same index.
-#[derive(Default)]
 pub struct Addresses {
     published: PublishedList,
     /// How many of them were there before.
@@ -169,6 +172,16 @@ pub struct Addresses {
 }
 
 impl Addresses {
+    /// None.
+    pub(crate) const fn new() -> Addresses {
+        Addresses { published: Vec::new(), old: 0, new: Vec::new(), cut: false }
+    }
+
+    /// Forgets what is published.
+    pub fn clear(&mut self) {
+        self.published.clear();
+    }
+
     /// Nothing is there until it is seen again.
     pub fn begin(&mut self) {
         self.cut = false;
@@ -288,7 +301,7 @@ mod tests {
 
     #[test]
     fn an_address_keeps_its_index_and_a_free_one_is_used_again() {
-        let mut addresses = Addresses::default();
+        let mut addresses = Addresses::new();
         let (gone, added) = update(&mut addresses, &[("10.0.0.1", 0), ("10.0.0.2", 0), ("10.0.0.3", 0)]);
         assert!(gone.is_empty());
         assert_eq!(added, ["ipv4/0=10.0.0.1", "ipv4/1=10.0.0.2", "ipv4/2=10.0.0.3"]);
@@ -300,7 +313,7 @@ mod tests {
 
     #[test]
     fn the_main_address_is_the_first_in_the_order_of_strings() {
-        let mut addresses = Addresses::default();
+        let mut addresses = Addresses::new();
         let there =
             [("fe80::1", 0x80), ("2001:db8::aa", 1), ("2001:db8::1", 0x80), ("169.254.1.1", 0), ("10.0.0.1", 0)];
         let (_, mut added) = update(&mut addresses, &there);
@@ -314,18 +327,18 @@ mod tests {
         ];
         assert_eq!(added, expected);
         // An IPv4 address beside another one of its network is no temporary one.
-        assert_eq!(update(&mut Addresses::default(), &[("10.0.0.2", 1)]).1, ["ipv4/0=10.0.0.2"]);
+        assert_eq!(update(&mut Addresses::new(), &[("10.0.0.2", 1)]).1, ["ipv4/0=10.0.0.2"]);
     }
 
     #[test]
     fn what_cannot_be_used_is_not_published() {
         let there = [("2001:db8::1", 0x40), ("2001:db8::2", 0x48), ("127.0.0.1", 0x80), ("2001:db8::3", 0x44)];
-        assert_eq!(update(&mut Addresses::default(), &there).1, ["ipv6/0=2001:db8::3"]);
+        assert_eq!(update(&mut Addresses::new(), &there).1, ["ipv6/0=2001:db8::3"]);
     }
 
     #[test]
     fn bridges_bonds_and_vlans_belong_to_the_vif_below() {
-        let mut links = Links::default();
+        let mut links = Links::new();
         links.begin();
         // VIF 0 and 1 in bond 4; a VLAN 5 on it; a bridge 6 with the VLAN and a container's veth; a tunnel 7 alone.
         for one in [link(2, 0, 4), link(3, 0, 4), link(4, 0, 0), link(5, 4, 6), link(6, 0, 0), link(7, 0, 0)] {
@@ -347,7 +360,7 @@ mod tests {
 
     #[test]
     fn links_that_lie_upon_one_another_in_a_ring_end() {
-        let mut links = Links::default();
+        let mut links = Links::new();
         links.begin();
         [link(2, 3, 3), link(3, 2, 2)].iter().for_each(|link| links.take(link));
         links.end().for_each(|known| known.itself = Some(None));
@@ -360,7 +373,7 @@ mod tests {
         fn whatever_comes_and_goes_indices_are_stable_and_unique(
             rounds in prop::collection::vec(prop::collection::btree_set(0_u8..40, 0..40), 1..8),
         ) {
-            let mut addresses = Addresses::default();
+            let mut addresses = Addresses::new();
             let mut before: Vec<Published, 24> = Vec::new();
             for round in rounds {
                 let texts: std::vec::Vec<String> = round.iter().map(|n| format!("10.0.0.{n}")).collect();

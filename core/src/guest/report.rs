@@ -149,14 +149,14 @@ impl<T: Transport> Writer<'_, T> {
 
 impl Report {
     /// Nothing is published; `interval` seconds are between looks at memory and volumes, 0 for never.
-    pub fn new(interval: u32, takes_addresses: bool) -> Report {
+    pub const fn new(interval: u32, takes_addresses: bool) -> Report {
         Report {
-            links: Links::default(),
-            addresses: Addresses::default(),
-            memory: Memory::default(),
+            links: Links::new(),
+            addresses: Addresses::new(),
+            memory: Memory { total: 0, available: 0 },
             free: Vec::new(),
             host: Bounded::new(),
-            interval: u64::from(interval) * 1000,
+            interval: interval as u64 * 1000,
             takes_addresses,
             all_due: false,
             links_due: false,
@@ -363,7 +363,7 @@ impl Report {
         self.links.follow();
         if all {
             // Nothing that was published in an earlier life counts.
-            self.addresses = Addresses::default();
+            self.addresses.clear();
         }
         let (links, addresses) = (&self.links, &mut self.addresses);
         addresses.begin();

@@ -4,6 +4,7 @@
 //! several nodes runs in one transaction: all or nothing.
 
 mod ls;
+mod status;
 pub mod value;
 
 use core::fmt;
@@ -60,6 +61,7 @@ fn checked<'a>(path: &'a str) -> Result<Path<'a>, Error> {
 /// Runs a tool; returns the exit code.
 pub fn run<T: Transport, U: Terminal>(call: &XenstoreCall<'_>, client: &mut Client<T>, terminal: &mut U) -> i32 {
     let result = match call.tool {
+        Tool::Status => return status::status(client, terminal),
         Tool::Read => read(call, client, terminal),
         Tool::Write => write(call, client),
         Tool::Ls => ls::run(call, client, terminal),
@@ -284,6 +286,10 @@ impl Place {
     fn new(path: &str) -> Result<Place, Error> {
         checked(path)?;
         Ok(Place { path: path.try_into().map_err(|_| Error::TooLong)?, depth: 0 })
+    }
+
+    fn as_str(&self) -> &str {
+        &self.path
     }
 
     fn path(&self) -> Result<Path<'_>, Error> {

@@ -12,6 +12,7 @@ use super::super::dom0::{Dom0, quoted};
 use super::super::guest::{Guest, SLOW};
 use super::super::mailbox::{self, alive};
 use super::super::report::Outcome;
+use super::network::seen;
 use super::passed;
 
 /// How long a guest may take to be gone, on a machine that has the build machine to itself.
@@ -34,6 +35,7 @@ pub(super) fn save_restore(bench: &mut Bench<'_>) -> Result<Outcome> {
     guest.unpause(dom0)?;
     mailbox::receive(dom0, guest, &early, mailbox::PATIENCE).context("the request the restored guest found")?.ok()?;
     alive(dom0, guest).context("a request after the restore")?;
+    seen(dom0, guest).context("after the restore, in an empty tree")?;
     passed(format!("domain {before} -> {after}"))
 }
 

@@ -45,6 +45,7 @@ pub const STANDING: &[Case] = &[
     case("burst", commands::burst),
     case("memory", commands::memory),
     case("network", network::applied_and_pinged),
+    case("metrics", network::published),
     case("save-restore", lifecycle::save_restore),
     case("reboot", lifecycle::reboot),
     case("shutdown", lifecycle::shutdown),

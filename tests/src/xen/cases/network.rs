@@ -1,7 +1,7 @@
 //! vm-data/networking applied to a real xen-netfront interface by the first process, before anybody asks it to.
 //!
-//! Guarantees: the addresses are those the guest's kernel has, and packets pass. (`resetnetwork` applies them again when the
-//! agent has it; until then a guest gets them at its start.)
+//! Guarantees: the addresses are those the guest's kernel has, and packets pass; `resetnetwork` finds nothing to change in
+//! them, and dom0 sees them where a toolstack looks.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
@@ -38,5 +38,32 @@ pub(super) fn applied_and_pinged(bench: &mut Bench<'_>) -> Result<Outcome> {
     }
     let script = format!("ping -c 3 -W 5 {ADDRESS} && ping6 -c 3 -W 5 {ADDRESS6}");
     bench.dom0.sh(&script).context("the guest cannot be pinged from dom0")?;
+    bench.ask("resetnetwork", json!(""))?.ok().context("resetnetwork where all is as it should be")?;
+    let again = bench.in_guest("hostname; ip addr show; ip route; ip -6 route")?;
+    ensure!(again.contains(&format!("{ADDRESS}/24")), "resetnetwork has taken the address:\n{again}");
     passed(format!("{ADDRESS}, {ADDRESS6}, {HOSTNAME}; pinged from dom0"))
+}
+
+/// What a toolstack shows of the guest is there: its address, its kernel, the agent's version. Returns it.
+pub(super) fn seen(dom0: &mut Dom0, guest: &Guest) -> Result<String> {
+    let (address, installed) = (guest.path("attr/vif/0/ipv4/0"), guest.path("attr/PVAddons/Installed"));
+    let home = guest.path("name");
+    let script = format!(
+        "await {address} {home} && await {installed} {home} || exit
+         xenstore-read {address} {} {} {} {}",
+        guest.path("data/os_uname"),
+        guest.path("data/meminfo_total"),
+        guest.path("attr/PVAddons/MajorVersion"),
+        guest.path("data/host_name_dns")
+    );
+    let seen = dom0.sh(&script).context("a key that toolstacks read is missing")?;
+    let lines: Vec<&str> = seen.lines().collect();
+    ensure!(lines.first() == Some(&ADDRESS) && lines.get(4) == Some(&HOSTNAME), "dom0 sees {seen:?}");
+    Ok(lines.join(" "))
+}
+
+/// dom0 sees the guest as XAPI would.
+pub(super) fn published(bench: &mut Bench<'_>) -> Result<Outcome> {
+    let (dom0, guest) = bench.guest()?;
+    passed(seen(dom0, guest)?)
 }
