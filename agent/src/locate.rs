@@ -28,6 +28,7 @@ const PAUSE_MAX_MS: u64 = 5_000;
 
 /// The places to look in, in order.
 pub(crate) struct Candidates<'a> {
+    pub(crate) environment: &'a Environment,
     paths: heapless::Vec<&'a str, 5>,
     /// Somebody has named a place.
     named: bool,
@@ -54,7 +55,7 @@ pub(crate) enum Waited<'a> {
 }
 
 impl<'a> Candidates<'a> {
-    pub(crate) fn new(environment: &Environment, common: &Common<'a>) -> Candidates<'a> {
+    pub(crate) fn new(environment: &'a Environment, common: &Common<'a>) -> Candidates<'a> {
         let mut paths = heapless::Vec::new();
         let mut add = |path| {
             let _ = paths.push(path);
@@ -70,7 +71,7 @@ impl<'a> Candidates<'a> {
             variable.into_iter().for_each(&mut add);
             SOCKETS.into_iter().for_each(&mut add);
         }
-        Candidates { paths, named: common.xenbus.is_some() || variable.is_some() }
+        Candidates { environment, paths, named: common.xenbus.is_some() || variable.is_some() }
     }
 
     /// Whether this machine is known not to be a Xen guest: nobody has named a place, sysfs is there and does not know Xen.

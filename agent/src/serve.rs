@@ -2,7 +2,8 @@
 
 use nanova_core::cli::{AgentOptions, Common, LogTarget, exit};
 use nanova_core::platform::{Level, Platform};
-use nanova_core::service::{Progress, Service};
+use nanova_core::service::{Progress, Service, State};
+use nanova_core::text::Bounded;
 use nanova_core::xenstore::{Client, Error, Lost};
 use rustix::fs::Mode;
 use rustix::process::Signal;
@@ -10,6 +11,7 @@ use rustix::process::Signal;
 use crate::background;
 use crate::locate::{Candidates, Waited, sleep, timespec};
 use crate::metrics::Metrics;
+use crate::notify::Notifier;
 use crate::output::complain;
 use crate::rt::Environment;
 use crate::rt::signals::Signals;
@@ -97,6 +99,7 @@ pub(crate) fn serve_for_ever<'a>(
 ) -> i32 {
     let mut service = Service::new(options.network);
     let mut metrics = Metrics::new(options);
+    let mut notifier = Notifier::of(candidates.environment);
     let mut pause = PAUSE_MIN_MS;
     while !signals.stop() {
         let (xenbus, path) = match candidates.wait(system, signals, supervisor, options.wait) {
@@ -106,8 +109,15 @@ pub(crate) fn serve_for_ever<'a>(
         };
         let what = if options.commands { "serving data/host" } else { "reporting" };
         system.log(Level::Info, format_args!("{what} over {path}"));
-        let mut serving =
-            Serving { service: &mut service, metrics: &mut metrics, signals, supervisor, options, served: false };
+        let mut serving = Serving {
+            service: &mut service,
+            metrics: &mut metrics,
+            notifier: &mut notifier,
+            signals,
+            supervisor,
+            options,
+            served: false,
+        };
         let result = serving.serve(xenbus, system);
         let served = serving.served;
         match result.map_or_else(Ended::Failed, |()| Ended::Done) {
@@ -128,6 +138,7 @@ pub(crate) fn serve_for_ever<'a>(
 struct Serving<'s> {
     service: &'s mut Service,
     metrics: &'s mut Metrics,
+    notifier: &'s mut Notifier,
     signals: &'s Signals,
     supervisor: &'s mut dyn Supervisor,
     options: &'s AgentOptions<'s>,
@@ -138,10 +149,12 @@ struct Serving<'s> {
 impl Serving<'_> {
     /// Serves until the connection fails or there is nothing more to do.
     fn serve(&mut self, xenbus: Xenbus<'_>, system: &mut System<'_>) -> Result<(), Error> {
-        let Serving { service, metrics, signals, supervisor, options, served } = self;
+        let Serving { service, metrics, notifier, signals, supervisor, options, served } = self;
         let mut client = Client::new(xenbus);
+        let mut told = State::Starting;
         if options.commands {
             service.start(&mut client, system)?;
+            Service::tell(&mut client, &told)?;
         }
         let mut started = false;
         while !signals.stop() {
@@ -158,7 +171,18 @@ impl Serving<'_> {
             if !core::mem::replace(&mut started, true) {
                 metrics.start(&mut client)?;
             }
+            if service.news.life {
+                told = State::Starting;
+            }
             if metrics.run(service, &mut client, system)? {
+                continue;
+            }
+            if told != *service.state() {
+                told.clone_from(service.state());
+                if options.commands {
+                    Service::tell(&mut client, &told)?;
+                }
+                notifier.ready(Bounded::<160>::of(format_args!("{told}")).as_str());
                 continue;
             }
             if room_in.is_none() && options.once {
@@ -170,7 +194,11 @@ impl Serving<'_> {
                 continue;
             }
             let (events, due) = metrics.waits_for();
-            let timeout = [room_in, due, supervisor.wake_in_ms()].into_iter().flatten().min().map(timespec);
+            let timeout = [room_in, due, supervisor.wake_in_ms(), notifier.wake_in_ms()]
+                .into_iter()
+                .flatten()
+                .min()
+                .map(timespec);
             match client.transport().wait(events, timeout.as_ref()) {
                 Ok(Some(Wake::Readable)) => client.receive_events()?,
                 Ok(Some(Wake::Other)) => metrics.links_changed(),

@@ -2,7 +2,7 @@
 
 use crate::command::json::{Text, Value};
 use crate::command::password::Exchange;
-use crate::command::{Code, Command, Request, RequestError, Response, identity, inject};
+use crate::command::{Code, Command, Request, RequestError, Response, drop_in, identity, inject};
 use crate::edit::Batch;
 use crate::network::permanent::EVERYWHERE;
 use crate::platform::{Level, Platform};
@@ -51,12 +51,22 @@ impl Agent {
                 return Answer::Ready(response);
             }
         };
-        let command = request.name.plain().and_then(Command::named);
+        let name = request.name.plain().unwrap_or_default();
+        let disabled = drop_in::is_disabled(platform, name);
+        let command = Command::named(name).filter(|_| !disabled);
         log_received(&request, command, platform);
         let response = match command {
             Some(Command::ResetNetwork) => return Answer::NeedsNetwork,
             Some(command) => self.run(command, request.value, platform),
-            None => Response::new(Code::NotFound, format_args!("No such agent command '{}'", request.name)),
+            None => match drop_in::run(platform, if disabled { "" } else { name }, request.value) {
+                Some(response) => {
+                    // What the site's program says is between it and the host.
+                    let shown = Response { code: response.code, message: Bounded::of(format_args!("(not shown)")) };
+                    log_completed(request.name, &shown, platform);
+                    return Answer::Ready(response);
+                }
+                None => Response::new(Code::NotFound, format_args!("No such agent command '{}'", request.name)),
+            },
         };
         log_completed(request.name, &response, platform);
         Answer::Ready(response)
@@ -70,7 +80,7 @@ impl Agent {
     fn run<P: Platform>(&mut self, command: Command, value: Value<'_>, platform: &mut P) -> Response {
         match command {
             Command::Version => identity::version(),
-            Command::Features => identity::features(),
+            Command::Features => identity::features(platform),
             Command::KeyInit => self.exchange.keyinit(value, platform),
             Command::Password => self.exchange.password(value, platform),
             Command::ResetNetwork => Response::done(),
@@ -95,7 +105,7 @@ fn log_completed<P: Platform>(name: impl core::fmt::Display, response: &Response
     let (level, message) = match response.code {
         Code::Done => (Level::Info, shown(response.message.as_str())),
         Code::KeyReady => (Level::Info, shown("(public key)")),
-        Code::NotFound | Code::Failed => (Level::Warn, shown(response.message.as_str())),
+        Code::NotFound | Code::Failed | Code::Site(_) => (Level::Warn, shown(response.message.as_str())),
     };
     let (name, code) = (shown(name), response.code.as_str());
     platform

@@ -132,7 +132,8 @@ fn what_is_not_a_file_is_not_replaced_but_a_link_is() {
 
 #[test]
 fn an_operation_that_fails_is_a_sentence_and_leaves_the_old_file() {
-    for at in 0..8 {
+    // The first one looks for commands that are taken away; without that list there are none.
+    for at in 1..9 {
         let mut platform = FakePlatform::with(&[("/etc/motd", "old")]);
         platform.fail = Some((at, Errno::NOSPC));
         let (code, message) = ask(&mut Agent::new(), &mut platform, &injectfile("/etc/motd", "new"));
@@ -201,4 +202,32 @@ proptest! {
             Agent::new().handle(&mut request, &mut FakePlatform::with(&[("/etc/shadow", SHADOW)]));
         }
     }
+}
+
+#[test]
+fn a_command_of_the_site_is_served_and_listed_and_any_can_be_taken_away() {
+    let program = |contents: &str| Node::File { contents: contents.as_bytes().to_vec(), mode: 0o755 };
+    let mut platform = FakePlatform::with(&[("/etc/nanova/disable", "injectfile\nhidden\n")]);
+    for name in ["kmsactivate", "hidden", "version", "Bad"] {
+        platform.nodes.insert(format!("/etc/nanova/commands.d/{name}"), program("got "));
+    }
+    let open = Node::File { contents: Vec::new(), mode: 0o777 };
+    platform.nodes.insert("/etc/nanova/commands.d/open".to_owned(), open);
+    let mut agent = Agent::new();
+    let mut asked = |request: &str| ask(&mut agent, &mut platform, request);
+    let listed = "version,features,keyinit,password,resetnetwork,file_inject,kmsactivate";
+    assert_eq!(asked(r#"{"name":"features"}"#), ("0".to_owned(), listed.to_owned()));
+    let object = r#"{"name":"kmsactivate","value":{"activation_key": "se\u0063ret", "domains":["a"]}}"#;
+    assert_eq!(asked(object).1, r#"got {"activation_key":"secret","domains":["a"]}"#);
+    assert_eq!(asked(r#"{"name":"kmsactivate","value":"a \"b\"\n"}"#).1, "got a \"b\"");
+    assert_eq!(asked(r#"{"name":"kmsactivate","value":[1]}"#).0, "500");
+    // Built in, so not replaced.
+    assert_eq!(asked(r#"{"name":"version"}"#).1, env!("CARGO_PKG_VERSION"));
+    for gone in ["hidden", "injectfile", "Bad", "missing"] {
+        let expected = ("404".to_owned(), format!("No such agent command '{gone}'"));
+        assert_eq!(asked(&format!(r#"{{"name":"{gone}","value":""}}"#)), expected);
+    }
+    let (code, message) = asked(r#"{"name":"open"}"#);
+    assert!(code == "500" && message.contains("executable file of root's"), "{message}");
+    assert!(!platform.logged().contains("secret"), "{}", platform.logged());
 }

@@ -53,8 +53,36 @@ pub trait Netlink {
 /// A program of the system and its arguments, the first being its path.
 pub type Program = &'static [&'static core::ffi::CStr];
 
-/// Time, entropy, the log, the guest's files and its network.
-pub trait Platform: Files + Netlink {
+/// How a program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Ended {
+    /// By itself, with this status.
+    Exit(u8),
+    /// By this signal.
+    Signal(u8),
+    /// By us: it took too long.
+    Late,
+}
+
+/// Programs of the guest that are waited for.
+pub trait Programs {
+    /// Whether there is a program at `path` that root alone can have put there: [`Errno::NOENT`] if there is nothing, another
+    /// errno if it is not to be trusted.
+    fn is_program(&mut self, path: GuestPath<'_>) -> Result<(), Errno>;
+    /// Runs it for so many seconds at the most. `input` is its standard input; what it prints goes to `output` as far as there
+    /// is room. Returns how it ended and how much it printed.
+    fn run(
+        &mut self,
+        path: GuestPath<'_>,
+        input: &[u8],
+        output: &mut [u8],
+        seconds: u32,
+    ) -> Result<(Ended, usize), Errno>;
+}
+
+/// Time, entropy, the log, the guest's files, its programs and its network.
+pub trait Platform: Files + Netlink + Programs {
     /// Seconds since 1970 in UTC, for file names and the shadow file's day.
     fn unix_time(&mut self) -> u64;
     /// Seconds since some fixed moment; never goes back.

@@ -10,14 +10,18 @@
 //! The order to call: [`Service::start`] on a fresh connection, then [`Service::serve_one`] until it is
 //! [`Progress::Idle`] or [`Progress::Waiting`], then [`Service::take_events`], and wait when there are none.
 
+use core::fmt;
+
 use crate::agent::{Agent, Answer};
 use crate::cli::Network;
+use crate::command::Code;
 use crate::command::response::RESPONSE_MAX;
 use crate::guest::report::LIFE_TOKEN;
 use crate::network::reset::resetnetwork;
 use crate::network::xapi;
 use crate::platform::{Level, Platform};
 use crate::responses::{Responses, Room};
+use crate::text::Bounded;
 use crate::xenstore::path::RELATIVE_MAX;
 use crate::xenstore::{Client, Error, Event, Joined, Listing, Path, Refusal, Transaction, Transport};
 
@@ -123,6 +127,8 @@ pub struct Service {
     new_here: bool,
     /// What happened beside requests.
     pub news: News,
+    /// How the host's last `resetnetwork` ended.
+    state: State,
 }
 
 /// What events told that is not about requests. Whoever acts on it takes it back.
@@ -133,6 +139,30 @@ pub struct News {
     /// XAPI has set addresses.
     pub addresses: bool,
 }
+
+/// What `data/nanova/state` says: OpenStack's "is the guest ready?".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Requests that waited are not served yet.
+    Starting,
+    /// They are, and the network is as the host wants it.
+    Ready,
+    /// The host's last `resetnetwork` failed, with this message.
+    Failed(Bounded<128>),
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            State::Starting => f.write_str("starting"),
+            State::Ready => f.write_str("ready"),
+            State::Failed(why) => write!(f, "failed: {}", why.as_str()),
+        }
+    }
+}
+
+const STATE: Path<'static> = Path::literal("data/nanova/state");
+const VERSION: Path<'static> = Path::literal("data/nanova/version");
 
 impl News {
     fn take(&mut self, event: &Event<'_>) {
@@ -159,6 +189,7 @@ impl Service {
             lists_in_parts: true,
             new_here: true,
             news: News { life: false, addresses: false },
+            state: State::Ready,
         }
     }
 
@@ -250,6 +281,19 @@ impl Service {
         }
     }
 
+    /// What the guest is, now that nothing waits.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Tells the host what the guest is; where it may not be told, nothing happens.
+    #[inline(never)]
+    pub fn tell<T: Transport>(client: &mut Client<T>, state: &State) -> Result<(), Error> {
+        unless_lost(client.write(Transaction::NONE, VERSION, env!("CARGO_PKG_VERSION").as_bytes()))?;
+        let text = Bounded::<160>::of(format_args!("{state}"));
+        unless_lost(client.write(Transaction::NONE, STATE, text.as_str().as_bytes())).map(drop)
+    }
+
     /// Applies the addresses that XAPI has set, and answers.
     pub fn set_addresses<T: Transport, P: Platform>(
         &mut self,
@@ -306,6 +350,10 @@ impl Service {
                     Answer::Ready(response) => response,
                     Answer::NeedsNetwork => {
                         let response = resetnetwork(client, platform, self.network)?;
+                        self.state = match response.code {
+                            Code::Done => State::Ready,
+                            _ => State::Failed(Bounded::of(format_args!("{}", response.message.as_str()))),
+                        };
                         self.agent.completed("resetnetwork", &response, platform);
                         response
                     }

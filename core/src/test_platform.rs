@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use crate::errno::Errno;
 use crate::netlink::{Message, PresentAddress, PresentRoute, Reply};
-use crate::platform::{FileKind, Files, GuestPath, Level, Netlink, Platform, Program};
+use crate::platform::{Ended, FileKind, Files, GuestPath, Level, Netlink, Platform, Program, Programs};
 use crate::text::Bounded;
 
 /// What has a name.
@@ -146,6 +146,30 @@ impl Netlink for FakePlatform {
 
     fn start(&mut self, program: Program) {
         self.started.push(program);
+    }
+}
+
+impl Programs for FakePlatform {
+    fn is_program(&mut self, path: GuestPath<'_>) -> Result<(), Errno> {
+        match self.nodes.get(path.as_str()) {
+            Some(Node::File { mode: 0o755, .. }) => Ok(()),
+            Some(_) => Err(Errno::PERM),
+            None => Err(Errno::NOENT),
+        }
+    }
+
+    /// Prints what is in the file, then what it gets.
+    fn run(
+        &mut self,
+        path: GuestPath<'_>,
+        input: &[u8],
+        output: &mut [u8],
+        _seconds: u32,
+    ) -> Result<(Ended, usize), Errno> {
+        let said = [self.text(path.as_str()).as_bytes(), input].concat();
+        let len = said.len().min(output.len());
+        output[..len].copy_from_slice(&said[..len]);
+        Ok((Ended::Exit(0), len))
     }
 }
 

@@ -7,7 +7,7 @@ use anyhow::Result;
 use nanova_core::cli::Network;
 use nanova_core::errno::Errno;
 use nanova_core::netlink::{Message, Reply};
-use nanova_core::platform::{FileKind, Files, GuestPath, Level, Netlink, Platform, Program};
+use nanova_core::platform::{Ended, FileKind, Files, GuestPath, Level, Netlink, Platform, Program, Programs};
 use nanova_core::service::{Progress, Service};
 use nanova_core::text::Bounded;
 use nanova_core::xenstore::{Client, Event, Lost, Path, Refusal, Transaction, Transport, TransportError};
@@ -34,6 +34,15 @@ impl Transport for Xenbus {
 
 /// A guest without files: `version` needs none. Its clock goes on by a second whenever somebody looks.
 struct Bare(u64);
+
+impl Programs for Bare {
+    fn is_program(&mut self, _path: GuestPath<'_>) -> Result<(), Errno> {
+        Err(Errno::NOENT)
+    }
+    fn run(&mut self, _: GuestPath<'_>, _: &[u8], _: &mut [u8], _: u32) -> Result<(Ended, usize), Errno> {
+        Err(Errno::IO)
+    }
+}
 
 impl Platform for Bare {
     fn unix_time(&mut self) -> u64 {

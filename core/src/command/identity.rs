@@ -1,7 +1,8 @@
 //! `version` and `features`: who answers, and what it can be asked.
 
-use super::COMMANDS;
-use super::response::{Code, Response};
+use super::response::{Code, MESSAGE_MAX, Response};
+use super::{COMMANDS, Command, drop_in};
+use crate::platform::Platform;
 use crate::text::Bounded;
 
 /// The version of this build: digits and dots, which nova compares with distutils' LooseVersion.
@@ -13,19 +14,35 @@ pub fn version() -> Response {
 }
 
 /// `features`: the names of all commands, separated by commas, as nova looks for them.
-pub fn features() -> Response {
+/// A site's own commands are among them, disabled ones are not.
+pub fn features<P: Platform>(platform: &mut P) -> Response {
     use core::fmt::Write;
-    let mut response = Response { code: Code::Done, message: Bounded::new() };
-    for (place, (name, _)) in COMMANDS.iter().enumerate() {
-        let comma = if place == 0 { "" } else { "," };
-        let _ = write!(response.message, "{comma}{name}");
+    let mut message = Bounded::new();
+    let mut add = |name: &str| {
+        let comma = if message.as_str().is_empty() { "" } else { "," };
+        let _ = write!(message, "{comma}{name}");
+    };
+    for (name, _) in COMMANDS {
+        if !drop_in::is_disabled(platform, name) {
+            add(name);
+        }
     }
-    response
+    let mut others = Bounded::<MESSAGE_MAX>::new();
+    drop_in::for_each(platform, &mut |name| {
+        let _ = write!(others, "{name},");
+    });
+    for name in others.as_str().split_terminator(',') {
+        if Command::named(name).is_none() && !drop_in::is_disabled(platform, name) {
+            add(name);
+        }
+    }
+    Response { code: Code::Done, message }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_platform::FakePlatform;
 
     #[test]
     fn the_version_is_digits_and_dots() {
@@ -37,7 +54,7 @@ mod tests {
     #[test]
     fn features_lists_what_nova_looks_for() {
         assert_eq!(
-            features().message.as_str(),
+            features(&mut FakePlatform::with(&[])).message.as_str(),
             "version,features,keyinit,password,resetnetwork,injectfile,file_inject"
         );
     }

@@ -2,6 +2,7 @@
 //!
 //! [`COMMANDS`] is the one list: what is in it is served and advertised, what is not is answered with 404.
 
+pub(crate) mod drop_in;
 pub mod identity;
 pub mod inject;
 pub mod json;

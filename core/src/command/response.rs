@@ -27,17 +27,33 @@ pub enum Code {
     NotFound,
     /// Not done; the message says why.
     Failed,
+    /// What a site's own command says: up to four digits, zeros behind them.
+    Site([u8; 4]),
 }
 
 impl Code {
     /// The code as text.
-    pub const fn as_str(self) -> &'static str {
+    pub fn as_str(&self) -> &str {
         match self {
             Code::Done => "0",
             Code::KeyReady => "D0",
             Code::NotFound => "404",
             Code::Failed => "500",
+            Code::Site(digits) => core::str::from_utf8(digits).unwrap_or_default().trim_end_matches('\0'),
         }
+    }
+
+    /// The code of up to four digits.
+    pub fn of_number(text: &str) -> Option<Code> {
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        if text == "0" {
+            return Some(Code::Done);
+        }
+        let mut digits = [0; 4];
+        digits.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        Some(Code::Site(digits))
     }
 }
 

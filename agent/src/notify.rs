@@ -1,0 +1,66 @@
+//! What the service manager is told: that the guest is ready, what it is at, and that it is alive.
+//!
+//! Datagrams to the socket that `NOTIFY_SOCKET` names, as sd_notify(3) documents them; without it nothing is said, and nothing
+//! wakes the agent.
+
+use nanova_core::text::{Bounded, Printable};
+use rustix::fd::OwnedFd;
+use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, sendto, socket_with};
+
+use crate::locate::uptime_ms;
+use crate::rt::Environment;
+
+/// The manager's socket.
+pub(crate) struct Notifier {
+    socket: Option<(OwnedFd, SocketAddrUnix)>,
+    /// How often it wants a sign of life, in milliseconds: half of the time after which it loses patience; 0 for never.
+    interval: u64,
+    next: u64,
+}
+
+impl Notifier {
+    pub(crate) fn of(environment: &Environment) -> Notifier {
+        let socket = environment.variable("NOTIFY_SOCKET").and_then(open);
+        let number = |name| -> Option<u64> { core::str::from_utf8(environment.variable(name)?).ok()?.parse().ok() };
+        let own = u64::from(rustix::process::getpid().as_raw_nonzero().get().unsigned_abs());
+        let ours = socket.is_some() && number("WATCHDOG_PID").is_none_or(|pid| pid == own);
+        let interval = if ours { number("WATCHDOG_USEC").unwrap_or(0) / 2000 } else { 0 };
+        Notifier { socket, interval, next: 0 }
+    }
+
+    /// Says that the guest is ready, and what it is at.
+    pub(crate) fn ready(&self, state: &str) {
+        self.send(&Bounded::of(format_args!("READY=1\nSTATUS={}", Printable(state))));
+    }
+
+    /// Gives a sign of life if it is time; returns in how many milliseconds the next one is due.
+    pub(crate) fn wake_in_ms(&mut self) -> Option<u64> {
+        if self.interval == 0 {
+            return None;
+        }
+        let now = uptime_ms();
+        if now >= self.next {
+            self.send(&Bounded::of(format_args!("WATCHDOG=1")));
+            self.next = now + self.interval;
+        }
+        Some(self.next - now)
+    }
+
+    fn send(&self, text: &Bounded<256>) {
+        if let Some((socket, address)) = &self.socket {
+            // A manager that does not read is no reason to wait.
+            let _ = sendto(socket, text.as_str().as_bytes(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL, address);
+        }
+    }
+}
+
+/// A path, or behind an `@` a name in the abstract namespace.
+fn open(name: &[u8]) -> Option<(OwnedFd, SocketAddrUnix)> {
+    let address = match name {
+        [b'@', name @ ..] => SocketAddrUnix::new_abstract_name(name),
+        [b'/', ..] => SocketAddrUnix::new(name),
+        _ => return None,
+    };
+    let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None).ok()?;
+    Some((socket, address.ok()?))
+}

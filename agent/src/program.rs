@@ -1,0 +1,138 @@
+//! Programs of the guest that are waited for: the commands of a site's own.
+//!
+//! The input lies in a file in memory (memfd_create(2)), so that a program that reads none of it holds up nobody. The output
+//! is read until the program has ended or time is over; then its whole process group goes.
+
+use core::ffi::CStr;
+
+use nanova_core::errno::Errno;
+use nanova_core::platform::{Ended, GuestPath, Programs};
+use nanova_core::text::Bounded;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fd::OwnedFd;
+use rustix::fs::{CWD, MemfdFlags, Mode, OFlags, SeekFrom, memfd_create, seek};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, setsid, waitpid};
+
+use crate::locate::{timespec, uptime_ms};
+use crate::output::write_all;
+use crate::rt::process::{Side, execute, fork};
+use crate::rt::signals::SignalSet;
+use crate::system::{System, errno};
+
+/// How long the end of a program that has closed its output is waited for, before it is looked at again.
+const PAUSE_MS: u64 = 10;
+/// The same while its output is open: a child of its own may hold it.
+const LOOK_MS: u64 = 200;
+/// What root alone may write: no write permission for group and others.
+const OTHERS_WRITE: u32 = 0o022;
+
+impl Programs for System<'_> {
+    fn is_program(&mut self, path: GuestPath<'_>) -> Result<(), Errno> {
+        if self.confined {
+            return Err(Errno::NOENT);
+        }
+        // Neither the file nor any directory above it: who can write there can put another one in its place.
+        for (place, above) in path.parents().chain([path]).enumerate() {
+            let name = Bounded::<128>::of(format_args!("{above}\0"));
+            let name = CStr::from_bytes_until_nul(name.as_str().as_bytes()).map_err(|_| Errno::NOENT)?;
+            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let file = rustix::fs::openat(CWD, name, flags, Mode::empty()).map_err(errno)?;
+            let stat = rustix::fs::fstat(&file).map_err(errno)?;
+            let last = place == path.parents().count();
+            let kind = if last { 0o100_000 } else { 0o040_000 };
+            let good = stat.st_mode & 0o170_000 == kind && stat.st_uid == 0 && stat.st_mode & OTHERS_WRITE == 0;
+            if !good || last && stat.st_mode & 0o100 == 0 {
+                return Err(Errno::PERM);
+            }
+        }
+        Ok(())
+    }
+
+    fn run(
+        &mut self,
+        path: GuestPath<'_>,
+        input: &[u8],
+        output: &mut [u8],
+        seconds: u32,
+    ) -> Result<(Ended, usize), Errno> {
+        let file = memfd_create(c"value", MemfdFlags::CLOEXEC).map_err(errno)?;
+        write_all(&file, input).map_err(errno)?;
+        seek(&file, SeekFrom::Start(0)).map_err(errno)?;
+        let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC).map_err(errno)?;
+        rustix::fs::fcntl_setfl(&ours, OFlags::NONBLOCK).map_err(errno)?;
+        match fork().map_err(errno)? {
+            Side::Child => become_program(path, &file, &theirs),
+            Side::Parent(child) => {
+                drop(theirs);
+                Ok(wait(child, &ours, output, uptime_ms() + u64::from(seconds) * 1000))
+            }
+        }
+    }
+}
+
+/// In the new process.
+fn become_program(path: GuestPath<'_>, input: &OwnedFd, output: &OwnedFd) -> ! {
+    let name = Bounded::<128>::of(format_args!("{path}\0"));
+    if let Ok(name) = CStr::from_bytes_until_nul(name.as_str().as_bytes())
+        && setsid().is_ok()
+        && rustix::stdio::dup2_stdin(input).is_ok()
+        && rustix::stdio::dup2_stdout(output).is_ok()
+    {
+        let _ = SignalSet::NONE.block_only();
+        let variables = [c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"];
+        let _ = execute(name, &[name], &variables);
+    }
+    crate::rt::exit(127)
+}
+
+/// Takes what it prints until it has ended.
+fn wait(child: Pid, from: &OwnedFd, output: &mut [u8], deadline: u64) -> (Ended, usize) {
+    let (mut len, mut open) = (0, true);
+    loop {
+        let now = uptime_ms();
+        let left = deadline.saturating_sub(now);
+        let mut fds = [PollFd::new(from, PollFlags::IN)];
+        let pause = timespec(left.min(if open { LOOK_MS } else { PAUSE_MS }));
+        let _ = poll(&mut fds[..usize::from(open)], Some(&pause));
+        open &= take(from, output, &mut len);
+        let ended = match waitpid(Some(child), WaitOptions::NOHANG) {
+            Ok(Some((_, status))) => Some(ended(status)),
+            Ok(None) => (left == 0).then_some(Ended::Late),
+            Err(_) => Some(Ended::Exit(127)),
+        };
+        if let Some(ended) = ended {
+            if ended == Ended::Late {
+                let _ = kill_process_group(child, Signal::KILL);
+                let _ = rustix::io::retry_on_intr(|| waitpid(Some(child), WaitOptions::empty()));
+            }
+            take(from, output, &mut len);
+            return (ended, len);
+        }
+    }
+}
+
+/// Takes what is there; what there is no room for goes. Returns whether more may come.
+fn take(from: &OwnedFd, output: &mut [u8], len: &mut usize) -> bool {
+    let mut rest = [0; 512];
+    loop {
+        match rustix::io::read(from, &mut rest[..]) {
+            Ok(0) => return false,
+            Ok(read) => {
+                let room = output.get_mut(*len..).unwrap_or_default();
+                let kept = read.min(room.len());
+                room[..kept].copy_from_slice(&rest[..kept]);
+                *len += kept;
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return error == rustix::io::Errno::AGAIN,
+        }
+    }
+}
+
+fn ended(status: WaitStatus) -> Ended {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(status), _) => Ended::Exit(status as u8),
+        (None, signal) => Ended::Signal(signal.unwrap_or(0) as u8),
+    }
+}
