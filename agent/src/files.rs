@@ -207,6 +207,18 @@ impl Files for System<'_> {
         fs::fsync(&staged.directory).map_err(errno)
     }
 
+    fn seal(&mut self, staged: &mut Staged) -> Result<(), Errno> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        staged.file = fs::openat(&staged.directory, staged.name.text(), flags, Mode::empty()).map_err(errno)?;
+        Ok(())
+    }
+
+    fn replace_link(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno> {
+        let directory = self.directory_of(path).map_err(errno)?;
+        unless_missing(fs::unlinkat(&directory, Name::new(name).map_err(errno)?.text(), AtFlags::empty()))?;
+        self.link(path, name)
+    }
+
     fn discard(&mut self, staged: &mut Staged) {
         let _ = fs::unlinkat(&staged.directory, staged.name.text(), AtFlags::empty());
     }

@@ -7,6 +7,7 @@
 #![no_main]
 
 mod background;
+mod download;
 mod files;
 mod help;
 mod init;
@@ -22,10 +23,12 @@ mod rt;
 mod serve;
 mod supervise;
 mod system;
+mod takeover;
 mod xenbus;
 mod xenstore;
 
 use nanova_core::cli::{self, Invocation, exit};
+use nanova_core::update;
 
 /// Runs the program; returns its exit code.
 fn main(environment: rt::Environment) -> i32 {
@@ -36,6 +39,13 @@ fn main(environment: rt::Environment) -> i32 {
         Ok(Invocation::Init) => init::run(&environment),
         Ok(Invocation::End(end)) => init::end(end),
         Ok(Invocation::Help(topic)) => output::print(help::text(topic)),
+        Ok(Invocation::SelfTest) => {
+            if update::self_test() {
+                exit::DONE
+            } else {
+                exit::FAILED
+            }
+        }
         Ok(Invocation::Version) => output::print(concat!("nanova ", env!("CARGO_PKG_VERSION"), "\n")),
         Err(error) => {
             output::complain(format_args!("{error}; see nanova --help"));

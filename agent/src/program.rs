@@ -52,6 +52,7 @@ impl Programs for System<'_> {
     fn run(
         &mut self,
         path: GuestPath<'_>,
+        argument: Option<&'static CStr>,
         input: &[u8],
         output: &mut [u8],
         seconds: u32,
@@ -62,7 +63,7 @@ impl Programs for System<'_> {
         let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC).map_err(errno)?;
         rustix::fs::fcntl_setfl(&ours, OFlags::NONBLOCK).map_err(errno)?;
         match fork().map_err(errno)? {
-            Side::Child => become_program(path, &file, &theirs),
+            Side::Child => become_program(path, argument, &file, &theirs),
             Side::Parent(child) => {
                 drop(theirs);
                 Ok(wait(child, &ours, output, uptime_ms() + u64::from(seconds) * 1000))
@@ -72,8 +73,8 @@ impl Programs for System<'_> {
 }
 
 /// In the new process.
-fn become_program(path: GuestPath<'_>, input: &OwnedFd, output: &OwnedFd) -> ! {
-    let name = Bounded::<128>::of(format_args!("{path}\0"));
+fn become_program(path: GuestPath<'_>, argument: Option<&CStr>, input: &OwnedFd, output: &OwnedFd) -> ! {
+    let name = Bounded::<300>::of(format_args!("{path}\0"));
     if let Ok(name) = CStr::from_bytes_until_nul(name.as_str().as_bytes())
         && setsid().is_ok()
         && rustix::stdio::dup2_stdin(input).is_ok()
@@ -81,7 +82,8 @@ fn become_program(path: GuestPath<'_>, input: &OwnedFd, output: &OwnedFd) -> ! {
     {
         let _ = SignalSet::NONE.block_only();
         let variables = [c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"];
-        let _ = execute(name, &[name], &variables);
+        let _ =
+            execute(name, &[name, argument.unwrap_or_default()][..if argument.is_some() { 2 } else { 1 }], &variables);
     }
     crate::rt::exit(127)
 }

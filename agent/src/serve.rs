@@ -17,6 +17,7 @@ use crate::rt::Environment;
 use crate::rt::signals::Signals;
 use crate::supervise::{Plain, Supervisor};
 use crate::system::{System, errno};
+use crate::takeover::{is_well, take_over};
 use crate::xenbus::{Wake, Xenbus};
 
 /// Why serving on a connection ended.
@@ -117,6 +118,7 @@ pub(crate) fn serve_for_ever<'a>(
             supervisor,
             options,
             served: false,
+            environment: candidates.environment,
         };
         let result = serving.serve(xenbus, system);
         let served = serving.served;
@@ -144,12 +146,13 @@ struct Serving<'s> {
     options: &'s AgentOptions<'s>,
     /// Whether the connection was of any use.
     served: bool,
+    environment: &'s Environment,
 }
 
 impl Serving<'_> {
     /// Serves until the connection fails or there is nothing more to do.
     fn serve(&mut self, xenbus: Xenbus<'_>, system: &mut System<'_>) -> Result<(), Error> {
-        let Serving { service, metrics, notifier, signals, supervisor, options, served } = self;
+        let Serving { service, metrics, notifier, signals, supervisor, options, served, environment } = self;
         let mut client = Client::new(xenbus);
         let mut told = State::Starting;
         if options.commands {
@@ -159,6 +162,11 @@ impl Serving<'_> {
         let mut started = false;
         while !signals.stop() {
             let room_in = match options.commands.then(|| service.serve_one(&mut client, system)).transpose()? {
+                Some(Progress::Served) if service.is_updated() => {
+                    service.forget_update();
+                    take_over(environment, system);
+                    continue;
+                }
                 Some(Progress::Served) => continue,
                 Some(Progress::Waiting(seconds)) => Some(seconds * 1000),
                 Some(Progress::Idle) | None => None,
@@ -182,6 +190,7 @@ impl Serving<'_> {
                 if options.commands {
                     Service::tell(&mut client, &told)?;
                 }
+                is_well(environment, system);
                 notifier.ready(Bounded::<160>::of(format_args!("{told}")).as_str());
                 continue;
             }

@@ -7,6 +7,7 @@ use crate::edit::Batch;
 use crate::network::permanent::EVERYWHERE;
 use crate::platform::{Level, Platform};
 use crate::text::{Bounded, Printable};
+use crate::update::agentupdate;
 
 /// Longest part of a name or message that is logged.
 const SHOWN_MAX: usize = 128;
@@ -25,12 +26,24 @@ pub enum Answer {
 #[derive(Default)]
 pub struct Agent {
     exchange: Exchange,
+    /// There is a new agent in this one's place.
+    updated: bool,
 }
 
 impl Agent {
     /// An agent that has agreed on no key.
     pub const fn new() -> Agent {
-        Agent { exchange: Exchange::new() }
+        Agent { exchange: Exchange::new(), updated: false }
+    }
+
+    /// Whether a new agent waits to be executed.
+    pub fn is_updated(&self) -> bool {
+        self.updated
+    }
+
+    /// The new agent cannot be executed after all.
+    pub fn forget_update(&mut self) {
+        self.updated = false;
     }
 
     /// Removes what an earlier run, killed in between, may have left.
@@ -86,6 +99,11 @@ impl Agent {
             Command::ResetNetwork => Response::done(),
             Command::InjectFile => inject::injectfile(value, platform),
             Command::FileInject => inject::file_inject(value, platform),
+            Command::AgentUpdate => {
+                let response = agentupdate(value, platform);
+                self.updated |= response.code == Code::Done;
+                response
+            }
         }
     }
 }

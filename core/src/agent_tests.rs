@@ -215,7 +215,7 @@ fn a_command_of_the_site_is_served_and_listed_and_any_can_be_taken_away() {
     platform.nodes.insert("/etc/nanova/commands.d/open".to_owned(), open);
     let mut agent = Agent::new();
     let mut asked = |request: &str| ask(&mut agent, &mut platform, request);
-    let listed = "version,features,keyinit,password,resetnetwork,file_inject,kmsactivate";
+    let listed = "version,features,keyinit,password,resetnetwork,file_inject,agentupdate,kmsactivate";
     assert_eq!(asked(r#"{"name":"features"}"#), ("0".to_owned(), listed.to_owned()));
     let object = r#"{"name":"kmsactivate","value":{"activation_key": "se\u0063ret", "domains":["a"]}}"#;
     assert_eq!(asked(object).1, r#"got {"activation_key":"secret","domains":["a"]}"#);

@@ -33,7 +33,10 @@ impl Errno {
     /// Cannot assign requested address; of addresses: no such address.
     pub const ADDRNOTAVAIL: Errno = Errno(99);
 
-    const WORDS: [(u16, &'static str, &'static str); 27] = [
+    /// Connection timed out.
+    pub const TIMEDOUT: Errno = Errno(110);
+
+    const WORDS: [(u16, &'static str, &'static str); 28] = [
         (1, "EPERM", "operation not permitted"),
         (2, "ENOENT", "no such file or directory"),
         (3, "ESRCH", "no such process or route"),
@@ -59,6 +62,7 @@ impl Errno {
         (100, "ENETDOWN", "the network is down"),
         (101, "ENETUNREACH", "the network is unreachable"),
         (104, "ECONNRESET", "connection reset"),
+        (110, "ETIMEDOUT", "no answer in time"),
         (111, "ECONNREFUSED", "connection refused"),
         (113, "EHOSTUNREACH", "no route to the host"),
     ];

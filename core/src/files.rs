@@ -243,7 +243,7 @@ pub(crate) fn read_start<F: Files>(files: &mut F, path: GuestPath<'_>, room: &mu
 }
 
 /// Calls `each` with every line of a file. A line that is no text, or longer than a kilobyte, is passed over.
-pub(crate) fn for_each_line<F: Files>(files: &mut F, path: GuestPath<'_>, each: &mut dyn FnMut(&str)) {
+pub fn for_each_line<F: Files>(files: &mut F, path: GuestPath<'_>, each: &mut dyn FnMut(&str)) {
     let Ok(mut file) = files.open(path) else { return };
     let (mut room, mut filled, mut too_long) = ([0; 1024], 0, false);
     while let Ok(len @ 1..) = files.read(&mut file, &mut room[filled..]) {

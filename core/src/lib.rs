@@ -26,6 +26,7 @@ pub mod service;
 pub mod text;
 pub mod time;
 pub mod tools;
+pub mod update;
 pub mod xenstore;
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use core::fmt;
 
 use crate::errno::Errno;
 use crate::netlink::{Message, Reply};
+use crate::network::Ip;
 use crate::text::Bounded;
 
 /// How important a log line is.
@@ -70,19 +71,37 @@ pub trait Programs {
     /// Whether there is a program at `path` that root alone can have put there: [`Errno::NOENT`] if there is nothing, another
     /// errno if it is not to be trusted.
     fn is_program(&mut self, path: GuestPath<'_>) -> Result<(), Errno>;
-    /// Runs it for so many seconds at the most. `input` is its standard input; what it prints goes to `output` as far as there
+    /// Runs it, with one argument or none, for so many seconds at the most. `input` is its standard input; what it prints goes to `output` as far as there
     /// is room. Returns how it ended and how much it printed.
     fn run(
         &mut self,
         path: GuestPath<'_>,
+        argument: Option<&'static core::ffi::CStr>,
         input: &[u8],
         output: &mut [u8],
         seconds: u32,
     ) -> Result<(Ended, usize), Errno>;
 }
 
+/// A connection to a server, and the agent's own file: what an update takes.
+pub trait Download {
+    /// A connection.
+    type Connection;
+
+    /// Connects, or gives up after so many seconds, as does every later call that waits as long for nothing.
+    fn connect(&mut self, ip: Ip, port: u16, seconds: u32) -> Result<Self::Connection, Errno>;
+    /// The address of a name.
+    fn resolve(&mut self, name: &str) -> Option<Ip>;
+    /// Sends all of it.
+    fn send(&mut self, connection: &mut Self::Connection, bytes: &[u8]) -> Result<(), Errno>;
+    /// Receives some; 0 at the end.
+    fn receive(&mut self, connection: &mut Self::Connection, space: &mut [u8]) -> Result<usize, Errno>;
+    /// Where the running agent's file is, uncut.
+    fn own_path(&mut self) -> Result<Bounded<256>, Errno>;
+}
+
 /// Time, entropy, the log, the guest's files, its programs and its network.
-pub trait Platform: Files + Netlink + Programs {
+pub trait Platform: Files + Netlink + Programs + Download {
     /// Seconds since 1970 in UTC, for file names and the shadow file's day.
     fn unix_time(&mut self) -> u64;
     /// Seconds since some fixed moment; never goes back.
@@ -151,6 +170,10 @@ pub trait Files {
     /// Makes a staged file durable, then puts it in the place of what is at `path`, then makes that durable. Until then
     /// the old file is there, from then on the new one. On failure the staged file is still there.
     fn publish(&mut self, staged: &mut Self::Staged, path: GuestPath<'_>) -> Result<(), Errno>;
+    /// Makes a staged file one that nothing can be added to, so that it can be run.
+    fn seal(&mut self, staged: &mut Self::Staged) -> Result<(), Errno>;
+    /// Gives what is at `path` a second name in the same directory; what had that name goes.
+    fn replace_link(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno>;
     /// Removes a staged file, and wipes nothing but the name.
     fn discard(&mut self, staged: &mut Self::Staged);
     /// Removes the staged file of this number that an earlier run, killed in between, left beside `path`. Returns whether

@@ -281,6 +281,16 @@ impl Service {
         }
     }
 
+    /// Whether a new agent waits to be executed, and the response that says so is written.
+    pub fn is_updated(&self) -> bool {
+        self.agent.is_updated() && self.pending.is_none()
+    }
+
+    /// The new agent was executed, or cannot be.
+    pub fn forget_update(&mut self) {
+        self.agent.forget_update();
+    }
+
     /// What the guest is, now that nothing waits.
     pub fn state(&self) -> &State {
         &self.state

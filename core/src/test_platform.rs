@@ -7,7 +7,8 @@ use std::rc::Rc;
 
 use crate::errno::Errno;
 use crate::netlink::{Message, PresentAddress, PresentRoute, Reply};
-use crate::platform::{Ended, FileKind, Files, GuestPath, Level, Netlink, Platform, Program, Programs};
+use crate::network::Ip;
+use crate::platform::{Download, Ended, FileKind, Files, GuestPath, Level, Netlink, Platform, Program, Programs};
 use crate::text::Bounded;
 
 /// What has a name.
@@ -33,6 +34,12 @@ pub(crate) struct FakePlatform {
     /// Size and free bytes of what is mounted.
     pub(crate) spaces: BTreeMap<String, (u64, u64)>,
     held: Rc<Cell<bool>>,
+    /// What servers say, one a connection.
+    pub(crate) servers: Vec<Vec<u8>>,
+    /// What was asked of them.
+    pub(crate) asked: Vec<u8>,
+    /// How a new agent's test of itself ends.
+    pub(crate) self_test: Result<Ended, Errno>,
 }
 
 pub(crate) struct FakeFile {
@@ -73,6 +80,9 @@ impl FakePlatform {
             started: Vec::new(),
             spaces: BTreeMap::new(),
             held,
+            servers: Vec::new(),
+            asked: Vec::new(),
+            self_test: Ok(Ended::Exit(0)),
         }
     }
 
@@ -162,14 +172,49 @@ impl Programs for FakePlatform {
     fn run(
         &mut self,
         path: GuestPath<'_>,
+        argument: Option<&'static core::ffi::CStr>,
         input: &[u8],
         output: &mut [u8],
         _seconds: u32,
     ) -> Result<(Ended, usize), Errno> {
+        if argument.is_some() {
+            return self.self_test.map(|ended| (ended, 0));
+        }
         let said = [self.text(path.as_str()).as_bytes(), input].concat();
         let len = said.len().min(output.len());
         output[..len].copy_from_slice(&said[..len]);
         Ok((Ended::Exit(0), len))
+    }
+}
+
+impl Download for FakePlatform {
+    type Connection = Vec<u8>;
+
+    fn connect(&mut self, _ip: Ip, _port: u16, _seconds: u32) -> Result<Vec<u8>, Errno> {
+        self.operation()?;
+        if self.servers.is_empty() { Err(Errno::IO) } else { Ok(self.servers.remove(0)) }
+    }
+
+    fn resolve(&mut self, name: &str) -> Option<Ip> {
+        (name == "known").then(|| "192.0.2.1".parse().unwrap())
+    }
+
+    fn send(&mut self, _connection: &mut Vec<u8>, bytes: &[u8]) -> Result<(), Errno> {
+        self.operation()?;
+        self.asked.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn receive(&mut self, connection: &mut Vec<u8>, space: &mut [u8]) -> Result<usize, Errno> {
+        self.operation()?;
+        let len = connection.len().min(space.len()).min(700);
+        space[..len].copy_from_slice(&connection[..len]);
+        connection.drain(..len);
+        Ok(len)
+    }
+
+    fn own_path(&mut self) -> Result<Bounded<256>, Errno> {
+        Ok(Bounded::of(format_args!("/etc/agent")))
     }
 }
 
@@ -268,6 +313,16 @@ impl Files for FakePlatform {
         let file = Node::File { contents: staged.contents.clone(), mode: staged.mode };
         self.nodes.insert(path.as_str().to_owned(), file);
         Ok(())
+    }
+
+    fn seal(&mut self, _staged: &mut FakeStaged) -> Result<(), Errno> {
+        self.operation()
+    }
+
+    fn replace_link(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno> {
+        let (directory, _) = path.split();
+        self.nodes.remove(&format!("{directory}/{name}"));
+        self.link(path, name)
     }
 
     fn discard(&mut self, _staged: &mut FakeStaged) {}

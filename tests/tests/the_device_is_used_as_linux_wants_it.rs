@@ -1,13 +1,15 @@
 //! nanova's client and service on the strict model of Linux's /dev/xen/xenbus, call by call: a pty hides where one write ends
 //! and the next begins, and whether a read was asked for no bytes; here nothing is hidden.
 
+use std::ffi::CStr;
 use std::fmt;
 
 use anyhow::Result;
 use nanova_core::cli::Network;
 use nanova_core::errno::Errno;
 use nanova_core::netlink::{Message, Reply};
-use nanova_core::platform::{Ended, FileKind, Files, GuestPath, Level, Netlink, Platform, Program, Programs};
+use nanova_core::network::Ip;
+use nanova_core::platform::{Download, Ended, FileKind, Files, GuestPath, Level, Netlink, Platform, Program, Programs};
 use nanova_core::service::{Progress, Service};
 use nanova_core::text::Bounded;
 use nanova_core::xenstore::{Client, Event, Lost, Path, Refusal, Transaction, Transport, TransportError};
@@ -39,7 +41,33 @@ impl Programs for Bare {
     fn is_program(&mut self, _path: GuestPath<'_>) -> Result<(), Errno> {
         Err(Errno::NOENT)
     }
-    fn run(&mut self, _: GuestPath<'_>, _: &[u8], _: &mut [u8], _: u32) -> Result<(Ended, usize), Errno> {
+    fn run(
+        &mut self,
+        _: GuestPath<'_>,
+        _: Option<&CStr>,
+        _: &[u8],
+        _: &mut [u8],
+        _: u32,
+    ) -> Result<(Ended, usize), Errno> {
+        Err(Errno::IO)
+    }
+}
+
+impl Download for Bare {
+    type Connection = ();
+    fn connect(&mut self, _ip: Ip, _port: u16, _seconds: u32) -> Result<(), Errno> {
+        Err(Errno::IO)
+    }
+    fn resolve(&mut self, _name: &str) -> Option<Ip> {
+        None
+    }
+    fn send(&mut self, _connection: &mut (), _bytes: &[u8]) -> Result<(), Errno> {
+        Err(Errno::IO)
+    }
+    fn receive(&mut self, _connection: &mut (), _space: &mut [u8]) -> Result<usize, Errno> {
+        Err(Errno::IO)
+    }
+    fn own_path(&mut self) -> Result<Bounded<256>, Errno> {
         Err(Errno::IO)
     }
 }
@@ -112,6 +140,12 @@ impl Files for Bare {
         Err(Errno::IO)
     }
     fn publish(&mut self, _staged: &mut (), _path: GuestPath<'_>) -> Result<(), Errno> {
+        Err(Errno::IO)
+    }
+    fn seal(&mut self, _staged: &mut Self::Staged) -> Result<(), Errno> {
+        Err(Errno::IO)
+    }
+    fn replace_link(&mut self, _path: GuestPath<'_>, _name: &str) -> Result<(), Errno> {
         Err(Errno::IO)
     }
     fn discard(&mut self, _staged: &mut ()) {}

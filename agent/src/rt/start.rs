@@ -16,11 +16,16 @@ pub(crate) struct Environment {
 impl Environment {
     /// The arguments; the first is the name that the program was called by.
     pub(crate) fn arguments(&self) -> impl Iterator<Item = &'static [u8]> + use<> {
+        self.words().map(CStr::to_bytes)
+    }
+
+    /// The same, as another program would be given them.
+    pub(crate) fn words(&self) -> impl Iterator<Item = &'static CStr> + use<> {
         let (argc, argv) = (self.argc, self.argv);
         (0..argc).map(move |place| {
             // SAFETY: `argv` holds `argc` addresses of strings that the kernel placed on the stack and terminated; the stack
             // of the first thread lives as long as the process, and nothing writes to that part of it.
-            unsafe { CStr::from_ptr(*argv.add(place)) }.to_bytes()
+            unsafe { CStr::from_ptr(*argv.add(place)) }
         })
     }
 

@@ -36,6 +36,8 @@ pub enum Invocation<'a> {
     Help(Topic),
     /// Show the version.
     Version,
+    /// Say whether this build works on this machine.
+    SelfTest,
     /// Serve commands for ever.
     Agent(Common<'a>, AgentOptions<'a>),
     /// Do one thing with xenstore.
@@ -385,6 +387,7 @@ pub fn parse<'a>(mut arguments: impl Iterator<Item = &'a [u8]>) -> Result<Invoca
         Subcommand::Network(common) => parse_network(words, common),
         Subcommand::Help => Ok(Invocation::Help(Topic::Nanova)),
         Subcommand::Version => Ok(Invocation::Version),
+        Subcommand::SelfTest => Ok(Invocation::SelfTest),
         Subcommand::Agent(common) => parse_agent(words, common, AgentOptions::default(), As::Agent),
         Subcommand::Report(common) => parse_agent(words, common, AgentOptions::REPORT, As::Agent),
         Subcommand::Xenstore(common) => parse_xenstore(words, common, None),
@@ -395,6 +398,7 @@ pub fn parse<'a>(mut arguments: impl Iterator<Item = &'a [u8]>) -> Result<Invoca
 /// What stands before the subcommand's own words.
 enum Subcommand<'a> {
     Help,
+    SelfTest,
     Version,
     Init,
     Agent(Common<'a>),
@@ -420,6 +424,7 @@ fn parse_subcommand<'a, I: Iterator<Item = &'a [u8]>>(
                 return Ok(Subcommand::Help);
             }
             Word::Long("--version") | Word::Short('V', _) => return Ok(Subcommand::Version),
+            Word::Long("--self-test") => return Ok(Subcommand::SelfTest),
             Word::Operand(name) => return Err(UsageError::Unknown(name)),
             option => parse_common(words, option, &mut common)?,
         }

@@ -93,7 +93,7 @@ pub(crate) fn run<P: Platform>(platform: &mut P, name: &str, value: Value<'_>) -
     }
     let mut output = [0; OUTPUT_MAX];
     let input = input.bytes.get(..input.len).unwrap_or_default();
-    Some(match platform.run(path, input, &mut output, SECONDS) {
+    Some(match platform.run(path, None, input, &mut output, SECONDS) {
         Ok((Ended::Exit(status), len)) => response(status, output.get(..len).unwrap_or_default()),
         Ok((Ended::Signal(signal), _)) => Response::failed(format_args!("{path} ended by signal {signal}")),
         Ok((Ended::Late, _)) => Response::failed(format_args!("{path} was ended: it took more than {SECONDS} seconds")),

@@ -55,7 +55,7 @@ mod tests {
     fn features_lists_what_nova_looks_for() {
         assert_eq!(
             features(&mut FakePlatform::with(&[])).message.as_str(),
-            "version,features,keyinit,password,resetnetwork,injectfile,file_inject"
+            "version,features,keyinit,password,resetnetwork,injectfile,file_inject,agentupdate"
         );
     }
 }

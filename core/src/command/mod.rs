@@ -32,10 +32,12 @@ pub enum Command {
     InjectFile,
     /// Write a file: path and contents apart.
     FileInject,
+    /// Replace the agent.
+    AgentUpdate,
 }
 
 /// Every command, by the name that the host calls it.
-pub const COMMANDS: [(&str, Command); 7] = [
+pub const COMMANDS: [(&str, Command); 8] = [
     ("version", Command::Version),
     ("features", Command::Features),
     ("keyinit", Command::KeyInit),
@@ -43,6 +45,7 @@ pub const COMMANDS: [(&str, Command); 7] = [
     ("resetnetwork", Command::ResetNetwork),
     ("injectfile", Command::InjectFile),
     ("file_inject", Command::FileInject),
+    ("agentupdate", Command::AgentUpdate),
 ];
 
 impl Command {

@@ -1,0 +1,115 @@
+//! A TCP connection to a server, and where this program's own file is: what an update takes.
+
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
+use core::time::Duration;
+
+use nanova_core::errno::Errno;
+use nanova_core::files::for_each_line;
+use nanova_core::network::Ip;
+use nanova_core::platform::{Download, GuestPath};
+use nanova_core::text::Bounded;
+use nanova_core::update::dns;
+use rustix::fd::OwnedFd;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, connect, recv, send, socket_with};
+use rustix::rand::{GetRandomFlags, getrandom};
+
+use crate::system::{System, errno};
+
+/// How long a name server may take, and how often each is asked.
+const NAME_SECONDS: u32 = 3;
+const NAME_TRIES: usize = 2;
+/// Longest path of this program's file that is updated.
+const PATH_MAX: usize = 200;
+
+/// A wait that was too long is EAGAIN for a socket with a timeout, and EINPROGRESS while it connects (socket(7)).
+fn timed_out(error: rustix::io::Errno) -> Errno {
+    match error {
+        rustix::io::Errno::AGAIN | rustix::io::Errno::INPROGRESS => Errno::TIMEDOUT,
+        error => errno(error),
+    }
+}
+
+fn open(kind: SocketType, ip: Ip, port: u16, seconds: u32) -> Result<OwnedFd, rustix::io::Errno> {
+    let family = if ip.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = socket_with(family, kind, SocketFlags::CLOEXEC, None)?;
+    for side in [Timeout::Recv, Timeout::Send] {
+        set_socket_timeout(&socket, side, Some(Duration::from_secs(seconds.into())))?;
+    }
+    let (bytes, _) = ip.octets();
+    if let (true, Some(bytes)) = (ip.is_ipv4(), bytes.first_chunk::<4>()) {
+        connect(&socket, &SocketAddrV4::new(Ipv4Addr::from_octets(*bytes), port))?;
+    } else {
+        connect(&socket, &SocketAddrV6::new(Ipv6Addr::from_octets(bytes), port, 0, 0))?;
+    }
+    Ok(socket)
+}
+
+impl Download for System<'_> {
+    type Connection = OwnedFd;
+
+    fn connect(&mut self, ip: Ip, port: u16, seconds: u32) -> Result<OwnedFd, Errno> {
+        open(SocketType::STREAM, ip, port, seconds).map_err(timed_out)
+    }
+
+    fn resolve(&mut self, name: &str) -> Option<Ip> {
+        let mut known = None;
+        for_each_line(self, GuestPath::literal("/etc/hosts"), &mut |line| known = known.or(dns::in_hosts(line, name)));
+        if known.is_some() {
+            return known;
+        }
+        let mut servers = heapless::Vec::<Ip, 3>::new();
+        for_each_line(self, GuestPath::literal("/etc/resolv.conf"), &mut |line| {
+            if let Some(ip) = dns::name_server(line) {
+                let _ = servers.push(ip);
+            }
+        });
+        for server in servers.iter().cycle().take(servers.len() * NAME_TRIES) {
+            // What cannot be resolved in one family may be in the other.
+            for ipv4 in [true, false] {
+                if let Ok(Some(ip)) = ask(*server, name, ipv4) {
+                    return Some(ip);
+                }
+            }
+        }
+        None
+    }
+
+    fn send(&mut self, connection: &mut OwnedFd, mut bytes: &[u8]) -> Result<(), Errno> {
+        while !bytes.is_empty() {
+            let len = send(&*connection, bytes, SendFlags::NOSIGNAL).map_err(timed_out)?;
+            bytes = bytes.get(len..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, connection: &mut OwnedFd, space: &mut [u8]) -> Result<usize, Errno> {
+        let received = rustix::io::retry_on_intr(|| recv(&*connection, &mut *space, RecvFlags::empty()));
+        received.map(|(len, _)| len).map_err(timed_out)
+    }
+
+    fn own_path(&mut self) -> Result<Bounded<256>, Errno> {
+        // The first process is a part of its image, and files below another root are not the running system's.
+        if self.confined || rustix::process::getpid().is_init() {
+            return Err(Errno::PERM);
+        }
+        let mut room = [0; PATH_MAX];
+        let len = rustix::fs::readlinkat_raw(rustix::fs::CWD, c"/proc/self/exe", &mut room[..]).map_err(errno)?;
+        let name = core::str::from_utf8(room.get(..len).unwrap_or_default());
+        // One that fills the room may be longer.
+        let name = name.ok().filter(|name| name.len() < PATH_MAX).ok_or(Errno::PERM)?;
+        Ok(Bounded::of(format_args!("{name}")))
+    }
+}
+
+/// Asks a name server for the addresses of one family.
+fn ask(server: Ip, name: &str, ipv4: bool) -> Result<Option<Ip>, rustix::io::Errno> {
+    let socket = open(SocketType::DGRAM, server, 53, NAME_SECONDS)?;
+    let mut id = [0; 2];
+    getrandom(&mut id[..], GetRandomFlags::empty())?;
+    let Some(query) = dns::query(id, name, ipv4) else { return Ok(None) };
+    send(&socket, &query, SendFlags::NOSIGNAL)?;
+    let mut answer = [0; 1024];
+    let (len, _) = recv(&socket, &mut answer[..], RecvFlags::empty())?;
+    Ok(dns::address(answer.get(..len).unwrap_or_default(), id, ipv4))
+}

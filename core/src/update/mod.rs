@@ -1,0 +1,255 @@
+//! `agentupdate`: fetches a new agent, checks it, tries it, and puts it in the place of the running one.
+//!
+//! | file | is |
+//! |---|---|
+//! | here | the steps, and what each says when it fails |
+//! | `request` | the command's value: where it is, and the sum it must have |
+//! | `url` | the part of RFC 3986 that is needed |
+//! | `dns` | the address of a name |
+//! | `http` | a response of HTTP/1.1, piece by piece |
+//!
+//! Every failure leaves the running agent's file as it was. What is not a static program of this machine is refused, and so is
+//! one that does not pass its own `--self-test`. The old agent stays as `<name>.prev`.
+//!
+//! It is the sum that protects: it comes over xenstore, which only dom0 writes. The transport need not be trusted, and https,
+//! with the certificates it would take, is refused. (MD5 finds damage, and only that: see SECURITY.md.)
+
+pub mod dns;
+pub mod http;
+pub mod request;
+pub mod url;
+
+use core::fmt;
+
+use crate::command::Response;
+use crate::command::json::Value;
+use crate::errno::Errno;
+use crate::platform::{Ended, GuestPath, Level, Platform};
+use crate::text::Bounded;
+
+use http::{Progress, Received};
+use request::{Hasher, Order};
+use url::{Host, URL_MAX, Url};
+
+/// How often a server may say that it is elsewhere.
+const REDIRECTS_MAX: u32 = 5;
+/// How long nothing may come.
+const SILENCE_SECONDS: u32 = 20;
+/// How long all may take: nova waits 30 seconds for most commands, its operators longer for this one.
+const TOTAL_SECONDS: u64 = 90;
+/// How long the new agent's own test may take.
+const TEST_SECONDS: u32 = 5;
+/// As much of the file as tells what it is.
+const START_MAX: usize = 1024;
+
+/// Whether this build computes what it should on this machine: an agent that is to take another one's place says so first.
+pub fn self_test() -> bool {
+    let right = "a949ff0b01996022369c47ce52d34deb";
+    let Ok(order) = Order::parts("http://localhost/", right) else { return false };
+    let mut hasher = Hasher::new(&order.sum);
+    hasher.update(b"nanova");
+    hasher.compare(&order.sum).0
+}
+
+/// Which step failed, and why.
+type Why = Bounded<256>;
+
+/// It failed; [`Why`] tells.
+struct Stop;
+
+#[inline(never)]
+fn note(why: &mut Why, text: fmt::Arguments<'_>) -> Stop {
+    *why = Bounded::of(text);
+    Stop
+}
+
+fn failure<T>(why: &mut Why, text: fmt::Arguments<'_>) -> Result<T, Stop> {
+    Err(note(why, text))
+}
+
+/// Runs the command. Whether it is done tells the response's code: then the new agent is to be executed.
+#[inline(never)]
+pub fn agentupdate<P: Platform>(value: Value<'_>, platform: &mut P) -> Response {
+    let mut why = Why::new();
+    match update(value, platform, &mut why) {
+        Ok(()) => Response::done(),
+        Err(Stop) => Response::failed(format_args!("{}", why.as_str())),
+    }
+}
+
+fn update<P: Platform>(value: Value<'_>, platform: &mut P, why: &mut Why) -> Result<(), Stop> {
+    let order = Order::parse(value).or_else(|wrong| failure(why, format_args!("{wrong}")))?;
+    let found = platform.own_path();
+    let own = found.or_else(|errno| failure(why, format_args!("cannot find this agent's file: {errno}")))?;
+    let path =
+        GuestPath::new(own.as_str()).or_else(|wrong| failure(why, format_args!("this agent's file: {wrong}")))?;
+    let staged = platform.stage(path, 0);
+    let mut staged = staged.or_else(|errno| failure(why, format_args!("cannot write beside {path}: {errno}")))?;
+    let fetched = fetch(&order, platform, &mut staged, why);
+    let result = fetched.and_then(|()| install(platform, &mut staged, path, why));
+    if result.is_err() {
+        platform.discard(&mut staged);
+    }
+    result
+}
+
+/// What is known of the file while it comes.
+struct Incoming {
+    hasher: Hasher,
+    start: heapless::Vec<u8, START_MAX>,
+    failed: Option<Errno>,
+}
+
+/// Downloads into the staged file, and checks what came.
+fn fetch<P: Platform>(order: &Order<'_>, platform: &mut P, staged: &mut P::Staged, why: &mut Why) -> Result<(), Stop> {
+    let mut at = heapless::String::<URL_MAX>::new();
+    at.push_str(order.url).or_else(|_| failure(why, format_args!("the URL is longer than {URL_MAX} bytes")))?;
+    let mut incoming = Incoming { hasher: Hasher::new(&order.sum), start: heapless::Vec::new(), failed: None };
+    for _ in 0..=REDIRECTS_MAX {
+        let url = Url::parse(&at).or_else(|wrong| failure(why, format_args!("{wrong}")))?;
+        match get(&url, platform, staged, &mut incoming, why)? {
+            None => return check(&order.sum, incoming, why),
+            Some(location) => {
+                let next =
+                    url.redirected(&location).or_else(|wrong| failure(why, format_args!("redirected: {wrong}")))?;
+                platform.log(Level::Debug, format_args!("agentupdate: redirected to {next}"));
+                at = next;
+            }
+        }
+    }
+    failure(why, format_args!("the server redirects more than {REDIRECTS_MAX} times"))
+}
+
+/// Makes one request; where the file is if it is not there.
+fn get<P: Platform>(
+    url: &Url<'_>,
+    platform: &mut P,
+    staged: &mut P::Staged,
+    incoming: &mut Incoming,
+    why: &mut Why,
+) -> Result<Option<heapless::String<URL_MAX>>, Stop> {
+    let ip = match url.host {
+        Host::Ip(ip) => ip,
+        Host::Name(name) => match platform.resolve(name) {
+            Some(ip) => ip,
+            None => {
+                return failure(why, format_args!("cannot resolve {name}: name an address, or see /etc/resolv.conf"));
+            }
+        },
+    };
+    let connected = platform.connect(ip, url.port, SILENCE_SECONDS);
+    let mut connection =
+        connected.or_else(|errno| failure(why, format_args!("cannot connect to {ip} port {}: {errno}", url.port)))?;
+    let request = http::request(url);
+    let sent = platform.send(&mut connection, request.as_str().as_bytes());
+    sent.or_else(|errno| failure(why, format_args!("cannot send to {ip}: {errno}")))?;
+    let mut received = Received::new();
+    let deadline = platform.uptime() + TOTAL_SECONDS;
+    loop {
+        let mut room = [0; 4096];
+        let len = platform.receive(&mut connection, &mut room);
+        let len = len.or_else(|errno| failure(why, format_args!("nothing more comes from {ip}: {errno}")))?;
+        let progress = if len == 0 {
+            received.finish()
+        } else {
+            received.take(room.get(..len).unwrap_or_default(), &mut |body| {
+                incoming.hasher.update(body);
+                let room = START_MAX - incoming.start.len();
+                let _ = incoming.start.extend_from_slice(body.get(..room).unwrap_or(body));
+                if incoming.failed.is_none() {
+                    incoming.failed = platform.append(staged, body).err();
+                }
+            })
+        };
+        if let Some(errno) = incoming.failed {
+            return failure(why, format_args!("cannot write the new agent: {errno}"));
+        }
+        match progress.or_else(|wrong| failure(why, format_args!("{}: {wrong}", url.authority)))? {
+            Progress::More if platform.uptime() < deadline => {}
+            Progress::More => {
+                return failure(why, format_args!("the download takes more than {TOTAL_SECONDS} seconds"));
+            }
+            Progress::Done => return Ok(None),
+            Progress::Elsewhere => return Ok(Some(received.location().clone())),
+        }
+    }
+}
+
+fn check(sum: &request::Sum, incoming: Incoming, why: &mut Why) -> Result<(), Stop> {
+    let (matches, got) = incoming.hasher.compare(sum);
+    if !matches {
+        return failure(why, format_args!("{} sums do not match ({sum} != {got})", sum.name()));
+    }
+    match not_for_here(&incoming.start) {
+        None => Ok(()),
+        Some(wrong) => {
+            failure(why, format_args!("the sum is right, but what it is of is no agent for this machine: {wrong}"))
+        }
+    }
+}
+
+/// Tries the new agent, keeps the old one, and puts the new one in its place.
+fn install<P: Platform>(
+    platform: &mut P,
+    staged: &mut P::Staged,
+    path: GuestPath<'_>,
+    why: &mut Why,
+) -> Result<(), Stop> {
+    let (directory, name) = path.split();
+    let new = Bounded::<300>::of(format_args!("{}/{}", directory.trim_end_matches('/'), crate::platform::STAGED_NAME));
+    let sealed = platform.set_mode(staged, 0o755).and_then(|()| platform.seal(staged));
+    sealed.or_else(|errno| failure(why, format_args!("cannot finish the new agent's file: {errno}")))?;
+    let new = GuestPath::new(new.as_str()).or_else(|wrong| failure(why, format_args!("{wrong}")))?;
+    match platform.run(new, Some(c"--self-test"), &[], &mut [0; 256], TEST_SECONDS) {
+        Ok((Ended::Exit(0), _)) => {}
+        Ok((Ended::Exit(status), _)) => {
+            return failure(why, format_args!("the new agent's self-test ended with {status}"));
+        }
+        Ok((Ended::Signal(signal), _)) => {
+            return failure(why, format_args!("the new agent's self-test ended by signal {signal}"));
+        }
+        Ok((Ended::Late, _)) => {
+            return failure(why, format_args!("the new agent's self-test took more than {TEST_SECONDS} seconds"));
+        }
+        Err(errno) => return failure(why, format_args!("the new agent cannot be run: {errno}")),
+    }
+    let previous = Bounded::<256>::of(format_args!("{name}.prev"));
+    let kept = platform.replace_link(path, previous.as_str());
+    kept.or_else(|errno| failure(why, format_args!("cannot keep {path} as {}: {errno}", previous.as_str())))?;
+    let published = platform.publish(staged, path);
+    published.or_else(|errno| failure(why, format_args!("cannot replace {path}: {errno}")))?;
+    platform.log(Level::Info, format_args!("updating {path}; the old one is {}", previous.as_str()));
+    Ok(())
+}
+
+/// `EM_X86_64`, `EM_AARCH64`
+const MACHINE: u16 = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
+
+/// Why a file that begins so is no static program of this machine; the headers are those of elf(5).
+fn not_for_here(start: &[u8]) -> Option<&'static str> {
+    let number = |at: usize| start.get(at..)?.first_chunk().map(|bytes| u16::from_le_bytes(*bytes));
+    if !start.starts_with(b"\x7fELF\x02\x01\x01") {
+        return Some("it is no ELF file of 64 bits; archives and installers are not taken");
+    }
+    if number(18) != Some(MACHINE) || !matches!(number(16), Some(2 | 3)) {
+        return Some("it is for another machine, or no program");
+    }
+    // e_phoff as far as it matters, e_phentsize, e_phnum; p_type 1 is PT_LOAD, 3 PT_INTERP.
+    let (Some(offset), Some(size @ 56..), Some(count)) = (number(32), number(54), number(56)) else {
+        return Some("its program headers are nowhere");
+    };
+    let mut loads = false;
+    for place in 0..usize::from(count) {
+        match number(usize::from(offset) + place * usize::from(size)) {
+            Some(1) => loads = true,
+            Some(3) => return Some("it needs an interpreter: only static programs are taken"),
+            Some(_) => {}
+            None => return Some("its program headers are too far behind its beginning"),
+        }
+    }
+    if loads { None } else { Some("there is nothing in it to run") }
+}
+
+#[cfg(test)]
+#[path = "update_tests.rs"]
+mod tests;
