@@ -118,7 +118,7 @@ chmod o+w others; chmod g+w group; chown 1 owned; mv link /etc/elsewhere; ln -s 
         assert_eq!(site.ask(name, "")?.0, "404", "{name}");
     }
     let features = site.ask("features", "")?.1;
-    assert!(features.ends_with("file_inject,good"), "{features}");
+    assert!(features.ends_with("agentupdate,good"), "{features}");
     let mut open = Site::new("program good <<'P'\n#!/bin/sh\nP\nchmod o+w .")?;
     assert_eq!(open.ask("good", "")?.0, "500", "who can write the directory can replace the program");
     Ok(())
@@ -131,7 +131,7 @@ fn what_is_disabled_is_not_there() -> Result<()> {
         "printf 'injectfile\\nfile_inject\\nmine\\n' >/etc/nanova/disable
         for name in mine version; do printf '#!/bin/sh\\necho mine' >$name; chmod 755 $name; done",
     )?;
-    assert_eq!(site.ask("features", "")?.1, "version,features,keyinit,password,resetnetwork");
+    assert_eq!(site.ask("features", "")?.1, "version,features,keyinit,password,resetnetwork,agentupdate");
     for name in ["injectfile", "file_inject", "mine"] {
         assert_eq!(site.ask(name, "")?, said("404", &format!("No such agent command '{name}'")));
     }
