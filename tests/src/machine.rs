@@ -28,6 +28,15 @@ pub fn kernel() -> &'static Path {
     })
 }
 
+/// A small Debian with systemd, unpacked but not configured; fetched when it is asked for first. Not to be changed.
+pub fn debian() -> &'static Path {
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
+    ROOT.get_or_init(|| {
+        let folder = std::path::absolute(lab::target_dir().join("machine")).expect("the build folder has a path");
+        packages::debian(&folder).expect("Debian's packages can be fetched")
+    })
+}
+
 /// A disk image with an ext4 file system: busybox under all its names, and this script as `/sbin/init` if there is one.
 pub fn root_disk(home: &Path, init: Option<&str>) -> Result<PathBuf> {
     let (tree, disk) = (home.join("root"), home.join("root.ext4"));
@@ -74,10 +83,16 @@ pub struct Boot<'a> {
 impl Boot<'_> {
     /// Runs the machine until it ends itself; what it said. Fails if it does not end.
     pub fn run(&self) -> Result<Console> {
+        self.run_with(&[])
+    }
+
+    /// The same with more of QEMU's options, which win.
+    pub fn run_with(&self, options: &[&str]) -> Result<Console> {
         let home = tempfile::tempdir()?;
         let log = home.path().join("console");
         let mut command = tools::command("qemu-system-x86_64");
         self.arguments(&mut command, &log)?;
+        command.args(options);
         let said = File::create(home.path().join("qemu"))?;
         command.stdin(Stdio::null()).stdout(said.try_clone()?).stderr(said);
         let mut machine = Machine(command.spawn().context("cannot start qemu-system-x86_64")?);

@@ -4,9 +4,11 @@
 //! a changed list fetches again); a second call costs nothing. Refuses: other sources than the machine's own apt.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::tools;
 
@@ -72,6 +74,15 @@ const TOOLSTACK: &[&str] = &[
     "libgcc-s1",
 ];
 
+/// What systemd needs to boot, with ifupdown.
+const DEBIAN: &str = "base-files base-passwd bash coreutils dash dbus dbus-bin dbus-daemon dbus-session-bus-common \
+    dbus-system-bus-common debianutils findutils grep ifupdown iproute2 kmod libacl1 libapparmor1 libargon2-1 libattr1 libaudit1 \
+    libblkid1 libbpf1 libbsd0 libc6 libcap-ng0 libcap2 libcrypt1 libcryptsetup12 libdbus-1-3 libdevmapper1.02.1 libelf1 \
+    libexpat1 libfdisk1 libgcc-s1 libgcrypt20 libgmp10 libgpg-error0 libip4tc2 libjson-c5 libkmod2 liblz4-1 liblzma5 \
+    libmd0 libmnl0 libmount1 libp11-kit0 libpam0g libpcre2-8-0 libseccomp2 libselinux1 libsmartcols1 libssl3 \
+    libsystemd-shared libsystemd0 libtinfo6 libtirpc3 libudev1 libuuid1 libxtables12 libzstd1 mount sed systemd \
+    systemd-sysv udev util-linux zlib1g";
+
 /// The unpacked packages.
 #[derive(Clone, Debug)]
 pub struct Packages {
@@ -125,16 +136,35 @@ impl Packages {
 /// One kernel's package without any of Xen, unpacked below `dir`: its root. Several tests may ask at once.
 pub fn kernel_alone(dir: &Path, flavour: Flavour) -> Result<PathBuf> {
     let names = kernel_packages(&[flavour])?;
-    let root = dir.join(names.concat());
+    once(dir, &names.concat(), |root| unpack(root, &names))
+}
+
+/// A root with systemd below `dir`, merged (/bin is a link to /usr/bin) as Debian's installers make it.
+pub fn debian(dir: &Path) -> Result<PathBuf> {
+    once(dir, "debian", |root| {
+        // Asked for its side effect: without package lists they are fetched.
+        kernel_packages(&[Flavour::Cloud])?;
+        for folder in ["bin", "sbin", "lib", "lib64"] {
+            fs::create_dir_all(root.join("usr").join(folder))?;
+            symlink(Path::new("usr").join(folder), root.join(folder))?;
+        }
+        let names: Vec<_> = DEBIAN.split_whitespace().map(str::to_owned).collect();
+        unpack(root, &names)
+    })
+}
+
+/// A folder that is made once and is complete as soon as it has its name.
+fn once(dir: &Path, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    let root = dir.join(name);
     if !root.exists() {
         fs::create_dir_all(dir)?;
         let half = tempfile::tempdir_in(dir)?;
-        unpack(&half.path().join("root"), &names)?;
+        make(&half.path().join("root"))?;
         // Who comes second finds a folder that is not empty, and it is as good as this one.
         if let Err(error) = fs::rename(half.path().join("root"), &root)
             && !root.exists()
         {
-            return Err(error).context("cannot keep the kernel");
+            return Err(error).with_context(|| format!("cannot keep {}", root.display()));
         }
     }
     Ok(root)
@@ -147,7 +177,13 @@ fn unpack(root: &Path, names: &[String]) -> Result<()> {
     fs::create_dir_all(&debs)?;
     tools::run(tools::command("apt-get").arg("download").args(names).current_dir(&debs))?;
     for deb in sorted_files(&debs)? {
-        tools::run(tools::command("dpkg-deb").arg("--extract").arg(&deb).arg(root))?;
+        // Unlike `dpkg-deb --extract` this leaves a link to a folder what it is.
+        let mut archive = tools::command("dpkg-deb");
+        let mut archive = archive.arg("--fsys-tarfile").arg(&deb).stdout(Stdio::piped()).spawn()?;
+        let mut tar = tools::command("tar");
+        tar.args(["--extract", "--keep-directory-symlink", "--directory"]).arg(root);
+        tools::run(tar.stdin(archive.stdout.take().context("a pipe")?))?;
+        ensure!(archive.wait()?.success(), "dpkg-deb cannot read {}", deb.display());
     }
     fs::remove_dir_all(&debs)?;
     Ok(())

@@ -1,0 +1,241 @@
+//! nanova.service in a Debian with systemd, on a real kernel: when it is started, what the agent can do in its sandbox,
+//! what a script cannot, and what happens when it is killed, hangs, or is no Xen guest's.
+//!
+//! The machine says of itself that it is Xen's, as far as systemd asks: by its firmware's name. A stand-in for xenstored is
+//! there before the agent.
+
+#[allow(dead_code, reason = "the real agent is in these images")]
+#[path = "common/image.rs"]
+mod image;
+#[path = "common/services.rs"]
+#[allow(dead_code, reason = "not every file has a use for all of it")]
+mod services;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+use nanova_tests::agent;
+use nanova_tests::machine::{Boot, Console, debian, kernel, write_script};
+use nanova_tests::xen::{images, lab, tools};
+
+const MAC: &str = "00:16:3e:4e:61:6e";
+const VM_DATA: &str = r#"hostname web01.example.org
+networking/00163E4E616E {"label": "public", "mac": "00:16:3E:4E:61:6E", "broadcast": "166.78.10.255", "dns": ["72.3.128.241"], "gateway": "166.78.10.1", "ips": [{"ip": "166.78.10.124", "netmask": "255.255.255.0", "enabled": "1", "gateway": "166.78.10.1"}]}
+"#;
+
+/// What a script of root's may and may not do in the agent's sandbox: a word for each that it can.
+const SCRIPT: &str = "#!/bin/bash
+exec 2>/dev/null
+can() { what=$1; shift; \"$@\" && echo -n \"$what \"; }
+touch() { : >\"$1\"; }
+can write-anywhere touch /usr/lib/modules/x
+can set-user-id install -m 4755 /bin/true /usr/local/bin/mine
+can other-users setpriv --reuid=1 --regid=1 --clear-groups /bin/true
+can chroot chroot / /bin/true
+can make-a-device mknod /tmp/vda b 254 0
+can read-a-disk head -c 1 /tmp/vda
+can mount mount -t tmpfs x /mnt
+can namespaces unshare --mount /bin/true
+can sysctl touch /proc/sys/kernel/printk
+can kernel-log head -c 1 /dev/kmsg
+can clock date -s @0 >/dev/null
+can personality setarch i386 /bin/true
+can around systemd-run --quiet --wait --pipe mount -t tmpfs x /mnt
+echo
+";
+
+/// What a network manager and cloud-init would find.
+const EARLY: &str = "[Unit]
+DefaultDependencies=no
+After=systemd-remount-fs.service
+Before=network-pre.target sysinit.target
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/sh -c 'echo cloud-init-local finds the agent $$(systemctl is-active nanova.service) >>/run/order'
+[Install]
+WantedBy=multi-user.target
+";
+const NETWORKING: &str = "[Service]
+ExecStartPre=/bin/sh -c 'echo networking finds the agent $$(systemctl is-active nanova.service) >>/run/order'
+";
+const XENSTORED: &str = "[Unit]
+DefaultDependencies=no
+After=systemd-remount-fs.service
+Before=nanova.service
+ConditionPathExists=!/no-xenstored
+[Service]
+Environment=TMPDIR=/run
+ExecStartPre=/bin/mkdir -p /run/xenstored
+ExecStart=/usr/sbin/stand-in /run/xenstored/socket /etc/stand-in
+ExecStartPost=/bin/sh -c 'until [ -S /run/xenstored/socket ]; do sleep 0.1; done'
+[Install]
+WantedBy=nanova.service
+";
+const TASK: &str = "[Unit]
+After=nanova.service networking.service cloud-init-local.service
+[Service]
+Type=oneshot
+StandardOutput=tty
+StandardError=tty
+TTYPath=/dev/console
+ExecStart=/bin/bash /task
+ExecStopPost=/bin/systemctl poweroff -ff
+[Install]
+WantedBy=multi-user.target
+";
+
+const GUEST: &str = r#"
+show() { systemctl show --property=$1 --value nanova.service; }
+wait_for() { for try in {1..200}; do "$@" >/dev/null 2>&1 && return; sleep 0.1; done; echo "in vain: $*"; }
+ask() {
+    nanova xenstore write data/host/$1 "$2"
+    wait_for nanova xenstore exists data/guest/$1
+    nanova xenstore read data/guest/$1
+}
+inject() { ask $1 "{\"name\":\"file_inject\",\"value\":{\"b64_path\":\"$(echo -n $2 | base64 -w0)\",\"b64_file\":\"$(echo $1 | base64 -w0)\"}}"; }
+echo; echo == order; cat /run/order
+echo == state; systemctl is-active nanova nova-agent xe-daemon xe-linux-distribution; show Type; show NRestarts; show StatusText
+echo == requests
+install -m 4750 -o daemon -g shadow /dev/null /usr/local/bin/theirs
+inject keys /root/.ssh/authorized_keys; inject tool /usr/local/bin/theirs; inject temporary /tmp/injected
+ask reset '{"name":"resetnetwork","value":""}'
+echo == files; stat -c '%a %U:%G %n' /root/.ssh/authorized_keys /usr/local/bin/theirs /tmp/injected
+echo == network; ip -4 address; ip route; cat /proc/sys/kernel/hostname; cat /etc/network/interfaces
+echo == sandbox
+sed -e '/^ExecStart/d; /^Type=/d; /^NotifyAccess=/d; /^WatchdogSec=/d; /^Restart/d; /^Alias/d; /^SuccessExit/d' \
+    -e 's,^\[Service\],&\nType=oneshot\nStandardOutput=file:/run/can\nExecStart=/script,' \
+    /usr/lib/systemd/system/nanova.service >/run/systemd/system/sandbox.service
+systemctl daemon-reload; systemctl start sandbox.service; cat /run/can
+echo == killed; old=$(show MainPID); kill -9 $old; wait_for eval '[ "$(show NRestarts)" = 1 ]'
+wait_for systemctl is-active nanova; show ActiveState; [ "$(show MainPID)" != $old ] && echo another process
+echo == hanging; mkdir -p /run/systemd/system/nanova.service.d
+printf '[Service]\nWatchdogSec=3\nWatchdogSignal=KILL\n' >/run/systemd/system/nanova.service.d/soon.conf
+systemctl daemon-reload; systemctl restart nanova; before=$(show NRestarts)
+sleep 6; [ "$(show NRestarts)" = "$before" ] && echo not hanging
+kill -STOP $(show MainPID); wait_for eval '[ "$(show NRestarts)" -gt "$before" ]'
+wait_for systemctl is-active nanova; show ActiveState
+echo == stopped; time -p systemctl stop nanova; show ActiveState; show Result; cat /proc/[0-9]*/comm | grep -c '^nanova$'
+echo == failed; systemctl --failed --no-legend --plain
+echo == log; journalctl -b -o cat -u nanova; journalctl -b -o cat | grep -i 'ordering cycle'
+echo == end
+"#;
+
+const NO_GUEST: &str = "
+echo; echo == order; cat /run/order
+echo == state; systemctl show -p ActiveState -p ConditionResult -p NRestarts nanova
+echo == failed; systemctl --failed --no-legend --plain
+echo == end
+";
+
+/// A file system with the real agent as a service, and this task.
+fn disk(home: &Path, task: &str) -> Result<std::path::PathBuf> {
+    let (root, disk) = (home.join("root"), home.join("root.ext4"));
+    tools::run(tools::command("cp").args(["-a", "--no-preserve=ownership"]).arg(debian()).arg(&root))?;
+    let mut cargo = images::cargo();
+    cargo.args(["rustc", "--quiet", "--package", "nanova-tests", "--example", "initramfs-xenstored"]);
+    tools::run(cargo.args(["--", "-C", "strip=symbols"]))?;
+    fs::copy(lab::target_dir().join("debug/examples/initramfs-xenstored"), root.join("usr/sbin/stand-in"))?;
+    fs::copy(agent::binary(), root.join("usr/sbin/nanova"))?;
+
+    // What the packages' own scripts would have done.
+    for name in ["passwd", "group"] {
+        let master = root.join(format!("usr/share/base-passwd/{name}.master"));
+        fs::copy(master, root.join("etc").join(name))?;
+    }
+    fs::write(root.join("etc/machine-id"), "0123456789abcdef0123456789abcdef\n")?;
+    fs::write(root.join("etc/network/interfaces"), "auto lo\niface lo inet loopback\n")?;
+    fs::write(root.join("etc/stand-in"), VM_DATA)?;
+    fs::write(root.join("task"), task)?;
+    for folder in ["usr/local/bin", "mnt"] {
+        fs::create_dir_all(root.join(folder))?;
+    }
+    write_script(&root.join("script"), SCRIPT)?;
+    let units = root.join("usr/lib/systemd/system");
+    fs::copy(services::folder().join("nanova.service"), units.join("nanova.service"))?;
+    for (name, text) in [("cloud-init-local", EARLY), ("stand-in", XENSTORED), ("task", TASK)] {
+        fs::write(units.join(format!("{name}.service")), text)?;
+    }
+    fs::create_dir_all(units.join("networking.service.d"))?;
+    fs::write(units.join("networking.service.d/order.conf"), NETWORKING)?;
+    // systemctl would ask update-rc.d about them, too.
+    fs::remove_dir_all(root.join("etc/init.d"))?;
+    let mut enable = Command::new("systemctl");
+    enable.arg("--root").arg(&root).args(["enable", "nanova", "cloud-init-local", "stand-in", "task", "networking"]);
+    tools::run(&mut enable)?;
+    // Nobody logs in.
+    for name in ["getty.target", "serial-getty@ttyS0.service", "systemd-networkd-wait-online.service"] {
+        symlink("/dev/null", root.join("etc/systemd/system").join(name))?;
+    }
+    tools::run(tools::command("mke2fs").args(["-q", "-t", "ext4", "-d"]).arg(&root).arg(&disk).arg("400M"))?;
+    Ok(disk)
+}
+
+fn boot(task: &str, options: &[&str]) -> Result<Console> {
+    let home = tempfile::tempdir()?;
+    let disk = disk(home.path(), task)?;
+    let (agent, modules) = (agent::binary().display().to_string(), kernel().display().to_string());
+    let mut arguments = vec!["--agent", &agent, "--output", "image.cpio", "--kernel-modules", &modules];
+    for module in ["virtio_pci", "virtio_blk", "virtio_net", "ext4"] {
+        arguments.extend(["--module", module]);
+    }
+    let output = image::initramfs(home.path(), &arguments);
+    assert!(output.status.success(), "{output:?}");
+    let initrd = home.path().join("image.cpio");
+    let kernel = "quiet rw nanova.root=/dev/vda nanova.network=off systemd.show_status=no";
+    let console = Boot { initrd: &initrd, options: kernel, disk: Some(&disk), mac: Some(MAC) }.run_with(options)?;
+    console.assert_says(&["== end"]);
+    Ok(console)
+}
+
+#[test]
+#[ignore = "needs systemd, qemu-system-x86, e2fsprogs and apt-get"]
+fn in_a_guest_it_serves_before_the_network_and_is_kept_alive() -> Result<()> {
+    let console = boot(GUEST, &["-smbios", "type=1,manufacturer=Xen,product=HVM domU"])?;
+    assert_eq!(
+        console.section("order"),
+        "cloud-init-local finds the agent active\nnetworking finds the agent active\n"
+    );
+    // Itself, and the names of the agents it replaces.
+    assert_eq!(console.section("state"), "active\nactive\nactive\nactive\nnotify\n0\nready\n");
+    assert_eq!(console.section("requests"), "{\"returncode\":\"0\",\"message\":\"\"}\n".repeat(4));
+    // Another user's set-user-ID program stays one, and the /tmp is everybody's.
+    let files = "600 root:root /root/.ssh/authorized_keys\n4750 daemon:shadow /usr/local/bin/theirs\n\
+        600 root:root /tmp/injected\n";
+    assert_eq!(console.section("files"), files);
+    let network = console.section("network");
+    for words in
+        ["inet 166.78.10.124/24", "default via 166.78.10.1", "\nweb01.example.org\n", "    gateway 166.78.10.1\n"]
+    {
+        assert!(network.contains(words), "no {words:?} in {network}");
+    }
+    // `around`: whoever may talk to systemd as root is not held by a sandbox; README.md says so.
+    assert_eq!(console.section("sandbox"), "set-user-id other-users chroot around \n");
+    assert_eq!(console.section("killed"), "active\nanother process\n");
+    assert_eq!(console.section("hanging"), "not hanging\nactive\n");
+    let stopped = console.section("stopped");
+    assert!(stopped.starts_with("real 0.") && stopped.ends_with("\ninactive\nsuccess\n0\n"), "{stopped}");
+    assert_eq!(console.section("failed"), "");
+    let log = console.section("log");
+    for words in ["serving data/host over", "'resetnetwork' completed with code '0'", "Watchdog timeout (limit 3s)"] {
+        assert!(log.contains(words), "no {words:?} in {log}");
+    }
+    assert!(!log.contains("ordering cycle"), "{log}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs systemd, qemu-system-x86, e2fsprogs and apt-get"]
+fn elsewhere_it_is_not_started_and_nothing_failed() -> Result<()> {
+    let console = boot(NO_GUEST, &[])?;
+    let order = "cloud-init-local finds the agent inactive\nnetworking finds the agent inactive\n";
+    assert_eq!(console.section("order"), order);
+    let mut state: Vec<_> = console.section("state").lines().collect();
+    state.sort_unstable();
+    assert_eq!(state, ["ActiveState=inactive", "ConditionResult=no", "NRestarts=0"]);
+    assert_eq!(console.section("failed"), "");
+    Ok(())
+}
