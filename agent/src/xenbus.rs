@@ -5,7 +5,7 @@
 //! * An answer is waited for in poll(2), and so are signals. (A write may block: the device's while the guest is suspended,
 //!   a socket's while xenstored reads nothing.)
 
-use nanova_core::xenstore::{Lost, Refusal, Transport, TransportError};
+use nanova_core::xenstore::{Error, Lost, Refusal, Transport};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -83,7 +83,7 @@ impl<'a> Xenbus<'a> {
     }
 
     /// Waits for the answer to a request; once the program was told to end, not for long.
-    fn wait_for_answer(&mut self) -> Result<(), TransportError> {
+    fn wait_for_answer(&mut self) -> Result<(), Error> {
         while !self.readable {
             let stopping = self.signals.is_some_and(Signals::stop);
             let left = self.until.map(|until| until.saturating_sub(uptime_ms()));
@@ -91,16 +91,16 @@ impl<'a> Xenbus<'a> {
             match self.wait(None, timeout.as_ref()).map_err(lost)? {
                 Some(Wake::Readable) => return Ok(()),
                 Some(_) => {}
-                None if stopping => return Err(TransportError::Lost(Lost::Stopped)),
-                None => return Err(TransportError::Lost(Lost::Silent)),
+                None if stopping => return Err(Error::Lost(Lost::Stopped)),
+                None => return Err(Error::Lost(Lost::Silent)),
             }
         }
         Ok(())
     }
 }
 
-fn lost(error: Errno) -> TransportError {
-    TransportError::Lost(Lost::Errno(errno(error).0))
+fn lost(error: Errno) -> Error {
+    Error::Lost(Lost::Errno(errno(error).0))
 }
 
 /// The device reports a failed WATCH, and some other refusals, as write(2)'s errno. These are not refusals.
@@ -109,7 +109,7 @@ fn is_fatal(error: Errno) -> bool {
 }
 
 impl Transport for Xenbus<'_> {
-    fn send(&mut self, packet: &[u8]) -> Result<(), TransportError> {
+    fn send(&mut self, packet: &[u8]) -> Result<(), Error> {
         let mut rest = packet;
         while !rest.is_empty() {
             match rustix::io::write(&self.fd, rest) {
@@ -117,7 +117,7 @@ impl Transport for Xenbus<'_> {
                 Err(Errno::INTR) => {}
                 Err(error) if self.kind == Kind::Device && !is_fatal(error) => {
                     let name = errno(error).name().unwrap_or("EINVAL");
-                    return Err(TransportError::Refused(Refusal::named(name)));
+                    return Err(Error::Refused(Refusal::named(name)));
                 }
                 Err(error) => return Err(lost(error)),
             }
@@ -125,7 +125,7 @@ impl Transport for Xenbus<'_> {
         Ok(())
     }
 
-    fn receive(&mut self, space: &mut [u8]) -> Result<usize, TransportError> {
+    fn receive(&mut self, space: &mut [u8]) -> Result<usize, Error> {
         loop {
             self.wait_for_answer()?;
             self.readable = false;

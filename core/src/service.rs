@@ -326,8 +326,8 @@ impl Service {
         round.listing = match client.list(Transaction::NONE, HOST, round.offset, &mut round.names) {
             // Not there; or too much of it for this xenstored to be listed, until events name the requests or the host
             // takes some back.
-            Err(error) if error.is("ENOENT") => Listing { len: 0, complete: true },
-            Err(error) if error.is("ENOSYS") => {
+            Err(error) if error.is(Refusal::NOENT) => Listing { len: 0, complete: true },
+            Err(error) if error.is(Refusal::NOSYS) => {
                 self.lists_in_parts = false;
                 Listing { len: 0, complete: true }
             }
@@ -375,7 +375,7 @@ impl Service {
                 Ok(())
             }
             // The host has given up and removed it.
-            Err(error) if error.is("ENOENT") => Ok(()),
+            Err(error) if error.is(Refusal::NOENT) => Ok(()),
             Err(Error::Refused(refusal)) => {
                 platform.log(Level::Warn, format_args!("request {name} cannot be read: {refusal}"));
                 self.round.offset += end - start + 1;
@@ -440,12 +440,12 @@ fn commit<T: Transport>(client: &mut Client<T>, pending: &Pending) -> Result<(),
     client.transaction(|client, transaction| {
         match client.rm(transaction, request.as_path()) {
             // The host has given up and removed it, with its directory.
-            Err(error) if error.is("ENOENT") => {}
+            Err(error) if error.is(Refusal::NOENT) => {}
             removed => removed?,
         }
         match client.write(transaction, response.as_path(), &pending.response) {
             // Writing makes what is missing. What is not there is the transaction: the guest was suspended since it began.
-            Err(error) if error.is("ENOENT") => Err(Error::Refused(Refusal::named("EAGAIN"))),
+            Err(error) if error.is(Refusal::NOENT) => Err(Error::Refused(Refusal::AGAIN)),
             written => written,
         }
     })

@@ -2,6 +2,8 @@
 
 use core::fmt::{self, Write};
 
+use heapless::string::StringView;
+
 /// Text that never takes more than `N` bytes. What does not fit is cut at a character, and the cut is visible: the text
 /// then ends in `...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,8 +25,7 @@ impl<const N: usize> Bounded<N> {
     /// The text of `arguments`, as far as it fits.
     pub fn of(arguments: fmt::Arguments<'_>) -> Self {
         let mut text = Self::new();
-        // Writing to a `Bounded` never fails; a `Display` that fails by itself just ends here.
-        let _ = text.write_fmt(arguments);
+        text.view().fill(arguments);
         text
     }
 
@@ -36,13 +37,11 @@ impl<const N: usize> Bounded<N> {
     /// Takes away the last characters, at least one, so that the text with its mark has at most `len` bytes. Ends at the
     /// mark alone.
     pub fn shorten(&mut self, len: usize) {
-        let before = self.text.len();
-        if self.cut {
-            self.text.truncate(before.saturating_sub(CUT.len()));
-        }
-        let room = len.min(before.saturating_sub(1)).saturating_sub(CUT.len());
-        self.text.truncate(self.text.floor_char_boundary(room));
-        self.cut = self.text.push_str(CUT).is_ok();
+        self.view().shorten(len);
+    }
+
+    fn view(&mut self) -> View<'_> {
+        View { text: self.text.as_mut_view(), cut: &mut self.cut }
     }
 }
 
@@ -54,15 +53,52 @@ impl<const N: usize> Default for Bounded<N> {
 
 impl<const N: usize> Write for Bounded<N> {
     fn write_str(&mut self, more: &str) -> fmt::Result {
-        if self.cut || self.text.push_str(more).is_ok() {
+        self.view().write_str(more)
+    }
+
+    fn write_fmt(&mut self, arguments: fmt::Arguments<'_>) -> fmt::Result {
+        self.view().fill(arguments);
+        Ok(())
+    }
+}
+
+/// A text of any bound: what all of them share is once in the binary.
+struct View<'a> {
+    text: &'a mut StringView,
+    cut: &'a mut bool,
+}
+
+impl View<'_> {
+    #[inline(never)]
+    fn fill(mut self, arguments: fmt::Arguments<'_>) {
+        // Writing here never fails; a `Display` that fails by itself just ends the text.
+        let _ = self.write_fmt(arguments);
+    }
+
+    fn shorten(self, len: usize) {
+        let before = self.text.len();
+        if *self.cut {
+            self.text.truncate(before.saturating_sub(CUT.len()));
+        }
+        let room = len.min(before.saturating_sub(1)).saturating_sub(CUT.len());
+        self.text.truncate(self.text.floor_char_boundary(room));
+        *self.cut = self.text.push_str(CUT).is_ok();
+    }
+}
+
+impl Write for View<'_> {
+    #[inline(never)]
+    fn write_str(&mut self, more: &str) -> fmt::Result {
+        if *self.cut || self.text.push_str(more).is_ok() {
             return Ok(());
         }
-        let fits = more.floor_char_boundary(N - self.text.len());
-        let room = N.saturating_sub(CUT.len());
-        let _ = self.text.push_str(&more[..fits]);
+        let most = self.text.capacity();
+        let fits = more.floor_char_boundary(most - self.text.len());
+        let room = most.saturating_sub(CUT.len());
+        let _ = self.text.push_str(more.get(..fits).unwrap_or_default());
         self.text.truncate(self.text.floor_char_boundary(room));
         let _ = self.text.push_str(CUT);
-        self.cut = true;
+        *self.cut = true;
         Ok(())
     }
 }

@@ -26,7 +26,7 @@ use crate::network::Mac;
 use crate::platform::{GuestPath, Level, Platform};
 use crate::text::Bounded;
 use crate::xenstore::path::{Joined, Path};
-use crate::xenstore::{Client, Error, Transaction, Transport};
+use crate::xenstore::{Client, Error, Refusal, Transaction, Transport};
 
 /// Changes of addresses are published at once, and further ones after a pause of so many milliseconds.
 const PAUSE_MS: u64 = 15;
@@ -106,7 +106,7 @@ impl<T: Transport> Writer<'_, T> {
         if let (Ok(path), None) = (Path::new(path.as_str()), &self.failed) {
             match self.client.rm(self.transaction, path) {
                 // There is no directory that it could be in.
-                Err(error) if error.is("ENOENT") => {}
+                Err(error) if error.is(Refusal::NOENT) => {}
                 result => self.take(path, result),
             }
         }
@@ -115,7 +115,7 @@ impl<T: Transport> Writer<'_, T> {
     #[inline(never)]
     fn take(&mut self, path: Path<'_>, result: Result<(), Error>) {
         match result {
-            Err(Error::Refused(refusal)) if !refusal.is("EAGAIN") => {
+            Err(Error::Refused(refusal)) if refusal != Refusal::AGAIN => {
                 let text = format_args!("{}: {refusal}", path.as_str());
                 self.refused.get_or_insert_with(|| Bounded::of(text));
             }
@@ -389,7 +389,7 @@ impl Report {
             return Ok(());
         }
         let legacy = writer.client.list(Transaction::NONE, Path::literal("xenserver/attr"), 0, &mut []);
-        let legacy = legacy.is_err_and(|error| error.is("ENOENT"));
+        let legacy = legacy.is_err_and(|error| error.is(Refusal::NOENT));
         publish(writer, &self.addresses, &gone, all, legacy);
         Ok(())
     }

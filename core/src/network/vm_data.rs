@@ -12,7 +12,7 @@ use super::xapi::overlay;
 use super::{INTERFACES_MAX, Interface, Mac, Prefixed, ROUTES_MAX};
 use crate::text::Printable;
 use crate::xenstore::path::{Joined, Path};
-use crate::xenstore::{Client, Error, Listing, Transaction, Transport};
+use crate::xenstore::{Client, Error, Listing, Refusal, Transaction, Transport};
 
 const HOSTNAME: Path<'static> = Path::literal("vm-data/hostname");
 const NETWORKING: Path<'static> = Path::literal("vm-data/networking");
@@ -62,13 +62,13 @@ impl Network {
                     note(problems, format_args!("vm-data/hostname is no host name"));
                 }
             }
-            Err(error) if error.is("ENOENT") => {}
+            Err(error) if error.is(Refusal::NOENT) => {}
             Err(error) => return Err(error),
         }
         let mut names = [0; NAMES_MAX];
         let listing = match client.list(Transaction::NONE, NETWORKING, 0, &mut names) {
             Ok(listing) => listing,
-            Err(error) if error.is("ENOENT") => Listing { len: 0, complete: true },
+            Err(error) if error.is(Refusal::NOENT) => Listing { len: 0, complete: true },
             Err(error) => return Err(error),
         };
         if !listing.complete {
@@ -81,7 +81,7 @@ impl Network {
             let parsed = match client.read(Transaction::NONE, path.as_path()) {
                 Ok(value) => parse::interface(name, value),
                 // Removed in between.
-                Err(error) if error.is("ENOENT") => continue,
+                Err(error) if error.is(Refusal::NOENT) => continue,
                 Err(error) => return Err(error),
             };
             let kept = parsed.and_then(|interface| {

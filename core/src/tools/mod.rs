@@ -12,7 +12,7 @@ use core::fmt;
 use crate::cli::{Tool, XenstoreCall, exit};
 use crate::xenstore::path::{ABSOLUTE_MAX, BadPath};
 use crate::xenstore::wire::REQUEST_MAX;
-use crate::xenstore::{Client, Error, Event, Path, Permission, Transaction, Transport};
+use crate::xenstore::{Client, Error, Event, Path, Permission, Refusal, Transaction, Transport};
 use value::{Escaped, unescape};
 
 /// Where a tool's words go.
@@ -55,7 +55,7 @@ impl<'a> Failure<'a> {
 
 /// A path that is none is what xenstored would call invalid.
 fn checked<'a>(path: &'a str) -> Result<Path<'a>, Error> {
-    Path::new(path).map_err(|BadPath| Error::Refused(crate::xenstore::Refusal::named("EINVAL")))
+    Path::new(path).map_err(|BadPath| Error::Refused(Refusal::INVAL))
 }
 
 /// Runs a tool; returns the exit code.
@@ -309,7 +309,7 @@ pub(crate) fn walk<T: Transport>(
     visit: Visit<'_, T>,
 ) -> Result<(), Error> {
     let listing = match client.list(transaction, place.path()?, 0, names) {
-        Err(error) if place.depth > 0 && error.is("ENOENT") => return Ok(()),
+        Err(error) if place.depth > 0 && error.is(Refusal::NOENT) => return Ok(()),
         listing => listing?,
     };
     if !listing.complete {

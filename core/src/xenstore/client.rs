@@ -21,21 +21,12 @@ const LISTING_TRIES: u32 = 100;
 
 /// Moves bytes to and from xenstored: a character device or a socket.
 pub trait Transport {
-    /// Sends one packet whole, as one message.
-    fn send(&mut self, packet: &[u8]) -> Result<(), TransportError>;
+    /// Sends one packet whole, as one message. Linux's device reports some refusals as write(2)'s errno: [`Error::Refused`],
+    /// as if xenstored had answered so.
+    fn send(&mut self, packet: &[u8]) -> Result<(), Error>;
     /// Waits for bytes and stores at least one of them in `space`, which is never empty (a read of no bytes hangs in
     /// Linux's device). Returns how many; 0 means the other side is gone.
-    fn receive(&mut self, space: &mut [u8]) -> Result<usize, TransportError>;
-}
-
-/// Why the transport did not do it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum TransportError {
-    /// This request was refused, the connection is fine: Linux's device reports some failures as write(2)'s errno.
-    Refused(Refusal),
-    /// The connection is of no more use.
-    Lost(Lost),
+    fn receive(&mut self, space: &mut [u8]) -> Result<usize, Error>;
 }
 
 /// Why a connection is of no more use.
@@ -67,7 +58,7 @@ impl fmt::Display for Lost {
 }
 
 /// Why a request has no answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Error {
     /// xenstored refused it; the connection is fine.
@@ -79,18 +70,9 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether xenstored refused with this error name.
-    pub fn is(&self, name: &str) -> bool {
-        matches!(self, Error::Refused(refusal) if refusal.is(name))
-    }
-}
-
-impl From<TransportError> for Error {
-    fn from(error: TransportError) -> Error {
-        match error {
-            TransportError::Refused(refusal) => Error::Refused(refusal),
-            TransportError::Lost(lost) => Error::Lost(lost),
-        }
+    /// Whether xenstored refused for this reason.
+    pub fn is(self, reason: Refusal) -> bool {
+        self == Error::Refused(reason)
     }
 }
 
@@ -245,7 +227,7 @@ impl<T: Transport> Client<T> {
     ) -> Result<Listing, Error> {
         match self.about(Kind::Directory, transaction, path) {
             Ok(payload) => Ok(copy_names(payload.get(offset..).unwrap_or_default(), names)),
-            Err(error) if error.is("E2BIG") => self.list_parts(transaction, path, offset, names),
+            Err(error) if error.is(Refusal::TOOBIG) => self.list_parts(transaction, path, offset, names),
             Err(error) => Err(error),
         }
     }
@@ -269,7 +251,7 @@ impl<T: Transport> Client<T> {
             if len > 0 && now != generation {
                 tries += 1;
                 if tries == LISTING_TRIES {
-                    return Err(Error::Refused(Refusal::named("EAGAIN")));
+                    return Err(Error::Refused(Refusal::AGAIN));
                 }
                 len = 0;
                 continue;
@@ -293,7 +275,7 @@ impl<T: Transport> Client<T> {
     pub fn lists_in_parts(&mut self, path: Path<'_>) -> Result<bool, Error> {
         match self.exchange(Kind::DirectoryPart, Transaction::NONE, &[path.as_str().as_bytes(), b"\x000\0"]) {
             Err(Error::Lost(lost)) => Err(Error::Lost(lost)),
-            answer => Ok(!answer.is_err_and(|error| error.is("ENOSYS"))),
+            answer => Ok(!answer.is_err_and(|error| error.is(Refusal::NOSYS))),
         }
     }
 
@@ -315,7 +297,7 @@ impl<T: Transport> Client<T> {
             match body(self, transaction) {
                 Ok(()) => match self.exchange(Kind::TransactionEnd, transaction, &[b"T\0"]) {
                     Ok(_) => return Ok(()),
-                    Err(error) if error.is("EAGAIN") => continue,
+                    Err(error) if error.is(Refusal::AGAIN) => continue,
                     Err(error) => return Err(error),
                 },
                 Err(Error::Lost(lost)) => return Err(Error::Lost(lost)),
@@ -324,13 +306,13 @@ impl<T: Transport> Client<T> {
                     if let Err(Error::Lost(lost)) = self.exchange(Kind::TransactionEnd, transaction, &[b"F\0"]) {
                         return Err(Error::Lost(lost));
                     }
-                    if !error.is("EAGAIN") {
+                    if !error.is(Refusal::AGAIN) {
                         return Err(error);
                     }
                 }
             }
         }
-        Err(Error::Refused(Refusal::named("EAGAIN")))
+        Err(Error::Refused(Refusal::AGAIN))
     }
 
     /// Reads what has arrived, waiting for it if need be, and keeps the events in it. For a transport that is readable

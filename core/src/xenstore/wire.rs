@@ -246,48 +246,60 @@ impl Decoder {
     }
 }
 
-/// Why xenstored refused a request: the names of `xsd_errors` in `xs_wire.h`, and any later one as text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why xenstored refused a request: one of the names of `xsd_errors` in `xs_wire.h`, or what oxenstored says beside these.
+///
+/// New names are added there from time to time. One that is not known here is a refusal like any other, and shown as what
+/// it is, an unknown one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Refusal(heapless::String<REFUSAL_MAX>);
+pub struct Refusal(u8);
 
-/// Longest error name that is kept.
-const REFUSAL_MAX: usize = 15;
+const NAMES: [&str; 18] = [
+    "EINVAL", "EACCES", "EEXIST", "EISDIR", "ENOENT", "ENOMEM", "ENOSPC", "EIO", "ENOTEMPTY", "ENOSYS", "EROFS", "EBUSY",
+    "EAGAIN", "EISCONN", "E2BIG", "EPERM", "EQUOTA", "an error of a name that is not known here",
+];
 
 impl Refusal {
-    /// Reads the payload of an ERROR packet: a name, terminated by a zero byte. Anything that is no name becomes `EINVAL`,
+    /// The request makes no sense.
+    pub const INVAL: Refusal = Refusal(0);
+    /// There is no such node.
+    pub const NOENT: Refusal = Refusal(4);
+    /// The operation is not known.
+    pub const NOSYS: Refusal = Refusal(9);
+    /// The transaction got in the way of another one.
+    pub const AGAIN: Refusal = Refusal(12);
+    /// The answer is longer than a packet, or the value than the quota.
+    pub const TOOBIG: Refusal = Refusal(14);
+    const NOSPC: Refusal = Refusal(6);
+    const QUOTA: Refusal = Refusal(16);
+    const UNKNOWN: Refusal = Refusal(NAMES.len() as u8 - 1);
+
+    /// Reads the payload of an ERROR packet: a name, terminated by a zero byte. Anything that is no text becomes `EINVAL`,
     /// as in Linux (`xenbus_xs.c`, `get_error`).
     pub fn parse(payload: &[u8]) -> Refusal {
-        let name = payload.strip_suffix(b"\0").unwrap_or(payload);
-        let plain = !name.is_empty() && name.iter().all(u8::is_ascii_alphanumeric);
-        let name = core::str::from_utf8(name).ok().filter(|_| plain);
-        Refusal(name.and_then(|name| name.try_into().ok()).unwrap_or_else(|| Self::named("EINVAL").0))
+        core::str::from_utf8(payload).map_or(Refusal::INVAL, |name| Refusal::named(name.trim_end_matches('\0')))
     }
 
-    /// The refusal with this name, for comparison and for transports that report an errno instead of an ERROR packet.
+    /// The refusal with this name, for transports that report an errno instead of an ERROR packet.
     pub fn named(name: &str) -> Refusal {
-        Refusal(name.chars().take(REFUSAL_MAX).filter(char::is_ascii).collect())
+        let place = NAMES.iter().position(|known| *known == name);
+        place.map_or(Refusal::UNKNOWN, |place| Refusal(place as u8))
     }
 
     /// Its name, such as `ENOENT`.
-    pub fn name(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether this is the refusal with that name.
-    pub fn is(&self, name: &str) -> bool {
-        self.0 == name
+    pub fn name(self) -> &'static str {
+        NAMES.get(usize::from(self.0)).copied().unwrap_or_default()
     }
 
     /// The domain's quota is used up: `ENOSPC` from C xenstored, `EQUOTA` from oxenstored, `E2BIG` for one value.
-    pub fn is_quota(&self) -> bool {
-        self.is("ENOSPC") || self.is("EQUOTA") || self.is("E2BIG")
+    pub fn is_quota(self) -> bool {
+        matches!(self, Refusal::NOSPC | Refusal::QUOTA | Refusal::TOOBIG)
     }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.name())
     }
 }
 
@@ -358,12 +370,22 @@ mod tests {
     }
 
     #[test]
-    fn an_error_name_is_kept_and_noise_becomes_einval() {
-        assert!(Refusal::parse(b"ENOENT\0").is("ENOENT"));
-        assert!(Refusal::parse(b"EQUOTA\0").is_quota());
-        for noise in [&b""[..], b"\0", b"E NO\0", b"\xff\xff\0", b"AVERYLONGERRORNAME\0"] {
-            assert!(Refusal::parse(noise).is("EINVAL"));
+    fn a_known_error_is_told_from_an_unknown_one() {
+        for (reason, name) in [
+            (Refusal::INVAL, "EINVAL"),
+            (Refusal::NOENT, "ENOENT"),
+            (Refusal::NOSYS, "ENOSYS"),
+            (Refusal::AGAIN, "EAGAIN"),
+            (Refusal::TOOBIG, "E2BIG"),
+            (Refusal::NOSPC, "ENOSPC"),
+            (Refusal::QUOTA, "EQUOTA"),
+        ] {
+            assert_eq!((Refusal::parse(format!("{name}\0").as_bytes()), reason.name()), (reason, name));
         }
+        for later in [&b""[..], b"\0", b"E NO\0", b"EVERYTHING\0"] {
+            assert_eq!(Refusal::parse(later), Refusal::UNKNOWN);
+        }
+        assert_eq!(Refusal::parse(b"\xff\xff\0"), Refusal::INVAL);
     }
 
     proptest! {
