@@ -10,7 +10,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use nanova_tests::agent::{Agent, binary};
 use nanova_tests::host::Host;
 use nanova_tests::scene::wait_until;
@@ -203,6 +203,38 @@ fn a_server_that_misbehaves_changes_nothing() -> Result<()> {
     assert!(guest.update(&format!("http://{at}/"), &sum("md5sum", &script)?)?.1.contains("no ELF"));
     assert_eq!((guest.agent.pid(), fs::read(guest.path("nanova"))?), (pid, old));
     assert_eq!(fs::read_dir(guest.directory.path())?.count(), 1, "nothing is left behind");
+    Ok(())
+}
+
+/// The archive that tar(1) makes of these files.
+fn archive(format: &str, files: &[(&str, &[u8])]) -> Result<Vec<u8>> {
+    let directory = tempfile::tempdir()?;
+    for (name, contents) in files {
+        fs::write(directory.path().join(name), contents)?;
+    }
+    let mut tar = Command::new("tar");
+    tar.args(["--create", "--file=-", "--format", format, "--directory"]).arg(directory.path());
+    let output = tar.args(files.iter().map(|(name, _)| name)).output()?;
+    ensure!(output.status.success(), "tar: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(output.stdout)
+}
+
+#[test]
+#[ignore = "needs root"]
+fn an_archive_is_taken_if_the_agent_is_all_there_is_in_it() -> Result<()> {
+    let (mut guest, new) = (Guest::new()?, another()?);
+    let more = archive("gnu", &[("nanova", &new), ("install.sh", b"#!/bin/sh\n")])?;
+    let at = serve("127.0.0.1:0", more.clone(), good)?;
+    let (code, message) = guest.update(&format!("http://{at}/"), &sum("sha256sum", &more)?)?;
+    assert!(code == "500" && message.ends_with("the archive holds more than one file"), "{message}");
+    assert_ne!(fs::read(guest.path("nanova"))?, new);
+    for format in ["ustar", "gnu", "posix"] {
+        let new = [new.as_slice(), format.as_bytes()].concat();
+        let archive = archive(format, &[("nanova", &new)])?;
+        let at = serve("127.0.0.1:0", archive.clone(), good)?;
+        assert_eq!(guest.update(&format!("http://{at}/"), &sum("sha256sum", &archive)?)?.0, "0", "{format}");
+        assert_eq!(fs::read(guest.path("nanova"))?, new, "{format}");
+    }
     Ok(())
 }
 

@@ -7,6 +7,7 @@
 //! | `url` | the part of RFC 3986 that is needed |
 //! | `dns` | the address of a name |
 //! | `http` | a response of HTTP/1.1, piece by piece |
+//! | `archive` | the file in it, if that is a tar archive |
 //!
 //! Every failure leaves the running agent's file as it was. What is not a static program of this machine is refused, and so is
 //! one that does not pass its own `--self-test`. The old agent stays as `<name>.prev`.
@@ -14,6 +15,7 @@
 //! It is the sum that protects: it comes over xenstore, which only dom0 writes. The transport need not be trusted, and https,
 //! with the certificates it would take, is refused. (MD5 finds damage, and only that: see SECURITY.md.)
 
+pub mod archive;
 pub mod dns;
 pub mod http;
 pub mod request;
@@ -27,6 +29,7 @@ use crate::errno::Errno;
 use crate::platform::{Ended, GuestPath, Level, Platform};
 use crate::text::Bounded;
 
+use archive::Unpacked;
 use http::{Progress, Received};
 use request::{Hasher, Order};
 use url::{Host, URL_MAX, Url};
@@ -96,15 +99,43 @@ fn update<P: Platform>(value: Value<'_>, platform: &mut P, why: &mut Why) -> Res
 /// What is known of the file while it comes.
 struct Incoming {
     hasher: Hasher,
+    unpacked: Unpacked,
+    /// What is wrong with the archive. It matters only if the sum is right.
+    damage: Option<&'static str>,
     start: heapless::Vec<u8, START_MAX>,
     failed: Option<Errno>,
+}
+
+impl Incoming {
+    fn new(order: &Order<'_>) -> Incoming {
+        Incoming {
+            hasher: Hasher::new(&order.sum),
+            unpacked: Unpacked::new(),
+            damage: None,
+            start: heapless::Vec::new(),
+            failed: None,
+        }
+    }
+
+    /// Takes a piece of what is downloaded; the agent in it goes to its file.
+    fn take<P: Platform>(&mut self, body: &[u8], platform: &mut P, staged: &mut P::Staged) {
+        self.hasher.update(body);
+        let (start, failed) = (&mut self.start, &mut self.failed);
+        let unpacked = self.unpacked.take(body, &mut |agent| {
+            let _ = start.extend_from_slice(agent.get(..START_MAX - start.len()).unwrap_or(agent));
+            if failed.is_none() {
+                *failed = platform.append(staged, agent).err();
+            }
+        });
+        self.damage = self.damage.or(unpacked.err());
+    }
 }
 
 /// Downloads into the staged file, and checks what came.
 fn fetch<P: Platform>(order: &Order<'_>, platform: &mut P, staged: &mut P::Staged, why: &mut Why) -> Result<(), Stop> {
     let mut at = heapless::String::<URL_MAX>::new();
     at.push_str(order.url).or_else(|_| failure(why, format_args!("the URL is longer than {URL_MAX} bytes")))?;
-    let mut incoming = Incoming { hasher: Hasher::new(&order.sum), start: heapless::Vec::new(), failed: None };
+    let mut incoming = Incoming::new(order);
     for _ in 0..=REDIRECTS_MAX {
         let url = Url::parse(&at).or_else(|wrong| failure(why, format_args!("{wrong}")))?;
         match get(&url, platform, staged, &mut incoming, why)? {
@@ -152,14 +183,8 @@ fn get<P: Platform>(
         let progress = if len == 0 {
             received.finish()
         } else {
-            received.take(room.get(..len).unwrap_or_default(), &mut |body| {
-                incoming.hasher.update(body);
-                let room = START_MAX - incoming.start.len();
-                let _ = incoming.start.extend_from_slice(body.get(..room).unwrap_or(body));
-                if incoming.failed.is_none() {
-                    incoming.failed = platform.append(staged, body).err();
-                }
-            })
+            let body = room.get(..len).unwrap_or_default();
+            received.take(body, &mut |body| incoming.take(body, platform, staged))
         };
         if let Some(errno) = incoming.failed {
             return failure(why, format_args!("cannot write the new agent: {errno}"));
@@ -176,11 +201,12 @@ fn get<P: Platform>(
 }
 
 fn check(sum: &request::Sum, incoming: Incoming, why: &mut Why) -> Result<(), Stop> {
+    let wrong = incoming.damage.or(incoming.unpacked.lack()).or_else(|| not_for_here(&incoming.start));
     let (matches, got) = incoming.hasher.compare(sum);
     if !matches {
         return failure(why, format_args!("{} sums do not match ({sum} != {got})", sum.name()));
     }
-    match not_for_here(&incoming.start) {
+    match wrong {
         None => Ok(()),
         Some(wrong) => {
             failure(why, format_args!("the sum is right, but what it is of is no agent for this machine: {wrong}"))
@@ -229,7 +255,7 @@ const MACHINE: u16 = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
 fn not_for_here(start: &[u8]) -> Option<&'static str> {
     let number = |at: usize| start.get(at..)?.first_chunk().map(|bytes| u16::from_le_bytes(*bytes));
     if !start.starts_with(b"\x7fELF\x02\x01\x01") {
-        return Some("it is no ELF file of 64 bits; archives and installers are not taken");
+        return Some("it is no ELF file of 64 bits; no installer is taken, and no compressed archive");
     }
     if number(18) != Some(MACHINE) || !matches!(number(16), Some(2 | 3)) {
         return Some("it is for another machine, or no program");
