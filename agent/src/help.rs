@@ -29,7 +29,7 @@ Options of agent, network, report and xenstore:
                           $XENSTORED_PATH, /run/xenstored/socket, /var/run/xenstored/socket
   --root DIR              the guest's files are below DIR
   -l, --loglevel LEVEL    error, warn, info (default), debug, trace; -q, --quiet: none
-  -o, --logfile FILE|-|kmsg
+  -o, --logfile FILE|-|kmsg|syslog
 Exit codes: 0 done, 1 failed, 2 usage, 77 not a Xen guest
 ";
 

@@ -1,6 +1,7 @@
 //! Log lines: `2013-05-26 08:06:29,855 [INFO] Received command …`, as nova-agent's operators know them.
 //!
-//! One line is one write(2). In the kernel's log the line carries its level in the kernel's form and leaves the time to it.
+//! One line is one write(2), or one datagram to syslog. In the kernel's log and in syslog's the line carries its level in
+//! their form and leaves the time to them. A file is the owner's alone (0600): it tells what the host did.
 
 use core::fmt::{self, Write};
 
@@ -10,7 +11,9 @@ use nanova_core::text::Bounded;
 use nanova_core::time::Moment;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
+use rustix::process::getpid;
 
+use crate::datagrams::Receiver;
 use crate::output::{complain, write_all};
 use crate::rt::clock::realtime;
 use crate::rt::stdio::stderr;
@@ -18,11 +21,15 @@ use crate::rt::stdio::stderr;
 /// Longest line: below what one record of /dev/kmsg takes (976 bytes, `LOG_LINE_MAX` of older kernels).
 const LINE_MAX: usize = 900;
 
+/// syslog's facility of system daemons (RFC 3164, 4.1.1: 3, above the three bits of the severity).
+const DAEMON: u8 = 3 << 3;
+
 /// The log.
 pub(crate) struct Log<'a> {
     level: Option<Level>,
     target: LogTarget<'a>,
     file: Option<OwnedFd>,
+    syslog: Option<Receiver>,
     /// Lines of the kernel's log with a priority from here on are not shown on the console by the kernel, so they are
     /// written to standard error, too.
     unseen_from: Option<u8>,
@@ -31,7 +38,7 @@ pub(crate) struct Log<'a> {
 impl<'a> Log<'a> {
     /// Opens the log. When the file cannot be opened the lines go to standard error.
     pub(crate) fn open(common: &Common<'a>) -> Log<'a> {
-        let mut log = Log { level: common.level, target: common.log, file: None, unseen_from: None };
+        let mut log = Log { level: common.level, target: common.log, file: None, syslog: None, unseen_from: None };
         log.reopen();
         log
     }
@@ -40,11 +47,12 @@ impl<'a> Log<'a> {
     pub(crate) fn reopen(&mut self) {
         let (path, flags) = match self.target {
             LogTarget::Stderr => return,
+            LogTarget::Syslog => return self.syslog = Receiver::of(b"/dev/log"),
             LogTarget::Kmsg => ("/dev/kmsg", OFlags::empty()),
             LogTarget::File(path) => (path, OFlags::CREATE | OFlags::APPEND),
         };
         let flags = flags | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOCTTY;
-        match rustix::fs::open(path, flags, Mode::from_raw_mode(0o640)) {
+        match rustix::fs::open(path, flags, Mode::from_raw_mode(0o600)) {
             Ok(file) => self.file = Some(file),
             Err(errno) => complain(format_args!(
                 "cannot open the log {path}: {}; logging {}",
@@ -65,6 +73,14 @@ impl<'a> Log<'a> {
             return;
         }
         let mut line = Bounded::<LINE_MAX>::new();
+        if let Some(syslog) = &self.syslog {
+            let _ = write!(line, "<{}>nanova[{}]: {text}", DAEMON | priority(level), getpid().as_raw_nonzero());
+            if syslog.send(line.as_str()).is_ok() {
+                return;
+            }
+            // Nobody is there, or does not keep up.
+            line = Bounded::new();
+        }
         let _ = match (self.target, &self.file) {
             (LogTarget::Kmsg, Some(_)) => write!(line, "<{}>nanova: {text}", priority(level)),
             _ => write!(line, "{} [{}] {text}", now(), name(level)),

@@ -7,6 +7,7 @@
 #![no_main]
 
 mod background;
+mod datagrams;
 mod download;
 mod files;
 mod help;

@@ -4,15 +4,14 @@
 //! wakes the agent.
 
 use nanova_core::text::{Bounded, Printable};
-use rustix::fd::OwnedFd;
-use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, sendto, socket_with};
 
+use crate::datagrams::Receiver;
 use crate::locate::uptime_ms;
 use crate::rt::Environment;
 
 /// The manager's socket.
 pub(crate) struct Notifier {
-    socket: Option<(OwnedFd, SocketAddrUnix)>,
+    socket: Option<Receiver>,
     /// How often it wants a sign of life, in milliseconds: half of the time after which it loses patience; 0 for never.
     interval: u64,
     next: u64,
@@ -20,7 +19,7 @@ pub(crate) struct Notifier {
 
 impl Notifier {
     pub(crate) fn of(environment: &Environment) -> Notifier {
-        let socket = environment.variable("NOTIFY_SOCKET").and_then(open);
+        let socket = environment.variable("NOTIFY_SOCKET").and_then(Receiver::of);
         let number = |name| -> Option<u64> { core::str::from_utf8(environment.variable(name)?).ok()?.parse().ok() };
         let own = u64::from(rustix::process::getpid().as_raw_nonzero().get().unsigned_abs());
         let ours = socket.is_some() && number("WATCHDOG_PID").is_none_or(|pid| pid == own);
@@ -47,20 +46,9 @@ impl Notifier {
     }
 
     fn send(&self, text: &Bounded<256>) {
-        if let Some((socket, address)) = &self.socket {
+        if let Some(socket) = &self.socket {
             // A manager that does not read is no reason to wait.
-            let _ = sendto(socket, text.as_str().as_bytes(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL, address);
+            let _ = socket.send(text.as_str());
         }
     }
-}
-
-/// A path, or behind an `@` a name in the abstract namespace.
-fn open(name: &[u8]) -> Option<(OwnedFd, SocketAddrUnix)> {
-    let address = match name {
-        [b'@', name @ ..] => SocketAddrUnix::new_abstract_name(name),
-        [b'/', ..] => SocketAddrUnix::new(name),
-        _ => return None,
-    };
-    let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None).ok()?;
-    Some((socket, address.ok()?))
 }

@@ -145,6 +145,8 @@ pub enum LogTarget<'a> {
     Stderr,
     /// The kernel's log.
     Kmsg,
+    /// The syslog daemon's socket, /dev/log.
+    Syslog,
     /// A file, reopened on SIGHUP.
     File(&'a str),
 }
@@ -448,6 +450,7 @@ fn parse_common<'a, I: Iterator<Item = &'a [u8]>>(
             common.log = match words.value(option)? {
                 "-" => LogTarget::Stderr,
                 "kmsg" => LogTarget::Kmsg,
+                "syslog" => LogTarget::Syslog,
                 path => LogTarget::File(path),
             };
         }
