@@ -1,10 +1,11 @@
 //! Going to the background, as nova-agent's old service files expect it.
 
 use nanova_core::text::Bounded;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use crate::output::write_all;
+use crate::paths::open;
 use crate::rt::process::{Side, fork};
 
 /// Leaves the terminal; standard error, too, unless log lines go there. Returns in the new process; in the old one it is
@@ -14,7 +15,7 @@ pub(crate) fn detach(log_to_stderr: bool) -> Result<bool, Errno> {
         return Ok(false);
     }
     rustix::process::setsid()?;
-    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+    let null = open("/dev/null", OFlags::RDWR, 0)?;
     rustix::stdio::dup2_stdin(&null)?;
     rustix::stdio::dup2_stdout(&null)?;
     if !log_to_stderr {
@@ -25,8 +26,7 @@ pub(crate) fn detach(log_to_stderr: bool) -> Result<bool, Errno> {
 
 /// Leaves this process's id in a file.
 pub(crate) fn write_pidfile(path: &str) -> Result<(), Errno> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let file = rustix::fs::open(path, flags, Mode::from_raw_mode(0o644))?;
+    let file = open(path, OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW, 0o644)?;
     let id = Bounded::<16>::of(format_args!("{}\n", rustix::process::getpid().as_raw_nonzero()));
     write_all(file, id.as_str().as_bytes())
 }

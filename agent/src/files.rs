@@ -4,11 +4,11 @@
 //! inside of the root (openat2(2), RESOLVE_IN_ROOT), so that a symbolic link cannot lead out of it.
 
 use core::ffi::CStr;
-use core::fmt::Write;
 use core::mem::MaybeUninit;
 
 use nanova_core::errno::Errno;
 use nanova_core::platform::{FileKind, Files, GUEST_PATH_MAX, GuestPath, STAGED_NAME as STAGED};
+use nanova_core::text::Bounded;
 use rustix::event::Timespec;
 use rustix::fd::OwnedFd;
 use rustix::fs::{self, AtFlags, FileType, FlockOperation, Gid, Mode, OFlags, ResolveFlags, Uid, XattrFlags};
@@ -16,6 +16,7 @@ use rustix::io::Errno as SystemErrno;
 use rustix::thread::nanosleep;
 
 use crate::output::write_all;
+use crate::paths::terminated;
 use crate::system::{System, errno};
 
 /// How often a lock that somebody else holds is tried, and how long between: 15 s, as lckpwdf(3) waits.
@@ -33,7 +34,7 @@ pub(crate) struct Staged {
     name: StagedName,
 }
 
-/// [`STAGED`], with a number unless that is 0.
+/// Its name: [`STAGED`], with a number unless that is 0.
 struct StagedName([u8; 17]);
 
 impl StagedName {
@@ -43,38 +44,18 @@ impl StagedName {
 }
 
 fn staged_name(number: u8) -> StagedName {
-    let mut name = heapless::String::<16>::new();
-    let _ = if number == 0 { name.write_str(STAGED) } else { write!(name, "{STAGED}.{number}") };
-    let mut bytes = [0; 17];
-    bytes[..name.len()].copy_from_slice(name.as_bytes());
-    StagedName(bytes)
+    let name = match number {
+        0 => Bounded::<16>::of(format_args!("{STAGED}")),
+        number => Bounded::<16>::of(format_args!("{STAGED}.{number}")),
+    };
+    let mut room = [0; 17];
+    let _ = terminated(name.as_str(), &mut room);
+    StagedName(room)
 }
 
-/// A path or a name as system calls take it. One for all of them, as each of rustix's own conversions has its own code.
-struct Terminated<const N: usize>([u8; N]);
-
-impl<const N: usize> Terminated<N> {
-    #[inline(never)]
-    fn new(text: &str) -> Result<Terminated<N>, SystemErrno> {
-        let mut bytes = [0; N];
-        let room = bytes.split_last_mut().map(|(_, room)| room).unwrap_or_default();
-        room.get_mut(..text.len()).ok_or(SystemErrno::NAMETOOLONG)?.copy_from_slice(text.as_bytes());
-        Ok(Terminated(bytes))
-    }
-
-    fn text(&self) -> &CStr {
-        // The last byte is always 0.
-        CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
-    }
-}
-
-/// A name in a directory (NAME_MAX), and the zero byte.
-type Name = Terminated<256>;
-
-/// The name in its directory.
-fn name_of(path: GuestPath<'_>) -> Result<Name, SystemErrno> {
-    Name::new(path.split().1)
-}
+/// Room for a name in a directory (NAME_MAX) and its zero byte.
+type NameRoom = [u8; 256];
+const NAME_ROOM: NameRoom = [0; 256];
 
 impl System<'_> {
     /// Opens the directory that a path is in.
@@ -83,33 +64,63 @@ impl System<'_> {
         let relative = directory.trim_start_matches('/');
         let relative = if relative.is_empty() { "." } else { relative };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let terminated = Terminated::<{ GUEST_PATH_MAX + 1 }>::new(relative)?;
+        let mut room = [0; GUEST_PATH_MAX + 1];
+        let path = terminated(relative, &mut room)?;
         if !self.confined {
-            return fs::openat(&self.root, terminated.text(), flags, Mode::empty());
+            return fs::openat(&self.root, path, flags, Mode::empty());
         }
-        match fs::openat2(&self.root, terminated.text(), flags, Mode::empty(), ResolveFlags::IN_ROOT) {
+        match fs::openat2(&self.root, path, flags, Mode::empty(), ResolveFlags::IN_ROOT) {
             Err(SystemErrno::NOSYS) => self.walk(relative, flags),
             directory => directory,
         }
+    }
+
+    /// The directory that a path is in, and its name there.
+    #[inline(never)]
+    fn place_of<'r>(&self, path: GuestPath<'_>, room: &'r mut NameRoom) -> Result<(OwnedFd, &'r CStr), Errno> {
+        let directory = self.directory_of(path).map_err(errno)?;
+        Ok((directory, terminated(path.split().1, room).map_err(errno)?))
+    }
+
+    /// Opens what is at a path, no link followed.
+    #[inline(never)]
+    fn open_at(&self, path: GuestPath<'_>, flags: OFlags) -> Result<OwnedFd, Errno> {
+        let mut room = NAME_ROOM;
+        let (directory, name) = self.place_of(path, &mut room)?;
+        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        fs::openat(directory, name, flags, Mode::from_raw_mode(0o600)).map_err(errno)
     }
 
     /// The way on kernels before 5.6: component by component, no symbolic link followed.
     fn walk(&self, relative: &str, flags: OFlags) -> Result<OwnedFd, SystemErrno> {
         let mut directory = fs::openat(&self.root, c".", flags, Mode::empty())?;
         for component in relative.split('/') {
-            directory = fs::openat(&directory, Name::new(component)?.text(), flags | OFlags::NOFOLLOW, Mode::empty())?;
+            let mut room = NAME_ROOM;
+            let name = terminated(component, &mut room)?;
+            directory = fs::openat(&directory, name, flags | OFlags::NOFOLLOW, Mode::empty())?;
         }
         Ok(directory)
     }
 }
 
 /// Nothing there is an answer, not an error.
-fn unless_missing<T>(result: Result<T, SystemErrno>) -> Result<Option<T>, Errno> {
+fn unless_missing<T>(result: Result<T, Errno>) -> Result<Option<T>, Errno> {
     match result {
         Ok(value) => Ok(Some(value)),
-        Err(SystemErrno::NOENT) => Ok(None),
-        Err(other) => Err(errno(other)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(other) => Err(other),
     }
+}
+
+/// Removes a name in a directory, if it is there.
+#[inline(never)]
+fn unlink(directory: &OwnedFd, name: &CStr) -> Result<(), Errno> {
+    fs::unlinkat(directory, name, AtFlags::empty()).map_err(errno)
+}
+
+#[inline(never)]
+fn sync(file: &OwnedFd) -> Result<(), Errno> {
+    fs::fsync(file).map_err(errno)
 }
 
 impl Files for System<'_> {
@@ -118,10 +129,10 @@ impl Files for System<'_> {
     type Lock = OwnedFd;
 
     fn kind(&mut self, path: GuestPath<'_>) -> Result<Option<FileKind>, Errno> {
-        let Some(directory) = unless_missing(self.directory_of(path))? else { return Ok(None) };
-        let stat =
-            unless_missing(fs::statat(&directory, name_of(path).map_err(errno)?.text(), AtFlags::SYMLINK_NOFOLLOW))?;
-        Ok(stat.map(|stat| match FileType::from_raw_mode(stat.st_mode) {
+        let mut room = NAME_ROOM;
+        let Some((directory, name)) = unless_missing(self.place_of(path, &mut room))? else { return Ok(None) };
+        let stat = fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW).map_err(errno);
+        Ok(unless_missing(stat)?.map(|stat| match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => FileKind::Regular,
             FileType::Directory => FileKind::Directory,
             FileType::Symlink => FileKind::Symlink,
@@ -130,9 +141,7 @@ impl Files for System<'_> {
     }
 
     fn open(&mut self, path: GuestPath<'_>) -> Result<OwnedFd, Errno> {
-        let directory = self.directory_of(path).map_err(errno)?;
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        fs::openat(directory, name_of(path).map_err(errno)?.text(), flags, Mode::empty()).map_err(errno)
+        self.open_at(path, OFlags::RDONLY | OFlags::NONBLOCK)
     }
 
     fn read(&mut self, file: &mut OwnedFd, space: &mut [u8]) -> Result<usize, Errno> {
@@ -140,30 +149,31 @@ impl Files for System<'_> {
     }
 
     fn make_directory(&mut self, path: GuestPath<'_>) -> Result<(), Errno> {
-        let directory = self.directory_of(path).map_err(errno)?;
-        fs::mkdirat(&directory, name_of(path).map_err(errno)?.text(), Mode::from_raw_mode(0o755)).map_err(errno)?;
-        fs::fsync(&directory).map_err(errno)
+        let mut room = NAME_ROOM;
+        let (directory, name) = self.place_of(path, &mut room)?;
+        fs::mkdirat(&directory, name, Mode::from_raw_mode(0o755)).map_err(errno)?;
+        sync(&directory)
     }
 
     fn link(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno> {
-        let directory = self.directory_of(path).map_err(errno)?;
-        let (old, new) = (name_of(path).map_err(errno)?, Name::new(name).map_err(errno)?);
-        fs::linkat(&directory, old.text(), &directory, new.text(), AtFlags::empty()).map_err(errno)
+        let (mut old, mut new) = (NAME_ROOM, NAME_ROOM);
+        let (directory, old) = self.place_of(path, &mut old)?;
+        let new = terminated(name, &mut new).map_err(errno)?;
+        fs::linkat(&directory, old, &directory, new, AtFlags::empty()).map_err(errno)
     }
 
     fn rename(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno> {
         // Not rename(2), which would replace what has that name.
         self.link(path, name)?;
-        let directory = self.directory_of(path).map_err(errno)?;
-        fs::unlinkat(&directory, name_of(path).map_err(errno)?.text(), AtFlags::empty()).map_err(errno)?;
-        fs::fsync(&directory).map_err(errno)
+        let mut room = NAME_ROOM;
+        let (directory, name) = self.place_of(path, &mut room)?;
+        unlink(&directory, name)?;
+        sync(&directory)
     }
 
     fn names(&mut self, path: GuestPath<'_>, each: &mut dyn FnMut(&str)) -> Result<(), Errno> {
-        let Some(parent) = unless_missing(self.directory_of(path))? else { return Ok(()) };
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let opened = fs::openat(parent, name_of(path).map_err(errno)?.text(), flags, Mode::empty());
-        let Some(directory) = unless_missing(opened)? else { return Ok(()) };
+        let opened = unless_missing(self.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY))?;
+        let Some(directory) = opened else { return Ok(()) };
         let mut room = [MaybeUninit::uninit(); NAMES_ROOM];
         let mut entries = fs::RawDir::new(directory, &mut room);
         while let Some(entry) = entries.next() {
@@ -177,7 +187,7 @@ impl Files for System<'_> {
     fn stage(&mut self, path: GuestPath<'_>, number: u8) -> Result<Staged, Errno> {
         let directory = self.directory_of(path).map_err(errno)?;
         let name = staged_name(number);
-        unless_missing(fs::unlinkat(&directory, name.text(), AtFlags::empty()))?;
+        unless_missing(unlink(&directory, name.text()))?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = fs::openat(&directory, name.text(), flags, Mode::from_raw_mode(0o600)).map_err(errno)?;
         Ok(Staged { directory, file, name })
@@ -192,7 +202,7 @@ impl Files for System<'_> {
         let (owner, group) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
         // The owner first: changing it clears some bits of the mode.
         fs::fchown(&staged.file, Some(owner), Some(group)).map_err(errno)?;
-        fs::fchmod(&staged.file, Mode::from_raw_mode(stat.st_mode & 0o7777)).map_err(errno)?;
+        self.set_mode(staged, stat.st_mode & 0o7777)?;
         copy_attributes(from, &staged.file).map_err(errno)
     }
 
@@ -201,10 +211,11 @@ impl Files for System<'_> {
     }
 
     fn publish(&mut self, staged: &mut Staged, path: GuestPath<'_>) -> Result<(), Errno> {
-        fs::fsync(&staged.file).map_err(errno)?;
-        let name = name_of(path).map_err(errno)?;
-        fs::renameat(&staged.directory, staged.name.text(), &staged.directory, name.text()).map_err(errno)?;
-        fs::fsync(&staged.directory).map_err(errno)
+        sync(&staged.file)?;
+        let mut room = NAME_ROOM;
+        let name = terminated(path.split().1, &mut room).map_err(errno)?;
+        fs::renameat(&staged.directory, staged.name.text(), &staged.directory, name).map_err(errno)?;
+        sync(&staged.directory)
     }
 
     fn seal(&mut self, staged: &mut Staged) -> Result<(), Errno> {
@@ -214,34 +225,32 @@ impl Files for System<'_> {
     }
 
     fn replace_link(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno> {
+        let mut room = NAME_ROOM;
         let directory = self.directory_of(path).map_err(errno)?;
-        unless_missing(fs::unlinkat(&directory, Name::new(name).map_err(errno)?.text(), AtFlags::empty()))?;
+        unless_missing(unlink(&directory, terminated(name, &mut room).map_err(errno)?))?;
         self.link(path, name)
     }
 
     fn discard(&mut self, staged: &mut Staged) {
-        let _ = fs::unlinkat(&staged.directory, staged.name.text(), AtFlags::empty());
+        let _ = unlink(&staged.directory, staged.name.text());
     }
 
     fn tidy(&mut self, path: GuestPath<'_>, number: u8) -> bool {
-        let name = staged_name(number);
-        self.directory_of(path).is_ok_and(|directory| fs::unlinkat(&directory, name.text(), AtFlags::empty()).is_ok())
+        self.directory_of(path).is_ok_and(|directory| unlink(&directory, staged_name(number).text()).is_ok())
     }
 
     fn space(&mut self, path: &str) -> Option<(u64, u64)> {
         let relative = path.trim_start_matches('/');
-        let name = Terminated::<256>::new(if relative.is_empty() { "." } else { relative }).ok()?;
+        let mut room = NAME_ROOM;
+        let name = terminated(if relative.is_empty() { "." } else { relative }, &mut room).ok()?;
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let directory = fs::openat(&self.root, name.text(), flags, Mode::empty()).ok()?;
+        let directory = fs::openat(&self.root, name, flags, Mode::empty()).ok()?;
         let stat = fs::fstatvfs(directory).ok()?;
         Some((stat.f_blocks * stat.f_frsize, stat.f_bavail * stat.f_frsize))
     }
 
     fn lock(&mut self, path: GuestPath<'_>) -> Result<OwnedFd, Errno> {
-        let directory = self.directory_of(path).map_err(errno)?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = fs::openat(&directory, name_of(path).map_err(errno)?.text(), flags, Mode::from_raw_mode(0o600))
-            .map_err(errno)?;
+        let file = self.open_at(path, OFlags::WRONLY | OFlags::CREATE)?;
         for _ in 0..LOCK_TRIES {
             match fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => return Ok(file),

@@ -8,11 +8,12 @@ use nanova_core::cli::Common;
 use nanova_core::platform::{Level, Platform};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
+use rustix::fs::OFlags;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
-use rustix::fs::{Access, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
+use crate::paths::{self, terminated};
 use crate::rt::Environment;
 use crate::rt::clock::monotonic;
 use crate::rt::signals::Signals;
@@ -77,11 +78,10 @@ impl<'a> Candidates<'a> {
     /// Whether this machine is known not to be a Xen guest: nobody has named a place, sysfs is there and does not know Xen.
     /// Without sysfs nothing is known, and waiting is right.
     pub(crate) fn hopeless(&self) -> bool {
-        let there = |path: &str| rustix::fs::access(path, Access::EXISTS).is_ok();
         !self.named
-            && there("/sys/kernel")
-            && !there("/proc/xen")
-            && !self.paths.iter().any(|path| there(path))
+            && paths::exists("/sys/kernel")
+            && !paths::exists("/proc/xen")
+            && !self.paths.iter().any(|path| paths::exists(path))
             && !xen_in_sysfs()
     }
 
@@ -149,13 +149,12 @@ impl<'a> Candidates<'a> {
 }
 
 fn open(path: &str) -> Result<(OwnedFd, Kind), Errno> {
-    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOCTTY;
-    match rustix::fs::open(path, flags, Mode::empty()) {
+    match paths::open(path, OFlags::RDWR | OFlags::NOCTTY, 0) {
         Ok(fd) => Ok((fd, Kind::Device)),
         // What open(2) says of a socket.
         Err(Errno::NXIO) => {
             let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-            rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+            rustix::net::connect(&socket, &SocketAddrUnix::new(path.as_bytes())?)?;
             Ok((socket, Kind::Socket))
         }
         Err(error) => Err(error),
@@ -164,7 +163,7 @@ fn open(path: &str) -> Result<(OwnedFd, Kind), Errno> {
 
 fn xen_in_sysfs() -> bool {
     let mut kind = [0; 4];
-    let file = rustix::fs::open("/sys/hypervisor/type", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+    let file = paths::open("/sys/hypervisor/type", OFlags::RDONLY, 0);
     file.and_then(|file| rustix::io::read(file, &mut kind[..])).is_ok() && kind.starts_with(b"xen")
 }
 
@@ -174,7 +173,9 @@ pub(crate) fn watch_directories(names: &OwnedFd, path: &str) {
     let here = (!path.starts_with('/')).then_some(".");
     for directory in here.into_iter().chain(path.match_indices('/').map(|(slash, _)| &path[..slash.max(1)])) {
         let flags = WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::ATTRIB | WatchFlags::ONLYDIR;
-        if inotify::add_watch(names, directory, flags).is_err() {
+        let mut room = [0; 512];
+        let added = terminated(directory, &mut room).and_then(|path| inotify::add_watch(names, path, flags));
+        if added.is_err() {
             return;
         }
     }

@@ -10,11 +10,12 @@ use nanova_core::platform::Level;
 use nanova_core::text::Bounded;
 use nanova_core::time::Moment;
 use rustix::fd::OwnedFd;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::OFlags;
 use rustix::process::getpid;
 
 use crate::datagrams::Receiver;
 use crate::output::{complain, write_all};
+use crate::paths::open;
 use crate::rt::clock::realtime;
 use crate::rt::stdio::stderr;
 
@@ -51,8 +52,7 @@ impl<'a> Log<'a> {
             LogTarget::Kmsg => ("/dev/kmsg", OFlags::empty()),
             LogTarget::File(path) => (path, OFlags::CREATE | OFlags::APPEND),
         };
-        let flags = flags | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOCTTY;
-        match rustix::fs::open(path, flags, Mode::from_raw_mode(0o600)) {
+        match open(path, flags | OFlags::WRONLY | OFlags::NOCTTY, 0o600) {
             Ok(file) => self.file = Some(file),
             Err(errno) => complain(format_args!(
                 "cannot open the log {path}: {}; logging {}",

@@ -19,6 +19,7 @@ mod netlink;
 mod network;
 mod notify;
 mod output;
+mod paths;
 mod program;
 mod rt;
 mod serve;

@@ -65,7 +65,7 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Agen
         Err(code) => code,
     };
     if let Some(path) = options.pidfile {
-        let _ = rustix::fs::unlink(path);
+        let _ = crate::paths::remove(path);
     }
     code
 }

@@ -8,13 +8,14 @@ use nanova_core::netlink::{Message, Reply};
 use nanova_core::platform::{Level, Platform, Program};
 use nanova_core::text::Bounded;
 use rustix::fd::OwnedFd;
-use rustix::fs::{Access, CWD, Mode, OFlags};
+use rustix::fs::{Access, OFlags};
 use rustix::process::WaitOptions;
 use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::system::uname;
 
 use crate::log::Log;
 use crate::netlink::Netlink;
+use crate::paths::open;
 use crate::rt::clock::{monotonic, realtime};
 use crate::rt::process::{Side, execute, fork};
 use crate::rt::signals::SignalSet;
@@ -33,8 +34,7 @@ pub(crate) struct System<'a> {
 impl<'a> System<'a> {
     /// Opens log and root.
     pub(crate) fn open(common: &Common<'a>) -> Result<System<'a>, rustix::io::Errno> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = rustix::fs::openat(CWD, common.root, flags, Mode::empty())?;
+        let root = open(common.root, OFlags::RDONLY | OFlags::DIRECTORY, 0)?;
         Ok(System { log: Log::open(common), netlink: None, root, confined: common.root != "/" })
     }
 }

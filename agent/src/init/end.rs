@@ -1,7 +1,9 @@
 //! The end of a system: processes, file systems, power.
 
+use core::ffi::CStr;
+
 use nanova_core::cli::{End, EndKind, exit};
-use nanova_core::init::mounts::to_unmount;
+use nanova_core::init::mounts::{MOUNT_POINT_MAX, to_unmount};
 use nanova_core::platform::{Level, Platform};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags, mount_remount, unmount};
@@ -11,6 +13,7 @@ use rustix::system::RebootCommand;
 use super::mounts::read;
 use crate::locate::{sleep, uptime_ms};
 use crate::output::complain;
+use crate::paths::terminated;
 use crate::rt::process::signal_all;
 use crate::rt::signals::Signals;
 use crate::system::{System, errno};
@@ -59,21 +62,26 @@ pub(super) fn end_system(system: &mut System<'_>, signals: &Signals, how: EndKin
     while unmount_all() > 0 {}
     let mut room = [0; TABLE_MAX];
     for path in to_unmount(read(MOUNTS, &mut room)) {
-        if let Err(error) = mount_remount(path.as_str(), MountFlags::RDONLY, c"") {
+        if let Err(error) = with_path(&path, |path| mount_remount(path, MountFlags::RDONLY, c"")) {
             system.log(Level::Warn, format_args!("cannot unmount {path}: {}", errno(error)));
         }
     }
     // A root on a disk; an initramfs does not mind.
-    let _ = mount_remount("/", MountFlags::RDONLY, c"");
+    let _ = mount_remount(c"/", MountFlags::RDONLY, c"");
     system.log(Level::Info, format_args!("{word}"));
     finish(how)
+}
+
+fn with_path(path: &str, act: impl FnOnce(&CStr) -> Result<(), Errno>) -> Result<(), Errno> {
+    let mut room = [0; MOUNT_POINT_MAX + 1];
+    act(terminated(path, &mut room)?)
 }
 
 /// One pass over the mounts; how many are no more.
 fn unmount_all() -> usize {
     let mut room = [0; TABLE_MAX];
     let paths = to_unmount(read(MOUNTS, &mut room));
-    paths.filter(|path| unmount(path.as_str(), UnmountFlags::empty()).is_ok()).count()
+    paths.filter(|path| with_path(path, |path| unmount(path, UnmountFlags::empty())).is_ok()).count()
 }
 
 /// Waits until there are no other processes, but not for long. Returns whether there are none.

@@ -1,10 +1,11 @@
 //! Kernel modules of the image: /etc/nanova/modules has one path a line, dependencies first.
 
 use nanova_core::platform::{Level, Platform};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::mounts::read;
+use crate::paths::open;
 use crate::system::{System, errno};
 
 /// Room for the list: some two hundred modules.
@@ -14,7 +15,7 @@ const LIST_MAX: usize = 8192;
 pub(super) fn load(system: &mut System<'_>) {
     let mut room = [0; LIST_MAX];
     for path in read("/etc/nanova/modules", &mut room).lines().filter(|path| !path.is_empty()) {
-        let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        let file = open(path, OFlags::RDONLY, 0);
         match file.and_then(|file| rustix::system::finit_module(file, c"", 0)) {
             Ok(()) => system.log(Level::Debug, format_args!("module {path} loaded")),
             Err(Errno::EXIST) => {}

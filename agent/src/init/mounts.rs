@@ -1,10 +1,12 @@
 //! The file systems of a kernel, and small files in them.
 
 use nanova_core::errno::Errno;
+use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno as SystemErrno;
 use rustix::mount::{MountFlags, mount};
 
+use crate::paths::open;
 use crate::rt::stdio::stdout;
 use crate::system::errno;
 
@@ -12,17 +14,17 @@ use crate::system::errno;
 pub(super) fn mount_all() -> Result<(), (&'static str, Errno)> {
     let plain = MountFlags::NOSUID | MountFlags::NODEV;
     let kinds = [
-        ("/proc", c"proc", plain | MountFlags::NOEXEC, c""),
-        ("/sys", c"sysfs", plain | MountFlags::NOEXEC, c""),
-        ("/dev", c"devtmpfs", MountFlags::NOSUID, c"mode=0755"),
-        ("/run", c"tmpfs", plain, c"mode=0755"),
+        (c"/proc", c"proc", plain | MountFlags::NOEXEC, c""),
+        (c"/sys", c"sysfs", plain | MountFlags::NOEXEC, c""),
+        (c"/dev", c"devtmpfs", MountFlags::NOSUID, c"mode=0755"),
+        (c"/run", c"tmpfs", plain, c"mode=0755"),
     ];
     let mut result = Ok(());
     for (place, kind, flags, options) in kinds {
         let _ = rustix::fs::mkdirat(CWD, place, Mode::from_raw_mode(0o755));
         match mount(kind, place, kind, flags, options) {
             Ok(()) | Err(SystemErrno::BUSY) => {}
-            Err(error) if result.is_ok() => result = Err((place, errno(error))),
+            Err(error) if result.is_ok() => result = Err((place.to_str().unwrap_or_default(), errno(error))),
             Err(_) => {}
         }
     }
@@ -33,20 +35,30 @@ pub(super) fn mount_all() -> Result<(), (&'static str, Errno)> {
 pub(super) fn open_console() {
     let none =
         rustix::fs::fstat(stdout()).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
-    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOCTTY;
-    if let (true, Ok(console)) = (none, rustix::fs::open("/dev/console", flags, Mode::empty())) {
-        let _ = rustix::stdio::dup2_stdin(&console);
-        let _ = rustix::stdio::dup2_stdout(&console);
-        let _ = rustix::stdio::dup2_stderr(&console);
+    if none {
+        let _ = use_console();
     }
+}
+
+/// Has the three descriptors be the console, if there is one.
+pub(super) fn use_console() -> Result<(), SystemErrno> {
+    match open("/dev/console", OFlags::RDWR | OFlags::NOCTTY, 0) {
+        Ok(console) => become_standard(&console),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Has the three descriptors be this one.
+fn become_standard(file: &OwnedFd) -> Result<(), SystemErrno> {
+    rustix::stdio::dup2_stdin(file)?;
+    rustix::stdio::dup2_stdout(file)?;
+    rustix::stdio::dup2_stderr(file)
 }
 
 /// Has the kernel's log take every line: it drops all but ten of a process in five seconds otherwise, without a word
 /// (`printk.devkmsg=`, Linux `Documentation/admin-guide/sysctl/kernel.rst`).
 pub(super) fn lift_log_limit() {
-    if let Ok(file) =
-        rustix::fs::open("/proc/sys/kernel/printk_devkmsg", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
-    {
+    if let Ok(file) = open("/proc/sys/kernel/printk_devkmsg", OFlags::WRONLY, 0) {
         let _ = rustix::io::write(&file, b"on\n");
     }
 }
@@ -54,7 +66,7 @@ pub(super) fn lift_log_limit() {
 /// The text of a small file: as much as there is room for, up to the first byte that is no text; nothing if it cannot be
 /// read.
 pub(super) fn read<'a>(path: &str, room: &'a mut [u8]) -> &'a str {
-    let Ok(file) = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) else { return "" };
+    let Ok(file) = open(path, OFlags::RDONLY, 0) else { return "" };
     let mut len = 0;
     while let Ok(n @ 1..) = rustix::io::read(&file, &mut room[len..]) {
         len += n;

@@ -5,22 +5,22 @@ use core::mem::MaybeUninit;
 
 use nanova_core::init::Boot;
 use nanova_core::platform::{Level, Platform};
-use nanova_core::text::Bounded;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::inotify::{self, CreateFlags};
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_move, unmount};
 
-use super::mounts::read;
+use super::mounts::{read, use_console};
 use super::program::variables;
 use crate::locate::{sleep, uptime_ms, watch_directories};
+use crate::paths::{open, terminated};
 use crate::rt::Environment;
 use crate::rt::process::execute;
 use crate::rt::signals::{SignalSet, Signals};
 use crate::system::{System, errno};
 
-const NEW_ROOT: &str = "/newroot";
+const NEW_ROOT: &CStr = c"/newroot";
 /// How long the device may take to appear.
 const DEVICE_MS: u64 = 30_000;
 /// What the real root goes on with, unless `init=` says so.
@@ -74,15 +74,19 @@ fn mount_device(device: &str, boot: &Boot<'_>, signals: &Signals) -> Result<(), 
 /// Tries the given file system, or each that the kernel has for a device.
 fn mount_any(device: &str, boot: &Boot<'_>) -> Result<(), Errno> {
     let flags = if boot.writable { MountFlags::empty() } else { MountFlags::RDONLY };
-    let mut room = [0; PATH_MAX];
-    let options = terminated(boot.root_flags, &mut room).ok_or(Errno::NAMETOOLONG)?;
-    if let Some(kind) = boot.root_type {
-        return mount(device, NEW_ROOT, kind, flags, options);
-    }
+    let (mut device_room, mut options_room) = ([0; PATH_MAX], [0; PATH_MAX]);
+    let device = terminated(device, &mut device_room)?;
+    let options = terminated(boot.root_flags, &mut options_room)?;
     let mut room = [0; 2048];
+    let kinds = match boot.root_type {
+        Some(kind) => kind,
+        None => read("/proc/filesystems", &mut room),
+    };
     let mut result = Err(Errno::NODEV);
-    for kind in read("/proc/filesystems", &mut room).lines().filter_map(|line| line.strip_prefix('\t')) {
-        result = mount(device, NEW_ROOT, kind, flags, options);
+    // A kind that needs no device has another word before the tab.
+    for kind in kinds.lines().filter_map(|line| line.strip_prefix('\t').or(boot.root_type)) {
+        let mut room = [0; 64];
+        result = mount(device, NEW_ROOT, terminated(kind, &mut room)?, flags, options);
         if !matches!(result, Err(Errno::INVAL)) {
             break;
         }
@@ -93,38 +97,43 @@ fn mount_any(device: &str, boot: &Boot<'_>) -> Result<(), Errno> {
 /// The first of the programs that is there and may be run. Links in the real root are followed in the real root, where the
 /// kernel can do that (5.6 and later).
 fn find_init<'a>(boot: &Boot<'a>) -> Option<&'a str> {
-    let root = fs::open(NEW_ROOT, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = fs::openat(fs::CWD, NEW_ROOT, directory, Mode::empty()).ok()?;
     let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let there = |path: &&str| match fs::openat2(&root, *path, flags, Mode::empty(), ResolveFlags::IN_ROOT) {
-        Ok(file) => fs::fstat(file).is_ok_and(|stat| stat.st_mode & 0o111 != 0),
-        Err(Errno::NOSYS) => fs::statat(&root, path.trim_start_matches('/'), AtFlags::SYMLINK_NOFOLLOW).is_ok(),
-        Err(_) => false,
+    let there = |path: &&str| {
+        let mut room = [0; PATH_MAX];
+        let Ok(path) = terminated(path.trim_start_matches('/'), &mut room) else { return false };
+        match fs::openat2(&root, path, flags, Mode::empty(), ResolveFlags::IN_ROOT) {
+            Ok(file) => fs::fstat(file).is_ok_and(|stat| stat.st_mode & 0o111 != 0),
+            Err(Errno::NOSYS) => fs::statat(&root, path, AtFlags::SYMLINK_NOFOLLOW).is_ok(),
+            Err(_) => false,
+        }
     };
     boot.init.into_iter().chain(INITS).find(there)
 }
 
 /// Becomes the real root's init. Returns the error of that, or of a step before.
 fn switch(init: &str, environment: &Environment) -> Result<Errno, Errno> {
-    for place in ["/dev", "/proc", "/sys", "/run"] {
-        let target = Bounded::<32>::of(format_args!("{NEW_ROOT}{place}"));
-        if mount_move(place, target.as_str()).is_err() {
+    for (place, target) in [
+        (c"/dev", c"/newroot/dev"),
+        (c"/proc", c"/newroot/proc"),
+        (c"/sys", c"/newroot/sys"),
+        (c"/run", c"/newroot/run"),
+    ] {
+        if mount_move(place, target).is_err() {
             let _ = unmount(place, UnmountFlags::DETACH);
         }
     }
-    let initramfs = fs::open("/", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let initramfs = open("/", OFlags::RDONLY | OFlags::DIRECTORY, 0)?;
     rustix::process::chdir(NEW_ROOT)?;
     free(&initramfs);
-    mount_move(".", "/")?;
-    rustix::process::chroot(".")?;
-    rustix::process::chdir("/")?;
-    if let Ok(console) = fs::open("/dev/console", OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty()) {
-        rustix::stdio::dup2_stdin(&console)?;
-        rustix::stdio::dup2_stdout(&console)?;
-        rustix::stdio::dup2_stderr(&console)?;
-    }
+    mount_move(c".", c"/")?;
+    rustix::process::chroot(c".")?;
+    rustix::process::chdir(c"/")?;
+    use_console()?;
     SignalSet::NONE.block_only()?;
     let mut room = [0; PATH_MAX];
-    let path = terminated(init, &mut room).ok_or(Errno::NAMETOOLONG)?;
+    let path = terminated(init, &mut room)?;
     Ok(execute(path, &[path], &variables(environment)))
 }
 
@@ -158,10 +167,4 @@ fn empty(directory: impl AsFd, device: u64) {
             let _ = fs::unlinkat(&directory, name, AtFlags::empty());
         }
     }
-}
-
-fn terminated<'a>(text: &str, room: &'a mut [u8; PATH_MAX]) -> Option<&'a CStr> {
-    room.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
-    *room.get_mut(text.len())? = 0;
-    CStr::from_bytes_until_nul(room).ok()
 }

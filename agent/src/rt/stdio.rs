@@ -29,7 +29,7 @@ pub(super) fn ensure_open() {
     for closed in fds.iter().filter(|fd| fd.revents().contains(PollFlags::NVAL)) {
         let _ = closed;
         // The lowest free number is taken, which is the closed one. The root directory is there when nothing else is.
-        let null = rustix::fs::open("/dev/null", OFlags::RDWR, Mode::empty());
-        let _ = null.or_else(|_| rustix::fs::open("/", OFlags::RDONLY, Mode::empty())).map(IntoRawFd::into_raw_fd);
+        let null = rustix::fs::open(c"/dev/null", OFlags::RDWR, Mode::empty());
+        let _ = null.or_else(|_| rustix::fs::open(c"/", OFlags::RDONLY, Mode::empty())).map(IntoRawFd::into_raw_fd);
     }
 }

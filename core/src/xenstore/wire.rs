@@ -255,8 +255,24 @@ impl Decoder {
 pub struct Refusal(u8);
 
 const NAMES: [&str; 18] = [
-    "EINVAL", "EACCES", "EEXIST", "EISDIR", "ENOENT", "ENOMEM", "ENOSPC", "EIO", "ENOTEMPTY", "ENOSYS", "EROFS", "EBUSY",
-    "EAGAIN", "EISCONN", "E2BIG", "EPERM", "EQUOTA", "an error of a name that is not known here",
+    "EINVAL",
+    "EACCES",
+    "EEXIST",
+    "EISDIR",
+    "ENOENT",
+    "ENOMEM",
+    "ENOSPC",
+    "EIO",
+    "ENOTEMPTY",
+    "ENOSYS",
+    "EROFS",
+    "EBUSY",
+    "EAGAIN",
+    "EISCONN",
+    "E2BIG",
+    "EPERM",
+    "EQUOTA",
+    "an error of a name that is not known here",
 ];
 
 impl Refusal {

@@ -1,0 +1,39 @@
+//! Paths and names as system calls take them. One way for all, as each of rustix's own conversions has its own code.
+
+use core::ffi::CStr;
+
+use rustix::fd::OwnedFd;
+use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags};
+use rustix::io::Errno;
+
+/// Room for any path (Linux's PATH_MAX).
+const PATH_MAX: usize = 4096;
+
+/// A text with a zero byte behind it, in `room`. One that has such a byte in it names nothing.
+#[inline(never)]
+pub(crate) fn terminated<'r>(text: &str, room: &'r mut [u8]) -> Result<&'r CStr, Errno> {
+    let (start, end) = room.split_at_mut_checked(text.len()).ok_or(Errno::NAMETOOLONG)?;
+    start.copy_from_slice(text.as_bytes());
+    *end.first_mut().ok_or(Errno::NAMETOOLONG)? = 0;
+    let name = CStr::from_bytes_until_nul(room).map_err(|_| Errno::INVAL)?;
+    if name.count_bytes() == text.len() { Ok(name) } else { Err(Errno::INVAL) }
+}
+
+/// Opens a file by its path, not for programs that are executed.
+#[inline(never)]
+pub(crate) fn open(path: &str, flags: OFlags, mode: u16) -> Result<OwnedFd, Errno> {
+    let mut room = [0; PATH_MAX];
+    rustix::fs::openat(CWD, terminated(path, &mut room)?, flags | OFlags::CLOEXEC, Mode::from_raw_mode(mode.into()))
+}
+
+/// Whether there is something.
+pub(crate) fn exists(path: &str) -> bool {
+    let mut room = [0; PATH_MAX];
+    terminated(path, &mut room).is_ok_and(|path| rustix::fs::access(path, Access::EXISTS).is_ok())
+}
+
+/// Removes a file.
+pub(crate) fn remove(path: &str) -> Result<(), Errno> {
+    let mut room = [0; PATH_MAX];
+    rustix::fs::unlinkat(CWD, terminated(path, &mut room)?, AtFlags::empty())
+}
