@@ -29,17 +29,18 @@ mod takeover;
 mod xenbus;
 mod xenstore;
 
-use nanova_core::cli::{self, Invocation, exit};
+use nanova_core::cli::{self, Invocation, Options, exit};
 use nanova_core::update;
 
 /// Runs the program; returns its exit code.
 fn main(environment: rt::Environment) -> i32 {
-    match cli::parse(environment.arguments()) {
-        Ok(Invocation::Agent(common, options)) => serve::run(&environment, &common, &options),
-        Ok(Invocation::Xenstore(common, call)) => xenstore::run(&environment, &common, &call),
-        Ok(Invocation::Network(common, options)) => network::run(&environment, &common, &options),
+    let mut options = Options::default();
+    match cli::parse(environment.arguments(), &mut options) {
+        Ok(Invocation::Agent) => serve::run(&environment, &options.common, &options.agent),
+        Ok(Invocation::Xenstore) => xenstore::run(&environment, &options.common, &options.call),
+        Ok(Invocation::Network) => network::run(&environment, &options.common, &options.network),
         Ok(Invocation::Init) => init::run(&environment),
-        Ok(Invocation::End(end)) => init::end(end),
+        Ok(Invocation::End) => init::end(options.end),
         Ok(Invocation::Help(topic)) => output::print(help::text(topic)),
         Ok(Invocation::SelfTest) => {
             if update::self_test() {

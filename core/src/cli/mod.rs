@@ -3,13 +3,16 @@
 //! Pure: the arguments in, an [`Invocation`] or a [`UsageError`] out. Options that a subcommand takes may stand before or
 //! after its other words; `--` ends them.
 
+mod options;
+mod parse;
 mod words;
 
 use core::fmt;
 
 use crate::network::style::Style;
 use crate::platform::Level;
-use words::{Word, Words};
+
+pub use parse::parse;
 
 /// Exit codes.
 pub mod exit {
@@ -29,29 +32,43 @@ pub const OPERANDS_MAX: usize = 64;
 pub type Operands<'a> = heapless::Vec<&'a str, OPERANDS_MAX>;
 
 /// What was asked for.
-#[expect(clippy::large_enum_variant, reason = "one value in a program, and no heap to put a part of it on")]
-#[derive(Debug, PartialEq, Eq)]
-pub enum Invocation<'a> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Invocation {
     /// Show how it is used.
     Help(Topic),
     /// Show the version.
     Version,
     /// Say whether this build works on this machine.
     SelfTest,
-    /// Serve commands for ever.
-    Agent(Common<'a>, AgentOptions<'a>),
-    /// Do one thing with xenstore.
-    Xenstore(Common<'a>, XenstoreCall<'a>),
-    /// Apply the network of vm-data once.
-    Network(Common<'a>, NetworkOptions),
+    /// Serve commands, or only report, for ever: [`Options::agent`].
+    Agent,
+    /// Do one thing with xenstore: [`Options::call`].
+    Xenstore,
+    /// Apply the network of vm-data once: [`Options::network`].
+    Network,
     /// Be the first process.
     Init,
-    /// End the system.
-    End(End),
+    /// End the system: [`Options::end`].
+    End,
+}
+
+/// How it is to be done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options<'a> {
+    /// What every subcommand takes.
+    pub common: Common<'a>,
+    /// `nanova agent`, `nanova report`.
+    pub agent: AgentOptions<'a>,
+    /// `nanova network`.
+    pub network: NetworkOptions,
+    /// `nanova xenstore`, `nanova status`.
+    pub call: XenstoreCall<'a>,
+    /// `poweroff`, `reboot`, `halt`.
+    pub end: End,
 }
 
 /// How a system ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct End {
     /// What comes after.
     pub how: EndKind,
@@ -60,10 +77,11 @@ pub struct End {
 }
 
 /// What comes after the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum EndKind {
     /// Nothing: the power is off.
+    #[default]
     PowerOff,
     /// The system, again.
     Reboot,
@@ -109,7 +127,7 @@ impl Handover {
 }
 
 /// Options of `nanova network`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetworkOptions {
     /// Whether files are written, the kernel is configured, or both.
     pub network: Network,
@@ -173,7 +191,7 @@ impl Default for Common<'_> {
 }
 
 /// What of the network the agent manages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Network {
     /// Configuration files.
@@ -181,6 +199,7 @@ pub enum Network {
     /// The kernel's addresses and routes.
     Kernel,
     /// Both.
+    #[default]
     Both,
     /// Nothing.
     Off,
@@ -221,8 +240,6 @@ pub struct AgentOptions<'a> {
 }
 
 impl AgentOptions<'_> {
-    /// Those of `nanova report`.
-    const REPORT: Self = AgentOptions { commands: false, ..Self::DEFAULT };
     const DEFAULT: Self = AgentOptions {
         network: Network::Both,
         once: false,
@@ -242,9 +259,10 @@ impl Default for AgentOptions<'_> {
 }
 
 /// An operation of the xenstore tools.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tool {
     /// Print values.
+    #[default]
     Read,
     /// Write values.
     Write,
@@ -300,7 +318,7 @@ impl Tool {
 }
 
 /// A call of one of the xenstore tools.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct XenstoreCall<'a> {
     /// The operation.
     pub tool: Tool,
@@ -357,271 +375,6 @@ impl fmt::Display for UsageError<'_> {
             UsageError::NotText => f.write_str("an argument is not UTF-8"),
         }
     }
-}
-
-/// Reads a command line; the first argument is the name that the program was called by.
-pub fn parse<'a>(mut arguments: impl Iterator<Item = &'a [u8]>) -> Result<Invocation<'a>, UsageError<'a>> {
-    let called = arguments.next().and_then(|name| core::str::from_utf8(name).ok()).unwrap_or("nanova");
-    let called = called.rsplit('/').next().unwrap_or(called);
-    let mut words = Words::new(arguments);
-    let common = Common::default();
-    if called == "nova-agent" {
-        let options = AgentOptions { background: true, ..AgentOptions::default() };
-        return parse_agent(words, common, options, As::NovaAgent);
-    }
-    if called == "xe-daemon" {
-        return parse_agent(words, common, AgentOptions::REPORT, As::XeDaemon);
-    }
-    if let Some(tool) = called.strip_prefix("xenstore-").and_then(Tool::named) {
-        return parse_xenstore(words, common, Some(tool));
-    }
-    if called == "xenstore" {
-        return parse_xenstore(words, common, None);
-    }
-    if called == "init" {
-        return Ok(Invocation::Init);
-    }
-    if let Some(how) = EndKind::named(called) {
-        return parse_end(words, how);
-    }
-    parse_subcommand(&mut words, common).and_then(|subcommand| match subcommand {
-        Subcommand::Init => Ok(Invocation::Init),
-        Subcommand::Network(common) => parse_network(words, common),
-        Subcommand::Help => Ok(Invocation::Help(Topic::Nanova)),
-        Subcommand::Version => Ok(Invocation::Version),
-        Subcommand::SelfTest => Ok(Invocation::SelfTest),
-        Subcommand::Agent(common) => parse_agent(words, common, AgentOptions::default(), As::Agent),
-        Subcommand::Report(common) => parse_agent(words, common, AgentOptions::REPORT, As::Agent),
-        Subcommand::Xenstore(common) => parse_xenstore(words, common, None),
-        Subcommand::Status(common) => parse_xenstore(words, common, Some(Tool::Status)),
-    })
-}
-
-/// What stands before the subcommand's own words.
-enum Subcommand<'a> {
-    Help,
-    SelfTest,
-    Version,
-    Init,
-    Agent(Common<'a>),
-    Report(Common<'a>),
-    Status(Common<'a>),
-    Network(Common<'a>),
-    Xenstore(Common<'a>),
-}
-
-fn parse_subcommand<'a, I: Iterator<Item = &'a [u8]>>(
-    words: &mut Words<'a, I>,
-    mut common: Common<'a>,
-) -> Result<Subcommand<'a>, UsageError<'a>> {
-    while let Some(word) = words.next()? {
-        match word {
-            Word::Operand("agent") => return Ok(Subcommand::Agent(common)),
-            Word::Operand("report") => return Ok(Subcommand::Report(common)),
-            Word::Operand("status") => return Ok(Subcommand::Status(common)),
-            Word::Operand("xenstore") => return Ok(Subcommand::Xenstore(common)),
-            Word::Operand("network") => return Ok(Subcommand::Network(common)),
-            Word::Operand("init") => return Ok(Subcommand::Init),
-            Word::Operand("help") | Word::Long("--help") | Word::Short('h', _) => {
-                return Ok(Subcommand::Help);
-            }
-            Word::Long("--version") | Word::Short('V', _) => return Ok(Subcommand::Version),
-            Word::Long("--self-test") => return Ok(Subcommand::SelfTest),
-            Word::Operand(name) => return Err(UsageError::Unknown(name)),
-            option => parse_common(words, option, &mut common)?,
-        }
-    }
-    Err(UsageError::Nothing)
-}
-
-/// An option that all subcommands take.
-fn parse_common<'a, I: Iterator<Item = &'a [u8]>>(
-    words: &mut Words<'a, I>,
-    word: Word<'a>,
-    common: &mut Common<'a>,
-) -> Result<(), UsageError<'a>> {
-    match word {
-        Word::Long(option @ "--xenbus") => common.xenbus = Some(words.value(option)?),
-        Word::Long(option @ "--root") => common.root = words.value(option)?,
-        Word::Long(option @ "--loglevel") | Word::Short('l', option) => {
-            common.level = Some(Level::named(words.value(option)?).ok_or(UsageError::Value(option))?);
-        }
-        Word::Long(option @ "--logfile") | Word::Short('o', option) => {
-            common.log = match words.value(option)? {
-                "-" => LogTarget::Stderr,
-                "kmsg" => LogTarget::Kmsg,
-                "syslog" => LogTarget::Syslog,
-                path => LogTarget::File(path),
-            };
-        }
-        Word::Long("--quiet") | Word::Short('q', _) => common.level = None,
-        Word::Long(option) | Word::Short(_, option) | Word::Operand(option) => return Err(UsageError::Option(option)),
-    }
-    Ok(())
-}
-
-/// What the service was called as: its predecessors had options of their own.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum As {
-    Agent,
-    NovaAgent,
-    XeDaemon,
-}
-
-fn parse_agent<'a, I: Iterator<Item = &'a [u8]>>(
-    mut words: Words<'a, I>,
-    mut common: Common<'a>,
-    mut options: AgentOptions<'a>,
-    called: As,
-) -> Result<Invocation<'a>, UsageError<'a>> {
-    while let Some(word) = words.next()? {
-        match word {
-            Word::Long("--help") | Word::Short('h', _) if options.commands => {
-                return Ok(Invocation::Help(Topic::Agent));
-            }
-            Word::Long("--help") | Word::Short('h', _) => return Ok(Invocation::Help(Topic::Report)),
-            Word::Long(option @ "--network") => {
-                options.network = Network::named(words.value(option)?).ok_or(UsageError::Value(option))?;
-            }
-            Word::Long("--once") => options.once = true,
-            Word::Long("--no-metrics") if options.commands => options.metrics = false,
-            Word::Long(option @ "--metrics-interval") => options.metrics_interval = words.number(option)?,
-            Word::Long(option @ "--wait") => options.wait = Some(words.number(option)?),
-            Word::Long("--nofork") | Word::Short('n', _) if called == As::NovaAgent => options.background = false,
-            Word::Long(option @ "--no-fork") if called == As::NovaAgent => {
-                options.background = words.value(option)? != "true"
-            }
-            Word::Short('p', option) if called != As::Agent => options.pidfile = Some(words.value(option)?),
-            // Old service files end in the path of nova-agent.py.
-            Word::Operand(_) if called == As::NovaAgent => {}
-            Word::Short('i', option) if called == As::XeDaemon => options.metrics_interval = words.number(option)?,
-            // More in the log; and the balloon driver, of which sysfs tells.
-            Word::Short('d', _) if called == As::XeDaemon => common.level = Some(Level::Debug),
-            Word::Short('B', _) if called == As::XeDaemon => {}
-            option => parse_common(&mut words, option, &mut common)?,
-        }
-    }
-    Ok(Invocation::Agent(common, options))
-}
-
-fn parse_network<'a, I: Iterator<Item = &'a [u8]>>(
-    mut words: Words<'a, I>,
-    mut common: Common<'a>,
-) -> Result<Invocation<'a>, UsageError<'a>> {
-    let mut options = NetworkOptions {
-        network: Network::Both,
-        handover: heapless::Vec::new(),
-        wait: None,
-        style: None,
-        dry_run: false,
-    };
-    while let Some(word) = words.next()? {
-        match word {
-            Word::Long("--help") | Word::Short('h', _) => return Ok(Invocation::Help(Topic::Network)),
-            Word::Long(option @ "--network") => {
-                options.network = match Network::named(words.value(option)?) {
-                    Some(Network::Off) | None => return Err(UsageError::Value(option)),
-                    Some(network) => network,
-                };
-            }
-            Word::Long(option @ "--handover") => {
-                for name in words.value(option)?.split(',') {
-                    let style = Handover::named(name).ok_or(UsageError::Value(option))?;
-                    if !options.handover.contains(&style) {
-                        options.handover.push(style).map_err(|_| UsageError::Value(option))?;
-                    }
-                }
-            }
-            Word::Long(option @ "--wait") => options.wait = Some(words.number(option)?),
-            Word::Long(option @ "--style") => {
-                options.style = Some(Style::named(words.value(option)?).ok_or(UsageError::Value(option))?);
-            }
-            Word::Long("--dry-run") => options.dry_run = true,
-            option => parse_common(&mut words, option, &mut common)?,
-        }
-    }
-    Ok(Invocation::Network(common, options))
-}
-
-/// `poweroff`, `reboot`, `halt`: `-f` for at once; what else their predecessors took (`-p`, `-n`, `-w`, `-d`) changes nothing.
-fn parse_end<'a, I: Iterator<Item = &'a [u8]>>(
-    mut words: Words<'a, I>,
-    how: EndKind,
-) -> Result<Invocation<'a>, UsageError<'a>> {
-    let mut end = End { how, force: false };
-    while let Some(word) = words.next()? {
-        match word {
-            Word::Long("--help") | Word::Short('h', _) => return Ok(Invocation::Help(Topic::Nanova)),
-            Word::Long("--force") | Word::Short('f', _) => end.force = true,
-            Word::Short('p' | 'n' | 'w' | 'd', _) => {}
-            Word::Long(option) | Word::Short(_, option) | Word::Operand(option) => {
-                return Err(UsageError::Option(option));
-            }
-        }
-    }
-    Ok(Invocation::End(end))
-}
-
-fn parse_xenstore<'a, I: Iterator<Item = &'a [u8]>>(
-    mut words: Words<'a, I>,
-    mut common: Common<'a>,
-    mut tool: Option<Tool>,
-) -> Result<Invocation<'a>, UsageError<'a>> {
-    let mut call = XenstoreCall {
-        tool: Tool::Read,
-        operands: Operands::new(),
-        prefix: false,
-        raw: false,
-        full: false,
-        permissions: false,
-        tidy: false,
-        recursive: false,
-        upwards: false,
-        events: None,
-    };
-    while let Some(word) = words.next()? {
-        match word {
-            Word::Long("--help") | Word::Short('h', _) => return Ok(Invocation::Help(Topic::Xenstore)),
-            Word::Long("--socket") | Word::Short('s', _) => common.sockets_only = true,
-            Word::Short(c, option) if tool.is_some_and(|tool| tool.options().contains(c)) => {
-                parse_tool_option(&mut words, c, option, &mut call, tool)?;
-            }
-            Word::Operand(name) if tool.is_none() => tool = Some(Tool::named(name).ok_or(UsageError::Unknown(name))?),
-            Word::Operand(operand) => call.operands.push(operand).map_err(|_| UsageError::TooMany)?,
-            option => parse_common(&mut words, option, &mut common)?,
-        }
-    }
-    call.tool = tool.ok_or(UsageError::Nothing)?;
-    let enough = match (call.tool, call.operands.len()) {
-        (Tool::Ls, _) | (Tool::Status, 0) => true,
-        (Tool::Status, _) => false,
-        (Tool::Write, operands) => operands > 0 && operands % 2 == 0,
-        (Tool::Chmod, operands) => operands > 1,
-        (_, operands) => operands > 0,
-    };
-    if enough { Ok(Invocation::Xenstore(common, call)) } else { Err(UsageError::Operands(call.tool)) }
-}
-
-/// A short option that only some of the tools take; which was checked.
-fn parse_tool_option<'a, I: Iterator<Item = &'a [u8]>>(
-    words: &mut Words<'a, I>,
-    c: char,
-    option: &'a str,
-    call: &mut XenstoreCall<'a>,
-    tool: Option<Tool>,
-) -> Result<(), UsageError<'a>> {
-    match c {
-        'p' if tool == Some(Tool::Ls) => call.permissions = true,
-        'p' => call.prefix = true,
-        'R' => call.raw = true,
-        'f' => call.full = true,
-        't' => call.tidy = true,
-        'r' => call.recursive = true,
-        'u' => call.upwards = true,
-        'n' => call.events = Some(words.number(option)?),
-        _ => return Err(UsageError::Option(option)),
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -2,22 +2,23 @@
 
 use super::*;
 
-fn parse_line(line: &'static str) -> Result<Invocation<'static>, UsageError<'static>> {
-    parse(line.split(' ').map(str::as_bytes))
+fn parse_line(line: &'static str) -> Result<Invocation, UsageError<'static>> {
+    parse(line.split(' ').map(str::as_bytes), &mut Options::default())
+}
+
+fn options(line: &'static str, wanted: Invocation) -> Options<'static> {
+    let mut options = Options::default();
+    assert_eq!(parse(line.split(' ').map(str::as_bytes), &mut options), Ok(wanted), "{line}");
+    options
 }
 
 fn agent(line: &'static str) -> (Common<'static>, AgentOptions<'static>) {
-    match parse_line(line) {
-        Ok(Invocation::Agent(common, options)) => (common, options),
-        other => panic!("{line}: {other:?}"),
-    }
+    let options = options(line, Invocation::Agent);
+    (options.common, options.agent)
 }
 
 fn xenstore(line: &'static str) -> XenstoreCall<'static> {
-    match parse_line(line) {
-        Ok(Invocation::Xenstore(_, call)) => call,
-        other => panic!("{line}: {other:?}"),
-    }
+    options(line, Invocation::Xenstore).call
 }
 
 #[test]
@@ -68,17 +69,17 @@ fn the_xenstore_tools_under_all_their_names() {
 fn the_first_process_and_the_end() {
     assert_eq!(parse_line("/init quiet splash"), Ok(Invocation::Init));
     assert_eq!(parse_line("nanova init"), Ok(Invocation::Init));
-    let end = |how, force| Ok(Invocation::End(End { how, force }));
-    assert_eq!(parse_line("/sbin/poweroff"), end(EndKind::PowerOff, false));
-    assert_eq!(parse_line("reboot -f"), end(EndKind::Reboot, true));
-    assert_eq!(parse_line("halt -p"), end(EndKind::Halt, false));
+    let end = |line| options(line, Invocation::End).end;
+    assert_eq!(end("/sbin/poweroff"), End { how: EndKind::PowerOff, force: false });
+    assert_eq!(end("reboot -f"), End { how: EndKind::Reboot, force: true });
+    assert_eq!(end("halt -p"), End { how: EndKind::Halt, force: false });
     assert_eq!(parse_line("halt now"), Err(UsageError::Option("now")));
 }
 
 #[test]
 fn the_network_with_what_the_hooks_give() {
     let line = "nanova network --network files --handover keyfile,networkd,keyfile --wait 10";
-    let Ok(Invocation::Network(_, options)) = parse_line(line) else { panic!("{line}") };
+    let options = options(line, Invocation::Network).network;
     assert_eq!(options.handover, [Handover::Keyfile, Handover::Networkd]);
     assert_eq!((options.network, options.wait, options.dry_run), (Network::Files, Some(10), false));
     assert_eq!(parse_line("nanova network --handover dhcp"), Err(UsageError::Value("--handover")));
@@ -116,7 +117,8 @@ fn what_makes_no_sense_is_named() {
     for (line, error) in cases {
         assert_eq!(parse_line(line), Err(error), "{line}");
     }
-    assert_eq!(parse([&b"nanova"[..], b"\xff"].into_iter()), Err(UsageError::NotText));
+    let mut options = Options::default();
+    assert_eq!(parse([&b"nanova"[..], b"\xff"].into_iter(), &mut options), Err(UsageError::NotText));
     let many = std::iter::once(&b"xenstore-read"[..]).chain(std::iter::repeat_n(&b"a"[..], OPERANDS_MAX + 1));
-    assert_eq!(parse(many), Err(UsageError::TooMany));
+    assert_eq!(parse(many, &mut options), Err(UsageError::TooMany));
 }

@@ -1,0 +1,104 @@
+//! Every option of every subcommand: one row each.
+
+/// Whose words are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Program {
+    /// `nanova`, before its subcommand.
+    Nanova,
+    /// `nanova agent`.
+    Agent,
+    /// The agent as its predecessor's service files start it.
+    NovaAgent,
+    /// `nanova report`.
+    Report,
+    /// The same as its predecessor's service files start it.
+    XeDaemon,
+    /// `nanova network`.
+    Network,
+    /// `nanova xenstore`, `nanova status`, `xenstore-read` and so on.
+    Xenstore,
+    /// `poweroff`, `reboot`, `halt`.
+    End,
+}
+
+/// What an option means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meaning {
+    Help,
+    Version,
+    SelfTest,
+    Xenbus,
+    Root,
+    LogLevel,
+    LogFile,
+    Quiet,
+    Debug,
+    Network,
+    Once,
+    NoMetrics,
+    Interval,
+    Wait,
+    NoFork,
+    NoForkIf,
+    PidFile,
+    Handover,
+    Style,
+    DryRun,
+    Socket,
+    Force,
+    /// What predecessors took, and what changes nothing here.
+    Nothing,
+}
+
+/// An option under its long name, its letter, or both; and who takes it.
+struct Row(&'static str, char, Meaning, &'static [Program]);
+
+/// No letter, which no command line can have.
+const NONE: char = '\0';
+
+use Meaning as M;
+use Program as P;
+
+const ALL: &[P] = &[P::Nanova, P::Agent, P::NovaAgent, P::Report, P::XeDaemon, P::Network, P::Xenstore, P::End];
+const COMMON: &[P] = &[P::Nanova, P::Agent, P::NovaAgent, P::Report, P::XeDaemon, P::Network, P::Xenstore];
+const SERVICES: &[P] = &[P::Agent, P::NovaAgent, P::Report, P::XeDaemon];
+const NETWORKED: &[P] = &[P::Agent, P::NovaAgent, P::Report, P::XeDaemon, P::Network];
+const PREDECESSORS: &[P] = &[P::NovaAgent, P::XeDaemon];
+
+const ROWS: [Row; 28] = [
+    Row("--help", 'h', M::Help, ALL),
+    Row("--version", 'V', M::Version, &[P::Nanova]),
+    Row("--self-test", NONE, M::SelfTest, &[P::Nanova]),
+    Row("--xenbus", NONE, M::Xenbus, COMMON),
+    Row("--root", NONE, M::Root, COMMON),
+    Row("--loglevel", 'l', M::LogLevel, COMMON),
+    Row("--logfile", 'o', M::LogFile, COMMON),
+    Row("--quiet", 'q', M::Quiet, COMMON),
+    Row("--network", NONE, M::Network, NETWORKED),
+    Row("--wait", NONE, M::Wait, NETWORKED),
+    Row("--once", NONE, M::Once, SERVICES),
+    Row("--metrics-interval", NONE, M::Interval, SERVICES),
+    Row("--no-metrics", NONE, M::NoMetrics, &[P::Agent, P::NovaAgent]),
+    Row("--nofork", 'n', M::NoFork, &[P::NovaAgent]),
+    Row("--no-fork", NONE, M::NoForkIf, &[P::NovaAgent]),
+    Row("", 'p', M::PidFile, PREDECESSORS),
+    Row("", 'i', M::Interval, &[P::XeDaemon]),
+    Row("", 'd', M::Debug, &[P::XeDaemon]),
+    // The balloon driver, of which sysfs tells.
+    Row("", 'B', M::Nothing, &[P::XeDaemon]),
+    Row("--handover", NONE, M::Handover, &[P::Network]),
+    Row("--style", NONE, M::Style, &[P::Network]),
+    Row("--dry-run", NONE, M::DryRun, &[P::Network]),
+    Row("--socket", 's', M::Socket, &[P::Xenstore]),
+    Row("--force", 'f', M::Force, &[P::End]),
+    Row("", 'p', M::Nothing, &[P::End]),
+    Row("", 'n', M::Nothing, &[P::End]),
+    Row("", 'w', M::Nothing, &[P::End]),
+    Row("", 'd', M::Nothing, &[P::End]),
+];
+
+/// What an option means to a program: by its long name, or by its letter if that is empty.
+pub(super) fn meaning(program: Program, long: &str, letter: char) -> Option<Meaning> {
+    let matches = |row: &&Row| if long.is_empty() { row.1 == letter } else { row.0 == long };
+    ROWS.iter().filter(matches).find(|row| row.3.contains(&program)).map(|row| row.2)
+}
