@@ -35,23 +35,48 @@ pub enum Old<'l> {
     End,
 }
 
-/// Where an edit writes.
-pub trait Sink: Write {
+/// Where an edit writes. Whoever writes need not look after each piece: what cannot go on is remembered here, and nothing
+/// more is written.
+pub trait Sink {
     /// Writes bytes.
-    fn bytes(&mut self, bytes: &[u8]) -> fmt::Result;
+    fn bytes(&mut self, bytes: &[u8]);
+}
+
+impl dyn Sink + '_ {
+    /// Writes a text.
+    pub fn put(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    /// What `write!` and `writeln!` call.
+    #[inline(never)]
+    pub fn write_fmt(&mut self, text: fmt::Arguments<'_>) {
+        struct Text<'s>(&'s mut dyn Sink);
+        impl Write for Text<'_> {
+            fn write_str(&mut self, text: &str) -> fmt::Result {
+                self.0.put(text);
+                Ok(())
+            }
+        }
+        // A `Display` that fails by itself ends the text.
+        let _ = Text(self).write_fmt(text);
+    }
 
     /// Writes a part of the old file as it was.
-    fn keep(&mut self, old: Old<'_>) -> fmt::Result {
+    pub fn keep(&mut self, old: Old<'_>) {
         match old {
-            Old::Line(line) => self.bytes(line).and_then(|()| self.bytes(b"\n")),
+            Old::Line(line) => {
+                self.bytes(line);
+                self.bytes(b"\n");
+            }
             Old::Piece(piece) => self.bytes(piece),
-            Old::End => Ok(()),
+            Old::End => {}
         }
     }
 }
 
 /// An edit. It is run twice, to compare and to write, so it starts anew after [`Old::End`].
-pub type Edit<'e> = &'e mut dyn FnMut(Old<'_>, &mut dyn Sink) -> fmt::Result;
+pub type Edit<'e> = &'e mut dyn FnMut(Old<'_>, &mut dyn Sink);
 
 /// A file that waits to be put in its place.
 struct Waiting<S> {
@@ -217,22 +242,24 @@ fn run<'a, P: Platform>(
         Target::Staged(_) | Target::Shown(_) => None,
     };
     let mut out = Output { platform, compared, target, same: true, waiting: Vec::new(), failed: None };
-    let result = feed(&mut out, &mut old, edit);
-    let result = result.and_then(|()| out.send());
-    match (out.failed, result) {
+    if let Err(errno) = feed(&mut out, &mut old, edit) {
+        out.failed = Some(errno);
+    }
+    out.send();
+    match (out.failed, &mut out.compared) {
         (Some(errno), _) => Err(errno),
-        (None, Err(_)) => Err(Errno::IO),
-        (None, Ok(())) => out.is_same(),
+        // Whether the old file ends here, too.
+        (None, Some(file)) => Ok(out.same && out.platform.read(file, &mut [0])? == 0),
+        (None, None) => Ok(false),
     }
 }
 
 /// Gives an edit the lines of a file.
-fn feed<P: Platform>(out: &mut Output<'_, P>, old: &mut Option<P::File>, edit: Edit<'_>) -> fmt::Result {
+fn feed<P: Platform>(out: &mut Output<'_, P>, old: &mut Option<P::File>, edit: Edit<'_>) -> Result<(), Errno> {
     let mut line = [0; LINE_MAX];
     let (mut filled, mut in_long_line) = (0, false);
     while let Some(file) = old {
-        let read = out.platform.read(file, &mut line[filled..]);
-        let len = out.note(read)?;
+        let len = out.platform.read(file, &mut line[filled..])?;
         if len == 0 {
             break;
         }
@@ -241,21 +268,22 @@ fn feed<P: Platform>(out: &mut Output<'_, P>, old: &mut Option<P::File>, edit: E
         while let Some(newline) = line[start..filled].iter().position(|byte| *byte == b'\n') {
             let end = start + newline;
             let part = if in_long_line { Old::Piece(&line[start..=end]) } else { Old::Line(&line[start..end]) };
-            edit(part, out)?;
+            edit(part, out);
             (start, in_long_line) = (end + 1, false);
         }
         line.copy_within(start..filled, 0);
         filled -= start;
         if filled == LINE_MAX {
-            edit(Old::Piece(&line), out)?;
+            edit(Old::Piece(&line), out);
             (filled, in_long_line) = (0, true);
         }
     }
     // A last line without a newline gets one, unless it is too long.
     if filled > 0 {
-        edit(if in_long_line { Old::Piece(&line[..filled]) } else { Old::Line(&line[..filled]) }, out)?;
+        edit(if in_long_line { Old::Piece(&line[..filled]) } else { Old::Line(&line[..filled]) }, out);
     }
-    edit(Old::End, out)
+    edit(Old::End, out);
+    Ok(())
 }
 
 /// Where the text of an edit goes.
@@ -269,64 +297,43 @@ struct Output<'a, P: Platform> {
 }
 
 impl<P: Platform> Output<'_, P> {
-    fn note<T>(&mut self, result: Result<T, Errno>) -> Result<T, fmt::Error> {
-        result.map_err(|errno| {
-            self.failed = Some(errno);
-            fmt::Error
-        })
-    }
-
-    fn send(&mut self) -> fmt::Result {
-        let mut result = match &mut self.target {
-            Target::Compare => Ok(()),
+    /// Sends on what waits.
+    fn send(&mut self) {
+        let result = match &mut self.target {
+            _ if self.failed.is_some() => Ok(()),
+            Target::Compare => self.compare(),
             Target::Staged(staged) => self.platform.append(staged, &self.waiting),
             Target::Shown(out) => {
                 let _ = out.write_str(core::str::from_utf8(&self.waiting).unwrap_or_default());
                 Ok(())
             }
         };
-        if let Some(file) = &mut self.compared {
-            let (mut there, mut filled) = ([0; CHUNK], 0);
-            while filled < self.waiting.len() && self.same {
-                match self.platform.read(file, &mut there[filled..self.waiting.len()]) {
-                    Ok(0) => self.same = false,
-                    Ok(len) => filled += len,
-                    Err(errno) => {
-                        result = Err(errno);
-                        break;
-                    }
-                }
-            }
-            self.same &= there[..filled] == self.waiting[..];
-        }
+        self.failed = self.failed.or(result.err());
         self.waiting.clear();
-        self.note(result)
     }
 
-    /// Whether the old file ends here, too.
-    fn is_same(&mut self) -> Result<bool, Errno> {
-        match &mut self.compared {
-            Some(file) => Ok(self.same && self.platform.read(file, &mut [0])? == 0),
-            None => Ok(false),
+    fn compare(&mut self) -> Result<(), Errno> {
+        let Some(file) = &mut self.compared else { return Ok(()) };
+        let (mut there, mut filled) = ([0; CHUNK], 0);
+        while filled < self.waiting.len() && self.same {
+            match self.platform.read(file, &mut there[filled..self.waiting.len()])? {
+                0 => self.same = false,
+                len => filled += len,
+            }
         }
-    }
-}
-
-impl<P: Platform> Write for Output<'_, P> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.bytes(text.as_bytes())
+        self.same &= there[..filled] == self.waiting[..];
+        Ok(())
     }
 }
 
 impl<P: Platform> Sink for Output<'_, P> {
-    fn bytes(&mut self, bytes: &[u8]) -> fmt::Result {
+    fn bytes(&mut self, bytes: &[u8]) {
         for piece in bytes.chunks(CHUNK) {
-            if self.waiting.len() + piece.len() > CHUNK {
-                self.send()?;
+            if self.waiting.extend_from_slice(piece).is_err() {
+                self.send();
+                let _ = self.waiting.extend_from_slice(piece);
             }
-            let _ = self.waiting.extend_from_slice(piece);
         }
-        Ok(())
     }
 }
 
@@ -338,11 +345,10 @@ mod tests {
     const FILE: GuestPath<'static> = GuestPath::literal("/etc/file");
 
     /// Drops lines that begin with `x`, and ends with a line of its own.
-    fn drop_x(old: Old<'_>, out: &mut dyn Sink) -> fmt::Result {
+    fn drop_x(old: Old<'_>, out: &mut dyn Sink) {
         match old {
-            Old::Line([b'x', ..]) => Ok(()),
-            Old::Line(b"end") => Ok(()),
-            Old::End => out.write_str("end\n"),
+            Old::Line([b'x', ..] | b"end") => {}
+            Old::End => out.put("end\n"),
             old => out.keep(old),
         }
     }

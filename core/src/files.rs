@@ -4,10 +4,11 @@
 //! renamed over it. Killed anywhere, the old file or the new one is there; what may be left beside it is removed by the
 //! next attempt.
 
-use core::fmt::{self, Write};
+use core::fmt;
 
 use zeroize::Zeroizing;
 
+use crate::edit::Sink;
 use crate::errno::Errno;
 use crate::platform::{FileError, FileKind, Files, GuestPath, Level, Platform, STAGED_NAME};
 use crate::text::Bounded;
@@ -102,14 +103,14 @@ pub fn write<'a, F: Files>(
     files: &mut F,
     path: GuestPath<'a>,
     mode: u32,
-    text: &mut dyn FnMut(&mut dyn Write) -> fmt::Result,
+    text: &mut dyn FnMut(&mut dyn Sink),
 ) -> Result<(), FileError<'a>> {
     make_parents(files, path)?;
     replace(files, path, |files, staged| {
-        let mut pieces = Pieces { files, staged, waiting: heapless::Vec::new(), failed: None };
-        let written = text(&mut pieces).is_ok() && pieces.send().is_ok();
-        let result = if written { Ok(()) } else { Err(pieces.failed.unwrap_or(Errno::IO)) };
-        at("write beside", path, result)?;
+        let mut pieces = Pieces { files, staged, waiting: heapless::Vec::new(), result: Ok(()) };
+        text(&mut pieces);
+        pieces.send();
+        at("write beside", path, pieces.result)?;
         at("set the mode of", path, files.set_mode(staged, mode))
     })
 }
@@ -119,33 +120,26 @@ struct Pieces<'a, F: Files> {
     files: &'a mut F,
     staged: &'a mut F::Staged,
     waiting: heapless::Vec<u8, CHUNK>,
-    failed: Option<Errno>,
+    result: Result<(), Errno>,
 }
 
 impl<F: Files> Pieces<'_, F> {
-    fn send(&mut self) -> fmt::Result {
-        let result = self.files.append(self.staged, &self.waiting);
-        self.waiting.clear();
-        result.map_err(|errno| {
-            self.failed = Some(errno);
-            fmt::Error
-        })
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) -> fmt::Result {
-        for piece in bytes.chunks(CHUNK) {
-            if self.waiting.extend_from_slice(piece).is_err() {
-                self.send()?;
-                let _ = self.waiting.extend_from_slice(piece);
-            }
+    fn send(&mut self) {
+        if self.result.is_ok() {
+            self.result = self.files.append(self.staged, &self.waiting);
         }
-        Ok(())
+        self.waiting.clear();
     }
 }
 
-impl<F: Files> Write for Pieces<'_, F> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.bytes(text.as_bytes())
+impl<F: Files> Sink for Pieces<'_, F> {
+    fn bytes(&mut self, bytes: &[u8]) {
+        for piece in bytes.chunks(CHUNK) {
+            if self.waiting.extend_from_slice(piece).is_err() {
+                self.send();
+                let _ = self.waiting.extend_from_slice(piece);
+            }
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use core::fmt::{self, Write};
 use super::vm_data::note;
 use super::{Placed, keyfile, klibc, netplan, networkd};
 use crate::cli::Handover;
+use crate::edit::Sink;
 use crate::files;
 use crate::platform::{Files, GuestPath};
 use crate::text::Bounded;
@@ -72,7 +73,7 @@ struct Writer<'a, F> {
 
 impl<F: Files> Writer<'_, F> {
     #[inline(never)]
-    fn write(&mut self, path: fmt::Arguments<'_>, mode: u32, text: &mut dyn FnMut(&mut dyn Write) -> fmt::Result) {
+    fn write(&mut self, path: fmt::Arguments<'_>, mode: u32, text: &mut dyn FnMut(&mut dyn Sink)) {
         let path = Bounded::<PATH_MAX>::of(path);
         let result = match GuestPath::new(path.as_str()) {
             Ok(path) => files::write(self.files, path, mode, text),

@@ -43,45 +43,45 @@ fn is_ours(line: &[u8], interface: &Interface) -> bool {
 }
 
 /// The edit of `ifcfg-<device>`.
-pub fn edit(old: Old<'_>, out: &mut dyn Sink, interface: &Interface, device: &str) -> fmt::Result {
+pub fn edit(old: Old<'_>, out: &mut dyn Sink, interface: &Interface, device: &str) {
     match old {
-        Old::Line(line) if is_ours(line, interface) => Ok(()),
+        Old::Line(line) if is_ours(line, interface) => {}
         Old::Line(_) | Old::Piece(_) => out.keep(old),
         Old::End => render(out, interface, device),
     }
 }
 
-fn render(out: &mut dyn Sink, interface: &Interface, device: &str) -> fmt::Result {
-    write!(out, "{HEAD}\nDEVICE={device}\nHWADDR={}\nTYPE=Ethernet\nBOOTPROTO=none\nONBOOT=yes\n", interface.mac)?;
+fn render(out: &mut dyn Sink, interface: &Interface, device: &str) {
+    write!(out, "{HEAD}\nDEVICE={device}\nHWADDR={}\nTYPE=Ethernet\nBOOTPROTO=none\nONBOOT=yes\n", interface.mac);
     for (number, address) in interface.addresses_of(true).enumerate() {
         let number = Number(number);
-        write!(out, "IPADDR{number}={}\nNETMASK{number}={}\n", address.ip, address.netmask())?;
+        write!(out, "IPADDR{number}={}\nNETMASK{number}={}\n", address.ip, address.netmask());
         if let Some(broadcast) = interface.broadcast_of(address) {
-            writeln!(out, "BROADCAST{number}={broadcast}")?;
+            writeln!(out, "BROADCAST{number}={broadcast}");
         }
     }
     if let Some(via) = interface.gateway(true).filter(|via| !interface.is_far(*via)) {
-        writeln!(out, "GATEWAY={via}")?;
+        writeln!(out, "GATEWAY={via}");
     }
     for (number, server) in (1..).zip(&interface.dns) {
-        writeln!(out, "DNS{number}={server}")?;
+        writeln!(out, "DNS{number}={server}");
     }
     if let Some(mtu) = interface.mtu {
-        writeln!(out, "MTU={mtu}")?;
+        writeln!(out, "MTU={mtu}");
     }
     let mut six = interface.addresses_of(false);
-    let Some(first) = six.next() else { return Ok(()) };
-    write!(out, "IPV6INIT=yes\nIPV6_AUTOCONF=no\nIPV6ADDR={first}\n")?;
+    let Some(first) = six.next() else { return };
+    write!(out, "IPV6INIT=yes\nIPV6_AUTOCONF=no\nIPV6ADDR={first}\n");
     for (number, address) in six.enumerate() {
-        write!(out, "{}{address}", if number == 0 { "IPV6ADDR_SECONDARIES=\"" } else { " " })?;
+        write!(out, "{}{address}", if number == 0 { "IPV6ADDR_SECONDARIES=\"" } else { " " });
     }
     if interface.addresses_of(false).nth(1).is_some() {
-        out.write_str("\"\n")?;
+        out.put("\"\n");
     }
     match interface.gateway(false) {
         Some(via) if via.is_ipv6_link_local() => writeln!(out, "IPV6_DEFAULTGW={via}%{device}"),
         Some(via) if !interface.is_far(via) => writeln!(out, "IPV6_DEFAULTGW={via}"),
-        _ => Ok(()),
+        _ => {}
     }
 }
 
@@ -96,18 +96,17 @@ impl fmt::Display for Number {
 }
 
 /// The edit of `route-<device>` or `route6-<device>`: arguments of `ip route add`, a line each.
-pub fn routes(old: Old<'_>, out: &mut dyn Sink, interface: &Interface, device: &str, ipv4: bool) -> fmt::Result {
+pub fn routes(old: Old<'_>, out: &mut dyn Sink, interface: &Interface, device: &str, ipv4: bool) {
     whole(old, out, &mut |out| {
-        out.write_str("# Written by nanova from vm-data in xenstore.\n")?;
+        out.put("# Written by nanova from vm-data in xenstore.\n");
         for route in interface.routes.iter().filter(|route| route.via.is_ipv4() == ipv4) {
             let far = interface.is_far(route.via);
             if route.to.prefix != 0 || far {
                 let mark = if far { " onlink" } else { "" };
-                writeln!(out, "{} via {} dev {device}{mark}", route.to, route.via)?;
+                writeln!(out, "{} via {} dev {device}{mark}", route.to, route.via);
             }
         }
-        Ok(())
-    })
+    });
 }
 
 /// Whether there is anything to say in that file.

@@ -4,8 +4,6 @@
 //! written go, and so do our names in `auto` and `allow-` lines. A second address of a family is a second stanza. A
 //! gateway outside of all networks is a route of its own, as not every ifup adds it with `onlink`. Rules: interfaces(5).
 
-use core::fmt;
-
 use super::render::{BEGIN, END, Marked};
 use super::{Interface, Placed};
 use crate::edit::{Old, Sink};
@@ -31,32 +29,32 @@ impl<'a> Interfaces<'a> {
     }
 
     /// The edit.
-    pub fn edit(&mut self, old: Old<'_>, out: &mut dyn Sink) -> fmt::Result {
+    pub fn edit(&mut self, old: Old<'_>, out: &mut dyn Sink) {
         if self.marked.takes(old) {
             self.dropping = false;
-            return Ok(());
+            return;
         }
         match old {
             Old::Line(line) => self.line(line, out),
-            Old::Piece(_) if self.dropping => Ok(()),
+            Old::Piece(_) if self.dropping => {}
             Old::Piece(_) => out.keep(old),
             Old::End => {
                 self.dropping = false;
-                writeln!(out, "{BEGIN}")?;
+                writeln!(out, "{BEGIN}");
                 if !core::mem::take(&mut self.has_loopback) {
-                    out.write_str("auto lo\niface lo inet loopback\n")?;
+                    out.put("auto lo\niface lo inet loopback\n");
                 }
                 for placed in self.placed {
                     if let Some(device) = placed.device {
-                        interface(out, placed.interface, device)?;
+                        interface(out, placed.interface, device);
                     }
                 }
-                writeln!(out, "{END}")
+                writeln!(out, "{END}");
             }
         }
     }
 
-    fn line(&mut self, line: &[u8], out: &mut dyn Sink) -> fmt::Result {
+    fn line(&mut self, line: &[u8], out: &mut dyn Sink) {
         let text = core::str::from_utf8(line).unwrap_or_default();
         let mut words = text.split_ascii_whitespace();
         let first = words.next().unwrap_or_default();
@@ -67,11 +65,12 @@ impl<'a> Interfaces<'a> {
                 return out.keep(Old::Line(line));
             }
             if names().all(|name| self.is_ours(name)) {
-                return Ok(());
+                return;
             }
-            out.write_str(first)?;
-            names().filter(|name| !self.is_ours(name)).try_for_each(|name| write!(out, " {name}"))?;
-            return out.write_str("\n");
+            out.put(first);
+            names().filter(|name| !self.is_ours(name)).for_each(|name| write!(out, " {name}"));
+            out.put("\n");
+            return;
         }
         if matches!(first, "iface" | "mapping" | "source" | "source-directory" | "rename" | "template")
             || first.starts_with("no-")
@@ -81,13 +80,15 @@ impl<'a> Interfaces<'a> {
         }
         // Comments and empty lines between stanzas are nobody's.
         let stays = !self.dropping || first.is_empty() || first.starts_with('#');
-        if stays { out.keep(Old::Line(line)) } else { Ok(()) }
+        if stays {
+            out.keep(Old::Line(line));
+        }
     }
 }
 
 #[inline(never)]
-fn interface(out: &mut dyn Sink, interface: &Interface, device: &str) -> fmt::Result {
-    writeln!(out, "\nauto {device}")?;
+fn interface(out: &mut dyn Sink, interface: &Interface, device: &str) {
+    writeln!(out, "\nauto {device}");
     let mut rest = true;
     for ipv4 in [true, false] {
         for (number, address) in interface.addresses_of(ipv4).enumerate() {
@@ -97,65 +98,63 @@ fn interface(out: &mut dyn Sink, interface: &Interface, device: &str) -> fmt::Re
                     "iface {device} inet static\n    address {}\n    netmask {}\n",
                     address.ip,
                     address.netmask()
-                )?;
+                );
             } else {
                 write!(
                     out,
                     "iface {device} inet6 static\n    address {}\n    netmask {}\n",
                     address.ip, address.prefix
-                )?;
+                );
             }
             if let Some(broadcast) = interface.broadcast_of(address) {
-                writeln!(out, "    broadcast {broadcast}")?;
+                writeln!(out, "    broadcast {broadcast}");
             }
             // A gateway can be in any address's network, so routes come with the last one.
             if number + 1 == interface.addresses_of(ipv4).count() {
-                family(out, interface, device, ipv4)?;
+                family(out, interface, device, ipv4);
             }
             if rest {
-                once(out, interface)?;
+                once(out, interface);
             }
             rest = false;
         }
     }
     if rest {
-        writeln!(out, "iface {device} inet manual")?;
-        once(out, interface)?;
-        write!(out, "    up ip link set dev {device} up\n    down ip link set dev {device} down\n")?;
+        writeln!(out, "iface {device} inet manual");
+        once(out, interface);
+        write!(out, "    up ip link set dev {device} up\n    down ip link set dev {device} down\n");
     }
-    Ok(())
 }
 
 /// What the first stanza of an interface says.
 #[inline(never)]
-fn once(out: &mut dyn Sink, interface: &Interface) -> fmt::Result {
+fn once(out: &mut dyn Sink, interface: &Interface) {
     if let Some(mtu) = interface.mtu {
-        writeln!(out, "    mtu {mtu}")?;
+        writeln!(out, "    mtu {mtu}");
     }
     if interface.dns.is_empty() {
-        return Ok(());
+        return;
     }
-    out.write_str("    dns-nameservers")?;
-    interface.dns.iter().try_for_each(|server| write!(out, " {server}"))?;
-    out.write_str("\n")
+    out.put("    dns-nameservers");
+    interface.dns.iter().for_each(|server| write!(out, " {server}"));
+    out.put("\n");
 }
 
 /// What the last stanza of a family says.
 #[inline(never)]
-fn family(out: &mut dyn Sink, interface: &Interface, device: &str, ipv4: bool) -> fmt::Result {
+fn family(out: &mut dyn Sink, interface: &Interface, device: &str, ipv4: bool) {
     if !ipv4 {
-        out.write_str("    accept_ra 0\n")?;
+        out.put("    accept_ra 0\n");
     }
     for route in interface.routes.iter().filter(|route| route.via.is_ipv4() == ipv4) {
         let (far, six) = (interface.is_far(route.via), if ipv4 { "" } else { "-6 " });
         if route.to.prefix == 0 && !far {
-            writeln!(out, "    gateway {}", route.via)?;
+            writeln!(out, "    gateway {}", route.via);
             continue;
         }
-        write!(out, "    up ip {six}route add {} via {} dev {device}", route.to, route.via)?;
-        out.write_str(if far { " onlink\n" } else { "\n" })?;
+        write!(out, "    up ip {six}route add {} via {} dev {device}", route.to, route.via);
+        out.put(if far { " onlink\n" } else { "\n" });
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -5,55 +5,53 @@
 //! outside of all networks needs no mark: NetworkManager adds the route to it. Rules: nm-settings-keyfile(5),
 //! nm-settings(5).
 
-use core::fmt::{self, Write};
-
 use super::{Interface, Mac};
+use crate::edit::Sink;
 
 /// Writes the file of an interface.
 #[inline(never)]
-pub fn render(out: &mut dyn Write, interface: &Interface) -> fmt::Result {
+pub fn render(out: &mut dyn Sink, interface: &Interface) {
     let mac = interface.mac;
-    write!(out, "# Written by nanova from vm-data in xenstore.\n[connection]\nid=nanova-{}\nuuid=", mac.plain())?;
-    uuid(out, mac)?;
-    write!(out, "\ntype=ethernet\nautoconnect-priority=100\n\n[ethernet]\nmac-address={mac}\n")?;
+    write!(out, "# Written by nanova from vm-data in xenstore.\n[connection]\nid=nanova-{}\nuuid=", mac.plain());
+    uuid(out, mac);
+    write!(out, "\ntype=ethernet\nautoconnect-priority=100\n\n[ethernet]\nmac-address={mac}\n");
     if let Some(mtu) = interface.mtu {
-        writeln!(out, "mtu={mtu}")?;
+        writeln!(out, "mtu={mtu}");
     }
-    family(out, interface, true)?;
-    family(out, interface, false)
+    family(out, interface, true);
+    family(out, interface, false);
 }
 
 /// A UUID of version 8 (RFC 9562, 5.8): "nanova" in front, the MAC address behind. Always the same, so that a connection
 /// that is active stays what it is when the file is read again.
-fn uuid(out: &mut dyn Write, mac: Mac) -> fmt::Result {
-    write!(out, "6e616e6f-7661-8000-8000-{}", mac.plain())
+fn uuid(out: &mut dyn Sink, mac: Mac) {
+    write!(out, "6e616e6f-7661-8000-8000-{}", mac.plain());
 }
 
-fn family(out: &mut dyn Write, interface: &Interface, ipv4: bool) -> fmt::Result {
+fn family(out: &mut dyn Sink, interface: &Interface, ipv4: bool) {
     let (name, without) = if ipv4 { ("ipv4", "disabled") } else { ("ipv6", "ignore") };
     let has_any = interface.addresses_of(ipv4).next().is_some();
-    write!(out, "\n[{name}]\nmethod={}\n", if has_any { "manual" } else { without })?;
+    write!(out, "\n[{name}]\nmethod={}\n", if has_any { "manual" } else { without });
     if !has_any {
-        return Ok(());
+        return;
     }
     for (number, address) in (1..).zip(interface.addresses_of(ipv4)) {
-        writeln!(out, "address{number}={address}")?;
+        writeln!(out, "address{number}={address}");
     }
     if let Some(gateway) = interface.gateway(ipv4) {
-        writeln!(out, "gateway={gateway}")?;
+        writeln!(out, "gateway={gateway}");
     }
     let routes = interface.routes.iter().filter(|route| route.via.is_ipv4() == ipv4 && route.to.prefix != 0);
     for (number, route) in (1..).zip(routes) {
-        writeln!(out, "route{number}={},{}", route.to, route.via)?;
+        writeln!(out, "route{number}={},{}", route.to, route.via);
     }
     if interface.dns.iter().any(|server| server.is_ipv4() == ipv4) {
-        out.write_str("dns=")?;
+        out.put("dns=");
         for server in interface.dns.iter().filter(|server| server.is_ipv4() == ipv4) {
-            write!(out, "{server};")?;
+            write!(out, "{server};");
         }
-        out.write_str("\n")?;
+        out.put("\n");
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -63,7 +61,7 @@ mod tests {
 
     fn text(interface: &Interface) -> String {
         let mut text = String::new();
-        render(&mut text, interface).unwrap();
+        render(&mut text, interface);
         text
     }
 

@@ -8,9 +8,8 @@
 //! (22.4) fails on "static". Rules: klibc, `usr/kinit/ipconfig/main.c` (`dump_device_config`); cloud-init,
 //! `cloudinit/net/cmdline.py` (`_klibc_to_config_entry`).
 
-use core::fmt::{self, Write};
-
 use super::Interface;
+use crate::edit::Sink;
 
 /// Whether a device's name can stand in a file name and in a shell's file.
 pub fn is_plain(device: &str) -> bool {
@@ -20,40 +19,33 @@ pub fn is_plain(device: &str) -> bool {
 }
 
 /// Writes the file of one family. Nothing if there is no such address.
-pub fn render(
-    out: &mut dyn Write,
-    interface: &Interface,
-    device: &str,
-    hostname: Option<&str>,
-    ipv4: bool,
-) -> fmt::Result {
-    let Some(address) = interface.addresses_of(ipv4).next() else { return Ok(()) };
+pub fn render(out: &mut dyn Sink, interface: &Interface, device: &str, hostname: Option<&str>, ipv4: bool) {
+    let Some(address) = interface.addresses_of(ipv4).next() else { return };
     let family = if ipv4 {
-        write!(out, "DEVICE='{device}'\nPROTO='none'\n")?;
+        write!(out, "DEVICE='{device}'\nPROTO='none'\n");
         "IPV4"
     } else {
-        write!(out, "DEVICE6='{device}'\nIPV6PROTO='none'\n")?;
+        write!(out, "DEVICE6='{device}'\nIPV6PROTO='none'\n");
         "IPV6"
     };
-    writeln!(out, "{family}ADDR='{}'", address.ip)?;
+    writeln!(out, "{family}ADDR='{}'", address.ip);
     if let Some(broadcast) = interface.broadcast_of(address) {
-        writeln!(out, "{family}BROADCAST='{broadcast}'")?;
+        writeln!(out, "{family}BROADCAST='{broadcast}'");
     }
     if ipv4 {
-        writeln!(out, "{family}NETMASK='{}'", address.netmask())?;
+        writeln!(out, "{family}NETMASK='{}'", address.netmask());
     } else {
-        writeln!(out, "{family}NETMASK='{}'", address.prefix)?;
+        writeln!(out, "{family}NETMASK='{}'", address.prefix);
     }
     if let Some(gateway) = interface.gateway(ipv4) {
-        writeln!(out, "{family}GATEWAY='{gateway}'")?;
+        writeln!(out, "{family}GATEWAY='{gateway}'");
     }
     for (number, server) in interface.dns.iter().filter(|server| server.is_ipv4() == ipv4).take(2).enumerate() {
-        writeln!(out, "{family}DNS{number}='{server}'")?;
+        writeln!(out, "{family}DNS{number}='{server}'");
     }
     if let Some((host, domain)) = hostname.map(|name| name.split_once('.').unwrap_or((name, ""))) {
-        write!(out, "HOSTNAME='{host}'\nDNSDOMAIN='{domain}'\n")?;
+        write!(out, "HOSTNAME='{host}'\nDNSDOMAIN='{domain}'\n");
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -63,7 +55,7 @@ mod tests {
 
     fn text(ipv4: bool, hostname: Option<&str>) -> String {
         let mut text = String::new();
-        render(&mut text, &public(), "eth0", hostname, ipv4).unwrap();
+        render(&mut text, &public(), "eth0", hostname, ipv4);
         text
     }
 

@@ -1,8 +1,6 @@
 //! The guest's name and its name servers: /etc/hostname, /etc/hosts, /etc/resolv.conf, and the other places where some
 //! distributions keep the name. Lines that are not ours stay, byte for byte.
 
-use core::fmt;
-
 use super::{Interface, Ip};
 use crate::edit::{Old, Sink};
 
@@ -10,12 +8,14 @@ use crate::edit::{Old, Sink};
 const MARK: &str = " # nanova";
 
 /// /etc/hostname, /etc/HOSTNAME: one line (hostname(5)).
-pub fn hostname(old: Old<'_>, out: &mut dyn Sink, name: &str) -> fmt::Result {
-    if old == Old::End { writeln!(out, "{name}") } else { Ok(()) }
+pub fn hostname(old: Old<'_>, out: &mut dyn Sink, name: &str) {
+    if old == Old::End {
+        writeln!(out, "{name}");
+    }
 }
 
 /// A file of shell assignments: the value of `key`, if it has one, becomes `value`.
-pub fn assignment(old: Old<'_>, out: &mut dyn Sink, key: &str, value: &str) -> fmt::Result {
+pub fn assignment(old: Old<'_>, out: &mut dyn Sink, key: &str, value: &str) {
     match old {
         Old::Line(line) if key_of(line) == Some(key.as_bytes()) => writeln!(out, "{key}=\"{value}\""),
         old => out.keep(old),
@@ -56,29 +56,27 @@ impl<'a> Hosts<'a> {
     }
 
     /// The edit. Ours come where the first of them was.
-    pub fn edit(&mut self, old: Old<'_>, out: &mut dyn Sink) -> fmt::Result {
+    pub fn edit(&mut self, old: Old<'_>, out: &mut dyn Sink) {
         match old {
             Old::Line(line) if !self.is_ours(line) => out.keep(old),
             Old::Piece(_) => out.keep(old),
             Old::Line(_) | Old::End => {
                 if !self.written {
-                    self.write(out)?;
+                    self.write(out);
                 }
                 self.written = old != Old::End;
-                Ok(())
             }
         }
     }
 
-    fn write(&self, out: &mut dyn Sink) -> fmt::Result {
+    fn write(&self, out: &mut dyn Sink) {
         for ip in [true, false].into_iter().filter_map(|ipv4| primary(self.interfaces, ipv4)) {
-            write!(out, "{ip}\t{}", self.name)?;
+            write!(out, "{ip}\t{}", self.name);
             if self.short() != self.name {
-                write!(out, " {}", self.short())?;
+                write!(out, " {}", self.short());
             }
-            writeln!(out, "{MARK}")?;
+            writeln!(out, "{MARK}");
         }
-        Ok(())
     }
 
     fn is_ours(&self, line: &[u8]) -> bool {
@@ -114,33 +112,31 @@ impl<'a> Resolv<'a> {
     }
 
     /// The edit.
-    pub fn edit(&mut self, old: Old<'_>, out: &mut dyn Sink) -> fmt::Result {
+    pub fn edit(&mut self, old: Old<'_>, out: &mut dyn Sink) {
         match old {
             Old::Line(line) if !line.trim_ascii_start().starts_with(b"nameserver") => out.keep(old),
             Old::Piece(_) => out.keep(old),
             Old::Line(_) | Old::End => {
                 if !self.written {
-                    servers(self.interfaces, &mut |server| writeln!(out, "nameserver {server}"))?;
+                    servers(self.interfaces, &mut |server| writeln!(out, "nameserver {server}"));
                 }
                 self.written = old != Old::End;
-                Ok(())
             }
         }
     }
 }
 
 /// Every name server of all interfaces, once.
-pub(super) fn servers(interfaces: &[Interface], each: &mut dyn FnMut(Ip) -> fmt::Result) -> fmt::Result {
+pub(super) fn servers(interfaces: &[Interface], each: &mut dyn FnMut(Ip)) {
     for (place, interface) in interfaces.iter().enumerate() {
         for (number, server) in interface.dns.iter().enumerate() {
             let known = interface.dns[..number].contains(server)
                 || interfaces[..place].iter().any(|interface| interface.dns.contains(server));
             if !known {
-                each(*server)?;
+                each(*server);
             }
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]

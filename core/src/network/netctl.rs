@@ -1,43 +1,41 @@
 //! netctl's `/etc/netctl/nanova-<device>`: Arch Linux of old. Which profiles are enabled is the administrator's to say
 //! (`netctl enable`). Rules: netctl.profile(5).
 
-use core::fmt::{self, Write};
-
 use super::Interface;
+use crate::edit::Sink;
 
 /// Writes the profile of an interface.
 #[inline(never)]
-pub fn render(out: &mut dyn Write, interface: &Interface, device: &str) -> fmt::Result {
+pub fn render(out: &mut dyn Sink, interface: &Interface, device: &str) {
     write!(
         out,
         "# Written by nanova from vm-data in xenstore.\nDescription='nanova'\nInterface={device}\nConnection=ethernet\n"
-    )?;
+    );
     for (ipv4, six) in [(true, ""), (false, "6")] {
         if interface.addresses_of(ipv4).next().is_none() {
-            writeln!(out, "IP{six}=no")?;
+            writeln!(out, "IP{six}=no");
             continue;
         }
-        write!(out, "IP{six}=static\nAddress{six}=(")?;
-        interface.addresses_of(ipv4).try_for_each(|address| write!(out, "'{address}' "))?;
-        write!(out, ")\nRoutes{six}=(")?;
+        write!(out, "IP{six}=static\nAddress{six}=(");
+        interface.addresses_of(ipv4).for_each(|address| write!(out, "'{address}' "));
+        write!(out, ")\nRoutes{six}=(");
         for route in interface.routes.iter().filter(|route| route.via.is_ipv4() == ipv4) {
             let far = interface.is_far(route.via);
             if route.to.prefix != 0 || far {
-                write!(out, "'{} via {}{}' ", route.to, route.via, if far { " onlink" } else { "" })?;
+                write!(out, "'{} via {}{}' ", route.to, route.via, if far { " onlink" } else { "" });
             }
         }
-        out.write_str(")\n")?;
+        out.put(")\n");
         if let Some(via) = interface.gateway(ipv4).filter(|via| !interface.is_far(*via)) {
-            writeln!(out, "Gateway{six}='{via}'")?;
+            writeln!(out, "Gateway{six}='{via}'");
         }
     }
-    out.write_str("DNS=(")?;
-    interface.dns.iter().try_for_each(|server| write!(out, "'{server}' "))?;
-    out.write_str(")\n")?;
-    match interface.mtu {
+    out.put("DNS=(");
+    interface.dns.iter().for_each(|server| write!(out, "'{server}' "));
+    out.put(")\n");
+    if let Some(mtu) = interface.mtu {
         // netctl has no key for it.
-        Some(mtu) => writeln!(out, "ExecUpPost='ip link set dev {device} mtu {mtu}'"),
-        None => Ok(()),
+        writeln!(out, "ExecUpPost='ip link set dev {device} mtu {mtu}'");
     }
 }
 
@@ -49,7 +47,7 @@ mod tests {
     #[test]
     fn the_profile_of_a_real_guest() {
         let mut text = String::new();
-        render(&mut text, &public(), "eth0").unwrap();
+        render(&mut text, &public(), "eth0");
         assert_eq!(
             text,
             "# Written by nanova from vm-data in xenstore.\nDescription='nanova'\nInterface=eth0\nConnection=ethernet\n\

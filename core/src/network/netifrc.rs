@@ -21,20 +21,20 @@ impl<'a> Net<'a> {
     }
 
     /// The edit.
-    pub fn edit(&mut self, old: Old<'_>, out: &mut dyn Sink) -> fmt::Result {
+    pub fn edit(&mut self, old: Old<'_>, out: &mut dyn Sink) {
         if self.marked.takes(old) {
-            return Ok(());
+            return;
         }
         if old != Old::End {
             return out.keep(old);
         }
-        writeln!(out, "{BEGIN}")?;
+        writeln!(out, "{BEGIN}");
         for placed in self.placed {
             if let Some(device) = placed.device {
-                interface(out, placed.interface, device)?;
+                interface(out, placed.interface, device);
             }
         }
-        writeln!(out, "{END}")
+        writeln!(out, "{END}");
     }
 }
 
@@ -47,30 +47,29 @@ impl fmt::Display for Variable<'_> {
     }
 }
 
-fn interface(out: &mut dyn Sink, interface: &Interface, device: &str) -> fmt::Result {
+fn interface(out: &mut dyn Sink, interface: &Interface, device: &str) {
     let device = Variable(device);
-    write!(out, "config_{device}=\"")?;
+    write!(out, "config_{device}=\"");
     for address in &interface.addresses {
-        write!(out, "{address}")?;
+        write!(out, "{address}");
         if let Some(broadcast) = interface.broadcast_of(address) {
-            write!(out, " brd {broadcast}")?;
+            write!(out, " brd {broadcast}");
         }
-        out.write_str("\n")?;
+        out.put("\n");
     }
     // No address at all is "null", or netifrc would ask for one.
-    write!(out, "{}\"\nroutes_{device}=\"", if interface.addresses.is_empty() { "null" } else { "" })?;
+    write!(out, "{}\"\nroutes_{device}=\"", if interface.addresses.is_empty() { "null" } else { "" });
     for route in &interface.routes {
         let mark = if interface.is_far(route.via) { " onlink" } else { "" };
-        writeln!(out, "{} via {}{mark}", route.to, route.via)?;
+        writeln!(out, "{} via {}{mark}", route.to, route.via);
     }
-    write!(out, "\"\ndns_servers_{device}=\"")?;
+    write!(out, "\"\ndns_servers_{device}=\"");
     for (number, server) in interface.dns.iter().enumerate() {
-        write!(out, "{}{server}", if number == 0 { "" } else { " " })?;
+        write!(out, "{}{server}", if number == 0 { "" } else { " " });
     }
-    out.write_str("\"\n")?;
-    match interface.mtu {
-        Some(mtu) => writeln!(out, "mtu_{device}=\"{mtu}\""),
-        None => Ok(()),
+    out.put("\"\n");
+    if let Some(mtu) = interface.mtu {
+        writeln!(out, "mtu_{device}=\"{mtu}\"");
     }
 }
 

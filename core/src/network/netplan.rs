@@ -5,56 +5,53 @@
 //! it, and DHCP and routers' advertisements are turned off (`networkd` says why). All strings are quoted; an address holds colons. `0.0.0.0/0` and not `default`, which netplan
 //! knows since 0.100. Rules: netplan(5), netplan-generate(8).
 
-use core::fmt::{self, Write};
-
 use super::{Interface, Placed};
+use crate::edit::Sink;
 
 /// Writes the file of all interfaces.
 #[inline(never)]
-pub fn render(out: &mut dyn Write, interfaces: &[Placed<'_>]) -> fmt::Result {
-    out.write_str("# Written by nanova from vm-data in xenstore.\nnetwork:\n  version: 2\n  ethernets:\n")?;
+pub fn render(out: &mut dyn Sink, interfaces: &[Placed<'_>]) {
+    out.put("# Written by nanova from vm-data in xenstore.\nnetwork:\n  version: 2\n  ethernets:\n");
     for placed in interfaces {
         let mac = placed.interface.mac;
         match placed.device {
-            Some(device) => writeln!(out, "    \"{device}\":")?,
-            None => writeln!(out, "    \"nanova-{}\":", mac.plain())?,
+            Some(device) => writeln!(out, "    \"{device}\":"),
+            None => writeln!(out, "    \"nanova-{}\":", mac.plain()),
         }
         write!(
             out,
             "      match:\n        macaddress: \"{mac}\"\n      dhcp4: false\n      dhcp6: false\n      accept-ra: false\n"
-        )?;
-        lists(out, placed.interface)?;
+        );
+        lists(out, placed.interface);
     }
-    Ok(())
 }
 
 #[inline(never)]
-fn lists(out: &mut dyn Write, interface: &Interface) -> fmt::Result {
+fn lists(out: &mut dyn Sink, interface: &Interface) {
     if let Some(mtu) = interface.mtu {
-        writeln!(out, "      mtu: {mtu}")?;
+        writeln!(out, "      mtu: {mtu}");
     }
     for (number, address) in interface.addresses.iter().enumerate() {
         if number == 0 {
-            out.write_str("      addresses:\n")?;
+            out.put("      addresses:\n");
         }
-        writeln!(out, "        - \"{address}\"")?;
+        writeln!(out, "        - \"{address}\"");
     }
     for (number, route) in interface.routes.iter().enumerate() {
         if number == 0 {
-            out.write_str("      routes:\n")?;
+            out.put("      routes:\n");
         }
-        write!(out, "        - to: \"{}\"\n          via: \"{}\"\n", route.to, route.via)?;
+        write!(out, "        - to: \"{}\"\n          via: \"{}\"\n", route.to, route.via);
         if interface.is_far(route.via) {
-            out.write_str("          on-link: true\n")?;
+            out.put("          on-link: true\n");
         }
     }
     for (number, server) in interface.dns.iter().enumerate() {
         if number == 0 {
-            out.write_str("      nameservers:\n        addresses:\n")?;
+            out.put("      nameservers:\n        addresses:\n");
         }
-        writeln!(out, "          - \"{server}\"")?;
+        writeln!(out, "          - \"{server}\"");
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -68,7 +65,7 @@ mod tests {
         let placed =
             [Placed { interface: &public, device: Some("eth0") }, Placed { interface: &private, device: None }];
         let mut text = String::new();
-        render(&mut text, &placed).unwrap();
+        render(&mut text, &placed);
         assert_eq!(
             text,
             r#"# Written by nanova from vm-data in xenstore.

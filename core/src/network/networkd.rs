@@ -4,34 +4,32 @@
 //! networkd finds the addresses present already and keeps them. Routers are not listened to: the toolstack has said what
 //! there is, and networkd would call the interface configured only after waiting 12 s for one. Rules: systemd.network(5).
 
-use core::fmt::{self, Write};
-
 use super::Interface;
+use crate::edit::Sink;
 
 /// Writes the file of an interface.
 #[inline(never)]
-pub fn render(out: &mut dyn Write, interface: &Interface) -> fmt::Result {
-    write!(out, "# Written by nanova from vm-data in xenstore.\n[Match]\nMACAddress={}\nType=ether\n", interface.mac)?;
+pub fn render(out: &mut dyn Sink, interface: &Interface) {
+    write!(out, "# Written by nanova from vm-data in xenstore.\n[Match]\nMACAddress={}\nType=ether\n", interface.mac);
     if let Some(mtu) = interface.mtu {
-        write!(out, "\n[Link]\nMTUBytes={mtu}\n")?;
+        write!(out, "\n[Link]\nMTUBytes={mtu}\n");
     }
-    out.write_str("\n[Network]\nDHCP=no\nIPv6AcceptRA=no\n")?;
+    out.put("\n[Network]\nDHCP=no\nIPv6AcceptRA=no\n");
     for server in &interface.dns {
-        writeln!(out, "DNS={server}")?;
+        writeln!(out, "DNS={server}");
     }
     for address in &interface.addresses {
-        write!(out, "\n[Address]\nAddress={address}\n")?;
+        write!(out, "\n[Address]\nAddress={address}\n");
         if let Some(broadcast) = interface.broadcast_of(address) {
-            writeln!(out, "Broadcast={broadcast}")?;
+            writeln!(out, "Broadcast={broadcast}");
         }
     }
     for route in &interface.routes {
-        write!(out, "\n[Route]\nDestination={}\nGateway={}\n", route.to, route.via)?;
+        write!(out, "\n[Route]\nDestination={}\nGateway={}\n", route.to, route.via);
         if interface.is_far(route.via) {
-            out.write_str("GatewayOnLink=yes\n")?;
+            out.put("GatewayOnLink=yes\n");
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -41,7 +39,7 @@ mod tests {
 
     fn text(interface: &Interface) -> String {
         let mut text = String::new();
-        render(&mut text, interface).unwrap();
+        render(&mut text, interface);
         text
     }
 

@@ -218,7 +218,9 @@ impl Permanent<'_> {
 
     fn suse_dns<P: Platform>(&self, work: &mut Work<'_, P>) {
         let mut list = Bounded::<512>::new();
-        let _ = servers(self.interfaces, &mut |server| write!(list, "{server} "));
+        servers(self.interfaces, &mut |server| {
+            let _ = write!(list, "{server} ");
+        });
         let value = list.as_str().trim_end();
         if !value.is_empty() {
             work.edit(format_args!("{SUSE_DNS}"), PUBLIC, &mut |old, out| {

@@ -1,7 +1,5 @@
 //! What the renderers of configuration files share: files that hold foreign lines beside ours.
 
-use core::fmt::{self, Write};
-
 use crate::edit::{Old, Sink};
 
 /// The line that our part of a shared file begins with.
@@ -30,42 +28,26 @@ impl Marked {
 }
 
 /// A file that is all ours.
-pub(super) fn whole(
-    old: Old<'_>,
-    out: &mut dyn Sink,
-    render: &mut dyn FnMut(&mut dyn Write) -> fmt::Result,
-) -> fmt::Result {
-    if old == Old::End { render(&mut Plain(out)) } else { Ok(()) }
+pub(super) fn whole(old: Old<'_>, out: &mut dyn Sink, render: &mut dyn FnMut(&mut dyn Sink)) {
+    if old == Old::End {
+        render(out);
+    }
 }
 
-/// A sink as nothing but a writer.
-struct Plain<'a>(&'a mut dyn Sink);
-
-impl Write for Plain<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.write_str(text)
+#[cfg(test)]
+impl Sink for String {
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.push_str(core::str::from_utf8(bytes).unwrap());
     }
 }
 
 /// What an edit makes of a text.
 #[cfg(test)]
 pub(crate) fn edited(old: &str, edit: crate::edit::Edit<'_>) -> String {
-    struct Text(Vec<u8>);
-    impl Write for Text {
-        fn write_str(&mut self, text: &str) -> fmt::Result {
-            self.bytes(text.as_bytes())
-        }
-    }
-    impl Sink for Text {
-        fn bytes(&mut self, bytes: &[u8]) -> fmt::Result {
-            self.0.extend_from_slice(bytes);
-            Ok(())
-        }
-    }
-    let mut text = Text(Vec::new());
+    let mut text = String::new();
     for line in old.lines() {
-        edit(Old::Line(line.as_bytes()), &mut text).unwrap();
+        edit(Old::Line(line.as_bytes()), &mut text);
     }
-    edit(Old::End, &mut text).unwrap();
-    String::from_utf8(text.0).unwrap()
+    edit(Old::End, &mut text);
+    text
 }

@@ -19,23 +19,22 @@ fn is_ours(line: &[u8], interface: &Interface) -> bool {
 }
 
 /// The edit of `ifcfg-<device>`.
-pub fn edit(old: Old<'_>, out: &mut dyn Sink, interface: &Interface) -> fmt::Result {
+pub fn edit(old: Old<'_>, out: &mut dyn Sink, interface: &Interface) {
     match old {
-        Old::Line(line) if is_ours(line, interface) => return Ok(()),
+        Old::Line(line) if is_ours(line, interface) => return,
         Old::Line(_) | Old::Piece(_) => return out.keep(old),
         Old::End => {}
     }
-    write!(out, "{HEAD}\nBOOTPROTO='static'\nSTARTMODE='auto'\n")?;
+    write!(out, "{HEAD}\nBOOTPROTO='static'\nSTARTMODE='auto'\n");
     for (number, address) in interface.addresses.iter().enumerate() {
         let suffix = Suffix(number);
-        writeln!(out, "IPADDR{suffix}='{address}'")?;
+        writeln!(out, "IPADDR{suffix}='{address}'");
         if let Some(broadcast) = interface.broadcast_of(address) {
-            writeln!(out, "BROADCAST{suffix}='{broadcast}'")?;
+            writeln!(out, "BROADCAST{suffix}='{broadcast}'");
         }
     }
-    match interface.mtu {
-        Some(mtu) => writeln!(out, "MTU='{mtu}'"),
-        None => Ok(()),
+    if let Some(mtu) = interface.mtu {
+        writeln!(out, "MTU='{mtu}'");
     }
 }
 
@@ -51,17 +50,16 @@ impl fmt::Display for Suffix {
 
 /// The edit of `ifroute-<device>`: destination, gateway, nothing for the netmask, device. A gateway outside of all networks
 /// comes first, as a destination of its own.
-pub fn routes(old: Old<'_>, out: &mut dyn Sink, interface: &Interface, device: &str) -> fmt::Result {
+pub fn routes(old: Old<'_>, out: &mut dyn Sink, interface: &Interface, device: &str) {
     whole(old, out, &mut |out| {
-        out.write_str("# Written by nanova from vm-data in xenstore.\n")?;
+        out.put("# Written by nanova from vm-data in xenstore.\n");
         for route in interface.routes.iter().filter(|route| interface.is_far(route.via)) {
-            writeln!(out, "{}/{} - - {device}", route.via, if route.via.is_ipv4() { 32 } else { 128 })?;
+            writeln!(out, "{}/{} - - {device}", route.via, if route.via.is_ipv4() { 32 } else { 128 });
         }
         for route in &interface.routes {
-            writeln!(out, "{} {} - {device}", route.to, route.via)?;
+            writeln!(out, "{} {} - {device}", route.to, route.via);
         }
-        Ok(())
-    })
+    });
 }
 
 #[cfg(test)]
