@@ -3,7 +3,7 @@
 //! Datagrams to the socket that `NOTIFY_SOCKET` names, as sd_notify(3) documents them; without it nothing is said, and nothing
 //! wakes the agent.
 
-use nanova_core::text::{Bounded, Printable};
+use nanova_core::text::{Bounded, Printable, number};
 
 use crate::datagrams::Receiver;
 use crate::locate::uptime_ms;
@@ -20,7 +20,7 @@ pub(crate) struct Notifier {
 impl Notifier {
     pub(crate) fn of(environment: &Environment) -> Notifier {
         let socket = environment.variable("NOTIFY_SOCKET").and_then(Receiver::of);
-        let number = |name| -> Option<u64> { core::str::from_utf8(environment.variable(name)?).ok()?.parse().ok() };
+        let number = |name| -> Option<u64> { number(core::str::from_utf8(environment.variable(name)?).ok()?) };
         let own = u64::from(rustix::process::getpid().as_raw_nonzero().get().unsigned_abs());
         let ours = socket.is_some() && number("WATCHDOG_PID").is_none_or(|pid| pid == own);
         let interval = if ours { number("WATCHDOG_USEC").unwrap_or(0) / 2000 } else { 0 };

@@ -8,7 +8,7 @@ use core::ffi::CStr;
 
 use heapless::Vec;
 use nanova_core::platform::{Download, Level, Platform};
-use nanova_core::text::Bounded;
+use nanova_core::text::{Bounded, number};
 use rustix::event::Timespec;
 use rustix::process::{Pid, Signal, WaitOptions, getpid, getppid, kill_process, waitpid};
 use rustix::thread::nanosleep;
@@ -28,7 +28,7 @@ const GUARD: &str = "NANOVA_GUARD";
 
 /// Ends the guard, if there is one: this agent serves.
 pub(crate) fn is_well(environment: &Environment, system: &mut System<'_>) {
-    let guard = environment.variable(GUARD).and_then(|pid| core::str::from_utf8(pid).ok()?.parse().ok());
+    let guard = environment.variable(GUARD).and_then(|pid| number(core::str::from_utf8(pid).ok()?));
     let Some(guard) = guard.and_then(Pid::from_raw) else { return };
     // A child of ours, so it is no other process of that number; it is gone if this was said before.
     if matches!(waitpid(Some(guard), WaitOptions::NOHANG), Ok(None)) && kill_process(guard, Signal::KILL).is_ok() {

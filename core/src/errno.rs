@@ -36,47 +36,52 @@ impl Errno {
     /// Connection timed out.
     pub const TIMEDOUT: Errno = Errno(110);
 
-    const WORDS: [(u16, &'static str, &'static str); 28] = [
-        (1, "EPERM", "operation not permitted"),
-        (2, "ENOENT", "no such file or directory"),
-        (3, "ESRCH", "no such process or route"),
-        (5, "EIO", "input/output error"),
-        (7, "E2BIG", "too long"),
-        (11, "EAGAIN", "held by another process"),
-        (12, "ENOMEM", "out of memory"),
-        (13, "EACCES", "permission denied"),
-        (16, "EBUSY", "busy"),
-        (17, "EEXIST", "exists already"),
-        (19, "ENODEV", "no such device"),
-        (20, "ENOTDIR", "not a directory"),
-        (21, "EISDIR", "is a directory"),
-        (22, "EINVAL", "invalid argument"),
-        (28, "ENOSPC", "no space left on the file system"),
-        (30, "EROFS", "read-only file system"),
-        (32, "EPIPE", "broken pipe"),
-        (36, "ENAMETOOLONG", "name too long"),
-        (38, "ENOSYS", "not supported by this kernel"),
-        (40, "ELOOP", "too many symbolic links"),
-        (95, "EOPNOTSUPP", "not supported by this file system"),
-        (99, "EADDRNOTAVAIL", "no such address here"),
-        (100, "ENETDOWN", "the network is down"),
-        (101, "ENETUNREACH", "the network is unreachable"),
-        (104, "ECONNRESET", "connection reset"),
-        (110, "ETIMEDOUT", "no answer in time"),
-        (111, "ECONNREFUSED", "connection refused"),
-        (113, "EHOSTUNREACH", "no route to the host"),
+    /// Name and words of each.
+    const WORDS: [(u16, &'static str); 28] = [
+        (1, "EPERM operation not permitted"),
+        (2, "ENOENT no such file or directory"),
+        (3, "ESRCH no such process or route"),
+        (5, "EIO input/output error"),
+        (7, "E2BIG too long"),
+        (11, "EAGAIN held by another process"),
+        (12, "ENOMEM out of memory"),
+        (13, "EACCES permission denied"),
+        (16, "EBUSY busy"),
+        (17, "EEXIST exists already"),
+        (19, "ENODEV no such device"),
+        (20, "ENOTDIR not a directory"),
+        (21, "EISDIR is a directory"),
+        (22, "EINVAL invalid argument"),
+        (28, "ENOSPC no space left on the file system"),
+        (30, "EROFS read-only file system"),
+        (32, "EPIPE broken pipe"),
+        (36, "ENAMETOOLONG name too long"),
+        (38, "ENOSYS not supported by this kernel"),
+        (40, "ELOOP too many symbolic links"),
+        (95, "EOPNOTSUPP not supported by this file system"),
+        (99, "EADDRNOTAVAIL no such address here"),
+        (100, "ENETDOWN the network is down"),
+        (101, "ENETUNREACH the network is unreachable"),
+        (104, "ECONNRESET connection reset"),
+        (110, "ETIMEDOUT no answer in time"),
+        (111, "ECONNREFUSED connection refused"),
+        (113, "EHOSTUNREACH no route to the host"),
     ];
 
     /// Its symbolic name, where the table has one.
     pub fn name(self) -> Option<&'static str> {
-        Self::WORDS.iter().find(|(number, ..)| *number == self.0).map(|(_, name, _)| *name)
+        self.words().map(|(name, _)| name)
+    }
+
+    fn words(self) -> Option<(&'static str, &'static str)> {
+        Self::WORDS.iter().find(|(number, _)| *number == self.0)?.1.split_once(' ')
     }
 }
 
 impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match Self::WORDS.iter().find(|(number, ..)| *number == self.0) {
-            Some((_, name, words)) => write!(f, "{words} ({name})"),
+        match self.words() {
+            Some((name, words)) => write!(f, "{words} ({name})"),
             None => write!(f, "errno {}", self.0),
         }
     }

@@ -103,6 +103,18 @@ impl Write for View<'_> {
     }
 }
 
+/// The number that a text is: digits alone, no sign. One for all types, as each of core's own parsers has its own code.
+pub fn number<T: TryFrom<u64>>(text: &str) -> Option<T> {
+    T::try_from(digits(text, 10)?).ok()
+}
+
+/// The number of these digits.
+#[inline(never)]
+pub fn digits(text: &str, radix: u32) -> Option<u64> {
+    let add = |number: u64, c: char| number.checked_mul(radix.into())?.checked_add(c.to_digit(radix)?.into());
+    if text.is_empty() { None } else { text.chars().try_fold(0, add) }
+}
+
 /// Shows text without any control character: a newline in a name must not start a new line in a log.
 pub struct Printable<T>(pub T);
 
@@ -143,6 +155,15 @@ mod tests {
         assert_eq!(text.as_str(), "123...");
         text.shorten(0);
         assert_eq!(text.as_str(), "...");
+    }
+
+    #[test]
+    fn a_number_is_digits_that_its_type_has_room_for() {
+        assert_eq!((number::<u8>("255"), number::<u8>("256"), number::<u16>("0080")), (Some(255), None, Some(80)));
+        assert_eq!((digits("fF", 16), digits("18446744073709551615", 10)), (Some(255), Some(u64::MAX)));
+        for bad in ["", "+1", "-1", " 1", "1 ", "x", "18446744073709551616"] {
+            assert_eq!(number::<u64>(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The file systems of a kernel, and small files in them.
 
 use nanova_core::errno::Errno;
+use nanova_core::text::number;
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno as SystemErrno;
@@ -82,9 +83,5 @@ pub(super) fn console_loglevel() -> u8 {
     /// The kernel's default.
     const DEFAULT: u8 = 7;
     let mut room = [0; 32];
-    read("/proc/sys/kernel/printk", &mut room)
-        .split_ascii_whitespace()
-        .next()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(DEFAULT)
+    read("/proc/sys/kernel/printk", &mut room).split_ascii_whitespace().next().and_then(number).unwrap_or(DEFAULT)
 }

@@ -50,8 +50,20 @@ pub(super) enum Meaning {
     Nothing,
 }
 
+/// Some of the programs: a bit each.
+type Programs = u8;
+
+const fn programs(list: &[Program]) -> Programs {
+    let (mut bits, mut place) = (0, 0);
+    while place < list.len() {
+        bits |= 1 << list[place] as u8;
+        place += 1;
+    }
+    bits
+}
+
 /// An option under its long name, its letter, or both; and who takes it.
-struct Row(&'static str, char, Meaning, &'static [Program]);
+struct Row(&'static str, char, Meaning, Programs);
 
 /// No letter, which no command line can have.
 const NONE: char = '\0';
@@ -59,16 +71,18 @@ const NONE: char = '\0';
 use Meaning as M;
 use Program as P;
 
-const ALL: &[P] = &[P::Nanova, P::Agent, P::NovaAgent, P::Report, P::XeDaemon, P::Network, P::Xenstore, P::End];
-const COMMON: &[P] = &[P::Nanova, P::Agent, P::NovaAgent, P::Report, P::XeDaemon, P::Network, P::Xenstore];
-const SERVICES: &[P] = &[P::Agent, P::NovaAgent, P::Report, P::XeDaemon];
-const NETWORKED: &[P] = &[P::Agent, P::NovaAgent, P::Report, P::XeDaemon, P::Network];
-const PREDECESSORS: &[P] = &[P::NovaAgent, P::XeDaemon];
+const ALL: Programs =
+    programs(&[P::Nanova, P::Agent, P::NovaAgent, P::Report, P::XeDaemon, P::Network, P::Xenstore, P::End]);
+const COMMON: Programs =
+    programs(&[P::Nanova, P::Agent, P::NovaAgent, P::Report, P::XeDaemon, P::Network, P::Xenstore]);
+const SERVICES: Programs = programs(&[P::Agent, P::NovaAgent, P::Report, P::XeDaemon]);
+const NETWORKED: Programs = programs(&[P::Agent, P::NovaAgent, P::Report, P::XeDaemon, P::Network]);
+const PREDECESSORS: Programs = programs(&[P::NovaAgent, P::XeDaemon]);
 
 const ROWS: [Row; 28] = [
     Row("--help", 'h', M::Help, ALL),
-    Row("--version", 'V', M::Version, &[P::Nanova]),
-    Row("--self-test", NONE, M::SelfTest, &[P::Nanova]),
+    Row("--version", 'V', M::Version, programs(&[P::Nanova])),
+    Row("--self-test", NONE, M::SelfTest, programs(&[P::Nanova])),
     Row("--xenbus", NONE, M::Xenbus, COMMON),
     Row("--root", NONE, M::Root, COMMON),
     Row("--loglevel", 'l', M::LogLevel, COMMON),
@@ -78,27 +92,27 @@ const ROWS: [Row; 28] = [
     Row("--wait", NONE, M::Wait, NETWORKED),
     Row("--once", NONE, M::Once, SERVICES),
     Row("--metrics-interval", NONE, M::Interval, SERVICES),
-    Row("--no-metrics", NONE, M::NoMetrics, &[P::Agent, P::NovaAgent]),
-    Row("--nofork", 'n', M::NoFork, &[P::NovaAgent]),
-    Row("--no-fork", NONE, M::NoForkIf, &[P::NovaAgent]),
+    Row("--no-metrics", NONE, M::NoMetrics, programs(&[P::Agent, P::NovaAgent])),
+    Row("--nofork", 'n', M::NoFork, programs(&[P::NovaAgent])),
+    Row("--no-fork", NONE, M::NoForkIf, programs(&[P::NovaAgent])),
     Row("", 'p', M::PidFile, PREDECESSORS),
-    Row("", 'i', M::Interval, &[P::XeDaemon]),
-    Row("", 'd', M::Debug, &[P::XeDaemon]),
+    Row("", 'i', M::Interval, programs(&[P::XeDaemon])),
+    Row("", 'd', M::Debug, programs(&[P::XeDaemon])),
     // The balloon driver, of which sysfs tells.
-    Row("", 'B', M::Nothing, &[P::XeDaemon]),
-    Row("--handover", NONE, M::Handover, &[P::Network]),
-    Row("--style", NONE, M::Style, &[P::Network]),
-    Row("--dry-run", NONE, M::DryRun, &[P::Network]),
-    Row("--socket", 's', M::Socket, &[P::Xenstore]),
-    Row("--force", 'f', M::Force, &[P::End]),
-    Row("", 'p', M::Nothing, &[P::End]),
-    Row("", 'n', M::Nothing, &[P::End]),
-    Row("", 'w', M::Nothing, &[P::End]),
-    Row("", 'd', M::Nothing, &[P::End]),
+    Row("", 'B', M::Nothing, programs(&[P::XeDaemon])),
+    Row("--handover", NONE, M::Handover, programs(&[P::Network])),
+    Row("--style", NONE, M::Style, programs(&[P::Network])),
+    Row("--dry-run", NONE, M::DryRun, programs(&[P::Network])),
+    Row("--socket", 's', M::Socket, programs(&[P::Xenstore])),
+    Row("--force", 'f', M::Force, programs(&[P::End])),
+    Row("", 'p', M::Nothing, programs(&[P::End])),
+    Row("", 'n', M::Nothing, programs(&[P::End])),
+    Row("", 'w', M::Nothing, programs(&[P::End])),
+    Row("", 'd', M::Nothing, programs(&[P::End])),
 ];
 
 /// What an option means to a program: by its long name, or by its letter if that is empty.
 pub(super) fn meaning(program: Program, long: &str, letter: char) -> Option<Meaning> {
     let matches = |row: &&Row| if long.is_empty() { row.1 == letter } else { row.0 == long };
-    ROWS.iter().filter(matches).find(|row| row.3.contains(&program)).map(|row| row.2)
+    ROWS.iter().filter(matches).find(|row| row.3 >> program as u8 & 1 == 1).map(|row| row.2)
 }

@@ -1,6 +1,7 @@
 //! Takes a command line apart: options with and without values, clusters of short ones, `--`.
 
 use super::UsageError;
+use crate::text::number;
 
 /// One word of the command line.
 #[derive(Clone, Copy)]
@@ -71,6 +72,6 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Words<'a, I> {
     }
 
     pub(super) fn number(&mut self, option: &'a str) -> Result<u32, UsageError<'a>> {
-        self.value(option)?.parse().map_err(|_| UsageError::Value(option))
+        number(self.value(option)?).ok_or(UsageError::Value(option))
     }
 }

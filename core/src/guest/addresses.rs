@@ -15,6 +15,7 @@ use heapless::Vec;
 
 use crate::netlink::{Link, PresentAddress};
 use crate::network::{Device, Ip, Mac};
+use crate::text::number;
 
 /// Most links that are looked at; links whose lower end is in a container's namespace are not.
 pub const LINKS_MAX: usize = 64;
@@ -42,7 +43,7 @@ impl Vif {
 
     /// The VIF whose node in sysfs says `device/vif/0`.
     pub fn of_nodename(text: &[u8]) -> Option<Vif> {
-        let number = core::str::from_utf8(text.strip_prefix(b"device/vif/")?).ok()?.trim_ascii_end().parse().ok()?;
+        let number = number(core::str::from_utf8(text.strip_prefix(b"device/vif/")?).ok()?.trim_ascii_end())?;
         Some(Vif { virtual_function: false, number })
     }
 }

@@ -1,5 +1,7 @@
 //! How much memory the guest has, from `/proc/meminfo` (proc(5)).
 
+use crate::text::number;
+
 /// Memory in KiB.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
@@ -16,7 +18,7 @@ impl Memory {
         let text = core::str::from_utf8(meminfo).ok()?;
         let field = |name: &str| -> Option<u64> {
             let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-            line.strip_suffix("kB")?.trim_ascii().parse().ok()
+            number(line.strip_suffix("kB")?.trim_ascii())
         };
         Some(Memory { total: field("MemTotal:")?, available: field("MemAvailable:").or_else(|| field("MemFree:"))? })
     }

@@ -24,7 +24,7 @@ use crate::files::{for_each_line, read_start};
 use crate::netlink::{Message, Reply};
 use crate::network::Mac;
 use crate::platform::{GuestPath, Level, Platform};
-use crate::text::Bounded;
+use crate::text::{Bounded, number};
 use crate::xenstore::path::{Joined, Path};
 use crate::xenstore::{Client, Error, Refusal, Transaction, Transport};
 
@@ -467,7 +467,7 @@ fn devices<T: Transport>(client: &mut Client<T>) -> Result<Vec<(Vif, Mac), 16>, 
             Err(_) => continue,
         };
         for name in names.get(..len).unwrap_or_default().split(|byte| *byte == 0) {
-            let Some(number) = core::str::from_utf8(name).ok().and_then(|name| name.parse().ok()) else { continue };
+            let Some(number) = core::str::from_utf8(name).ok().and_then(number) else { continue };
             let name = Bounded::<16>::of(format_args!("{number}/mac"));
             let Ok(path) = Joined::new(directory, name.as_str()) else { continue };
             match client.read(Transaction::NONE, path.as_path()) {

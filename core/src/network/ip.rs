@@ -2,6 +2,7 @@
 //!
 //! `core::net` does the same and more, for five kilobytes of the binary; it is the judge of this file's tests.
 
+use crate::text::{digits, number};
 use core::fmt;
 use core::str::FromStr;
 
@@ -99,9 +100,8 @@ impl FromStr for Ip {
 fn dotted(text: &str) -> Option<u32> {
     let (mut bits, mut count) = (0_u32, 0);
     for part in text.split('.') {
-        let plain = part.bytes().all(|byte| byte.is_ascii_digit()) && (part.len() == 1 || !part.starts_with('0'));
-        let number: u8 = part.parse().ok().filter(|_| plain)?;
-        bits = bits << 8 | u32::from(number);
+        let plain = part.len() == 1 || !part.starts_with('0');
+        bits = bits << 8 | u32::from(number::<u8>(part).filter(|_| plain)?);
         count += 1;
     }
     (count == 4).then_some(bits)
@@ -135,8 +135,7 @@ fn groups(text: &str) -> Option<(u128, u32)> {
             bits = bits << 32 | u128::from(last);
             count += 2;
         } else {
-            let plain = part.len() <= 4 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
-            bits = bits << 16 | u128::from(u16::from_str_radix(part, 16).ok().filter(|_| plain)?);
+            bits = bits << 16 | u128::from(digits(part, 16).filter(|_| part.len() <= 4)?);
             count += 1;
         }
         if count > 8 {

@@ -11,6 +11,7 @@ use core::fmt;
 use super::{Interface, Ip, Mac, Prefixed, Route};
 use crate::command::json::{Value, members};
 use crate::command::walk::{Pieces, member, scalar};
+use crate::text::number;
 use crate::xenstore::wire::PAYLOAD_MAX;
 
 /// Why there is no interface.
@@ -139,7 +140,7 @@ fn mtu(document: &str) -> Result<Option<u16>, ParseError> {
     match text(document, &["mtu"]) {
         None | Some("") => Ok(None),
         Some(number) => {
-            let mtu = number.parse::<u32>().ok().and_then(|mtu| u16::try_from(mtu).ok());
+            let mtu = crate::text::number::<u16>(number);
             mtu.filter(|mtu| *mtu >= 68).map(Some).ok_or(ParseError::Value("mtu"))
         }
     }
@@ -152,7 +153,7 @@ fn prefix(netmask: &str) -> Option<u8> {
         let whole = mask.is_ipv4() && mask.bits().count_ones() == ones;
         return whole.then_some(ones as u8);
     }
-    netmask.parse().ok()
+    number(netmask)
 }
 
 #[cfg(test)]

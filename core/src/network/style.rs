@@ -2,6 +2,7 @@
 
 use crate::files::read_start;
 use crate::platform::{Files, GuestPath};
+use crate::text::number;
 
 /// A form of network configuration files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +107,7 @@ impl<'a> Release<'a> {
                 "ID" => release.id = value,
                 "ID_LIKE" => release.id_like = value,
                 "VERSION_ID" => {
-                    release.major = value.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
+                    release.major = value.split('.').next().and_then(number).unwrap_or(0);
                 }
                 _ => {}
             }

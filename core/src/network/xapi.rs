@@ -16,7 +16,7 @@ use super::{INTERFACES_MAX, Interface, Ip, Mac, Network, Prefixed, Route};
 use crate::cli::Network as Target;
 use crate::command::{Code, Response};
 use crate::platform::Platform;
-use crate::text::Bounded;
+use crate::text::{Bounded, number};
 use crate::xenstore::path::Path;
 use crate::xenstore::{Client, Error, Transaction, Transport};
 
@@ -63,7 +63,7 @@ fn each_setting<T: Transport>(client: &mut Client<T>, each: Each<'_, T>) -> Resu
         Err(_) => return Ok(()),
     };
     for name in names.get(..len).unwrap_or_default().split(|byte| *byte == 0) {
-        let number = core::str::from_utf8(name).ok().and_then(|name| name.parse().ok());
+        let number = core::str::from_utf8(name).ok().and_then(number);
         let Some(number) = number else { continue };
         let mut interface = Interface::new(Mac([0; 6]));
         match setting(client, number, &mut interface)? {
@@ -140,7 +140,7 @@ fn prefixed(text: &str) -> Option<Prefixed> {
     let ip = Ip::from_str(ip).ok()?;
     let usable = !ip.is_unspecified() && !ip.is_multicast() && !ip.is_loopback();
     let prefix = Some(prefix).filter(|prefix| prefix.bytes().all(|byte| byte.is_ascii_digit()))?;
-    Prefixed::new(ip, prefix.parse().ok()?).filter(|_| usable)
+    Prefixed::new(ip, number(prefix)?).filter(|_| usable)
 }
 
 fn path_of(number: u16, key: &str) -> Bounded<80> {

@@ -70,11 +70,13 @@ pub struct BadPublicKey;
 /// Reads the other side's public key: decimal digits only, from 2 to p - 2. (0, 1 and p - 1 would make the shared secret
 /// known to everybody.)
 fn public_key(text: &str) -> Result<u128, BadPublicKey> {
-    if text.is_empty() || !text.bytes().all(|digit| digit.is_ascii_digit()) {
+    let digits = text.trim_start_matches('0');
+    if digits.len() > DIGITS || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
         return Err(BadPublicKey);
     }
-    match text.parse::<u128>() {
-        Ok(key @ 2..) if key < P - 1 => Ok(key),
+    // So many digits fit: 10^33 < 2^110.
+    match digits.bytes().fold(0, |number: u128, digit| number * 10 + u128::from(digit - b'0')) {
+        key @ 2.. if key < P - 1 => Ok(key),
         _ => Err(BadPublicKey),
     }
 }

@@ -5,7 +5,7 @@
 use heapless::String;
 
 use super::url::{URL_MAX, Url};
-use crate::text::Bounded;
+use crate::text::{Bounded, digits, number};
 
 /// Largest file.
 pub const BODY_MAX: u64 = 4 << 20;
@@ -165,8 +165,7 @@ impl Received {
     /// `HTTP/1.1 200 OK` (RFC 9112, 4)
     fn status(&mut self, line: &str) -> Result<Expected, BadResponse> {
         let (_, status) = line.strip_prefix("HTTP/1.").and_then(|rest| rest.split_once(' ')).ok_or(NOT_HTTP)?;
-        let digits = status.get(..3).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
-        self.status = digits.and_then(|digits| digits.parse().ok()).ok_or(NOT_HTTP)?;
+        self.status = status.get(..3).and_then(number).ok_or(NOT_HTTP)?;
         Ok(Expected::Header)
     }
 
@@ -174,8 +173,7 @@ impl Received {
         let (name, value) = line.split_once(':').ok_or(NOT_HTTP)?;
         let value = value.trim_ascii();
         if name.eq_ignore_ascii_case("content-length") {
-            let length = Some(value).filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()));
-            let length = length.and_then(|length| length.parse().ok()).ok_or(NOT_HTTP)?;
+            let length = number(value).ok_or(NOT_HTTP)?;
             // Twice the same is allowed, twice something else is not (RFC 9112, 6.3).
             if self.length.replace(length).is_some_and(|before| before != length) {
                 return Err("the server announces two lengths");
@@ -221,10 +219,9 @@ impl Received {
 /// The line before a chunk (RFC 9112, 7.1).
 fn chunk(line: &str) -> Result<Expected, BadResponse> {
     let size = line.split(';').next().unwrap_or_default().trim_ascii();
-    let digits = Some(size).filter(|size| !size.is_empty() && size.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    match digits.map(|digits| u64::from_str_radix(digits, 16)) {
-        Some(Ok(0)) => Ok(Expected::Trailer),
-        Some(Ok(size)) if size <= BODY_MAX => Ok(Expected::Chunk(size)),
+    match digits(size, 16) {
+        Some(0) => Ok(Expected::Trailer),
+        Some(size) if size <= BODY_MAX => Ok(Expected::Chunk(size)),
         Some(_) => Err(TOO_LARGE),
         None => Err(NOT_HTTP),
     }

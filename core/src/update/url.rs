@@ -4,6 +4,7 @@ use core::fmt::Write;
 use core::str::FromStr;
 
 use crate::network::Ip;
+use crate::text::number;
 
 /// Longest URL.
 pub const URL_MAX: usize = 1024;
@@ -70,9 +71,7 @@ impl<'a> Url<'a> {
         }
         let port = match port.strip_prefix(':') {
             None if port.is_empty() => 80,
-            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-                digits.parse().map_err(|_| NOT_A_URL)?
-            }
+            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => number(digits).ok_or(NOT_A_URL)?,
             _ => return Err(NOT_A_URL),
         };
         Ok(Url { host, authority, port, target })

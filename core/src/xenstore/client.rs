@@ -13,6 +13,7 @@ use super::events::{Event, Events, NotAnEvent};
 use super::path::Path;
 use super::permission::Permission;
 use super::wire::{Decoder, Kind, Oversized, Refusal, Request, TooLong};
+use crate::text::number;
 
 /// How often a transaction is tried before its EAGAIN is passed on: enough for any real contention, and an end.
 const TRANSACTION_TRIES: u32 = 100;
@@ -292,7 +293,7 @@ impl<T: Transport> Client<T> {
     fn transact(&mut self, body: Body<'_, Self>) -> Result<(), Error> {
         for _ in 0..TRANSACTION_TRIES {
             let payload = self.exchange(Kind::TransactionStart, Transaction::NONE, &[b"\0"])?;
-            let id = terminated(payload).and_then(|id| id.parse().ok()).ok_or(Error::Lost(Lost::NotXenstore))?;
+            let id = terminated(payload).and_then(number).ok_or(Error::Lost(Lost::NotXenstore))?;
             let transaction = Transaction(id);
             match body(self, transaction) {
                 Ok(()) => match self.exchange(Kind::TransactionEnd, transaction, &[b"T\0"]) {

@@ -2,6 +2,7 @@
 //!
 //! Source: `docs/misc/xenstore.txt` in Xen, "Permissions".
 
+use crate::text::number;
 use core::fmt;
 
 /// What a domain may do with a node.
@@ -48,7 +49,7 @@ impl Permission {
         if !domain.bytes().all(|digit| digit.is_ascii_digit()) {
             return None;
         }
-        Some(Permission { access, domain: domain.parse().ok()? })
+        Some(Permission { access, domain: number(domain)? })
     }
 }
 
