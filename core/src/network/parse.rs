@@ -6,113 +6,95 @@
 //! route that says what the gateway says. Values that are not what they should be are an error: half a network is worse
 //! than a message.
 
-use core::fmt;
-
 use super::{Interface, Ip, Mac, Prefixed, Route};
 use crate::command::json::{Value, members};
 use crate::command::walk::{Pieces, member, scalar};
 use crate::text::number;
 use crate::xenstore::wire::PAYLOAD_MAX;
 
-/// Why there is no interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum ParseError {
-    /// Not a JSON object.
-    NotJson,
-    /// Neither the node's name nor "mac" is an Ethernet address.
-    NoMac,
-    /// The member of this name is not what it should be, or missing where it is needed.
-    Value(&'static str),
-    /// There are more of these than an interface takes here.
-    TooMany(&'static str),
-}
+/// Why there is no interface: what makes no sense, or of what there is too much.
+pub type ParseError = &'static str;
 
-impl fmt::Display for ParseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ParseError::NotJson => f.write_str("not a JSON object"),
-            ParseError::NoMac => f.write_str("no MAC address in its name"),
-            ParseError::Value(name) => write!(f, "'{name}' makes no sense"),
-            ParseError::TooMany(what) => write!(f, "too many {what}"),
-        }
-    }
-}
-
-/// Parses the value of the node `name`.
+/// Parses the value of the node `name` into an interface that has nothing yet.
 #[inline(never)]
-pub fn interface(name: &str, document: &[u8]) -> Result<Interface, ParseError> {
+pub fn interface(name: &str, document: &[u8], interface: &mut Interface) -> Result<(), ParseError> {
+    const NOT_JSON: ParseError = "not a JSON object";
     // As a member of another document: that hands back the whole, made plain.
     let mut room = heapless::Vec::<u8, { PAYLOAD_MAX + 16 }>::new();
     for piece in [b"{\"value\":", document, b"}"] {
-        room.extend_from_slice(piece).map_err(|_| ParseError::NotJson)?;
+        room.extend_from_slice(piece).map_err(|_| NOT_JSON)?;
     }
-    let Ok([_, Value::Object(document)]) = members(&mut room, ["name", "value"]) else {
-        return Err(ParseError::NotJson);
-    };
-    let mac = Mac::parse(name).or_else(|| Mac::parse(text(document, &["mac"])?)).ok_or(ParseError::NoMac)?;
-    let mut interface = Interface::new(mac);
+    let Ok([_, Value::Object(document)]) = members(&mut room, ["name", "value"]) else { return Err(NOT_JSON) };
+    let mac = Mac::parse(name).or_else(|| Mac::parse(text(document, &["mac"])?));
+    interface.mac = mac.ok_or("no MAC address in its name")?;
     if let Some(label) = text(document, &["label"])
         && !label.contains(|c: char| c.is_control() || c == '\\')
     {
         // It is for people; one that is too long is worse than none.
         let _ = interface.label.push_str(label);
     }
-    interface.broadcast = ip(document, &["broadcast"], "broadcast")?;
+    interface.broadcast = ip(document, &["broadcast"], "'broadcast' makes no sense")?;
     interface.mtu = mtu(document)?;
-    let mut gateways =
-        [ip(document, &["gateway"], "gateway")?, ip(document, &["gateway_v6", "gateway6"], "gateway_v6")?, None, None];
-    for address in ["ips", "ip6s"].into_iter().filter_map(|name| member(document, &[name])).flat_map(Pieces::of) {
-        add_address(&mut interface, &mut gateways, address)?;
+    let mut gateways = [None; 4];
+    gateways[0] = ip(document, &["gateway"], BAD_GATEWAY)?;
+    gateways[1] = ip(document, &["gateway_v6", "gateway6"], "'gateway_v6' makes no sense")?;
+    for name in ["ips", "ip6s"] {
+        for address in Pieces::of(member(document, &[name]).unwrap_or_default()) {
+            add_address(interface, &mut gateways, address)?;
+        }
     }
-    for server in Pieces::of(member(document, &["dns"]).unwrap_or_default()).filter_map(scalar) {
-        let server = server.parse().map_err(|_| ParseError::Value("dns"))?;
-        interface.dns.push(server).map_err(|_| ParseError::TooMany("name servers"))?;
+    for server in Pieces::of(member(document, &["dns"]).unwrap_or_default()) {
+        let Some(server) = scalar(server) else { continue };
+        let server = server.parse().map_err(|_| "'dns' makes no sense")?;
+        interface.dns.push(server).map_err(|_| "too many name servers")?;
     }
     for route in Pieces::of(member(document, &["routes"]).unwrap_or_default()) {
-        let to = prefixed(route, &["route", "network"], "route")?.network();
-        let via = ip(route, &["gateway"], "gateway")?.ok_or(ParseError::Value("gateway"))?;
-        if to.ip.is_ipv4() != via.is_ipv4() {
-            return Err(ParseError::Value("gateway"));
-        }
+        let to = prefixed(route, &["route", "network"], "'route' makes no sense")?.network();
+        let via = ip(route, &["gateway"], BAD_GATEWAY)?.filter(|via| via.is_ipv4() == to.ip.is_ipv4());
+        let via = via.ok_or(BAD_GATEWAY)?;
         // One to everything counts where the toolstack names no gateway.
         if to.prefix == 0 {
             gateways[usize::from(!via.is_ipv4()) + 2].get_or_insert(via);
         } else {
-            add_route(&mut interface, Route { to, via })?;
+            add_route(interface, Route { to, via })?;
         }
     }
-    for via in gateways.into_iter().flatten() {
-        if interface.gateway(via.is_ipv4()).is_none() {
-            add_route(&mut interface, Route { to: Prefixed::everything(via), via })?;
+    for via in gateways {
+        if let Some(via) = via
+            && interface.gateway(via.is_ipv4()).is_none()
+        {
+            add_route(interface, Route { to: Prefixed::everything(via), via })?;
         }
     }
-    Ok(interface)
+    Ok(())
 }
+
+const BAD_IP: ParseError = "'ip' makes no sense";
+const BAD_GATEWAY: ParseError = "'gateway' makes no sense";
 
 /// Adds an element of "ips" or "ip6s", unless it is disabled. Its gateway counts if its family has none.
 fn add_address(interface: &mut Interface, gateways: &mut [Option<Ip>; 4], address: &str) -> Result<(), ParseError> {
     if matches!(text(address, &["enabled"]), Some("0" | "false")) {
         return Ok(());
     }
-    let prefixed = prefixed(address, &["ip", "address"], "ip")?;
+    let prefixed = prefixed(address, &["ip", "address"], BAD_IP)?;
     if prefixed.ip.is_multicast() {
-        return Err(ParseError::Value("ip"));
+        return Err(BAD_IP);
     }
-    if let Some(via) = ip(address, &["gateway"], "gateway")? {
+    if let Some(via) = ip(address, &["gateway"], BAD_GATEWAY)? {
         gateways[usize::from(!via.is_ipv4()) + 2].get_or_insert(via);
     }
     if interface.addresses.contains(&prefixed) {
         return Ok(());
     }
-    interface.addresses.push(prefixed).map_err(|_| ParseError::TooMany("addresses"))
+    interface.addresses.push(prefixed).map_err(|_| "too many addresses")
 }
 
 fn add_route(interface: &mut Interface, route: Route) -> Result<(), ParseError> {
     if interface.routes.contains(&route) {
         return Ok(());
     }
-    interface.routes.push(route).map_err(|_| ParseError::TooMany("routes"))
+    interface.routes.push(route).map_err(|_| "too many routes")
 }
 
 fn text<'a>(object: &'a str, names: &[&str]) -> Option<&'a str> {
@@ -120,19 +102,19 @@ fn text<'a>(object: &'a str, names: &[&str]) -> Option<&'a str> {
 }
 
 /// The address in a member; none if that is missing, empty, or the unspecified address.
-fn ip(object: &str, names: &[&str], what: &'static str) -> Result<Option<Ip>, ParseError> {
+fn ip(object: &str, names: &[&str], wrong: ParseError) -> Result<Option<Ip>, ParseError> {
     match text(object, names).map(str::parse::<Ip>) {
         None => Ok(None),
         Some(Ok(ip)) => Ok(Some(ip).filter(|ip| !ip.is_unspecified())),
-        Some(Err(_)) => Err(ParseError::Value(what)),
+        Some(Err(_)) => Err(wrong),
     }
 }
 
 /// An address or network, and the netmask beside it.
-fn prefixed(object: &str, names: &[&str], what: &'static str) -> Result<Prefixed, ParseError> {
-    let ip = text(object, names).and_then(|ip| ip.parse().ok()).ok_or(ParseError::Value(what))?;
+fn prefixed(object: &str, names: &[&str], wrong: ParseError) -> Result<Prefixed, ParseError> {
+    let ip = text(object, names).and_then(|ip| ip.parse().ok()).ok_or(wrong)?;
     let mask = text(object, &["netmask"]).and_then(prefix);
-    mask.and_then(|prefix| Prefixed::new(ip, prefix)).ok_or(ParseError::Value("netmask"))
+    mask.and_then(|prefix| Prefixed::new(ip, prefix)).ok_or("'netmask' makes no sense")
 }
 
 /// From the smallest that IPv4 takes (RFC 791) to the largest that an Ethernet device can have.
@@ -141,7 +123,7 @@ fn mtu(document: &str) -> Result<Option<u16>, ParseError> {
         None | Some("") => Ok(None),
         Some(number) => {
             let mtu = crate::text::number::<u16>(number);
-            mtu.filter(|mtu| *mtu >= 68).map(Some).ok_or(ParseError::Value("mtu"))
+            mtu.filter(|mtu| *mtu >= 68).map(Some).ok_or("'mtu' makes no sense")
         }
     }
 }
@@ -180,16 +162,21 @@ pub(crate) mod tests {
                    {"route": "10.176.0.9", "netmask": "255.240.0.0", "gateway": "10.181.0.1"}]}"#;
 
     pub(crate) fn public() -> Interface {
-        interface("BC764E04CFE5", PUBLIC.as_bytes()).unwrap()
+        parsed("BC764E04CFE5", PUBLIC.as_bytes()).unwrap()
     }
 
     pub(crate) fn private() -> Interface {
-        interface("BC764E04D936", PRIVATE.as_bytes()).unwrap()
+        parsed("BC764E04D936", PRIVATE.as_bytes()).unwrap()
+    }
+
+    pub(crate) fn parsed(name: &str, document: &[u8]) -> Result<Interface, ParseError> {
+        let mut found = Interface::new(Mac([0; 6]));
+        interface(name, document, &mut found).map(|()| found)
     }
 
     /// The interface in one line.
     fn shown(document: &str) -> Result<String, ParseError> {
-        let found = interface("020000000001", document.as_bytes())?;
+        let found = parsed("020000000001", document.as_bytes())?;
         let mut text = String::new();
         for address in &found.addresses {
             text += &format!("{address} ");
@@ -261,35 +248,35 @@ pub(crate) mod tests {
     #[test]
     fn what_makes_no_sense_is_named() {
         let cases = [
-            ("", ParseError::NotJson),
-            ("[]", ParseError::NotJson),
-            (r#"{"ips":[}"#, ParseError::NotJson),
-            (r#"{"ips":[{}]}"#, ParseError::Value("ip")),
-            (r#"{"ips":[{"ip":"10.0.0.5"}]}"#, ParseError::Value("netmask")),
-            (r#"{"ips":[{"ip":"10.0.0.5","netmask":33}]}"#, ParseError::Value("netmask")),
-            (r#"{"ips":[{"ip":"10.0.0.5","netmask":"255.0.255.0"}]}"#, ParseError::Value("netmask")),
-            (r#"{"ips":[{"ip":"10.0.0.5; reboot","netmask":24}]}"#, ParseError::Value("ip")),
-            (r#"{"ips":[{"ip":"224.0.0.5","netmask":24}]}"#, ParseError::Value("ip")),
-            (r#"{"gateway":"$(reboot)"}"#, ParseError::Value("gateway")),
-            (r#"{"mtu":67}"#, ParseError::Value("mtu")),
-            (r#"{"mtu":65536}"#, ParseError::Value("mtu")),
-            (r#"{"dns":["a"]}"#, ParseError::Value("dns")),
-            (r#"{"routes":[{"route":"10.0.0.0","netmask":"255.0.0.0"}]}"#, ParseError::Value("gateway")),
-            (r#"{"routes":[{"route":"10.0.0.0","netmask":8,"gateway":"fe80::1"}]}"#, ParseError::Value("gateway")),
+            ("", "not a JSON object"),
+            ("[]", "not a JSON object"),
+            (r#"{"ips":[}"#, "not a JSON object"),
+            (r#"{"ips":[{}]}"#, "'ip' makes no sense"),
+            (r#"{"ips":[{"ip":"10.0.0.5"}]}"#, "'netmask' makes no sense"),
+            (r#"{"ips":[{"ip":"10.0.0.5","netmask":33}]}"#, "'netmask' makes no sense"),
+            (r#"{"ips":[{"ip":"10.0.0.5","netmask":"255.0.255.0"}]}"#, "'netmask' makes no sense"),
+            (r#"{"ips":[{"ip":"10.0.0.5; reboot","netmask":24}]}"#, "'ip' makes no sense"),
+            (r#"{"ips":[{"ip":"224.0.0.5","netmask":24}]}"#, "'ip' makes no sense"),
+            (r#"{"gateway":"$(reboot)"}"#, "'gateway' makes no sense"),
+            (r#"{"mtu":67}"#, "'mtu' makes no sense"),
+            (r#"{"mtu":65536}"#, "'mtu' makes no sense"),
+            (r#"{"dns":["a"]}"#, "'dns' makes no sense"),
+            (r#"{"routes":[{"route":"10.0.0.0","netmask":"255.0.0.0"}]}"#, "'gateway' makes no sense"),
+            (r#"{"routes":[{"route":"10.0.0.0","netmask":8,"gateway":"fe80::1"}]}"#, "'gateway' makes no sense"),
         ];
         for (document, error) in cases {
             assert_eq!(shown(document), Err(error), "{document}");
         }
-        assert_eq!(interface("eth0", b"{}"), Err(ParseError::NoMac));
-        assert!(interface("eth0", br#"{"mac":"bc:76:4e:04:cf:e5"}"#).is_ok());
+        assert_eq!(parsed("eth0", b"{}"), Err("no MAC address in its name"));
+        assert!(parsed("eth0", br#"{"mac":"bc:76:4e:04:cf:e5"}"#).is_ok());
         let many = format!(r#"{{"dns":[{}]}}"#, [r#""1.1.1.1""#; super::super::DNS_MAX + 1].join(","));
-        assert_eq!(shown(&many), Err(ParseError::TooMany("name servers")));
+        assert_eq!(shown(&many), Err("too many name servers"));
     }
 
     #[test]
     fn a_label_for_people_is_kept_or_left_out() {
         let label =
-            |text: &str| interface("020000000001", format!(r#"{{"label":"{text}"}}"#).as_bytes()).unwrap().label;
+            |text: &str| parsed("020000000001", format!(r#"{{"label":"{text}"}}"#).as_bytes()).unwrap().label;
         assert_eq!(label("Öffentlich"), "Öffentlich");
         assert!(label("a\\nb").is_empty() && label(&"a".repeat(65)).is_empty());
     }
@@ -297,9 +284,9 @@ pub(crate) mod tests {
     proptest! {
         #[test]
         fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), word in r#"[ -~]{0,40}"#) {
-            let _ = interface("020000000001", &bytes);
+            let _ = parsed("020000000001", &bytes);
             for member in ["ips", "routes", "dns", "gateway", "label"] {
-                let _ = interface(&word, format!(r#"{{"{member}":[{{"ip":"{word}","route":{word}}}]}}"#).as_bytes());
+                let _ = parsed(&word, format!(r#"{{"{member}":[{{"ip":"{word}","route":{word}}}]}}"#).as_bytes());
             }
         }
     }

@@ -7,7 +7,7 @@ use core::fmt::{self, Write};
 
 use heapless::{String, Vec};
 
-use super::parse::{self, ParseError};
+use super::parse;
 use super::xapi::overlay;
 use super::{INTERFACES_MAX, Interface, Mac, Prefixed, ROUTES_MAX};
 use crate::text::Printable;
@@ -16,6 +16,7 @@ use crate::xenstore::{Client, Error, Listing, Refusal, Transaction, Transport};
 
 const HOSTNAME: Path<'static> = Path::literal("vm-data/hostname");
 const NETWORKING: Path<'static> = Path::literal("vm-data/networking");
+const TOO_MANY: parse::ParseError = "too many interfaces";
 /// Longest host name (HOST_NAME_MAX).
 pub const HOSTNAME_MAX: usize = 64;
 /// Room for the names of the interfaces; a MAC address takes 13 bytes.
@@ -73,21 +74,24 @@ impl Network {
         };
         if !listing.complete {
             network.sound = false;
-            note(problems, format_args!("vm-data/networking: {}", ParseError::TooMany("interfaces")));
+            note(problems, format_args!("vm-data/networking: {TOO_MANY}"));
         }
         for name in names[..listing.len].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
             let name = core::str::from_utf8(name).unwrap_or_default();
             let Ok(path) = Joined::new(NETWORKING, name) else { continue };
-            let parsed = match client.read(Transaction::NONE, path.as_path()) {
-                Ok(value) => parse::interface(name, value),
+            let value = match client.read(Transaction::NONE, path.as_path()) {
                 // Removed in between.
                 Err(error) if error.is(Refusal::NOENT) => continue,
-                Err(error) => return Err(error),
+                value => value?,
             };
-            let kept = parsed.and_then(|interface| {
-                network.interfaces.push(interface).map_err(|_| ParseError::TooMany("interfaces"))
-            });
-            if let Err(error) = kept {
+            let room = network.interfaces.push(Interface::new(Mac([0; 6]))).map_err(|_| TOO_MANY);
+            let parsed = match (room, network.interfaces.last_mut()) {
+                (Ok(()), Some(last)) => parse::interface(name, value, last).inspect_err(|_| {
+                    network.interfaces.pop();
+                }),
+                (room, _) => room,
+            };
+            if let Err(error) = parsed {
                 network.sound = false;
                 note(problems, format_args!("vm-data/networking/{}: {error}", Printable(name)));
             }
