@@ -23,7 +23,7 @@ use crate::platform::{Level, Platform};
 use crate::responses::{Responses, Room};
 use crate::text::Bounded;
 use crate::xenstore::path::RELATIVE_MAX;
-use crate::xenstore::{Client, Error, Event, Joined, Listing, Path, Refusal, Transaction, Transport};
+use crate::xenstore::{Client, Error, Event, Joined, Listing, Path, Refusal, Transaction, Transport, unless_refused};
 
 /// Where the host puts requests.
 pub const HOST: Path<'static> = Path::literal("data/host");
@@ -299,9 +299,9 @@ impl Service {
     /// Tells the host what the guest is; where it may not be told, nothing happens.
     #[inline(never)]
     pub fn tell<T: Transport>(client: &mut Client<T>, state: &State) -> Result<(), Error> {
-        unless_lost(client.write(Transaction::NONE, VERSION, env!("CARGO_PKG_VERSION").as_bytes()))?;
+        unless_refused(client.write(Transaction::NONE, VERSION, env!("CARGO_PKG_VERSION").as_bytes()))?;
         let text = Bounded::<160>::of(format_args!("{state}"));
-        unless_lost(client.write(Transaction::NONE, STATE, text.as_str().as_bytes())).map(drop)
+        unless_refused(client.write(Transaction::NONE, STATE, text.as_str().as_bytes())).map(|_| ())
     }
 
     /// Applies the addresses that XAPI has set, and answers.
@@ -421,7 +421,7 @@ impl Service {
                 // are older than this one.
                 (Error::Refused(refusal), Room::Never) if refusal.is_quota() && !emptied => {
                     platform.log(Level::Warn, format_args!("no room for responses ({refusal}): removing all old ones"));
-                    unless_lost(client.rm(Transaction::NONE, GUEST))?;
+                    unless_refused(client.rm(Transaction::NONE, GUEST))?;
                     emptied = true;
                 }
                 (error, _) => {
@@ -454,10 +454,10 @@ fn commit<T: Transport>(client: &mut Client<T>, pending: &Pending) -> Result<(),
 /// What can still be done when the transaction is refused: each half by itself, and never the command again.
 fn commit_in_parts<T: Transport>(client: &mut Client<T>, pending: &Pending) -> Result<Outcome, Error> {
     if let Ok(response) = Joined::new(GUEST, &pending.name) {
-        unless_lost(client.write(Transaction::NONE, response.as_path(), &pending.response))?;
+        unless_refused(client.write(Transaction::NONE, response.as_path(), &pending.response))?;
     }
     let removed = match Joined::new(HOST, &pending.name) {
-        Ok(request) => unless_lost(client.rm(Transaction::NONE, request.as_path()))?,
+        Ok(request) => unless_refused(client.rm(Transaction::NONE, request.as_path()))?.is_some(),
         Err(_) => false,
     };
     Ok(if removed { Outcome::Answered } else { Outcome::Stays })
@@ -470,14 +470,6 @@ fn request_name(event: Event<'_>) -> Option<&str> {
             path.strip_prefix(HOST.as_str())?.strip_prefix('/').filter(|name| !name.contains('/'))
         }
         Event::Overflow => None,
-    }
-}
-
-/// Whether it was done; a refusal is no error here.
-fn unless_lost(result: Result<(), Error>) -> Result<bool, Error> {
-    match result {
-        Err(Error::Lost(lost)) => Err(Error::Lost(lost)),
-        result => Ok(result.is_ok()),
     }
 }
 

@@ -24,9 +24,8 @@ use crate::files::{for_each_line, read_start};
 use crate::netlink::{Message, Reply};
 use crate::network::Mac;
 use crate::platform::{GuestPath, Level, Platform};
-use crate::text::{Bounded, number};
-use crate::xenstore::path::{Joined, Path};
-use crate::xenstore::{Client, Error, Refusal, Transaction, Transport};
+use crate::text::Bounded;
+use crate::xenstore::{Client, Error, Path, Refusal, Transaction, Transport, unless_refused};
 
 /// Changes of addresses are published at once, and further ones after a pause of so many milliseconds.
 const PAUSE_MS: u64 = 15;
@@ -170,10 +169,7 @@ impl Report {
     /// Begins on a fresh connection.
     pub fn start<T: Transport>(&mut self, client: &mut Client<T>) -> Result<(), Error> {
         self.begin_anew();
-        match client.watch(LIFE, LIFE_TOKEN) {
-            Err(Error::Lost(lost)) => Err(Error::Lost(lost)),
-            _ => Ok(()),
-        }
+        unless_refused(client.watch(LIFE, LIFE_TOKEN)).map(|_| ())
     }
 
     /// All is to be published again.
@@ -460,24 +456,10 @@ fn vif_of_node<P: Platform>(platform: &mut P, name: &str) -> Option<Vif> {
 fn devices<T: Transport>(client: &mut Client<T>) -> Result<Vec<(Vif, Mac), 16>, Error> {
     let mut found = Vec::new();
     for (virtual_function, directory) in DEVICES {
-        let mut names = [0; 64];
-        let len = match client.list(Transaction::NONE, directory, 0, &mut names) {
-            Ok(listing) => listing.len,
-            Err(Error::Lost(lost)) => return Err(Error::Lost(lost)),
-            Err(_) => continue,
-        };
-        for name in names.get(..len).unwrap_or_default().split(|byte| *byte == 0) {
-            let Some(number) = core::str::from_utf8(name).ok().and_then(number) else { continue };
-            let name = Bounded::<16>::of(format_args!("{number}/mac"));
-            let Ok(path) = Joined::new(directory, name.as_str()) else { continue };
-            match client.read(Transaction::NONE, path.as_path()) {
-                Ok(mac) => {
-                    if let Some(mac) = core::str::from_utf8(mac).ok().and_then(Mac::parse) {
-                        let _ = found.push((Vif { virtual_function, number }, mac));
-                    }
-                }
-                Err(Error::Lost(lost)) => return Err(Error::Lost(lost)),
-                Err(_) => {}
+        for number in client.numbers(directory)? {
+            let mac = client.text(format_args!("{directory}/{number}/mac"))?;
+            if let Some(mac) = mac.and_then(Mac::parse) {
+                let _ = found.push((Vif { virtual_function, number }, mac));
             }
         }
     }

@@ -12,13 +12,12 @@ use core::str::FromStr;
 use heapless::String;
 
 use super::reset::resetnetwork;
-use super::{INTERFACES_MAX, Interface, Ip, Mac, Network, Prefixed, Route};
+use super::{Interface, Ip, Mac, Network, Prefixed, Route};
 use crate::cli::Network as Target;
 use crate::command::{Code, Response};
 use crate::platform::Platform;
 use crate::text::{Bounded, number};
-use crate::xenstore::path::Path;
-use crate::xenstore::{Client, Error, Transaction, Transport};
+use crate::xenstore::{Client, Error, Path, Transaction, Transport, unless_refused};
 
 /// Where the settings are.
 const DEVICES: Path<'static> = Path::literal("xenserver/device/vif");
@@ -29,10 +28,7 @@ const VALUE_MAX: usize = 64;
 
 /// Has events come of settings that change.
 pub fn watch<T: Transport>(client: &mut Client<T>) -> Result<(), Error> {
-    match client.watch(DEVICES, TOKEN) {
-        Err(Error::Lost(lost)) => Err(Error::Lost(lost)),
-        _ => Ok(()),
-    }
+    unless_refused(client.watch(DEVICES, TOKEN)).map(|_| ())
 }
 
 /// Whether an event is about a setting: our own answers fire the watch, too.
@@ -55,16 +51,7 @@ type Each<'e, T> = &'e mut dyn FnMut(&mut Client<T>, u16, Setting<'_>) -> Result
 
 /// Calls `each` with the setting of every VIF that has one.
 fn each_setting<T: Transport>(client: &mut Client<T>, each: Each<'_, T>) -> Result<(), Error> {
-    let mut names = [0; 8 * INTERFACES_MAX];
-    let len = match client.list(Transaction::NONE, DEVICES, 0, &mut names) {
-        Ok(listing) => listing.len,
-        Err(Error::Lost(lost)) => return Err(Error::Lost(lost)),
-        // Not this toolstack's guest.
-        Err(_) => return Ok(()),
-    };
-    for name in names.get(..len).unwrap_or_default().split(|byte| *byte == 0) {
-        let number = core::str::from_utf8(name).ok().and_then(number);
-        let Some(number) = number else { continue };
+    for number in client.numbers(DEVICES)? {
         let mut interface = Interface::new(Mac([0; 6]));
         match setting(client, number, &mut interface)? {
             Setting::Missing => {}
@@ -111,13 +98,8 @@ fn setting<'i, T: Transport>(
 /// The value of a key of a setting; what is missing is empty.
 #[inline(never)]
 fn value<T: Transport>(client: &mut Client<T>, number: u16, key: &str) -> Result<String<VALUE_MAX>, Error> {
-    let path = path_of(number, key);
-    let Ok(path) = Path::new(path.as_str()) else { return Ok(String::new()) };
-    match client.read(Transaction::NONE, path) {
-        Ok(bytes) => Ok(core::str::from_utf8(bytes).unwrap_or_default().trim_ascii().try_into().unwrap_or_default()),
-        Err(Error::Lost(lost)) => Err(Error::Lost(lost)),
-        Err(_) => Ok(String::new()),
-    }
+    let value = client.text(format_args!("{DEVICES}/{number}/static-ip-setting/{key}"))?.unwrap_or_default();
+    Ok(value.try_into().unwrap_or_default())
 }
 
 /// Gives an interface the address and gateway of a family.
@@ -139,12 +121,7 @@ fn prefixed(text: &str) -> Option<Prefixed> {
     let (ip, prefix) = text.split_once('/')?;
     let ip = Ip::from_str(ip).ok()?;
     let usable = !ip.is_unspecified() && !ip.is_multicast() && !ip.is_loopback();
-    let prefix = Some(prefix).filter(|prefix| prefix.bytes().all(|byte| byte.is_ascii_digit()))?;
     Prefixed::new(ip, number(prefix)?).filter(|_| usable)
-}
-
-fn path_of(number: u16, key: &str) -> Bounded<80> {
-    Bounded::of(format_args!("{}/{number}/static-ip-setting/{key}", DEVICES.as_str()))
 }
 
 /// Puts the settings in the place of what `network` says of their interfaces.
@@ -183,11 +160,9 @@ pub fn apply<T: Transport, P: Platform>(
         let code = if message.is_empty() { "0" } else { "1" };
         // The message first: who sees the code looks for it.
         for (key, value) in [("error-msg", message), ("error-code", code)] {
-            let path = path_of(number, key);
+            let path = Bounded::<80>::of(format_args!("{DEVICES}/{number}/static-ip-setting/{key}"));
             let Ok(path) = Path::new(path.as_str()) else { continue };
-            if let Err(Error::Lost(lost)) = client.write(Transaction::NONE, path, value.as_bytes()) {
-                return Err(Error::Lost(lost));
-            }
+            unless_refused(client.write(Transaction::NONE, path, value.as_bytes()))?;
         }
         Ok(())
     })?;

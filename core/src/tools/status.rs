@@ -3,7 +3,7 @@
 use super::value::Escaped;
 use super::{NAMES_MAX, Place, Terminal, checked, walk};
 use crate::cli::exit;
-use crate::xenstore::{Client, Error, Transaction, Transport};
+use crate::xenstore::{Client, Error, Transaction, Transport, unless_refused};
 
 /// What is shown: keys of the guest's, and why one may be missing. What ends in a slash is all below it.
 const ROWS: [(&str, &str); 20] = [
@@ -62,13 +62,11 @@ pub(super) fn status<T: Transport, U: Terminal>(client: &mut Client<T>, terminal
 
 /// Shows a key, if it is there and says something.
 fn show<T: Transport, U: Terminal>(client: &mut Client<T>, terminal: &mut U, key: &str) -> Result<bool, Error> {
-    match client.read(Transaction::NONE, checked(key)?) {
-        Ok([]) => Ok(false),
-        Ok(value) => {
+    match unless_refused(client.read(Transaction::NONE, checked(key)?))? {
+        None | Some([]) => Ok(false),
+        Some(value) => {
             let _ = writeln!(terminal, "{key} = {}", Escaped(value));
             Ok(true)
         }
-        Err(Error::Lost(lost)) => Err(Error::Lost(lost)),
-        Err(_) => Ok(false),
     }
 }

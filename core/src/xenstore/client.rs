@@ -13,7 +13,7 @@ use super::events::{Event, Events, NotAnEvent};
 use super::path::Path;
 use super::permission::Permission;
 use super::wire::{Decoder, Kind, Oversized, Refusal, Request, TooLong};
-use crate::text::number;
+use crate::text::{Bounded, number};
 
 /// How often a transaction is tried before its EAGAIN is passed on: enough for any real contention, and an end.
 const TRANSACTION_TRIES: u32 = 100;
@@ -105,6 +105,15 @@ impl fmt::Display for Error {
     }
 }
 
+/// A refusal is an answer like any other here: the node is not there for us.
+pub fn unless_refused<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(Error::Lost(lost)) => Err(Error::Lost(lost)),
+        Err(_) => Ok(None),
+    }
+}
+
 /// An open transaction, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -150,6 +159,26 @@ impl<T: Transport> Client<T> {
     /// The value of a node, valid until the next call. It may be empty and hold any bytes.
     pub fn read(&mut self, transaction: Transaction, path: Path<'_>) -> Result<&mut [u8], Error> {
         self.about(Kind::Read, transaction, path)
+    }
+
+    /// The text of a node, without white space around it, valid until the next call. None where there is no such node, or
+    /// none that may be read, or no text.
+    #[inline(never)]
+    pub fn text(&mut self, path: fmt::Arguments<'_>) -> Result<Option<&str>, Error> {
+        let path = Bounded::<128>::of(path);
+        let Ok(path) = Path::new(path.as_str()) else { return Ok(None) };
+        let value = unless_refused(self.read(Transaction::NONE, path))?;
+        Ok(value.and_then(|value| core::str::from_utf8(value).ok()).map(str::trim_ascii))
+    }
+
+    /// The children that are named by numbers, as devices are: as many as are usual, and none where they may not be listed.
+    #[inline(never)]
+    pub fn numbers(&mut self, path: Path<'_>) -> Result<heapless::Vec<u16, 16>, Error> {
+        let mut names = [0; 64];
+        let listed = unless_refused(self.list(Transaction::NONE, path, 0, &mut names))?;
+        let names = names.get(..listed.map_or(0, |listing| listing.len)).unwrap_or_default();
+        let names = names.split(|byte| *byte == 0).filter_map(|name| core::str::from_utf8(name).ok());
+        Ok(names.filter_map(number).take(16).collect())
     }
 
     /// Writes a value; missing parents are made.
@@ -275,8 +304,8 @@ impl<T: Transport> Client<T> {
     /// Whether lists that are longer than a packet can be fetched: oxenstored (4.17) has no DIRECTORY_PART.
     pub fn lists_in_parts(&mut self, path: Path<'_>) -> Result<bool, Error> {
         match self.exchange(Kind::DirectoryPart, Transaction::NONE, &[path.as_str().as_bytes(), b"\x000\0"]) {
-            Err(Error::Lost(lost)) => Err(Error::Lost(lost)),
-            answer => Ok(!answer.is_err_and(|error| error.is(Refusal::NOSYS))),
+            Err(Error::Refused(Refusal::NOSYS)) => Ok(false),
+            answer => unless_refused(answer).map(|_| true),
         }
     }
 

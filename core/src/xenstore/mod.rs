@@ -9,7 +9,7 @@ pub mod path;
 pub mod permission;
 pub mod wire;
 
-pub use client::{Client, Error, Listing, Lost, Transaction, Transport};
+pub use client::{Client, Error, Listing, Lost, Transaction, Transport, unless_refused};
 pub use events::Event;
 pub use path::{Joined, Path};
 pub use permission::{Access, Permission};
