@@ -126,7 +126,14 @@ impl<'a> Bench<'a> {
         guest.sh(dom0, script)
     }
 
-    /// Ends the standing guest after a failure, so that the next case starts from a sound one.
+    /// Creates another guest in the standing one's place, paused: with this command line, and the same network.
+    pub fn replace_guest(&mut self, name: &str, append: &str) -> Result<(&mut Dom0, &mut Guest)> {
+        self.discard_guest();
+        ensure!(!self.dead, "no guest: an earlier one did not start, or did not end");
+        self.create(name, append)
+    }
+
+    /// Ends the standing guest, after a failure or when it is another: the next case starts from a sound one.
     pub fn discard_guest(&mut self) {
         if let Some(guest) = self.guest.take() {
             self.dead |= guest.destroy(&mut self.dom0).is_err();
@@ -144,21 +151,26 @@ impl<'a> Bench<'a> {
     }
 
     fn start(&mut self) -> Result<()> {
+        let (dom0, guest) = self.create("standing", OBSERVE)?;
+        let (answer, milestones) = first_answer(dom0, guest, NANOVA)?;
+        answer.ok()?;
+        self.milestones = Some(milestones);
+        Ok(())
+    }
+
+    fn create(&mut self, name: &str, append: &str) -> Result<(&mut Dom0, &mut Guest)> {
         let spec = Spec {
-            name: "standing".into(),
+            name: name.into(),
             kind: self.machinery.kind,
             flavour: self.machinery.flavour,
             image: Images::full(self.machinery.flavour),
             macs: vec![MAC.into()],
-            append: OBSERVE.into(),
+            append: append.into(),
         };
         let guest = Guest::create(self.lab, &mut self.dom0, spec)?;
         let guest = self.guest.insert(guest);
         network::give(&mut self.dom0, guest)?;
-        let (answer, milestones) = first_answer(&mut self.dom0, guest, NANOVA)?;
-        answer.ok()?;
-        self.milestones = Some(milestones);
-        Ok(())
+        Ok((&mut self.dom0, guest))
     }
 }
 

@@ -16,11 +16,18 @@ use super::tools;
 
 const OBSERVER: &str = include_str!("observer.sh");
 const FLOOR: &str = include_str!("floor.c");
+const SYSTEM: &str = include_str!("service.sh");
+/// The notes for init systems; the line for busybox's inittab is in them.
+const NOTES: &str = include_str!("../../../initramfs/services/README.md");
+/// What the guests' kernels load: the default, and links that lie upon the interface.
+const MODULES: &[&str] = &["xen-netfront", "xen-blkfront", "bonding", "8021q"];
 /// A root account without a password, as images carry it.
 const SHADOW: &str = "root:*:19000:0:99999:7:::\nbin:*:19000:0:99999:7:::\n";
 
 /// The kernel command line that starts the observer.
 pub const OBSERVE: &str = r#"nanova.exec="/bin/busybox sh /observer.sh""#;
+/// The one that starts busybox's init, which has the agent and the observer as services.
+pub const SERVICE: &str = "rdinit=/bin/busybox -- init";
 
 /// The images, relative to the lab folder, and the agent they hold.
 #[derive(Clone, Debug)]
@@ -48,14 +55,22 @@ impl Images {
         let images = Images { bare: "images/bare.cpio".into(), floor: "images/floor.cpio".into(), agent };
         make_floor(&dir, &lab.dir().join(&images.floor))?;
         initramfs(&images.agent, &lab.dir().join(&images.bare), &[])?;
-        let (observer, shadow) = (dir.join("observer.sh"), dir.join("shadow"));
-        fs::write(&observer, OBSERVER)?;
-        fs::write(&shadow, SHADOW)?;
-        let additions = [(lab::busybox()?, "/bin/busybox"), (observer, "/observer.sh"), (shadow, "/etc/shadow")];
+        let mut additions = vec![(lab::busybox()?, "/bin/busybox".to_owned())];
+        for (path, contents) in [
+            ("/observer.sh", OBSERVER),
+            ("/service.sh", SYSTEM),
+            ("/etc/shadow", SHADOW),
+            ("/etc/inittab", &inittab()?),
+        ] {
+            let file = dir.join(path.rsplit('/').next().unwrap_or(path));
+            fs::write(&file, contents)?;
+            additions.push((file, path.to_owned()));
+        }
         for flavour in Flavour::ALL {
             let modules = lab.modules(flavour)?;
             let mut options = vec!["--kernel-modules".into(), modules.parent().display().to_string()];
             options.extend(["--kernel".into(), modules.version()]);
+            options.extend(MODULES.iter().flat_map(|name| ["--module".into(), (*name).to_owned()]));
             for (from, to) in &additions {
                 options.extend(["--add".into(), format!("{}:{to}", from.display())]);
             }
@@ -68,6 +83,13 @@ impl Images {
     pub fn full(flavour: Flavour) -> String {
         format!("images/full-{}.cpio", flavour.name())
     }
+}
+
+/// What busybox's init starts: nanova by the line that its notes have.
+fn inittab() -> Result<String> {
+    let service =
+        NOTES.lines().find(|line| line.starts_with("::respawn:")).context("the notes have no inittab line")?;
+    Ok(format!("::sysinit:/bin/busybox sh /service.sh\n{service}\n::respawn:/bin/busybox sh /observer.sh\n"))
 }
 
 /// Runs `cargo initramfs`.

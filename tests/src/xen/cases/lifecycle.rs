@@ -12,7 +12,7 @@ use super::super::dom0::{Dom0, quoted};
 use super::super::guest::{Guest, SLOW};
 use super::super::mailbox::{self, alive};
 use super::super::report::Outcome;
-use super::network::seen;
+use super::network::{addresses, seen};
 use super::passed;
 
 /// How long a guest may take to be gone, on a machine that has the build machine to itself.
@@ -20,11 +20,13 @@ pub(super) const LIMIT: Duration = Duration::from_secs(2);
 /// The same beside another machine, where times say little.
 const CROWDED: Duration = Duration::from_secs(6);
 
-/// A restored guest has another domain id and an empty tree, and serves the request it finds there.
+/// A restored guest has another domain id and an empty tree; it serves the request it finds there, and dom0 sees the
+/// addresses that it saw before.
 pub(super) fn save_restore(bench: &mut Bench<'_>) -> Result<Outcome> {
     let (dom0, guest) = bench.guest()?;
     alive(dom0, guest)?;
-    let before = guest.domid();
+    seen(dom0, guest)?;
+    let (before, had) = (guest.domid(), addresses(dom0, guest)?);
     let name = quoted(&guest.spec.name);
     dom0.sh_within(&format!("xl save {name} /tmp/saved"), SLOW).context("xl cannot save the guest")?;
     dom0.sh_within("xl restore -p /tmp/saved; status=$?; rm -f /tmp/saved; exit $status", SLOW)
@@ -36,7 +38,9 @@ pub(super) fn save_restore(bench: &mut Bench<'_>) -> Result<Outcome> {
     mailbox::receive(dom0, guest, &early, mailbox::PATIENCE).context("the request the restored guest found")?.ok()?;
     alive(dom0, guest).context("a request after the restore")?;
     seen(dom0, guest).context("after the restore, in an empty tree")?;
-    passed(format!("domain {before} -> {after}"))
+    let has = addresses(dom0, guest)?;
+    ensure!(had == has, "dom0 saw the addresses {had:?}, and sees {has:?}");
+    passed(format!("domain {before} -> {after}, addresses: {}", has.lines().count()))
 }
 
 /// `xl reboot` ends the guest, and the next one serves again.

@@ -7,6 +7,7 @@ mod lifecycle;
 pub(super) mod network;
 mod start;
 mod tools;
+mod update;
 
 use anyhow::Result;
 
@@ -46,9 +47,11 @@ pub const STANDING: &[Case] = &[
     case("memory", commands::memory),
     case("network", network::applied_and_pinged),
     case("metrics", network::published),
+    case("bond-vlan", network::bond_and_vlan),
     case("save-restore", lifecycle::save_restore),
     case("reboot", lifecycle::reboot),
     case("shutdown", lifecycle::shutdown),
+    case("agentupdate", update::agentupdate),
     case("xenstore-tools", tools::same_as_debian),
 ];
 

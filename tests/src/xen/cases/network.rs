@@ -15,6 +15,8 @@ use super::passed;
 const ADDRESS: &str = "10.99.0.2";
 const ADDRESS6: &str = "fd99::2";
 const HOSTNAME: &str = "xen-guest";
+/// The address on the VLAN.
+const VLAN: &str = "10.5.0.2";
 
 /// Writes what the guest is to be, while it is paused.
 pub(in super::super) fn give(dom0: &mut Dom0, guest: &Guest) -> Result<()> {
@@ -66,4 +68,35 @@ pub(super) fn seen(dom0: &mut Dom0, guest: &Guest) -> Result<String> {
 pub(super) fn published(bench: &mut Bench<'_>) -> Result<Outcome> {
     let (dom0, guest) = bench.guest()?;
     passed(seen(dom0, guest)?)
+}
+
+/// The IPv4 addresses that dom0 sees of the guest's VIF, with their indices.
+pub(super) fn addresses(dom0: &mut Dom0, guest: &Guest) -> Result<String> {
+    dom0.sh(&format!("xenstore-ls {}", guest.path("attr/vif/0/ipv4")))
+}
+
+/// Addresses of a bond, and of a VLAN on it, are the VIF's that is in the bond. They stay for the cases that follow.
+pub(super) fn bond_and_vlan(bench: &mut Bench<'_>) -> Result<Outcome> {
+    bench.in_guest(
+        "ip link set eth0 down && ip addr flush dev eth0 && echo +eth0 >/sys/class/net/bond0/bonding/slaves &&
+         ip link set bond0 up && ip link add link bond0 name bond0.5 type vlan id 5 && ip link set bond0.5 up",
+    )?;
+    let (dom0, guest) = bench.guest()?;
+    // What is seen later must not be what was there before.
+    dom0.sh(&format!("await -v {}", guest.path("attr/vif/0/ipv4"))).context("the VIF keeps an address it has lost")?;
+    guest.sh(
+        dom0,
+        &format!(
+            "ip addr add {ADDRESS}/24 dev bond0 && ip addr add {ADDRESS6}/64 dev bond0 &&
+             ip addr add {VLAN}/24 dev bond0.5"
+        ),
+    )?;
+    let (last, last6) = (guest.path("attr/vif/0/ipv4/1"), guest.path("attr/vif/0/ipv6/0"));
+    let home = guest.path("name");
+    dom0.sh(&format!("await {last} {home} && await {last6} {home}")).context("dom0 sees no address of the VLAN")?;
+    let (seen, seen6) = (addresses(dom0, guest)?, dom0.sh(&format!("xenstore-read {last6}"))?);
+    let expected = format!("0 = \"{ADDRESS}\"\n1 = \"{VLAN}\"\n");
+    ensure!(seen == expected && seen6.trim() == ADDRESS6, "dom0 sees {seen:?} and {seen6:?}, not {expected:?}");
+    dom0.sh(&format!("ping -c 1 -W 5 {ADDRESS}")).context("the guest cannot be pinged through its bond")?;
+    passed(format!("bond0 {ADDRESS}, {ADDRESS6}; bond0.5 {VLAN}"))
 }
