@@ -6,6 +6,8 @@
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
+# Otherwise the kernel leaves out lines of whoever writes many.
+echo on >/proc/sys/kernel/printk_devkmsg
 while read -r module; do
     insmod "$module"
 done </etc/nanova/modules
