@@ -1,5 +1,6 @@
 //! nanova.service in a Debian with systemd, on a real kernel: when it is started, what the agent can do in its sandbox,
-//! what a script cannot, and what happens when it is killed, hangs, or is no Xen guest's.
+//! what a script cannot, and what happens when it is killed, hangs, updates itself to something that ends at once, or is no
+//! Xen guest's.
 //!
 //! The machine says of itself that it is Xen's, as far as systemd asks: by its firmware's name. A stand-in for xenstored is
 //! there before the agent.
@@ -46,6 +47,10 @@ can personality setarch i386 /bin/true
 can around systemd-run --quiet --wait --pipe mount -t tmpfs x /mnt
 echo
 ";
+
+/// An agent that passes the test of itself, and ends.
+const BROKEN: &str =
+    "#include <string.h>\nint main(int c, char **v) { return c > 1 && !strcmp(v[1], \"--self-test\") ? 0 : 3; }";
 
 /// What a network manager and cloud-init would find.
 const EARLY: &str = "[Unit]
@@ -112,6 +117,9 @@ sed -e '/^ExecStart/d; /^Type=/d; /^NotifyAccess=/d; /^WatchdogSec=/d; /^Restart
 systemctl daemon-reload; systemctl start sandbox.service; cat /run/can
 echo == killed; old=$(show MainPID); kill -9 $old; wait_for eval '[ "$(show NRestarts)" = 1 ]'
 wait_for systemctl is-active nanova; show ActiveState; [ "$(show MainPID)" != $old ] && echo another process
+echo == taken back; cp /usr/sbin/nanova /srv/nanova; nanova() { /srv/nanova "$@"; }; busybox httpd -p 127.0.0.1:80 -h /srv
+ask update "{\"name\":\"agentupdate\",\"value\":\"http://127.0.0.1/broken,$(sha256sum /srv/broken | cut -d ' ' -f 1)\"}"
+ask version '{"name":"version","value":""}' | cut -d , -f 1; busybox cmp /srv/nanova /usr/sbin/nanova && echo the old agent
 echo == hanging; mkdir -p /run/systemd/system/nanova.service.d
 printf '[Service]\nWatchdogSec=3\nWatchdogSignal=KILL\n' >/run/systemd/system/nanova.service.d/soon.conf
 systemctl daemon-reload; systemctl restart nanova; before=$(show NRestarts)
@@ -150,9 +158,11 @@ fn disk(home: &Path, task: &str) -> Result<std::path::PathBuf> {
     fs::write(root.join("etc/network/interfaces"), "auto lo\niface lo inet loopback\n")?;
     fs::write(root.join("etc/stand-in"), VM_DATA)?;
     fs::write(root.join("task"), task)?;
-    for folder in ["usr/local/bin", "mnt"] {
+    for folder in ["usr/local/bin", "mnt", "srv"] {
         fs::create_dir_all(root.join(folder))?;
     }
+    fs::copy(lab::busybox()?, root.join("usr/local/bin/busybox"))?;
+    fs::copy(image::compile(home, BROKEN, &["-static", "-s"], "broken"), root.join("srv/broken"))?;
     write_script(&root.join("script"), SCRIPT)?;
     let units = root.join("usr/lib/systemd/system");
     fs::copy(services::folder().join("nanova.service"), units.join("nanova.service"))?;
@@ -192,7 +202,7 @@ fn boot(task: &str, options: &[&str]) -> Result<Console> {
 }
 
 #[test]
-#[ignore = "needs systemd, qemu-system-x86, e2fsprogs and apt-get"]
+#[ignore = "needs systemd, qemu-system-x86, e2fsprogs, busybox, cc, a static libc and apt-get"]
 fn in_a_guest_it_serves_before_the_network_and_is_kept_alive() -> Result<()> {
     let console = boot(GUEST, &["-smbios", "type=1,manufacturer=Xen,product=HVM domU"])?;
     assert_eq!(
@@ -215,6 +225,8 @@ fn in_a_guest_it_serves_before_the_network_and_is_kept_alive() -> Result<()> {
     // `around`: whoever may talk to systemd as root is not held by a sandbox; README.md says so.
     assert_eq!(console.section("sandbox"), "set-user-id other-users chroot around \n");
     assert_eq!(console.section("killed"), "active\nanother process\n");
+    let answers = "{\"returncode\":\"0\",\"message\":\"\"}\n{\"returncode\":\"0\"\n";
+    assert_eq!(console.section("taken back"), format!("{answers}the old agent\n"));
     assert_eq!(console.section("hanging"), "not hanging\nactive\n");
     let stopped = console.section("stopped");
     assert!(stopped.starts_with("real 0.") && stopped.ends_with("\ninactive\nsuccess\n0\n"), "{stopped}");
@@ -228,7 +240,7 @@ fn in_a_guest_it_serves_before_the_network_and_is_kept_alive() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs systemd, qemu-system-x86, e2fsprogs and apt-get"]
+#[ignore = "needs systemd, qemu-system-x86, e2fsprogs, busybox, cc, a static libc and apt-get"]
 fn elsewhere_it_is_not_started_and_nothing_failed() -> Result<()> {
     let console = boot(NO_GUEST, &[])?;
     let order = "cloud-init-local finds the agent inactive\nnetworking finds the agent inactive\n";
