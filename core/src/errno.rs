@@ -33,11 +33,16 @@ impl Errno {
     /// Cannot assign requested address; of addresses: no such address.
     pub const ADDRNOTAVAIL: Errno = Errno(99);
 
+    /// Operation not supported.
+    pub const OPNOTSUPP: Errno = Errno(95);
+    /// Address family not supported.
+    pub const AFNOSUPPORT: Errno = Errno(97);
+
     /// Connection timed out.
     pub const TIMEDOUT: Errno = Errno(110);
 
     /// Name and words of each.
-    const WORDS: [(u16, &'static str); 28] = [
+    const WORDS: [(u16, &'static str); 31] = [
         (1, "EPERM operation not permitted"),
         (2, "ENOENT no such file or directory"),
         (3, "ESRCH no such process or route"),
@@ -52,17 +57,20 @@ impl Errno {
         (20, "ENOTDIR not a directory"),
         (21, "EISDIR is a directory"),
         (22, "EINVAL invalid argument"),
+        (24, "EMFILE too many open files"),
         (28, "ENOSPC no space left on the file system"),
         (30, "EROFS read-only file system"),
         (32, "EPIPE broken pipe"),
         (36, "ENAMETOOLONG name too long"),
         (38, "ENOSYS not supported by this kernel"),
         (40, "ELOOP too many symbolic links"),
-        (95, "EOPNOTSUPP not supported by this file system"),
+        (95, "EOPNOTSUPP not supported here"),
+        (97, "EAFNOSUPPORT no such address family here"),
         (99, "EADDRNOTAVAIL no such address here"),
         (100, "ENETDOWN the network is down"),
         (101, "ENETUNREACH the network is unreachable"),
         (104, "ECONNRESET connection reset"),
+        (105, "ENOBUFS no room for more"),
         (110, "ETIMEDOUT no answer in time"),
         (111, "ECONNREFUSED connection refused"),
         (113, "EHOSTUNREACH no route to the host"),

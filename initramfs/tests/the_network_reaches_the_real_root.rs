@@ -20,7 +20,7 @@ use system::in_a_system_with_nanova;
 const MAC: &str = "00:16:3e:4e:61:6e";
 
 const IPV6: &str = "inet6 2001:4800:7810:512:e38a:a8b5:ff04:cfe5/64 scope global";
-const NETWORKD: &str = "/run/systemd/network/10-nanova-00163e4e616e.network";
+const NETWORKD: &str = "/run/systemd/network/00-nanova-00163e4e616e.network";
 const KEYFILE: &str = "/run/NetworkManager/system-connections/nanova-00163e4e616e.nmconnection";
 const NETPLAN: &str = "/run/netplan/90-nanova.yaml";
 

@@ -24,8 +24,8 @@ fn before_there_are_interfaces_files_name_them_by_their_mac() -> Result<()> {
             "run/NetworkManager/system-connections/nanova-bc764e04cfe5.nmconnection",
             "run/NetworkManager/system-connections/nanova-bc764e04d936.nmconnection",
             "run/netplan/90-nanova.yaml",
-            "run/systemd/network/10-nanova-bc764e04cfe5.network",
-            "run/systemd/network/10-nanova-bc764e04d936.network",
+            "run/systemd/network/00-nanova-bc764e04cfe5.network",
+            "run/systemd/network/00-nanova-bc764e04d936.network",
         ]
     );
     for (file, mode) in guest.files().iter().zip([0o600, 0o600, 0o600, 0o644, 0o644]) {
@@ -178,7 +178,7 @@ fn networkd_takes_over_without_changing_an_address() -> Result<()> {
         let complaints = log.lines().filter(|line| line.contains(".network:") && line.contains(bad)).count();
         assert_eq!(complaints, 0, "{log}");
     }
-    assert_eq!(shown.matches("10-nanova-bc764e04").count(), 2, "{shown}\n{log}");
+    assert_eq!(shown.matches("00-nanova-bc764e04").count(), 2, "{shown}\n{log}");
     assert_eq!(shown.matches("ADMIN_STATE=configured").count(), 2, "{shown}\n{log}");
     for address in ["166.78.10.124", "166.78.11.7", "2001:4800:7810:512:e38a:a8b5:ff04:cfe5", "10.181.30.181"] {
         assert!(shown.contains(address), "{address} in {shown}");

@@ -278,7 +278,7 @@ mod tests {
 
     fn present(ip: &str, flags: u32) -> PresentAddress {
         let ip: Ip = ip.parse().unwrap();
-        PresentAddress { index: 1, address: Prefixed::new(ip, 24).unwrap(), flags }
+        PresentAddress { index: 1, address: Prefixed::new(ip, 24).unwrap(), far: ip, flags }
     }
 
     fn update(addresses: &mut Addresses, there: &[(&str, u32)]) -> (Vec<String, 24>, Vec<String, 24>) {

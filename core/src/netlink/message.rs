@@ -1,9 +1,9 @@
 //! Requests to the kernel.
 //!
-//! An address or route that is there already is no error for the one who asks for it: requests say "make it, exclusively",
-//! and EEXIST is as good as done. So nothing that another one has set up is replaced.
+//! An address that is there already is made permanent. A route that is there already is an error, EEXIST: it is another
+//! one's, and never replaced.
 
-use super::reply::PresentRoute;
+use super::reply::{PresentAddress, PresentRoute};
 use super::{ALIGN, HEADER, aligned, kind};
 use crate::network::{Interface, Ip, Prefixed, Route};
 
@@ -17,6 +17,8 @@ const REQUEST: u16 = 1;
 const CHANGE: u16 = REQUEST | 4;
 /// `CHANGE | NLM_F_EXCL | NLM_F_CREATE`
 const CREATE: u16 = CHANGE | 0x200 | 0x400;
+/// `CHANGE | NLM_F_REPLACE | NLM_F_CREATE`
+const MAKE: u16 = CHANGE | 0x100 | 0x400;
 /// `NLM_F_ROOT | NLM_F_MATCH`
 const DUMP: u16 = REQUEST | 0x100 | 0x200;
 
@@ -87,11 +89,15 @@ impl Message {
     }
 
     /// Takes an address from a link.
-    pub fn remove_address(sequence: u32, index: u32, address: &Prefixed) -> Message {
+    pub fn remove_address(sequence: u32, present: &PresentAddress) -> Message {
+        let message = Message::about_address(kind::DELETE_ADDRESS, CHANGE, sequence, present.index, &present.address);
+        message.ip(IFA_ADDRESS, present.far)
+    }
+
+    fn about_address(kind: u16, flags: u16, sequence: u32, index: u32, address: &Prefixed) -> Message {
         let [a, b, c, d] = index.to_ne_bytes();
         let body = [family(address.ip), address.prefix, 0, RT_SCOPE_UNIVERSE, a, b, c, d];
-        let message = Message::new(kind::DELETE_ADDRESS, CHANGE, sequence, &body);
-        message.ip(IFA_LOCAL, address.ip).ip(IFA_ADDRESS, address.ip)
+        Message::new(kind, flags, sequence, &body).ip(IFA_LOCAL, address.ip)
     }
 
     /// Removes a route of the main table.
@@ -115,12 +121,10 @@ impl Message {
         Message::new(kind::SET_LINK, CHANGE, sequence, &link(index, IFF_UP))
     }
 
-    /// Gives a link an address of an interface.
+    /// Gives a link an address of an interface, for good; one that it has for a while stays from now on.
     pub fn address(sequence: u32, index: u32, interface: &Interface, address: &Prefixed) -> Message {
-        let [a, b, c, d] = index.to_ne_bytes();
-        let body = [family(address.ip), address.prefix, 0, RT_SCOPE_UNIVERSE, a, b, c, d];
-        let message = Message::new(kind::NEW_ADDRESS, CREATE, sequence, &body);
-        let message = message.ip(IFA_LOCAL, address.ip).ip(IFA_ADDRESS, address.ip);
+        let message = Message::about_address(kind::NEW_ADDRESS, MAKE, sequence, index, address);
+        let message = message.ip(IFA_ADDRESS, address.ip);
         match interface.broadcast_of(address) {
             Some(broadcast) => message.ip(IFA_BROADCAST, broadcast),
             None => message,
@@ -206,9 +210,9 @@ mod tests {
         assert_eq!(up.as_bytes(), [&head[..], &[0, 0, 0, 0, 3, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0]].concat());
         assert_eq!(up.sequence(), 7);
 
-        // ip address add 166.78.10.124/24 broadcast 166.78.10.255 dev 3
+        // ip address replace 166.78.10.124/24 broadcast 166.78.10.255 dev 3
         let address = Message::address(8, 3, &public(), &public().addresses[0]);
-        let head = [48, 0, 0, 0, 20, 0, 5, 6, 8, 0, 0, 0, 0, 0, 0, 0, 2, 24, 0, 0, 3, 0, 0, 0];
+        let head = [48, 0, 0, 0, 20, 0, 5, 5, 8, 0, 0, 0, 0, 0, 0, 0, 2, 24, 0, 0, 3, 0, 0, 0];
         let ip = [8, 0, 2, 0, 166, 78, 10, 124, 8, 0, 1, 0, 166, 78, 10, 124, 8, 0, 4, 0, 166, 78, 10, 255];
         assert_eq!(address.as_bytes(), [&head[..], &ip].concat());
 

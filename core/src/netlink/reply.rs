@@ -69,12 +69,14 @@ pub struct PresentAddress {
     pub index: u32,
     /// The address.
     pub address: Prefixed,
+    /// The address of the far end (IFA_ADDRESS); the same where there is none.
+    pub far: Ip,
     /// `IFA_F_…`
     pub flags: u32,
 }
 
 impl PresentAddress {
-    /// Whether it stays until somebody removes it; one that a router has announced does not.
+    /// Whether it stays until somebody removes it; one that a router has announced does not, nor one of DHCP.
     pub fn is_permanent(&self) -> bool {
         self.flags & IFA_F_PERMANENT != 0
     }
@@ -198,7 +200,7 @@ fn address(body: &[u8]) -> Option<PresentAddress> {
         _ => {}
     });
     let address = Prefixed::new(local.or(other)?, prefix)?;
-    Some(PresentAddress { index, address, flags })
+    Some(PresentAddress { index, address, far: other.unwrap_or(address.ip), flags })
 }
 
 /// A unicast route through one link and at most one gateway.

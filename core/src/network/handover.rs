@@ -38,7 +38,7 @@ pub fn hand_over<F: Files>(
         let mac = interface.mac.plain();
         match style {
             Handover::Networkd => {
-                let path = format_args!("/run/systemd/network/10-nanova-{mac}.network");
+                let path = format_args!("/run/systemd/network/00-nanova-{mac}.network");
                 files.write(path, PUBLIC, &mut |out| networkd::render(out, interface));
             }
             Handover::Keyfile => {
@@ -123,8 +123,8 @@ mod tests {
                 ("/run/net-eth1.conf", 0o644),
                 ("/run/net6-eth0.conf", 0o644),
                 ("/run/netplan/90-nanova.yaml", 0o600),
-                ("/run/systemd/network/10-nanova-bc764e04cfe5.network", 0o644),
-                ("/run/systemd/network/10-nanova-bc764e04d936.network", 0o644),
+                ("/run/systemd/network/00-nanova-bc764e04cfe5.network", 0o644),
+                ("/run/systemd/network/00-nanova-bc764e04d936.network", 0o644),
             ]
         );
         assert!(platform.text("/run/net-eth0.conf").contains("HOSTNAME='web01'"));

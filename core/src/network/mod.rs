@@ -199,6 +199,8 @@ pub struct Interface {
     pub broadcast: Option<Ip>,
     /// The largest packet that the network takes; the device's own choice if the toolstack says nothing.
     pub mtu: Option<u16>,
+    /// The family that the toolstack says nothing of, and leaves to the guest, if there is one: IPv4 if this is true.
+    pub left_alone: Option<bool>,
 }
 
 impl Interface {
@@ -212,12 +214,18 @@ impl Interface {
             dns: Vec::new(),
             broadcast: None,
             mtu: None,
+            left_alone: None,
         }
     }
 
     /// The addresses of one family.
     pub fn addresses_of(&self, ipv4: bool) -> impl Iterator<Item = &Prefixed> {
         self.addresses.iter().filter(move |address| address.ip.is_ipv4() == ipv4)
+    }
+
+    /// Whether the toolstack says what a family is to have.
+    pub fn speaks_of(&self, ipv4: bool) -> bool {
+        self.left_alone != Some(ipv4)
     }
 
     /// The neighbour to send to what has no route of its own.

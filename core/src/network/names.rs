@@ -38,17 +38,19 @@ fn primary(interfaces: &[Interface], ipv4: bool) -> Option<Ip> {
 }
 
 /// /etc/hosts (hosts(5)): a line for each primary address with the name, whole and short. Ours are those with our mark and
-/// those that name nothing but this guest at an address that is not its own loopback's: earlier agents left such.
+/// those that name nothing but this guest at an address that is not its own loopback's: earlier agents left such. Where the
+/// toolstack gives no name, the guest's own one, and nothing changes but lines with our mark.
 pub struct Hosts<'a> {
     name: &'a str,
+    given: bool,
     interfaces: &'a [Interface],
     written: bool,
 }
 
 impl<'a> Hosts<'a> {
     /// An edit for these.
-    pub fn new(name: &'a str, interfaces: &'a [Interface]) -> Hosts<'a> {
-        Hosts { name, interfaces, written: false }
+    pub fn new(name: &'a str, given: bool, interfaces: &'a [Interface]) -> Hosts<'a> {
+        Hosts { name, given, interfaces, written: false }
     }
 
     fn short(&self) -> &'a str {
@@ -61,7 +63,7 @@ impl<'a> Hosts<'a> {
             Old::Line(line) if !self.is_ours(line) => out.keep(old),
             Old::Piece(_) => out.keep(old),
             Old::Line(_) | Old::End => {
-                if !self.written {
+                if !self.written && (self.given || old != Old::End) {
                     self.write(out);
                 }
                 self.written = old != Old::End;
@@ -81,8 +83,8 @@ impl<'a> Hosts<'a> {
 
     fn is_ours(&self, line: &[u8]) -> bool {
         let Ok(line) = core::str::from_utf8(line) else { return false };
-        if line.ends_with(MARK) {
-            return true;
+        if line.ends_with(MARK) || !self.given {
+            return line.ends_with(MARK);
         }
         let mut words = line.split_ascii_whitespace();
         let address = words.next().and_then(|word| word.parse::<Ip>().ok());
@@ -151,7 +153,7 @@ mod tests {
     #[test]
     fn hosts_gets_the_primary_addresses_and_keeps_what_is_not_ours() {
         let interfaces = [private(), public()];
-        let mut hosts = Hosts::new("web01.example.org", &interfaces);
+        let mut hosts = Hosts::new("web01.example.org", true, &interfaces);
         let text = edited(HOSTS, &mut |old, out| hosts.edit(old, out));
         assert_eq!(
             text,
@@ -159,7 +161,7 @@ mod tests {
              2001:4800:7810:512:e38a:a8b5:ff04:cfe5\tweb01.example.org web01 # nanova\n192.0.2.1 db\n"
         );
         assert_eq!(edited(&text, &mut |old, out| hosts.edit(old, out)), text);
-        let mut renamed = Hosts::new("web02", &interfaces[..1]);
+        let mut renamed = Hosts::new("web02", true, &interfaces[..1]);
         let text = edited(&text, &mut |old, out| renamed.edit(old, out));
         assert!(text.contains("# a note\n10.181.30.181\tweb02 # nanova\n192.0.2.1 db\n"), "{text}");
     }

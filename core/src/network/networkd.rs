@@ -1,4 +1,5 @@
-//! systemd-networkd's `/run/systemd/network/*.network`, one an interface.
+//! systemd-networkd's `/run/systemd/network/*.network`, one an interface. Of all files that match a link the first by name
+//! counts, so ours begin with 00 (an installer's or cloud-init's with 10).
 //!
 //! Matched by MAC address, as names may still change. `Type=ether` keeps out a VLAN or a bridge that has the same address.
 //! networkd finds the addresses present already and keeps them. Routers are not listened to: the toolstack has said what

@@ -275,8 +275,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_label_for_people_is_kept_or_left_out() {
-        let label =
-            |text: &str| parsed("020000000001", format!(r#"{{"label":"{text}"}}"#).as_bytes()).unwrap().label;
+        let label = |text: &str| parsed("020000000001", format!(r#"{{"label":"{text}"}}"#).as_bytes()).unwrap().label;
         assert_eq!(label("Öffentlich"), "Öffentlich");
         assert!(label("a\\nb").is_empty() && label(&"a".repeat(65)).is_empty());
     }

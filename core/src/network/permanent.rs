@@ -53,6 +53,7 @@ const NAMES: [(GuestPath<'static>, &str); 3] = [
     (GuestPath::literal("/etc/conf.d/hostname"), "hostname"),
     (GuestPath::literal("/etc/rc.conf"), "HOSTNAME"),
 ];
+const HOSTS: GuestPath<'static> = GuestPath::literal("/etc/hosts");
 const OLD_NAME: GuestPath<'static> = GuestPath::literal("/etc/HOSTNAME");
 const SUSE_DNS: GuestPath<'static> = GuestPath::literal("/etc/sysconfig/network/config");
 
@@ -66,6 +67,9 @@ pub struct Permanent<'a> {
     pub placed: &'a [Placed<'a>],
     /// All interfaces, for the names.
     pub interfaces: &'a [Interface],
+    /// Whether these are all that xenstore names. Otherwise no file goes, and none that speaks of several interfaces
+    /// changes: one that could not be read may be in it.
+    pub sound: bool,
 }
 
 /// The work on the files.
@@ -104,7 +108,9 @@ impl Permanent<'_> {
             well = false;
         });
         if show.is_none() && !self.placed.is_empty() {
-            self.move_aside(platform, problems);
+            if self.sound {
+                self.move_aside(platform, problems);
+            }
             if changes && let Some(program) = reload(self.style) {
                 platform.start(program);
             }
@@ -124,9 +130,12 @@ impl Permanent<'_> {
                 }
             }
         }
-        if let (Some(name), false) = (self.hostname, self.interfaces.is_empty()) {
-            let mut hosts = Hosts::new(name, self.interfaces);
-            work.edit(format_args!("/etc/hosts"), PUBLIC, &mut |old, out| hosts.edit(old, out));
+        if !self.interfaces.is_empty() {
+            let own = work.platform.host_name();
+            let mut hosts = Hosts::new(self.hostname.unwrap_or(own.as_str()), self.hostname.is_some(), self.interfaces);
+            if self.hostname.is_some() || work.is_file(HOSTS) {
+                work.edit(format_args!("{HOSTS}"), PUBLIC, &mut |old, out| hosts.edit(old, out));
+            }
         }
         let mut resolv = Resolv::new(self.interfaces);
         if resolv.has_any() {
@@ -139,6 +148,11 @@ impl Permanent<'_> {
         match self.style {
             Style::None => return,
             _ if placed.is_empty() => return,
+            Style::Ifupdown | Style::Netplan | Style::Netifrc if !self.sound => {
+                let text = format_args!("the network's file is left as it is, as not all of vm-data makes sense");
+                work.platform.log(Level::Warn, text);
+                return;
+            }
             Style::Ifupdown => {
                 let mut edit = ifupdown::Interfaces::new(placed);
                 work.edit(format_args!("/etc/network/interfaces"), PUBLIC, &mut |old, out| edit.edit(old, out));
@@ -163,7 +177,7 @@ impl Permanent<'_> {
         let mac = interface.mac.plain();
         match self.style {
             Style::Networkd => {
-                work.edit(format_args!("{NETWORKD}/10-nanova-{mac}.network"), PUBLIC, &mut |old, out| {
+                work.edit(format_args!("{NETWORKD}/00-nanova-{mac}.network"), PUBLIC, &mut |old, out| {
                     whole(old, out, &mut |out| networkd::render(out, interface))
                 });
                 return;
@@ -179,11 +193,9 @@ impl Permanent<'_> {
         }
         // These know devices by their names; what a shell would take apart is no name for them.
         let Some(device) = placed.device.filter(|device| super::klibc::is_plain(device)) else {
-            note(
-                work.problems,
-                format_args!("{} has no device that the files of {} could name", interface.mac, self.style.name()),
-            );
-            work.well = false;
+            let style = self.style.name();
+            let text = format_args!("{} has no device that the files of {style} could name; left out", interface.mac);
+            work.platform.log(Level::Warn, text);
             return;
         };
         match self.style {
@@ -274,14 +286,16 @@ impl Permanent<'_> {
         let listed_device = |device: &str| self.placed.iter().any(|placed| placed.device == Some(device));
         match self.style {
             Style::Networkd => name
-                .strip_prefix("10-nanova-")
+                .strip_prefix("00-nanova-")
                 .and_then(|rest| rest.strip_suffix(".network"))
                 .is_some_and(|mac| Mac::parse(mac).is_some() && !listed_mac(mac)),
             Style::Keyfile => name
                 .strip_prefix("nanova-")
                 .and_then(|rest| rest.strip_suffix(".nmconnection"))
                 .is_some_and(|mac| Mac::parse(mac).is_some() && !listed_mac(mac)),
-            Style::Netctl => name.strip_prefix("nanova-").is_some_and(|device| !listed_device(device)),
+            Style::Netctl => {
+                name.strip_prefix("nanova-").is_some_and(|device| !device.ends_with('~') && !listed_device(device))
+            }
             Style::Ifcfg | Style::Suse => ["ifcfg-", "route-", "route6-", "ifroute-"]
                 .iter()
                 .find_map(|prefix| name.strip_prefix(prefix))

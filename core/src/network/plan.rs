@@ -1,9 +1,12 @@
 //! What there is to change in the kernel, so that it has what the toolstack wants: computed first, then printed or done.
 //!
-//! Of an interface of ours an address that is not listed goes, and so does a static route. What stays, always: link-local
-//! addresses, IPv6 addresses and routes that a router announced, routes that the kernel or a routing daemon made, and all
-//! that belongs to other interfaces. An address or route that is there already is not touched, whoever made it and with
-//! whatever metric; so the same plan, done, is empty the next time.
+//! Of an interface of ours an address that is not listed goes, and so does a static route, of the families that the
+//! toolstack speaks of. What stays, always: link-local addresses, IPv6 addresses and routes that a router announced, routes
+//! that the kernel or a routing daemon made, and all that belongs to other interfaces. A route, or an address that stays, is
+//! not touched if it is there already, whoever made it and with whatever metric; so the same plan, done, is empty the next
+//! time. An address that would expire is made one that stays.
+//!
+//! Where an interface is the port of a bridge or bond that has its MAC address, that one gets the addresses.
 //!
 //! Nothing waits for duplicate address detection: a route's gateway is reached through the network of an address, and that
 //! is there from the moment the address is. (Linux, net/ipv6/addrconf.c, `inet6_addr_add`.)
@@ -31,6 +34,8 @@ const _: () = assert!(ADDRESSES_MAX <= 64 && ROUTES_MAX <= 32);
 /// An interface and its link.
 struct Place {
     link: Option<Link>,
+    /// Whether that is a bridge or bond of which the interface is a part.
+    is_master: bool,
     absent_addresses: u64,
     absent_routes: u32,
 }
@@ -47,7 +52,7 @@ pub enum Step<'a> {
     /// A static route goes.
     RemoveRoute(&'a Link, PresentRoute),
     /// An address goes.
-    RemoveAddress(&'a Link, Prefixed),
+    RemoveAddress(&'a Link, PresentAddress),
     /// A link comes up.
     Up(&'a Link),
     /// A link takes packets of another size.
@@ -63,12 +68,22 @@ impl Step<'_> {
     pub fn message(&self, sequence: u32) -> Message {
         match self {
             Step::RemoveRoute(_, route) => Message::remove_route(sequence, route),
-            Step::RemoveAddress(link, address) => Message::remove_address(sequence, link.index, address),
+            Step::RemoveAddress(_, present) => Message::remove_address(sequence, present),
             Step::Up(link) => Message::link_up(sequence, link.index),
             Step::Mtu(link, mtu) => Message::mtu(sequence, link.index, *mtu),
             Step::AddAddress(link, interface, address) => Message::address(sequence, link.index, interface, address),
             Step::AddRoute(link, interface, route) => Message::route(sequence, link.index, interface, route),
         }
+    }
+
+    /// Whether a refusal means that the guest has no IPv6, or wants none: its owner has turned it off.
+    pub fn is_unwanted(&self, errno: Errno) -> bool {
+        let ipv6 = match self {
+            Step::AddAddress(_, _, address) => !address.ip.is_ipv4(),
+            Step::AddRoute(_, _, route) => !route.via.is_ipv4(),
+            _ => false,
+        };
+        ipv6 && matches!(errno, Errno::ACCES | Errno::OPNOTSUPP | Errno::AFNOSUPPORT)
     }
 
     fn is_removal(&self) -> bool {
@@ -81,9 +96,8 @@ impl Step<'_> {
             Step::RemoveRoute(..) | Step::RemoveAddress(..) => {
                 matches!(errno, Errno::SRCH | Errno::ADDRNOTAVAIL | Errno::NOENT)
             }
-            Step::AddAddress(..) => errno == Errno::EXIST,
-            // Somebody else's route, or it would be known.
-            Step::Up(_) | Step::Mtu(..) | Step::AddRoute(..) => false,
+            // A route that is there is somebody else's, or it would be known.
+            Step::Up(_) | Step::Mtu(..) | Step::AddAddress(..) | Step::AddRoute(..) => false,
         }
     }
 }
@@ -98,7 +112,7 @@ impl fmt::Display for Step<'_> {
             Step::RemoveRoute(link, PresentRoute { to, via: Some(via), .. }) => {
                 write!(f, "remove route to {to} via {via} from {}", link.name)
             }
-            Step::RemoveAddress(link, address) => write!(f, "remove address {address} from {}", link.name),
+            Step::RemoveAddress(link, present) => write!(f, "remove address {} from {}", present.address, link.name),
             Step::Up(link) => write!(f, "bring {} up", link.name),
             Step::Mtu(link, mtu) => write!(f, "set the MTU of {} to {mtu}", link.name),
             Step::AddAddress(link, _, address) => write!(f, "add address {address} to {}", link.name),
@@ -123,7 +137,7 @@ impl<'a> Plan<'a> {
         for interface in interfaces {
             let (absent_addresses, absent_routes) =
                 (ones(interface.addresses.len()), ones(interface.routes.len()) as u32);
-            let _ = plan.places.push(Place { link: None, absent_addresses, absent_routes });
+            let _ = plan.places.push(Place { link: None, is_master: false, absent_addresses, absent_routes });
         }
         for request in [Message::dump_links(1), Message::dump_addresses(2), Message::dump_routes(3)] {
             netlink.ask(&request, &mut |reply| match reply {
@@ -141,17 +155,27 @@ impl<'a> Plan<'a> {
         self.places.get(place)?.link.as_ref()
     }
 
+    /// Whether the interface at this place is but a part of that link.
+    pub fn is_master(&self, place: usize) -> bool {
+        self.places.get(place).is_some_and(|place| place.is_master)
+    }
+
     /// Of several links with an interface's address (a VLAN or a bridge above it has the same one) the one that was there
-    /// first carries it.
+    /// first carries it, unless it is a part of another one.
     fn take_link(&mut self, link: &Link) {
         if link.loopback {
             self.loopback = Some(link.clone());
         }
         for (place, interface) in self.places.iter_mut().zip(self.interfaces) {
-            let earlier = place.link.as_ref().is_some_and(|present| present.index <= link.index);
-            if link.mac == Some(interface.mac) && !earlier {
+            if link.mac != Some(interface.mac) {
+                continue;
+            }
+            let is_master = place.link.as_ref().is_some_and(|present| present.master == link.index);
+            let is_port = place.link.as_ref().is_some_and(|present| present.index == link.master);
+            if is_master || !is_port && place.link.as_ref().is_none_or(|present| link.index < present.index) {
                 place.link = Some(link.clone());
             }
+            place.is_master |= is_master || is_port;
         }
     }
 
@@ -164,7 +188,9 @@ impl<'a> Plan<'a> {
     fn take_address(&mut self, present: &PresentAddress) {
         let Some((place, interface)) = self.place_of(present.index) else { return };
         match interface.addresses.iter().position(|address| *address == present.address) {
-            Some(wanted) => place.absent_addresses &= !(1 << wanted),
+            Some(wanted) if present.is_permanent() => place.absent_addresses &= !(1 << wanted),
+            Some(_) => {}
+            None if !interface.speaks_of(present.address.ip.is_ipv4()) => {}
             None if present.address.ip.is_link_local() => {}
             None if !present.is_permanent() && !present.address.ip.is_ipv4() => {}
             // One that finds no room is found again in the next round.
@@ -182,9 +208,10 @@ impl<'a> Plan<'a> {
             place.absent_routes &= !(1 << wanted);
             return;
         }
-        let leads_to_gateway =
-            present.via.is_none() && interface.routes.iter().any(|route| present.to.contains(route.via));
-        let kept = present.to.prefix != 0 && (present.to.ip.is_link_local() || present.to.ip.is_multicast());
+        let near = present.via.is_none() && present.to.prefix != 0;
+        let leads_to_gateway = near && interface.routes.iter().any(|route| present.to.contains(route.via));
+        let kept = present.to.prefix != 0 && (present.to.ip.is_link_local() || present.to.ip.is_multicast())
+            || !interface.speaks_of(present.to.ip.is_ipv4());
         if STATIC_PROTOCOLS.contains(&present.protocol) && !leads_to_gateway && !kept {
             // As above.
             let _ = self.removals.push(Removal::Route(*present));
@@ -206,7 +233,7 @@ impl<'a> Plan<'a> {
             if let Removal::Address(present) = removal
                 && let Some(link) = link_of(present.index)
             {
-                each(&Step::RemoveAddress(link, present.address));
+                each(&Step::RemoveAddress(link, *present));
             }
         }
         for link in self.loopback.iter().filter(|link| !link.up) {

@@ -11,7 +11,8 @@ fn link(index: u32, name: &str, interface: &Interface) -> Link {
 }
 
 fn address(index: u32, text: &str, prefix: u8) -> PresentAddress {
-    PresentAddress { index, address: Prefixed::new(text.parse().unwrap(), prefix).unwrap(), flags: IFA_F_PERMANENT }
+    let address = Prefixed::new(text.parse().unwrap(), prefix).unwrap();
+    PresentAddress { index, address, far: address.ip, flags: IFA_F_PERMANENT }
 }
 
 fn route(index: u32, to: (&str, u8), via: Option<&str>, protocol: u8) -> PresentRoute {
@@ -128,10 +129,6 @@ fn what_fails_is_told_once_and_the_rest_is_done() {
         carry_out(&mut platform, &interfaces, &mut |_, _| failed += 1).unwrap();
         assert_eq!(failed, failures, "{kind}");
     }
-    // One that came in between is as good as added.
-    let (mut platform, interfaces) = guest();
-    platform.kernel.refuses = Some((20, Errno::EXIST));
-    carry_out(&mut platform, &interfaces, &mut |step, errno| panic!("{step}: {errno}")).unwrap();
 }
 
 #[test]
@@ -140,6 +137,47 @@ fn the_device_itself_is_taken_not_what_is_stacked_on_it() {
     platform.kernel.links =
         [(9, "vlan"), (2, "eth0"), (5, "br0")].map(|(index, name)| link(index, name, &interfaces[0])).into();
     assert_eq!(Plan::read(&mut platform, &interfaces).unwrap().link(0).unwrap().name, "eth0");
+}
+
+#[test]
+fn a_port_of_a_bridge_leaves_the_addresses_to_it() {
+    let (mut platform, interfaces) = guest();
+    for (bridge, port) in [(9, 2), (2, 9)] {
+        platform.kernel.links = vec![
+            Link { master: bridge, ..link(port, "eth0", &interfaces[0]) },
+            link(bridge, "br0", &interfaces[0]),
+            link(20, "vlan5", &interfaces[0]),
+        ];
+        platform.kernel.links.sort_by_key(|link| link.index);
+        let plan = Plan::read(&mut platform, &interfaces).unwrap();
+        assert_eq!((plan.link(0).unwrap().name.as_str(), plan.is_master(0)), ("br0", true));
+    }
+}
+
+#[test]
+fn an_address_that_would_expire_is_made_one_that_stays() {
+    let (mut platform, interfaces) = guest();
+    platform.kernel.addresses = vec![PresentAddress { flags: 0, ..address(2, "166.78.10.124", 24) }];
+    assert!(planned(&mut platform, &interfaces).contains("\nadd address 166.78.10.124/24 to eth0\n"));
+}
+
+#[test]
+fn a_family_that_the_toolstack_says_nothing_of_is_left_alone() {
+    let (mut platform, mut interfaces) = guest();
+    interfaces[1].left_alone = Some(true);
+    interfaces[1].addresses.clear();
+    interfaces[1].routes.clear();
+    platform.kernel.addresses = vec![address(3, "10.0.0.77", 24), address(3, "2001:db8::9", 64)];
+    platform.kernel.routes = vec![route(3, ("0.0.0.0", 0), Some("10.0.0.1"), 16)];
+    let plan = planned(&mut platform, &interfaces);
+    assert!(plan.contains("remove address 2001:db8::9/64 from eth1\n") && !plan.contains("10.0.0."), "{plan}");
+}
+
+#[test]
+fn a_default_route_without_a_gateway_goes() {
+    let (mut platform, interfaces) = guest();
+    platform.kernel.routes = vec![route(2, ("0.0.0.0", 0), None, 3)];
+    assert!(planned(&mut platform, &interfaces).starts_with("remove route to 0.0.0.0/0 from eth0\n"));
 }
 
 #[test]

@@ -77,10 +77,15 @@ pub fn resetnetwork<T: Transport, P: Platform>(
     })
 }
 
+/// Interfaces that have a place.
+type Places<'a> = Vec<Placed<'a>, INTERFACES_MAX>;
+
 /// What is known of an interface once the kernel was asked.
 #[derive(Clone, Default)]
 struct Found {
     device: Option<Device>,
+    /// Whether that is a bridge or bond that the interface is a part of.
+    is_master: bool,
     /// Whether it has its addresses, or may be said to have them.
     chosen: bool,
 }
@@ -108,7 +113,7 @@ pub fn apply<P: Platform>(
     found.resize(network.interfaces.len(), Found::default()).unwrap_or_default();
     if !network.interfaces.is_empty() {
         let show = show.as_mut().map(|show| -> &mut dyn Write { *show }).filter(|_| kernel);
-        let done = in_kernel(platform, network, kernel, &mut found, &mut problems, show);
+        let done = in_kernel(platform, network, kernel, &mut found, [&mut problems, &mut warnings], show);
         complete &= done;
     }
     for (interface, found) in network.interfaces.iter().zip(&mut found) {
@@ -117,15 +122,31 @@ pub fn apply<P: Platform>(
             found.chosen = show.is_some();
         }
         found.chosen |= !kernel;
+        if let (true, Some(device)) = (found.is_master && files, &found.device) {
+            let mac = interface.mac;
+            note(&mut warnings, format_args!("{mac} is a part of {device}, whose files are left alone"));
+        }
     }
-    let mut placed = Vec::<Placed<'_>, INTERFACES_MAX>::new();
-    let chosen = network.interfaces.iter().zip(&found).filter(|(_, found)| found.chosen);
-    placed.extend(chosen.map(|(interface, found)| Placed { interface, device: found.device.as_deref() }));
+    let (mut placed, mut handed, mut filed) = (Places::new(), Places::new(), Places::new());
+    for (interface, found) in network.interfaces.iter().zip(&found) {
+        let one = Placed { interface, device: found.device.as_deref() };
+        let in_files = !found.is_master && interface.left_alone.is_none();
+        for (places, belongs) in [
+            (&mut placed, found.chosen),
+            (&mut handed, found.chosen && in_files),
+            // An address that the kernel refuses today is in the files all the same.
+            (&mut filed, (found.chosen || found.device.is_some()) && in_files),
+        ] {
+            if belongs {
+                let _ = places.push(one);
+            }
+        }
+    }
     let mut well = !placed.is_empty() || (network.interfaces.is_empty() && network.sound);
     complete &= well;
     if files {
         let show = show.map(|show| -> &mut dyn Write { show });
-        let done = in_files(platform, network, wanted, &placed, &mut problems, show);
+        let done = in_files(platform, network, wanted, [&handed, &filed], &mut problems, show);
         complete &= done;
         well &= done;
     }
@@ -148,7 +169,7 @@ fn in_kernel<P: Platform>(
     network: &Network,
     kernel: bool,
     found: &mut [Found],
-    problems: &mut Line,
+    [problems, warnings]: [&mut Line; 2],
     show: Option<&mut dyn Write>,
 ) -> bool {
     let mut complete = true;
@@ -162,6 +183,9 @@ fn in_kernel<P: Platform>(
         }),
         None if !kernel => Plan::read(platform, &network.interfaces),
         None => carry_out(platform, &network.interfaces, &mut |step, errno| {
+            if step.is_unwanted(errno) {
+                return note(warnings, format_args!("cannot {step}: {errno}; is IPv6 turned off here?"));
+            }
             complete = false;
             note(problems, format_args!("cannot {step}: {errno}"));
             let (index, weight) = match step {
@@ -186,6 +210,7 @@ fn in_kernel<P: Platform>(
         let Some(link) = plan.link(place) else { continue };
         let count = refused.iter().find(|(index, _)| *index == link.index).map_or(0, |(_, count)| *count);
         found.device = Some(link.name.clone());
+        found.is_master = plan.is_master(place);
         found.chosen = count == 0 || (count as usize) < interface.addresses.len();
     }
     complete
@@ -196,15 +221,15 @@ fn in_files<'w, P: Platform>(
     platform: &'w mut P,
     network: &Network,
     wanted: &Wanted<'_>,
-    placed: &[Placed<'_>],
+    [handed, filed]: [&[Placed<'_>]; 2],
     problems: &'w mut Line,
     show: Option<&'w mut dyn Write>,
 ) -> bool {
     let hostname = network.hostname.as_deref();
     let mut done = true;
-    if show.is_none() && !placed.is_empty() {
+    if show.is_none() && !handed.is_empty() {
         for style in wanted.handover {
-            done &= hand_over(platform, *style, hostname, placed, problems);
+            done &= hand_over(platform, *style, hostname, handed, problems);
         }
     }
     let style = match wanted.permanence {
@@ -213,7 +238,7 @@ fn in_files<'w, P: Platform>(
         Permanence::As(style) => style,
     };
     platform.log(Level::Debug, format_args!("network files: {}", style.name()));
-    let permanent = Permanent { style, hostname, placed, interfaces: &network.interfaces };
+    let permanent = Permanent { style, hostname, placed: filed, interfaces: &network.interfaces, sound: network.sound };
     done & permanent.write(platform, problems, show)
 }
 

@@ -38,8 +38,8 @@ fn every_style_has_its_files() {
         (
             Style::Networkd,
             &[
-                "/etc/systemd/network/10-nanova-bc764e04cfe5.network",
-                "/etc/systemd/network/10-nanova-bc764e04d936.network",
+                "/etc/systemd/network/00-nanova-bc764e04cfe5.network",
+                "/etc/systemd/network/00-nanova-bc764e04d936.network",
             ],
         ),
         (

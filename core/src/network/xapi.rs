@@ -1,8 +1,10 @@
 //! Addresses that XAPI sets: `VIF.configure_ipv4` and `VIF.configure_ipv6` write
 //! `xenserver/device/vif/<n>/static-ip-setting/`, and look for `error-code` and `error-msg` there.
 //!
-//! * A setting stands in for what vm-data says of the same interface, but for name servers, of which it knows nothing.
-//! * What is not set (`enabled` 0) is left as it is. The guest's own DHCP is the guest's own business.
+//! * A setting stands in for what vm-data says of a family of the same interface, but for name servers, of which it knows
+//!   nothing.
+//! * A family that is not set (`enabled` 0) is left as vm-data, or the guest, has it: the guest's own DHCP is the guest's own
+//!   business. Files that speak of both families are then left alone, too: xenstore has the setting again at every start.
 //! * A setting that makes no sense is answered there, and changes nothing.
 //!
 //! Rules: xenopsd's `xc/xenops_server_xen.ml` (`xenstore_of_static_ip_setting`), XAPI's `ocaml/xapi/xapi_vif.ml`.
@@ -68,12 +70,12 @@ fn setting<'i, T: Transport>(
     number: u16,
     interface: &'i mut Interface,
 ) -> Result<Setting<'i>, Error> {
-    let mut given = false;
+    let mut given = [false; 2];
     for (ipv4, [enabled, address, gateway]) in
         [(true, ["enabled", "address", "gateway"]), (false, ["enabled6", "address6", "gateway6"])]
     {
         match value(client, number, enabled)?.as_str() {
-            "1" => given = true,
+            "1" => given[usize::from(ipv4)] = true,
             "2" if ipv4 => return Ok(Setting::Wrong("nanova speaks no DHCP: set it up in the guest's own files")),
             _ => continue,
         }
@@ -83,9 +85,11 @@ fn setting<'i, T: Transport>(
             return Ok(Setting::Wrong(wrong));
         }
     }
-    if !given {
-        return Ok(Setting::Missing);
-    }
+    interface.left_alone = match given {
+        [false, false] => return Ok(Setting::Missing),
+        [true, true] => None,
+        [ipv6, _] => Some(ipv6),
+    };
     Ok(match Mac::parse(&value(client, number, "mac")?) {
         Some(mac) => {
             interface.mac = mac;
@@ -128,10 +132,19 @@ fn prefixed(text: &str) -> Option<Prefixed> {
 pub(super) fn overlay<T: Transport>(network: &mut Network, client: &mut Client<T>) -> Result<(), Error> {
     each_setting(client, &mut |_, _, setting| {
         let Setting::Given(interface) = setting else { return Ok(()) };
-        if let Some(known) = network.interfaces.iter_mut().find(|known| known.mac == interface.mac) {
-            (known.addresses, known.routes) = (interface.addresses.clone(), interface.routes.clone());
-        } else {
-            network.sound &= network.interfaces.push(interface.clone()).is_ok();
+        let Network { interfaces, sound, .. } = network;
+        let Some(known) = interfaces.iter_mut().find(|known| known.mac == interface.mac) else {
+            let interface = core::mem::replace(interface, Interface::new(interface.mac));
+            *sound &= interfaces.push(interface).is_ok();
+            return Ok(());
+        };
+        known.addresses.retain(|address| !interface.speaks_of(address.ip.is_ipv4()));
+        known.routes.retain(|route| !interface.speaks_of(route.via.is_ipv4()));
+        for address in &interface.addresses {
+            *sound &= known.addresses.push(*address).is_ok();
+        }
+        for route in &interface.routes {
+            *sound &= known.routes.push(*route).is_ok();
         }
         Ok(())
     })
