@@ -54,12 +54,13 @@ impl Download for System<'_> {
 
     fn resolve(&mut self, name: &str) -> Option<Ip> {
         let mut known = None;
-        for_each_line(self, GuestPath::literal("/etc/hosts"), &mut |line| known = known.or(dns::in_hosts(line, name)));
+        let hosts = GuestPath::literal("/etc/hosts");
+        let _ = for_each_line(self, hosts, &mut |line| known = known.or(dns::in_hosts(line, name)));
         if known.is_some() {
             return known;
         }
         let mut servers = heapless::Vec::<Ip, 3>::new();
-        for_each_line(self, GuestPath::literal("/etc/resolv.conf"), &mut |line| {
+        let _ = for_each_line(self, GuestPath::literal("/etc/resolv.conf"), &mut |line| {
             if let Some(ip) = dns::name_server(line) {
                 let _ = servers.push(ip);
             }
@@ -98,7 +99,8 @@ impl Download for System<'_> {
         let name = core::str::from_utf8(room.get(..len).unwrap_or_default());
         // One that fills the room may be longer.
         let name = name.ok().filter(|name| name.len() < PATH_MAX).ok_or(Errno::PERM)?;
-        Ok(Bounded::of(format_args!("{name}")))
+        // A package manager has put another one there: that is the one to replace.
+        Ok(Bounded::of(format_args!("{}", name.strip_suffix(" (deleted)").unwrap_or(name))))
     }
 }
 

@@ -7,7 +7,7 @@ use core::ffi::CStr;
 use core::mem::MaybeUninit;
 
 use nanova_core::errno::Errno;
-use nanova_core::platform::{FileKind, Files, GUEST_PATH_MAX, GuestPath, STAGED_NAME as STAGED};
+use nanova_core::platform::{FileKind, Files, GUEST_PATH_MAX, GuestPath, STAGED_NAME as STAGED, UPDATE, UPDATE_NAME};
 use nanova_core::text::Bounded;
 use rustix::event::Timespec;
 use rustix::fd::OwnedFd;
@@ -32,9 +32,11 @@ pub(crate) struct Staged {
     directory: OwnedFd,
     file: OwnedFd,
     name: StagedName,
+    /// Whether it is counted in [`System::staged`].
+    counted: bool,
 }
 
-/// Its name: [`STAGED`], with a number unless that is 0.
+/// Its name: [`STAGED`], with a number unless that is 0; or [`UPDATE_NAME`].
 struct StagedName([u8; 17]);
 
 impl StagedName {
@@ -46,6 +48,7 @@ impl StagedName {
 fn staged_name(number: u8) -> StagedName {
     let name = match number {
         0 => Bounded::<16>::of(format_args!("{STAGED}")),
+        UPDATE => Bounded::of(format_args!("{UPDATE_NAME}")),
         number => Bounded::<16>::of(format_args!("{STAGED}.{number}")),
     };
     let mut room = [0; 17];
@@ -80,6 +83,25 @@ impl System<'_> {
     fn place_of<'r>(&self, path: GuestPath<'_>, room: &'r mut NameRoom) -> Result<(OwnedFd, &'r CStr), Errno> {
         let directory = self.directory_of(path).map_err(errno)?;
         Ok((directory, terminated(path.split().1, room).map_err(errno)?))
+    }
+
+    /// Keeps other nanovas from staging files, however many tries that takes: the lock of flock(2) on the root directory.
+    fn keep_others_out(&mut self, tries: u32) -> Result<(), Errno> {
+        for _ in 0..tries {
+            match fs::flock(&self.root, FlockOperation::NonBlockingLockExclusive) {
+                Err(SystemErrno::AGAIN) => drop(nanosleep(&LOCK_PAUSE)),
+                locked => return locked.map_err(errno),
+            }
+        }
+        Err(Errno::AGAIN)
+    }
+
+    /// One staged file less, if it was counted.
+    fn let_others_in(&mut self, counted: bool) {
+        self.staged -= u32::from(counted);
+        if counted && self.staged == 0 {
+            let _ = fs::flock(&self.root, FlockOperation::Unlock);
+        }
     }
 
     /// Opens what is at a path, no link followed.
@@ -144,6 +166,19 @@ impl Files for System<'_> {
         self.open_at(path, OFlags::RDONLY | OFlags::NONBLOCK)
     }
 
+    fn open_linked(&mut self, path: GuestPath<'_>) -> Result<OwnedFd, Errno> {
+        let mut room = [0; GUEST_PATH_MAX + 1];
+        let relative = terminated(path.as_str().trim_start_matches('/'), &mut room).map_err(errno)?;
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        if !self.confined {
+            return fs::openat(&self.root, relative, flags, Mode::empty()).map_err(errno);
+        }
+        match fs::openat2(&self.root, relative, flags, Mode::empty(), ResolveFlags::IN_ROOT) {
+            Err(SystemErrno::NOSYS) => self.open(path),
+            file => file.map_err(errno),
+        }
+    }
+
     fn read(&mut self, file: &mut OwnedFd, space: &mut [u8]) -> Result<usize, Errno> {
         rustix::io::retry_on_intr(|| rustix::io::read(&*file, &mut *space)).map_err(errno)
     }
@@ -186,11 +221,21 @@ impl Files for System<'_> {
 
     fn stage(&mut self, path: GuestPath<'_>, number: u8) -> Result<Staged, Errno> {
         let directory = self.directory_of(path).map_err(errno)?;
-        let name = staged_name(number);
-        unless_missing(unlink(&directory, name.text()))?;
+        let (name, counted) = (staged_name(number), number != UPDATE);
+        if counted && self.staged == 0 {
+            self.keep_others_out(LOCK_TRIES)?;
+        }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = fs::openat(&directory, name.text(), flags, Mode::from_raw_mode(0o600)).map_err(errno)?;
-        Ok(Staged { directory, file, name })
+        let file = unless_missing(unlink(&directory, name.text()))
+            .and_then(|_| fs::openat(&directory, name.text(), flags, Mode::from_raw_mode(0o600)).map_err(errno));
+        self.staged += u32::from(counted);
+        match file {
+            Ok(file) => Ok(Staged { directory, file, name, counted }),
+            Err(error) => {
+                self.let_others_in(counted);
+                Err(error)
+            }
+        }
     }
 
     fn append(&mut self, staged: &mut Staged, bytes: &[u8]) -> Result<(), Errno> {
@@ -215,10 +260,12 @@ impl Files for System<'_> {
         let mut room = NAME_ROOM;
         let name = terminated(path.split().1, &mut room).map_err(errno)?;
         fs::renameat(&staged.directory, staged.name.text(), &staged.directory, name).map_err(errno)?;
+        self.let_others_in(core::mem::take(&mut staged.counted));
         sync(&staged.directory)
     }
 
     fn seal(&mut self, staged: &mut Staged) -> Result<(), Errno> {
+        sync(&staged.file)?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         staged.file = fs::openat(&staged.directory, staged.name.text(), flags, Mode::empty()).map_err(errno)?;
         Ok(())
@@ -231,12 +278,27 @@ impl Files for System<'_> {
         self.link(path, name)
     }
 
+    fn replace_with(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno> {
+        let (mut old, mut new) = (NAME_ROOM, NAME_ROOM);
+        let (directory, old) = self.place_of(path, &mut old)?;
+        let new = terminated(name, &mut new).map_err(errno)?;
+        fs::renameat(&directory, new, &directory, old).map_err(errno)?;
+        sync(&directory)
+    }
+
     fn discard(&mut self, staged: &mut Staged) {
         let _ = unlink(&staged.directory, staged.name.text());
+        self.let_others_in(core::mem::take(&mut staged.counted));
     }
 
     fn tidy(&mut self, path: GuestPath<'_>, number: u8) -> bool {
-        self.directory_of(path).is_ok_and(|directory| unlink(&directory, staged_name(number).text()).is_ok())
+        if self.keep_others_out(1).is_err() {
+            return false;
+        }
+        let removed = self.directory_of(path).is_ok_and(|at| unlink(&at, staged_name(number).text()).is_ok());
+        self.staged += 1;
+        self.let_others_in(true);
+        removed
     }
 
     fn space(&mut self, path: &str) -> Option<(u64, u64)> {

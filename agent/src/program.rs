@@ -1,7 +1,8 @@
 //! Programs of the guest that are waited for: the commands of a site's own.
 //!
 //! The input lies in a file in memory (memfd_create(2)), so that a program that reads none of it holds up nobody. The output
-//! is read until the program has ended or time is over; then its whole process group goes.
+//! is read until the program has ended; when time is over its whole process group is ended. What it says on standard error
+//! goes nowhere: it may speak of the value.
 
 use core::ffi::CStr;
 
@@ -16,6 +17,7 @@ use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, 
 
 use crate::locate::{timespec, uptime_ms};
 use crate::output::write_all;
+use crate::paths::open;
 use crate::rt::process::{Side, execute, fork};
 use crate::rt::signals::SignalSet;
 use crate::system::{System, errno};
@@ -24,6 +26,8 @@ use crate::system::{System, errno};
 const PAUSE_MS: u64 = 10;
 /// The same while its output is open: a child of its own may hold it.
 const LOOK_MS: u64 = 200;
+/// How often output is read at a time, before it is looked at whether the program still runs.
+const READS_MAX: u32 = 64;
 /// What root alone may write: no write permission for group and others.
 const OTHERS_WRITE: u32 = 0o022;
 
@@ -79,6 +83,7 @@ fn become_program(path: GuestPath<'_>, argument: Option<&CStr>, input: &OwnedFd,
         && setsid().is_ok()
         && rustix::stdio::dup2_stdin(input).is_ok()
         && rustix::stdio::dup2_stdout(output).is_ok()
+        && open("/dev/null", OFlags::WRONLY, 0).and_then(rustix::stdio::dup2_stderr).is_ok()
     {
         let _ = SignalSet::NONE.block_only();
         let variables = [c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"];
@@ -117,7 +122,8 @@ fn wait(child: Pid, from: &OwnedFd, output: &mut [u8], deadline: u64) -> (Ended,
 /// Takes what is there; what there is no room for goes. Returns whether more may come.
 fn take(from: &OwnedFd, output: &mut [u8], len: &mut usize) -> bool {
     let mut rest = [0; 512];
-    loop {
+    // Whoever writes without end is not read without end.
+    for _ in 0..READS_MAX {
         match rustix::io::read(from, &mut rest[..]) {
             Ok(0) => return false,
             Ok(read) => {
@@ -130,6 +136,7 @@ fn take(from: &OwnedFd, output: &mut [u8], len: &mut usize) -> bool {
             Err(error) => return error == rustix::io::Errno::AGAIN,
         }
     }
+    true
 }
 
 fn ended(status: WaitStatus) -> Ended {

@@ -17,7 +17,7 @@ use crate::rt::Environment;
 use crate::rt::signals::Signals;
 use crate::supervise::{Plain, Supervisor};
 use crate::system::{System, errno};
-use crate::takeover::{is_well, take_over};
+use crate::takeover::{is_update, is_well, take_over};
 use crate::xenbus::{Wake, Xenbus};
 
 /// Why serving on a connection ended.
@@ -41,7 +41,7 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Agen
         complain(format_args!("not a Xen guest: neither xenstore nor Xen is here; nothing to do"));
         return exit::NOT_A_GUEST;
     }
-    if options.background {
+    if options.background && !is_update(environment) {
         match background::detach(common.log == LogTarget::Stderr) {
             Ok(true) => {}
             Ok(false) => return exit::DONE,
@@ -103,7 +103,8 @@ pub(crate) fn serve_for_ever<'a>(
     let mut notifier = Notifier::of(candidates.environment);
     let mut pause = PAUSE_MIN_MS;
     while !signals.stop() {
-        let (xenbus, path) = match candidates.wait(system, signals, supervisor, options.wait) {
+        let mut waiting = Waiting { supervisor, notifier: &mut notifier };
+        let (xenbus, path) = match candidates.wait(system, signals, &mut waiting, options.wait) {
             Waited::Connected(xenbus, path) => (xenbus, path),
             Waited::Stopped => break,
             Waited::TimedOut(there) => return timed_out(there),
@@ -136,6 +137,22 @@ pub(crate) fn serve_for_ever<'a>(
     exit::DONE
 }
 
+/// Who is looked after while xenstore is waited for.
+struct Waiting<'s> {
+    supervisor: &'s mut dyn Supervisor,
+    notifier: &'s mut Notifier,
+}
+
+impl Supervisor for Waiting<'_> {
+    fn woke(&mut self, system: &mut System<'_>, signals: &Signals) {
+        self.supervisor.woke(system, signals);
+    }
+
+    fn wake_in_ms(&mut self) -> Option<u64> {
+        self.supervisor.wake_in_ms().into_iter().chain(self.notifier.wake_in_ms()).min()
+    }
+}
+
 /// What serves on a connection.
 struct Serving<'s> {
     service: &'s mut Service,
@@ -161,6 +178,8 @@ impl Serving<'_> {
         }
         let mut started = false;
         while !signals.stop() {
+            // However many requests wait, a sign of life is due between them.
+            notifier.wake_in_ms();
             let room_in = match options.commands.then(|| service.serve_one(&mut client, system)).transpose()? {
                 Some(Progress::Served) if service.is_updated() => {
                     service.forget_update();

@@ -11,7 +11,7 @@ pub(crate) trait Supervisor {
     fn woke(&mut self, system: &mut System<'_>, signals: &Signals);
 
     /// After how many milliseconds it wants to be woken, if at all.
-    fn wake_in_ms(&self) -> Option<u64>;
+    fn wake_in_ms(&mut self) -> Option<u64>;
 }
 
 /// A plain agent: SIGHUP has it open its log again.
@@ -25,7 +25,7 @@ impl Supervisor for Plain {
         }
     }
 
-    fn wake_in_ms(&self) -> Option<u64> {
+    fn wake_in_ms(&mut self) -> Option<u64> {
         None
     }
 }

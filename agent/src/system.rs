@@ -27,6 +27,8 @@ pub(crate) struct System<'a> {
     netlink: Option<Netlink>,
     /// The guest's root directory.
     pub(crate) root: OwnedFd,
+    /// How many files are staged, while others are kept from staging any.
+    pub(crate) staged: u32,
     /// Whether it is a directory of the running system, out of which no link may lead.
     pub(crate) confined: bool,
 }
@@ -35,7 +37,7 @@ impl<'a> System<'a> {
     /// Opens log and root.
     pub(crate) fn open(common: &Common<'a>) -> Result<System<'a>, rustix::io::Errno> {
         let root = open(common.root, OFlags::RDONLY | OFlags::DIRECTORY, 0)?;
-        Ok(System { log: Log::open(common), netlink: None, root, confined: common.root != "/" })
+        Ok(System { log: Log::open(common), netlink: None, root, staged: 0, confined: common.root != "/" })
     }
 }
 

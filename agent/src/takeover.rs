@@ -1,19 +1,23 @@
-//! After an update: the new agent takes over by exec(2), in the same process, and the old one comes back if it must.
+//! After an update: the new agent takes over by exec(2), in the same process, from a file of its own. When it serves it puts
+//! that in the place of the old one's; whatever becomes of it before, the next start is the old agent's.
 //!
-//! A guard, a process forked before, waits for the new agent to say that it serves; it says so by ending the guard. If it does
-//! not within [`GUARD_MS`], or ends before, the guard puts `<name>.prev` back. Whoever supervises the agent then starts that;
-//! where nobody does, the guard becomes it.
+//! A guard, a process forked before, waits for the new agent to end it, which says that it serves. If it does not within
+//! [`GUARD_MS`] the guard ends it. Whoever supervises the agent then starts the old one; where nobody does, the guard becomes
+//! that.
 
 use core::ffi::CStr;
 
 use heapless::Vec;
-use nanova_core::platform::{Download, Level, Platform};
+use nanova_core::platform::{Download, GuestPath, Level, Platform, UPDATE_NAME};
 use nanova_core::text::{Bounded, number};
+use nanova_core::update::take_place;
 use rustix::event::Timespec;
+use rustix::fs::AtFlags;
 use rustix::process::{Pid, Signal, WaitOptions, getpid, getppid, kill_process, waitpid};
 use rustix::thread::nanosleep;
 
 use crate::locate::uptime_ms;
+use crate::paths::terminated;
 use crate::rt::Environment;
 use crate::rt::process::{Side, WORDS_MAX, execute, fork};
 use crate::rt::signals::SignalSet;
@@ -25,67 +29,92 @@ const GUARD_MS: u64 = 10_000;
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// The variable that names the guard.
 const GUARD: &str = "NANOVA_GUARD";
+/// The variable that names the file to be replaced.
+const OLD: &str = "NANOVA_UPDATES";
+/// Longest path of a file here, with what stands before it and the zero byte.
+const PATH_MAX: usize = 300;
 
-/// Ends the guard, if there is one: this agent serves.
+/// Whether this program was executed by an older agent: it is in the background already, if that was wanted.
+pub(crate) fn is_update(environment: &Environment) -> bool {
+    environment.variable(GUARD).is_some()
+}
+
+/// This agent serves. If it is a new one it takes its place, and ends the guard; if it cannot, the old one goes on.
 pub(crate) fn is_well(environment: &Environment, system: &mut System<'_>) {
-    let guard = environment.variable(GUARD).and_then(|pid| number(core::str::from_utf8(pid).ok()?));
-    let Some(guard) = guard.and_then(Pid::from_raw) else { return };
+    let text = |name| core::str::from_utf8(environment.variable(name)?).ok();
+    let (Some(guard), Some(old)) = (text(GUARD).and_then(number).and_then(Pid::from_raw), text(OLD)) else { return };
     // A child of ours, so it is no other process of that number; it is gone if this was said before.
-    if matches!(waitpid(Some(guard), WaitOptions::NOHANG), Ok(None)) && kill_process(guard, Signal::KILL).is_ok() {
-        let _ = rustix::io::retry_on_intr(|| waitpid(Some(guard), WaitOptions::empty()));
-        system.log(Level::Info, format_args!("the new agent serves"));
+    if !matches!(waitpid(Some(guard), WaitOptions::NOHANG), Ok(None)) {
+        return;
+    }
+    let Ok(path) = GuestPath::new(old) else { return };
+    let taken = take_place(system, path);
+    dismiss(guard);
+    match taken {
+        Ok(()) => system.log(Level::Info, format_args!("the new agent serves")),
+        Err(error) => {
+            system.log(Level::Error, format_args!("the update is taken back, the old agent returns: {error}"));
+            let mut room = [0; PATH_MAX];
+            if let Ok(old) = terminated(old, &mut room) {
+                let why = become_agent(environment, old, &[]);
+                system.log(Level::Error, format_args!("the old agent cannot be executed: {}", errno(why)));
+            }
+        }
     }
 }
 
-/// Becomes the new agent. Returns only if that cannot be; then the old file is back.
+/// Ends the guard.
+fn dismiss(guard: Pid) {
+    let _ = kill_process(guard, Signal::KILL);
+    let _ = rustix::io::retry_on_intr(|| waitpid(Some(guard), WaitOptions::empty()));
+}
+
+/// Becomes the new agent. Returns only if that cannot be.
 pub(crate) fn take_over(environment: &Environment, system: &mut System<'_>) {
     // It has served an update, if nothing else.
     is_well(environment, system);
     let Ok(own) = system.own_path() else { return };
     let own = own.as_str();
-    // Its file has another one's name now: the kernel says so.
-    let own = own.strip_suffix(".prev").or(own.strip_suffix(" (deleted)")).unwrap_or(own);
-    let (new, old) = (Bounded::<300>::of(format_args!("{own}\0")), Bounded::<300>::of(format_args!("{own}.prev\0")));
-    let (Some(new), Some(old)) = (terminated(&new), terminated(&old)) else { return };
+    let new =
+        Bounded::<PATH_MAX>::of(format_args!("{}/{UPDATE_NAME}", own.rsplit_once('/').map_or("", |(path, _)| path)));
+    let (mut own_room, mut new_room) = ([0; PATH_MAX], [0; PATH_MAX]);
+    let (Ok(old), Ok(new)) = (terminated(own, &mut own_room), terminated(new.as_str(), &mut new_room)) else { return };
     let agent = getpid();
     let supervised =
         getppid().is_some_and(|parent| !parent.is_init()) || environment.variable("INVOCATION_ID").is_some();
-    let guard = match fork() {
+    let why = match fork() {
         Ok(Side::Child) => guard(environment, system, agent, new, old, supervised),
-        Ok(Side::Parent(guard)) => guard,
-        Err(error) => {
-            let _ = rustix::fs::rename(old, new);
-            system.log(Level::Error, format_args!("the update is taken back: no second process: {}", errno(error)));
-            return;
+        Ok(Side::Parent(guard)) => {
+            system.log(Level::Info, format_args!("becoming the new agent"));
+            let variables = [
+                Bounded::<PATH_MAX>::of(format_args!("{GUARD}={}\0", guard.as_raw_nonzero())),
+                Bounded::of(format_args!("{OLD}={own}\0")),
+            ];
+            let why = become_agent(environment, new, &variables);
+            dismiss(guard);
+            why
         }
+        Err(why) => why,
     };
-    system.log(Level::Info, format_args!("becoming the new agent"));
-    let variable = Bounded::<32>::of(format_args!("{GUARD}={}\0", guard.as_raw_nonzero()));
-    let why = become_agent(environment, new, terminated(&variable));
-    let _ = kill_process(guard, Signal::KILL);
-    let _ = rustix::io::retry_on_intr(|| waitpid(Some(guard), WaitOptions::empty()));
-    let _ = rustix::fs::rename(old, new);
+    let _ = rustix::fs::unlinkat(rustix::fs::CWD, new, AtFlags::empty());
     system
         .log(Level::Error, format_args!("the update is taken back: the new agent cannot be executed: {}", errno(why)));
 }
 
-fn terminated<const N: usize>(text: &Bounded<N>) -> Option<&CStr> {
-    CStr::from_bytes_until_nul(text.as_str().as_bytes()).ok()
-}
-
-/// Executes a file with this program's arguments and variables. Returns only if that fails.
-fn become_agent(environment: &Environment, path: &CStr, guard: Option<&CStr>) -> rustix::io::Errno {
+/// Executes a file with this program's arguments and variables, and more of these. Returns only if that fails.
+fn become_agent(environment: &Environment, path: &CStr, more: &[Bounded<PATH_MAX>]) -> rustix::io::Errno {
     let mut arguments = Vec::<&CStr, WORDS_MAX>::new();
     arguments.extend(environment.words().take(WORDS_MAX));
     let mut variables = Vec::<&CStr, WORDS_MAX>::new();
-    variables.extend(guard);
-    for variable in environment.variables().filter(|variable| !variable.to_bytes().starts_with(GUARD.as_bytes())) {
+    variables.extend(more.iter().filter_map(|variable| CStr::from_bytes_until_nul(variable.as_str().as_bytes()).ok()));
+    let ours = |variable: &&CStr| [GUARD, OLD].iter().any(|name| variable.to_bytes().starts_with(name.as_bytes()));
+    for variable in environment.variables().filter(|variable| !ours(variable)) {
         let _ = variables.push(variable);
     }
     execute(path, &arguments, &variables)
 }
 
-/// Waits, and puts the old agent back if the new one neither ends this process nor lives.
+/// Waits, and ends the new agent if it neither ends this process nor lives.
 fn guard(
     environment: &Environment,
     system: &mut System<'_>,
@@ -102,14 +131,12 @@ fn guard(
     let lives = getppid() == Some(agent);
     let why = if lives { "it does not serve" } else { "it ended" };
     system.log(Level::Error, format_args!("the update is taken back, the old agent returns: {why}"));
-    if let Err(error) = rustix::fs::rename(old, new) {
-        system.log(Level::Error, format_args!("the old agent's file cannot be put back: {}", errno(error)));
-    }
+    let _ = rustix::fs::unlinkat(rustix::fs::CWD, new, AtFlags::empty());
     if lives {
         let _ = kill_process(agent, Signal::KILL);
     }
     if !supervised {
-        let _ = become_agent(environment, new, None);
+        let _ = become_agent(environment, old, &[]);
     }
     crate::rt::exit(1)
 }

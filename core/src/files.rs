@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::edit::Sink;
 use crate::errno::Errno;
-use crate::platform::{FileError, FileKind, Files, GuestPath, Level, Platform, STAGED_NAME};
+use crate::platform::{FileError, FileKind, Files, GuestPath, Level, Platform, STAGED_NAME, UPDATE_NAME};
 use crate::text::Bounded;
 
 /// How many names are tried for a backup before giving up: as many backups of one file in as many seconds.
@@ -63,7 +63,7 @@ pub(crate) fn at<'a, T>(
 /// and attributes, and what it held stays beside it as `<name>.<unix time>.bak~`. A symbolic link is replaced, not followed.
 /// A file that holds these contents already is left alone.
 pub fn inject<'a, P: Platform>(platform: &mut P, path: GuestPath<'a>, contents: &[u8]) -> Result<(), InjectError<'a>> {
-    if path.split().1 == STAGED_NAME {
+    if path.split().1.starts_with(STAGED_NAME) || path.split().1 == UPDATE_NAME {
         return Err(InjectError::Reserved(path));
     }
     let kind = at("look at", path, platform.kind(path))?;
@@ -222,10 +222,10 @@ fn stamped<P: Platform>(
     Err(Errno::EXIST)
 }
 
-/// The start of a file. A symbolic link is none: /etc/os-release is one where /usr/lib has the file.
+/// The start of a file.
 #[inline(never)]
 pub(crate) fn read_start<F: Files>(files: &mut F, path: GuestPath<'_>, room: &mut [u8]) -> Option<usize> {
-    let mut file = files.open(path).ok()?;
+    let mut file = files.open_linked(path).ok()?;
     let mut filled = 0;
     while filled < room.len() {
         match files.read(&mut file, &mut room[filled..]).ok()? {
@@ -237,17 +237,27 @@ pub(crate) fn read_start<F: Files>(files: &mut F, path: GuestPath<'_>, room: &mu
 }
 
 /// Calls `each` with every line of a file. A line that is no text, or longer than a kilobyte, is passed over.
-pub fn for_each_line<F: Files>(files: &mut F, path: GuestPath<'_>, each: &mut dyn FnMut(&str)) {
-    let Ok(mut file) = files.open(path) else { return };
+#[inline(never)]
+pub fn for_each_line<F: Files>(files: &mut F, path: GuestPath<'_>, each: &mut dyn FnMut(&str)) -> Result<(), Errno> {
+    let mut file = files.open_linked(path)?;
     let (mut room, mut filled, mut too_long) = ([0; 1024], 0, false);
-    while let Ok(len @ 1..) = files.read(&mut file, &mut room[filled..]) {
+    loop {
+        let len = files.read(&mut file, &mut room[filled..])?;
         filled += len;
-        let mut start = 0;
-        while let Some(newline) = room[start..filled].iter().position(|byte| *byte == b'\n') {
-            if let (Ok(line), false) = (core::str::from_utf8(&room[start..start + newline]), too_long) {
+        let (mut start, text) = (0, &room[..filled]);
+        // The last line need not end in a newline.
+        while let Some(newline) = text[start..]
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .or((len == 0 && start < filled).then_some(filled - start))
+        {
+            if let (Ok(line), false) = (core::str::from_utf8(&text[start..start + newline]), too_long) {
                 each(line);
             }
-            (start, too_long) = (start + newline + 1, false);
+            (start, too_long) = (filled.min(start + newline + 1), false);
+        }
+        if len == 0 {
+            return Ok(());
         }
         room.copy_within(start..filled, 0);
         filled -= start;
@@ -267,7 +277,7 @@ mod tests {
         let text = format!("a\n{}\nb\n{}\n\nc\nunfinished", "x".repeat(1024), "y".repeat(5000));
         let mut platform = FakePlatform::with(&[("/f", &text)]);
         let mut lines = std::vec::Vec::new();
-        for_each_line(&mut platform, GuestPath::literal("/f"), &mut |line| lines.push(line.to_owned()));
-        assert_eq!(lines, ["a", "b", "", "c"]);
+        for_each_line(&mut platform, GuestPath::literal("/f"), &mut |line| lines.push(line.to_owned())).unwrap();
+        assert_eq!(lines, ["a", "b", "", "c", "unfinished"]);
     }
 }

@@ -134,6 +134,10 @@ pub enum FileKind {
 pub const STAGED_NAME: &str = ".nanova.new";
 /// Most files that are staged at once.
 pub const STAGED_MAX: u8 = 32;
+/// The name of a new agent that has yet to show that it serves, beside the old one.
+pub const UPDATE_NAME: &str = ".nanova.update";
+/// The number of its file.
+pub const UPDATE: u8 = u8::MAX;
 
 /// The guest's files, as few operations as replacing a file safely takes.
 pub trait Files {
@@ -148,6 +152,9 @@ pub trait Files {
     fn kind(&mut self, path: GuestPath<'_>) -> Result<Option<FileKind>, Errno>;
     /// Opens the regular file at `path` for reading.
     fn open(&mut self, path: GuestPath<'_>) -> Result<Self::File, Errno>;
+    /// The same, wherever symbolic links lead below the root: for what is only read. Much below /etc is a link, on some
+    /// distributions all of it.
+    fn open_linked(&mut self, path: GuestPath<'_>) -> Result<Self::File, Errno>;
     /// Reads the next bytes; 0 at the end.
     fn read(&mut self, file: &mut Self::File, space: &mut [u8]) -> Result<usize, Errno>;
     /// Makes a directory, mode 0755, and makes that durable.
@@ -159,7 +166,8 @@ pub trait Files {
     /// Calls `each` with every name in the directory at `path`; none if there is no directory.
     fn names(&mut self, path: GuestPath<'_>, each: &mut dyn FnMut(&str)) -> Result<(), Errno>;
     /// Makes an empty file beside `path`, mode 0600, owner root. One of this number that an earlier run left behind is
-    /// removed first.
+    /// removed first. From the first staged file until the last is published or discarded no other nanova stages any
+    /// ([`Errno::AGAIN`] if one does so for too long): their names are the same. ([`UPDATE`] has one of its own.)
     fn stage(&mut self, path: GuestPath<'_>, number: u8) -> Result<Self::Staged, Errno>;
     /// Adds bytes to a staged file.
     fn append(&mut self, staged: &mut Self::Staged, bytes: &[u8]) -> Result<(), Errno>;
@@ -170,14 +178,16 @@ pub trait Files {
     /// Makes a staged file durable, then puts it in the place of what is at `path`, then makes that durable. Until then
     /// the old file is there, from then on the new one. On failure the staged file is still there.
     fn publish(&mut self, staged: &mut Self::Staged, path: GuestPath<'_>) -> Result<(), Errno>;
-    /// Makes a staged file one that nothing can be added to, so that it can be run.
+    /// Makes a staged file durable, and one that nothing can be added to, so that it can be run.
     fn seal(&mut self, staged: &mut Self::Staged) -> Result<(), Errno>;
     /// Gives what is at `path` a second name in the same directory; what had that name goes.
     fn replace_link(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno>;
+    /// Puts what has that name in the same directory in the place of what is at `path`, then makes that durable.
+    fn replace_with(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno>;
     /// Removes a staged file, and wipes nothing but the name.
     fn discard(&mut self, staged: &mut Self::Staged);
     /// Removes the staged file of this number that an earlier run, killed in between, left beside `path`. Returns whether
-    /// there was one.
+    /// there was one; not while another nanova has files staged.
     fn tidy(&mut self, path: GuestPath<'_>, number: u8) -> bool;
     /// How many bytes the file system that is mounted at `path` has, and how many of them are free for all; any path.
     fn space(&mut self, path: &str) -> Option<(u64, u64)>;

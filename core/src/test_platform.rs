@@ -50,6 +50,8 @@ pub(crate) struct FakeFile {
 pub(crate) struct FakeStaged {
     contents: Vec<u8>,
     mode: u32,
+    /// Where a new agent is once it is sealed.
+    sealed: Option<String>,
 }
 
 /// Says that the lock is free again when it is dropped.
@@ -239,6 +241,10 @@ impl Files for FakePlatform {
         Ok(FakeFile { path: path.as_str().to_owned(), read: 0 })
     }
 
+    fn open_linked(&mut self, path: GuestPath<'_>) -> Result<FakeFile, Errno> {
+        self.open(path)
+    }
+
     fn read(&mut self, file: &mut FakeFile, space: &mut [u8]) -> Result<usize, Errno> {
         self.operation()?;
         let Some(Node::File { contents, .. }) = self.nodes.get(&file.path) else { return Err(Errno::IO) };
@@ -281,11 +287,13 @@ impl Files for FakePlatform {
         Ok(())
     }
 
-    fn stage(&mut self, path: GuestPath<'_>, _number: u8) -> Result<FakeStaged, Errno> {
+    fn stage(&mut self, path: GuestPath<'_>, number: u8) -> Result<FakeStaged, Errno> {
         self.operation()?;
         let (directory, _) = path.split();
         assert!(directory == "/" || self.nodes.get(directory) == Some(&Node::Directory), "no directory for {path}");
-        Ok(FakeStaged { contents: Vec::new(), mode: 0o600 })
+        let sealed =
+            (number == crate::platform::UPDATE).then(|| format!("{directory}/{}", crate::platform::UPDATE_NAME));
+        Ok(FakeStaged { contents: Vec::new(), mode: 0o600, sealed })
     }
 
     fn append(&mut self, staged: &mut FakeStaged, bytes: &[u8]) -> Result<(), Errno> {
@@ -315,8 +323,11 @@ impl Files for FakePlatform {
         Ok(())
     }
 
-    fn seal(&mut self, _staged: &mut FakeStaged) -> Result<(), Errno> {
-        self.operation()
+    fn seal(&mut self, staged: &mut FakeStaged) -> Result<(), Errno> {
+        self.operation()?;
+        let path = staged.sealed.clone().expect("only a new agent is sealed");
+        self.nodes.insert(path, Node::File { contents: staged.contents.clone(), mode: staged.mode });
+        Ok(())
     }
 
     fn replace_link(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno> {
@@ -325,7 +336,18 @@ impl Files for FakePlatform {
         self.link(path, name)
     }
 
-    fn discard(&mut self, _staged: &mut FakeStaged) {}
+    fn replace_with(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno> {
+        let (directory, _) = path.split();
+        let node = self.nodes.remove(&format!("{directory}/{name}")).ok_or(Errno::NOENT)?;
+        self.nodes.insert(path.as_str().to_owned(), node);
+        Ok(())
+    }
+
+    fn discard(&mut self, staged: &mut FakeStaged) {
+        if let Some(path) = &staged.sealed {
+            self.nodes.remove(path);
+        }
+    }
 
     fn tidy(&mut self, _path: GuestPath<'_>, _number: u8) -> bool {
         false

@@ -140,6 +140,27 @@ fn what_is_disabled_is_not_there() -> Result<()> {
 }
 
 #[test]
+#[ignore = "needs root"]
+fn a_list_that_ends_early_or_lies_elsewhere_disables_and_one_that_cannot_be_read_disables_all() -> Result<()> {
+    for (script, left) in [
+        (
+            "printf 'password\\ninjectfile' >/etc/nanova/disable",
+            "version,features,keyinit,resetnetwork,file_inject,agentupdate",
+        ),
+        (
+            "mkdir /etc/store; printf 'password\\n' >/etc/store/list; ln -s ../store/list /etc/nanova/disable",
+            "version,features,keyinit,resetnetwork,injectfile,file_inject,agentupdate",
+        ),
+    ] {
+        assert_eq!(Site::new(script)?.ask("features", "")?.1, left);
+    }
+    let mut site = Site::new("mkdir /etc/nanova/disable")?;
+    assert_eq!(site.ask("version", "")?.0, "404");
+    site.agent.wait_for_log("no command is served: cannot read /etc/nanova/disable: is a directory (EISDIR)");
+    Ok(())
+}
+
+#[test]
 #[ignore = "needs root and a minute"]
 fn a_program_that_takes_too_long_is_ended_with_all_its_children() -> Result<()> {
     let mut site = Site::new("program slow <<'P'\n#!/bin/sh\nsleep 76543 & sleep 76543\nP")?;

@@ -4,13 +4,14 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::Result;
 use nanova_tests::agent::{Agent, binary};
 use nanova_tests::host::Host;
 use nanova_tests::nova::Answer;
 use nanova_tests::scene::{Scene, base64, path_and_contents};
-use rustix::fs::{XattrFlags, getxattr, setxattr};
+use rustix::fs::{FlockOperation, XattrFlags, getxattr, setxattr};
 use rustix::io::Errno;
 use serde_json::json;
 
@@ -344,6 +345,22 @@ fn what_is_no_argument_is_refused() -> Result<()> {
         assert_eq!((answer.code.as_str(), answer.message.as_str()), ("500", message), "{value}");
     }
     assert_eq!(scene.root.files(), before);
+    Ok(())
+}
+
+#[test]
+fn two_agents_never_stage_files_at_once() -> Result<()> {
+    let mut scene = Scene::new()?;
+    let root = fs::File::open(scene.root.path())?;
+    rustix::fs::flock(&root, FlockOperation::LockExclusive)?;
+    let argument = path_and_contents("/etc/motd", "new");
+    scene.host.send("waits", json!({ "name": "injectfile", "value": argument }).to_string())?;
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(scene.host.answer("waits")?, None, "another nanova has files staged");
+    rustix::fs::flock(&root, FlockOperation::Unlock)?;
+    assert_eq!(scene.host.wait_answer("waits")?.code, "0");
+    // Nothing is kept longer than it takes.
+    rustix::fs::flock(&root, FlockOperation::NonBlockingLockExclusive)?;
     Ok(())
 }
 

@@ -233,7 +233,7 @@ fn an_archive_is_taken_if_the_agent_is_all_there_is_in_it() -> Result<()> {
         let archive = archive(format, &[("nanova", &new)])?;
         let at = serve("127.0.0.1:0", archive.clone(), good)?;
         assert_eq!(guest.update(&format!("http://{at}/"), &sum("sha256sum", &archive)?)?.0, "0", "{format}");
-        assert_eq!(fs::read(guest.path("nanova"))?, new, "{format}");
+        wait_until("it is there", || fs::read(guest.path("nanova")).is_ok_and(|file| file == new));
     }
     Ok(())
 }
@@ -296,6 +296,39 @@ fn where_nobody_supervises_it_the_old_agent_comes_back_by_itself() -> Result<()>
     assert_eq!(version.code, "0", "{}", fs::read_to_string(&log)?);
     assert_eq!(fs::read(&own)?, fs::read(binary())?);
     thread::sleep(Duration::from_millis(100));
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root"]
+fn an_agent_in_the_background_is_replaced_and_stays_one() -> Result<()> {
+    let new = another()?;
+    let at = serve("127.0.0.1:0", new.clone(), good)?;
+    let xenstored = Xenstored::start(Options::default())?;
+    let directory = tempfile::tempdir()?;
+    let path = |name: &str| directory.path().join(name);
+    fs::copy(binary(), path("nanova"))?;
+    symlink("nanova", path("nova-agent"))?;
+    let script = format!(
+        "mount -t tmpfs -o mode=755 tmpfs /etc; cd {}; XENSTORED_PATH={} ./nova-agent -p pid -o log </dev/null",
+        directory.path().display(),
+        xenstored.guest_socket().display()
+    );
+    anyhow::ensure!(Command::new("unshare").args(["--mount", "sh", "-ec", &script]).status()?.success());
+    let mut host = Host::of(&xenstored)?;
+    let log = || fs::read_to_string(path("log")).unwrap_or_default();
+    let processes = || -> Result<String> {
+        let found = Command::new("pgrep").arg("-f").arg("nova-agent -p pid -o log").output()?;
+        Ok(String::from_utf8(found.stdout)?)
+    };
+    let update = host.ask("agentupdate", format!("http://{at}/,{}", sum("sha256sum", &new)?))?;
+    let pid = fs::read_to_string(path("pid"))?;
+    wait_until("the new one serves", || log().contains("the new agent serves"));
+    let version = host.ask("version", "")?;
+    let (found, file) = (processes()?, fs::read(path("nanova"))?);
+    let _ = Command::new("kill").arg("-9").args(found.split_whitespace()).status();
+    assert_eq!((update.code.as_str(), version.code.as_str()), ("0", "0"), "{}", log());
+    assert_eq!((found, file == new), (pid, true), "{}", log());
     Ok(())
 }
 

@@ -124,7 +124,7 @@ impl Supervisor for FirstProcess<'_> {
         }
     }
 
-    fn wake_in_ms(&self) -> Option<u64> {
+    fn wake_in_ms(&mut self) -> Option<u64> {
         self.restart_at.map(|at| at.saturating_sub(uptime_ms()))
     }
 }

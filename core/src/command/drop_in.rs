@@ -16,7 +16,7 @@ use super::json::Value;
 use super::response::{Code, MESSAGE_MAX, Response};
 use crate::errno::Errno;
 use crate::files::for_each_line;
-use crate::platform::{Ended, Files, GuestPath, Level, Platform};
+use crate::platform::{Ended, GuestPath, Level, Platform};
 use crate::text::{Bounded, Printable};
 
 /// Where the programs are.
@@ -38,11 +38,16 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= NAME_MAX && name.bytes().all(good)
 }
 
-/// Whether a command is taken away.
-pub(crate) fn is_disabled<F: Files>(files: &mut F, name: &str) -> bool {
+/// Whether a command is taken away. A list that cannot be read takes all of them away.
+pub(crate) fn is_disabled<P: Platform>(platform: &mut P, name: &str) -> bool {
     let mut found = false;
-    for_each_line(files, DISABLED, &mut |line| found |= line.trim_ascii() == name);
-    found
+    match for_each_line(platform, DISABLED, &mut |line| found |= line.trim_ascii() == name) {
+        Ok(()) | Err(Errno::NOENT) => found,
+        Err(errno) => {
+            platform.log(Level::Error, format_args!("no command is served: cannot read {DISABLED}: {errno}"));
+            true
+        }
+    }
 }
 
 /// Calls `each` with the name of every program that would be run.

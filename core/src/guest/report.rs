@@ -296,7 +296,7 @@ impl Report {
 
     fn volumes<T: Transport, P: Platform>(&mut self, writer: &mut Writer<'_, T>, platform: &mut P, all: bool) {
         let (mut found, mut cut) = (Volumes::new(), false);
-        for_each_line(platform, MOUNTS, &mut |line| cut |= !volumes::take(&mut found, line));
+        let _ = for_each_line(platform, MOUNTS, &mut |line| cut |= !volumes::take(&mut found, line));
         let mut moved = all || found.len() != self.free.len();
         for (place, found) in found.iter_mut().enumerate() {
             let mount_point = Bounded::<256>::of(format_args!("{}", found.mount_point()));
@@ -469,7 +469,7 @@ fn devices<T: Transport>(client: &mut Client<T>) -> Result<Vec<(Vif, Mac), 16>, 
 /// The UUID that a device's file system has in its first blocks.
 fn uuid<P: Platform>(platform: &mut P, device: &str, file_system: &str) -> Option<Uuid> {
     let mut skip = volumes::uuid_offset(file_system)?;
-    let mut file = platform.open(GuestPath::new(device).ok()?).ok()?;
+    let mut file = platform.open_linked(GuestPath::new(device).ok()?).ok()?;
     let mut room = [0; 2048];
     loop {
         let len = platform.read(&mut file, &mut room).ok()?;

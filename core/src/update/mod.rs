@@ -10,7 +10,9 @@
 //! | `archive` | the file in it, if that is a tar archive |
 //!
 //! Every failure leaves the running agent's file as it was. What is not a static program of this machine is refused, and so is
-//! one that does not pass its own `--self-test`. The old agent stays as `<name>.prev`.
+//! one that does not pass its own `--self-test`. The new agent is run from a file of its own ([`UPDATE_NAME`]) and takes the
+//! old one's place when it serves ([`take_place`]): whatever becomes of it before, the next start is the old one's. That stays
+//! as `<name>.prev`.
 //!
 //! It is the sum that protects: it comes over xenstore, which only dom0 writes. The transport need not be trusted, and https,
 //! with the certificates it would take, is refused. (MD5 finds damage, and only that: see SECURITY.md.)
@@ -26,7 +28,8 @@ use core::fmt;
 use crate::command::Response;
 use crate::command::json::Value;
 use crate::errno::Errno;
-use crate::platform::{Ended, GuestPath, Level, Platform};
+use crate::files::at;
+use crate::platform::{Ended, FileError, GuestPath, Level, Platform, UPDATE, UPDATE_NAME};
 use crate::text::Bounded;
 
 use archive::Unpacked;
@@ -86,10 +89,10 @@ fn update<P: Platform>(value: Value<'_>, platform: &mut P, why: &mut Why) -> Res
     let own = found.or_else(|errno| failure(why, format_args!("cannot find this agent's file: {errno}")))?;
     let path =
         GuestPath::new(own.as_str()).or_else(|wrong| failure(why, format_args!("this agent's file: {wrong}")))?;
-    let staged = platform.stage(path, 0);
+    let staged = platform.stage(path, UPDATE);
     let mut staged = staged.or_else(|errno| failure(why, format_args!("cannot write beside {path}: {errno}")))?;
     let fetched = fetch(&order, platform, &mut staged, why);
-    let result = fetched.and_then(|()| install(platform, &mut staged, path, why));
+    let result = fetched.and_then(|()| try_out(platform, &mut staged, path, why));
     if result.is_err() {
         platform.discard(&mut staged);
     }
@@ -136,9 +139,10 @@ fn fetch<P: Platform>(order: &Order<'_>, platform: &mut P, staged: &mut P::Stage
     let mut at = heapless::String::<URL_MAX>::new();
     at.push_str(order.url).or_else(|_| failure(why, format_args!("the URL is longer than {URL_MAX} bytes")))?;
     let mut incoming = Incoming::new(order);
+    let deadline = platform.uptime() + TOTAL_SECONDS;
     for _ in 0..=REDIRECTS_MAX {
         let url = Url::parse(&at).or_else(|wrong| failure(why, format_args!("{wrong}")))?;
-        match get(&url, platform, staged, &mut incoming, why)? {
+        match get(&url, platform, staged, &mut incoming, deadline, why)? {
             None => return check(&order.sum, incoming, why),
             Some(location) => {
                 let next =
@@ -157,6 +161,7 @@ fn get<P: Platform>(
     platform: &mut P,
     staged: &mut P::Staged,
     incoming: &mut Incoming,
+    deadline: u64,
     why: &mut Why,
 ) -> Result<Option<heapless::String<URL_MAX>>, Stop> {
     let ip = match url.host {
@@ -168,14 +173,14 @@ fn get<P: Platform>(
             }
         },
     };
-    let connected = platform.connect(ip, url.port, SILENCE_SECONDS);
+    let left = u32::try_from(deadline.saturating_sub(platform.uptime())).unwrap_or(0);
+    let connected = platform.connect(ip, url.port, left.clamp(1, SILENCE_SECONDS));
     let mut connection =
         connected.or_else(|errno| failure(why, format_args!("cannot connect to {ip} port {}: {errno}", url.port)))?;
     let request = http::request(url);
     let sent = platform.send(&mut connection, request.as_str().as_bytes());
     sent.or_else(|errno| failure(why, format_args!("cannot send to {ip}: {errno}")))?;
     let mut received = Received::new();
-    let deadline = platform.uptime() + TOTAL_SECONDS;
     loop {
         let mut room = [0; 4096];
         let len = platform.receive(&mut connection, &mut room);
@@ -190,11 +195,11 @@ fn get<P: Platform>(
             return failure(why, format_args!("cannot write the new agent: {errno}"));
         }
         match progress.or_else(|wrong| failure(why, format_args!("{}: {wrong}", url.authority)))? {
-            Progress::More if platform.uptime() < deadline => {}
-            Progress::More => {
+            Progress::Done => return Ok(None),
+            _ if platform.uptime() >= deadline => {
                 return failure(why, format_args!("the download takes more than {TOTAL_SECONDS} seconds"));
             }
-            Progress::Done => return Ok(None),
+            Progress::More => {}
             Progress::Elsewhere => return Ok(Some(received.location().clone())),
         }
     }
@@ -214,36 +219,36 @@ fn check(sum: &request::Sum, incoming: Incoming, why: &mut Why) -> Result<(), St
     }
 }
 
-/// Tries the new agent, keeps the old one, and puts the new one in its place.
-fn install<P: Platform>(
+/// Tries the new agent.
+fn try_out<P: Platform>(
     platform: &mut P,
     staged: &mut P::Staged,
     path: GuestPath<'_>,
     why: &mut Why,
 ) -> Result<(), Stop> {
-    let (directory, name) = path.split();
-    let new = Bounded::<300>::of(format_args!("{}/{}", directory.trim_end_matches('/'), crate::platform::STAGED_NAME));
+    let (directory, _) = path.split();
+    let new = Bounded::<300>::of(format_args!("{}/{UPDATE_NAME}", directory.trim_end_matches('/')));
     let sealed = platform.set_mode(staged, 0o755).and_then(|()| platform.seal(staged));
     sealed.or_else(|errno| failure(why, format_args!("cannot finish the new agent's file: {errno}")))?;
     let new = GuestPath::new(new.as_str()).or_else(|wrong| failure(why, format_args!("{wrong}")))?;
     match platform.run(new, Some(c"--self-test"), &[], &mut [0; 256], TEST_SECONDS) {
-        Ok((Ended::Exit(0), _)) => {}
-        Ok((Ended::Exit(status), _)) => {
-            return failure(why, format_args!("the new agent's self-test ended with {status}"));
-        }
+        Ok((Ended::Exit(0), _)) => Ok(()),
+        Ok((Ended::Exit(status), _)) => failure(why, format_args!("the new agent's self-test ended with {status}")),
         Ok((Ended::Signal(signal), _)) => {
-            return failure(why, format_args!("the new agent's self-test ended by signal {signal}"));
+            failure(why, format_args!("the new agent's self-test ended by signal {signal}"))
         }
         Ok((Ended::Late, _)) => {
-            return failure(why, format_args!("the new agent's self-test took more than {TEST_SECONDS} seconds"));
+            failure(why, format_args!("the new agent's self-test took more than {TEST_SECONDS} seconds"))
         }
-        Err(errno) => return failure(why, format_args!("the new agent cannot be run: {errno}")),
+        Err(errno) => failure(why, format_args!("the new agent cannot be run: {errno}")),
     }
-    let previous = Bounded::<256>::of(format_args!("{name}.prev"));
-    let kept = platform.replace_link(path, previous.as_str());
-    kept.or_else(|errno| failure(why, format_args!("cannot keep {path} as {}: {errno}", previous.as_str())))?;
-    let published = platform.publish(staged, path);
-    published.or_else(|errno| failure(why, format_args!("cannot replace {path}: {errno}")))?;
+}
+
+/// Puts the new agent, which serves, in the place of the old one at `path`.
+pub fn take_place<'a, P: Platform>(platform: &mut P, path: GuestPath<'a>) -> Result<(), FileError<'a>> {
+    let previous = Bounded::<256>::of(format_args!("{}.prev", path.split().1));
+    at("keep", path, platform.replace_link(path, previous.as_str()))?;
+    at("replace", path, platform.replace_with(path, UPDATE_NAME))?;
     platform.log(Level::Info, format_args!("updating {path}; the old one is {}", previous.as_str()));
     Ok(())
 }

@@ -66,8 +66,10 @@ fn a_good_one_takes_the_place_and_the_old_one_is_kept() {
         [vec![with_length(&body)], vec![chunked], vec![until_the_end], vec![early], vec![elsewhere, with_length(&body)]]
     {
         for sum in [md5_of(&body), sha256_of(&body).to_uppercase()] {
-            let (response, platform) = update_from(&servers, "http://192.0.2.7:8080/agent", &sum);
+            let (response, mut platform) = update_from(&servers, "http://192.0.2.7:8080/agent", &sum);
             assert_eq!((response.code, response.message.as_str()), (Code::Done, ""));
+            assert_eq!(platform.text("/etc/agent"), "old agent", "it has to show that it serves");
+            take_place(&mut platform, GuestPath::literal("/etc/agent")).unwrap();
             assert_eq!(bytes_at(&platform, "/etc/agent"), body);
             assert_eq!(platform.text("/etc/agent.prev"), "old agent");
             let asked = std::str::from_utf8(&platform.asked).unwrap();
@@ -147,8 +149,14 @@ fn an_operation_that_fails_leaves_the_old_agent_or_the_new_one() {
         let document = &mut format!(r#"{{"value":"http://known/a,{}"}}"#, md5_of(&body)).into_bytes();
         let [value] = crate::command::json::members(document, ["value"]).unwrap();
         let response = agentupdate(value, &mut platform);
-        let expected = if response.code == Code::Done { &body[..] } else { b"old agent" };
-        assert_eq!(bytes_at(&platform, "/etc/agent"), expected, "{at}: {response:?}");
+        assert_eq!(platform.text("/etc/agent"), "old agent", "{at}: {response:?}");
+        let waits = platform.nodes.contains_key(&format!("/etc/{UPDATE_NAME}"));
+        assert_eq!(waits, response.code == Code::Done, "{at}: {response:?}");
+        if waits && take_place(&mut platform, GuestPath::literal("/etc/agent")).is_ok() {
+            assert!(bytes_at(&platform, "/etc/agent") == body, "{at}");
+        } else {
+            assert_eq!(platform.text("/etc/agent"), "old agent", "{at}");
+        }
     }
 }
 
