@@ -101,16 +101,14 @@ impl Permanent<'_> {
             work.batch.give_up(work.platform);
             return false;
         }
-        let changes = !work.batch.is_empty();
+        let mut changes = !work.batch.is_empty();
         let Work { platform, mut batch, problems, show, mut well, .. } = work;
         batch.commit(platform, &mut |error| {
             note(problems, format_args!("{error}"));
             well = false;
         });
         if show.is_none() && !self.placed.is_empty() {
-            if self.sound {
-                self.move_aside(platform, problems);
-            }
+            changes |= self.sound && self.move_aside(platform, problems);
             if changes && let Some(program) = reload(self.style) {
                 platform.start(program);
             }
@@ -241,16 +239,17 @@ impl Permanent<'_> {
         }
     }
 
-    /// Moves files of interfaces that are gone out of their reader's way.
-    fn move_aside<P: Platform>(&self, platform: &mut P, problems: &mut dyn Write) {
+    /// Moves files of interfaces that are gone out of their reader's way. Returns whether there were any.
+    fn move_aside<P: Platform>(&self, platform: &mut P, problems: &mut dyn Write) -> bool {
         let directory = match self.style {
             Style::Networkd => NETWORKD,
             Style::Keyfile => KEYFILE,
             Style::Ifcfg => IFCFG,
             Style::Suse => SUSE,
             Style::Netctl => NETCTL,
-            Style::Ifupdown | Style::Netplan | Style::Netifrc | Style::None => return,
+            Style::Ifupdown | Style::Netplan | Style::Netifrc | Style::None => return false,
         };
+        let mut any = false;
         let mut gone = heapless::Vec::<EditPath, 16>::new();
         let listed = platform.names(GuestPath::literal(directory), &mut |name| {
             let path = Bounded::<512>::of(format_args!("{directory}/{name}"));
@@ -267,10 +266,12 @@ impl Permanent<'_> {
             if self.names_devices() && is_foreign_and_there(platform, path) {
                 continue;
             }
-            if let Err(error) = move_aside(platform, path) {
-                note(problems, format_args!("{error}"));
+            match move_aside(platform, path) {
+                Ok(()) => any = true,
+                Err(error) => note(problems, format_args!("{error}")),
             }
         }
+        any
     }
 
     /// Whether names of files are those of devices, so that others write files of the same names.
