@@ -230,11 +230,50 @@ fn two_default_routes_and_a_mac_twice_and_one_that_is_nowhere() -> Result<()> {
 #[ignore = "needs iproute2 and root"]
 fn a_step_that_fails_is_named_with_its_errno_and_the_rest_is_done() -> Result<()> {
     let guest = Guest::new()?;
-    let (code, message, shown) = reset(&guest, "echo 1 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6")?;
+    let elsewhere = "ip link add v0 type veth peer v1; ip link set v0 up; ip route add 10.208.0.0/12 dev v0";
+    let (code, message, shown) = reset(&guest, elsewhere)?;
     assert_eq!(code, "500");
-    let start = "cannot add address 2001:4800:7810:512:e38a:a8b5:ff04:cfe5/64 to eth0: permission denied (EACCES); ";
-    assert!(message.starts_with(start), "{message}");
-    assert!(shown.contains("166.78.10.124/24") && shown.contains("10.208.0.0/12 via 10.181.0.1"), "{shown}");
+    let wanted = "cannot add route to 10.208.0.0/12 via 10.181.0.1 to eth1: exists already (EEXIST)";
+    assert_eq!(message, wanted);
+    assert!(shown.contains("166.78.10.124/24") && shown.contains("default via fe80::def"), "{shown}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn ipv6_that_the_guest_has_turned_off_is_no_failure() -> Result<()> {
+    let guest = Guest::new()?;
+    let (code, message, shown) = reset(&guest, "echo 1 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6")?;
+    assert_eq!((code.as_str(), message.as_str()), ("0", ""));
+    assert!(shown.contains("166.78.10.124/24") && !shown.contains("2001:4800"), "{shown}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn what_would_expire_or_be_in_the_way_does_not() -> Result<()> {
+    let left_over = "ip link set eth0 up
+        ip address add 166.78.10.124/24 brd + dev eth0 valid_lft 60 preferred_lft 60
+        ip address add 10.7.0.5 peer 10.7.0.9 dev eth0
+        ip route add default dev eth0";
+    let guest = Guest::new()?;
+    let (code, message, shown) = reset(&guest, left_over)?;
+    assert_eq!((code.as_str(), message.as_str(), shown.as_str()), ("0", "", BOTH));
+    let lifetimes =
+        succeeded(&guest.shell(&format!("{LINKS}{left_over}\n$NANOVA\nip -o -4 address show dev eth0 dynamic"))?);
+    assert_eq!(lifetimes, "");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn a_vif_in_a_bridge_leaves_its_addresses_to_the_bridge() -> Result<()> {
+    let guest = Guest::new()?;
+    let bridge = "ip link add br0 type bridge; ip link set br0 address bc:76:4e:04:cf:e5; ip link set eth0 master br0";
+    let (code, message, shown) = reset(&guest, bridge)?;
+    assert_eq!((code.as_str(), message.as_str()), ("0", ""));
+    assert!(!shown.contains("eth0") && shown.contains("br0 166.78.10.124/24"), "{shown}");
+    assert!(shown.contains("default via 166.78.10.1 dev br0"), "{shown}");
     Ok(())
 }
 

@@ -465,6 +465,25 @@ fn xapi_sets_an_address_and_gets_its_answer() -> Result<()> {
     set_addresses(&guest, 0, &[("mac", "02:00:00:00:00:01"), ("enabled", "1"), ("address", "10.0.0.9/24")])?;
     wait_until("there is an answer", || answer(0, "error-code") == "0");
     assert_eq!(answer(1, "error-code"), "");
+    // Nor is a family of which nothing is set, and files that would say something of it.
+    inside(&agent, "ip address add 10.0.0.77/24 dev eth0; ip route add 198.51.100.0/24 via 10.0.0.1")?;
+    guest.file("etc/network/interfaces", "auto eth0\niface eth0 inet dhcp\n")?;
+    let only_ipv6 = [
+        ("mac", "02:00:00:00:00:01"),
+        ("enabled", "0"),
+        ("enabled6", "1"),
+        ("address6", "2001:db8::5/64"),
+        ("gateway6", ""),
+    ];
+    set_addresses(&guest, 0, &only_ipv6)?;
+    wait_until("there is an answer", || answer(0, "error-code") == "0");
+    inside(
+        &agent,
+        "ip -o address show dev eth0 | grep -q 10.0.0.77/24; ip -o address show dev eth0 | grep -q 2001:db8::5/64
+         ip route | grep -q '198.51.100.0/24 via 10.0.0.1'",
+    )?;
+    let interfaces = std::fs::read_to_string(guest.root.path().join("etc/network/interfaces"))?;
+    assert!(interfaces.contains("iface eth0 inet dhcp"), "{interfaces}");
     Ok(())
 }
 
