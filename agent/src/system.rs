@@ -1,5 +1,6 @@
 //! The [`Platform`] of a running system: clocks, randomness, the log; the files are in [`crate::files`].
 
+use core::ffi::CStr;
 use core::fmt;
 
 use nanova_core::cli::Common;
@@ -9,7 +10,7 @@ use nanova_core::platform::{Level, Platform, Program};
 use nanova_core::text::Bounded;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Access, OFlags};
-use rustix::process::WaitOptions;
+use rustix::process::{Pid, Signal, WaitOptions, waitpid};
 use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::system::uname;
 
@@ -59,34 +60,59 @@ impl nanova_core::platform::Netlink for System<'_> {
         rustix::system::sethostname(name.as_bytes()).map_err(errno)
     }
 
-    fn start(&mut self, program: Program) {
-        if !self.confined {
-            start(program);
+    fn start(&mut self, programs: &[Program<'_>]) {
+        if !self.confined && programs.iter().any(|program| program.first().is_some_and(|path| may_run(path))) {
+            start(programs);
+        }
+    }
+
+    fn end_process(&mut self, process: u32) {
+        if let (false, Some(process)) = (self.confined, Pid::from_raw(process as i32)) {
+            let _ = rustix::process::kill_process(process, Signal::KILL);
         }
     }
 }
 
-/// Has a program run as an orphan: its parent is the first process, and it is nobody's zombie here.
-fn start(program: Program) {
-    let Some(path) = program.first() else { return };
-    if rustix::fs::access(*path, Access::EXEC_OK).is_err() {
-        return;
-    }
-    match fork() {
-        Ok(Side::Child) => {
-            if let Ok(Side::Child) = fork() {
-                let _ = rustix::process::setsid();
-                let _ = SignalSet::NONE.block_only();
-                let variables = [c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"];
-                let _ = execute(path, program, &variables);
+fn may_run(path: &CStr) -> bool {
+    rustix::fs::access(path, Access::EXEC_OK).is_ok()
+}
+
+/// Has programs run as children of an orphan: its parent is the first process, and it is nobody's zombie here.
+fn start(programs: &[Program<'_>]) {
+    let Ok(Side::Parent(child)) = in_a_child(|| {
+        let _ = in_a_child(|| {
+            let _ = rustix::process::setsid();
+            let _ = SignalSet::NONE.block_only();
+            // Nobody who reads what we print is to wait for them.
+            if let Ok(null) = open("/dev/null", OFlags::RDWR, 0) {
+                let _ = rustix::stdio::dup2_stdin(&null);
+                let _ = rustix::stdio::dup2_stdout(&null);
+                let _ = rustix::stdio::dup2_stderr(&null);
             }
-            crate::rt::exit(0)
-        }
-        Ok(Side::Parent(child)) => {
-            let _ = rustix::io::retry_on_intr(|| rustix::process::waitpid(Some(child), WaitOptions::empty()));
-        }
-        Err(_) => {}
+            for program in programs {
+                let run = in_a_child(|| {
+                    let variables = [c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"];
+                    let _ = program.first().map(|path| execute(path, program, &variables));
+                });
+                if let Ok(Side::Parent(child)) = run {
+                    let _ = rustix::io::retry_on_intr(|| waitpid(Some(child), WaitOptions::empty()));
+                }
+            }
+        });
+    }) else {
+        return;
+    };
+    let _ = rustix::io::retry_on_intr(|| waitpid(Some(child), WaitOptions::empty()));
+}
+
+/// Has a new process do something and end.
+fn in_a_child(child: impl FnOnce()) -> Result<Side, rustix::io::Errno> {
+    let side = fork()?;
+    if let Side::Child = side {
+        child();
+        crate::rt::exit(0);
     }
+    Ok(side)
 }
 
 impl Platform for System<'_> {

@@ -46,13 +46,15 @@ pub trait Netlink {
     fn ask(&mut self, message: &Message, each: &mut dyn FnMut(&Reply)) -> Result<(), Errno>;
     /// Gives the system its name.
     fn set_host_name(&mut self, name: &str) -> Result<(), Errno>;
-    /// Starts a program and does not wait for it. One that is not there is left alone, and so are all where the guest's
-    /// files are not those of the running system.
-    fn start(&mut self, program: Program);
+    /// Starts programs, one after the other, and does not wait for them. Those that are not there are left alone, and so are
+    /// all where the guest's files are not those of the running system.
+    fn start(&mut self, programs: &[Program<'_>]);
+    /// Ends a process at once, if it is one of the guest's.
+    fn end_process(&mut self, process: u32);
 }
 
 /// A program of the system and its arguments, the first being its path.
-pub type Program = &'static [&'static core::ffi::CStr];
+pub type Program<'a> = &'a [&'a core::ffi::CStr];
 
 /// How a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -30,7 +30,9 @@ pub(crate) struct FakePlatform {
     pub(crate) locked: bool,
     pub(crate) kernel: FakeKernel,
     pub(crate) host_name: String,
-    pub(crate) started: Vec<Program>,
+    pub(crate) started: Vec<String>,
+    /// Processes that were ended.
+    pub(crate) ended: Vec<u32>,
     /// Size and free bytes of what is mounted.
     pub(crate) spaces: BTreeMap<String, (u64, u64)>,
     held: Rc<Cell<bool>>,
@@ -65,6 +67,12 @@ impl Drop for FakeLock {
 
 impl FakePlatform {
     /// A root with /etc and these files, mode 0640.
+    /// One file more.
+    pub(crate) fn put(&mut self, path: &str, contents: &str) {
+        self.nodes.insert(path.to_owned(), Node::File { contents: contents.as_bytes().to_vec(), mode: 0o644 });
+    }
+
+    /// With these files.
     pub(crate) fn with(files: &[(&str, &str)]) -> FakePlatform {
         let mut nodes = BTreeMap::from([("/etc".to_owned(), Node::Directory)]);
         for (path, contents) in files {
@@ -80,6 +88,7 @@ impl FakePlatform {
             kernel: FakeKernel::default(),
             host_name: String::new(),
             started: Vec::new(),
+            ended: Vec::new(),
             spaces: BTreeMap::new(),
             held,
             servers: Vec::new(),
@@ -156,8 +165,15 @@ impl Netlink for FakePlatform {
         Ok(())
     }
 
-    fn start(&mut self, program: Program) {
-        self.started.push(program);
+    fn start(&mut self, programs: &[Program<'_>]) {
+        for program in programs {
+            let words = program.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>();
+            self.started.push(words.join(" "));
+        }
+    }
+
+    fn end_process(&mut self, process: u32) {
+        self.ended.push(process);
     }
 }
 

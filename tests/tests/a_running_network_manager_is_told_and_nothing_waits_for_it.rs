@@ -90,7 +90,13 @@ fn each_is_told_in_its_own_words_and_only_of_changes() -> Result<()> {
         ("$NANOVA --style netplan", "/usr/sbin/netplan apply\n"),
         ("$AGENT", "/usr/sbin/netplan apply\n"),
         ("$NANOVA --style networkd", "/usr/bin/networkctl reload\n"),
-        ("$NANOVA --style keyfile", "/usr/bin/nmcli connection reload\n"),
+        (
+            "$NANOVA --style keyfile",
+            "/usr/bin/nmcli connection reload
+/usr/bin/nmcli --wait 0 connection up uuid 6e616e6f-7661-8000-8000-bc764e04cfe5
+/usr/bin/nmcli --wait 0 connection up uuid 6e616e6f-7661-8000-8000-bc764e04d936
+",
+        ),
         ("$NANOVA --style ifcfg", "/usr/bin/nmcli connection reload\n"),
         ("$NANOVA --style none", ""),
     ] {

@@ -14,7 +14,7 @@ use crate::edit::{Old, Sink};
 
 const HEAD: &str = "# Written by nanova from vm-data in xenstore; keys that it does not know are kept.";
 /// Keys that are ours whatever number follows them.
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 22] = [
     "DEVICE",
     "HWADDR",
     "TYPE",
@@ -34,6 +34,9 @@ const KEYS: [&str; 19] = [
     "IPV6_DEFAULTGW",
     "IPV6_AUTOCONF",
     "PEERDNS",
+    "DEFROUTE",
+    "IPV6_DEFROUTE",
+    "DHCPV6C",
 ];
 
 fn is_ours(line: &[u8], interface: &Interface) -> bool {

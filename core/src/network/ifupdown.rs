@@ -8,6 +8,12 @@ use super::render::{BEGIN, END, Marked};
 use super::{Interface, Placed};
 use crate::edit::{Old, Sink};
 
+/// The interface that a line begins to configure, whatever alias it has (`eth0:1`).
+pub fn configures(line: &str) -> Option<&str> {
+    let mut words = line.split_ascii_whitespace();
+    (words.next() == Some("iface")).then(|| words.next()?.split(':').next())?
+}
+
 /// The edit of /etc/network/interfaces.
 pub struct Interfaces<'a> {
     placed: &'a [Placed<'a>],
@@ -25,7 +31,8 @@ impl<'a> Interfaces<'a> {
     }
 
     fn is_ours(&self, word: &str) -> bool {
-        self.placed.iter().any(|placed| placed.device == Some(word))
+        let device = word.split(':').next();
+        self.placed.iter().any(|placed| placed.device == device)
     }
 
     /// The edit.

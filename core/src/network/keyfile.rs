@@ -5,6 +5,8 @@
 //! outside of all networks needs no mark: NetworkManager adds the route to it. Rules: nm-settings-keyfile(5),
 //! nm-settings(5).
 
+use core::fmt;
+
 use super::{Interface, Mac};
 use crate::edit::Sink;
 
@@ -12,8 +14,12 @@ use crate::edit::Sink;
 #[inline(never)]
 pub fn render(out: &mut dyn Sink, interface: &Interface) {
     let mac = interface.mac;
-    write!(out, "# Written by nanova from vm-data in xenstore.\n[connection]\nid=nanova-{}\nuuid=", mac.plain());
-    uuid(out, mac);
+    write!(
+        out,
+        "# Written by nanova from vm-data in xenstore.\n[connection]\nid=nanova-{}\nuuid={}",
+        mac.plain(),
+        Uuid(mac)
+    );
     write!(out, "\ntype=ethernet\nautoconnect-priority=100\n\n[ethernet]\nmac-address={mac}\n");
     if let Some(mtu) = interface.mtu {
         writeln!(out, "mtu={mtu}");
@@ -24,8 +30,12 @@ pub fn render(out: &mut dyn Sink, interface: &Interface) {
 
 /// A UUID of version 8 (RFC 9562, 5.8): "nanova" in front, the MAC address behind. Always the same, so that a connection
 /// that is active stays what it is when the file is read again.
-fn uuid(out: &mut dyn Sink, mac: Mac) {
-    write!(out, "6e616e6f-7661-8000-8000-{}", mac.plain());
+pub struct Uuid(pub Mac);
+
+impl fmt::Display for Uuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "6e616e6f-7661-8000-8000-{}", self.0.plain())
+    }
 }
 
 fn family(out: &mut dyn Sink, interface: &Interface, ipv4: bool) {

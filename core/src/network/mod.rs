@@ -10,6 +10,7 @@
 //! | `reset` | the command: kernel, names and files |
 //! | `style` | whose files the guest has |
 //! | `permanent` | which files below /etc say it: `names`, `ifupdown`, `ifcfg`, `suse`, `netifrc`, `netctl` (`render` is what they share) |
+//! | `leftovers` | which files would undo them |
 //! | `handover` | which files below /run carry it to the real root; `klibc`, `networkd`, `keyfile`, `netplan` write them |
 //!
 //! A model has been checked: addresses are addresses, prefixes fit their family, networks have no host bits. What does not
@@ -27,6 +28,7 @@ pub mod ifupdown;
 pub mod ip;
 pub mod keyfile;
 pub mod klibc;
+mod leftovers;
 pub mod names;
 pub mod netctl;
 pub mod netifrc;

@@ -5,8 +5,11 @@
 //! it, and DHCP and routers' advertisements are turned off (`networkd` says why). All strings are quoted; an address holds colons. `0.0.0.0/0` and not `default`, which netplan
 //! knows since 0.100. Rules: netplan(5), netplan-generate(8).
 
-use super::{Interface, Placed};
+use super::{Interface, Mac, Placed};
 use crate::edit::Sink;
+
+/// The name of the file.
+pub const FILE: &str = "90-nanova.yaml";
 
 /// Writes the file of all interfaces.
 #[inline(never)]
@@ -51,6 +54,61 @@ fn lists(out: &mut dyn Sink, interface: &Interface) {
             out.put("      nameservers:\n        addresses:\n");
         }
         writeln!(out, "          - \"{server}\"");
+    }
+}
+
+/// Finds out, line by line, whose devices another file speaks of. Of YAML it knows as much as netplan's own examples and
+/// installers use: blocks, no flow style. What else there is counts as somebody else's.
+pub struct Subjects<'a> {
+    placed: &'a [Placed<'a>],
+    /// How far the keys of `network` and those of `ethernets` are indented.
+    section: Option<usize>,
+    id: Option<usize>,
+    in_ethernets: bool,
+    /// The last id is no device of ours, and no address of ours was seen below it yet.
+    unknown: bool,
+    ours: bool,
+    others: bool,
+}
+
+impl<'a> Subjects<'a> {
+    /// Nobody's yet.
+    pub fn new(placed: &'a [Placed<'a>]) -> Subjects<'a> {
+        let (section, id) = (None, None);
+        Subjects { placed, section, id, in_ethernets: false, unknown: false, ours: false, others: false }
+    }
+
+    /// Takes the next line.
+    pub fn take(&mut self, line: &str) {
+        let text = line.trim_ascii_start();
+        let indent = line.len() - text.len();
+        if text.is_empty() || text.starts_with('#') || text.starts_with("---") {
+            return;
+        }
+        const AROUND: [char; 3] = ['"', '\'', ' '];
+        let (key, value) = text.split_once(':').unwrap_or((text, ""));
+        let (key, value) = (key.trim_matches(AROUND), value.trim_matches(AROUND));
+        if indent == 0 {
+            self.others |= key != "network" || !value.is_empty();
+        } else if indent <= *self.section.get_or_insert(indent) {
+            self.others |= core::mem::take(&mut self.unknown);
+            (self.in_ethernets, self.id) = (key == "ethernets" && value.is_empty(), None);
+            self.others |= !self.in_ethernets && !matches!(key, "version" | "renderer");
+        } else if self.in_ethernets && indent <= *self.id.get_or_insert(indent) {
+            let is_ours = self.placed.iter().any(|placed| placed.device == Some(key));
+            self.others |= core::mem::replace(&mut self.unknown, !is_ours);
+            self.ours |= is_ours;
+        } else if key == "macaddress"
+            && let Some(mac) = Mac::parse(value)
+            && self.placed.iter().any(|placed| placed.interface.mac == mac)
+        {
+            (self.ours, self.unknown) = (true, false);
+        }
+    }
+
+    /// That was all. Returns whether it speaks of ours, and of others.
+    pub fn end(self) -> (bool, bool) {
+        (self.ours, self.others || self.unknown)
     }
 }
 
@@ -109,5 +167,29 @@ network:
           - "72.3.128.240"
 "#
         );
+    }
+
+    #[test]
+    fn whose_devices_a_file_speaks_of() {
+        let public = public();
+        let placed = [Placed { interface: &public, device: Some("eth0") }];
+        let subjects = |text: &str| {
+            let mut subjects = Subjects::new(&placed);
+            text.lines().for_each(|line| subjects.take(line));
+            subjects.end()
+        };
+        let cloud_init = "# This file is generated\nnetwork:\n    version: 2\n    ethernets:\n        eth0:\n            dhcp4: true\n            match:\n                macaddress: 00:00:00:00:00:01\n";
+        assert_eq!(subjects(cloud_init), (true, false));
+        let by_mac = "network:\n  renderer: networkd\n  ethernets:\n    \"id0\":\n      match: \n        macaddress: 'BC:76:4E:04:CF:E5'\n      addresses: [192.0.2.10/24]\n  version: 2\n";
+        assert_eq!(subjects(by_mac), (true, false));
+        assert_eq!(
+            subjects("network:\n  ethernets:\n    eth0: {dhcp4: true}\n    eth1:\n      dhcp4: true\n"),
+            (true, true)
+        );
+        assert_eq!(subjects("network:\n  ethernets:\n    eth1: {}\n"), (false, true));
+        assert_eq!(subjects(&format!("{by_mac}  bridges:\n    br0:\n      interfaces: [id0]\n")), (true, true));
+        assert_eq!(subjects("network: {ethernets: {eth0: {dhcp4: true}}}\n"), (false, true));
+        assert_eq!(subjects("network:\n  ethernets: {eth0: {dhcp4: true}}\n"), (false, true));
+        assert_eq!(subjects(""), (false, false));
     }
 }

@@ -6,20 +6,21 @@
 //! | /etc/hostname, /etc/hosts, /etc/resolv.conf | ours in every style (`names`) |
 //! | one a style, or one to three an interface | `ifupdown`, `netplan`, `networkd`, `keyfile`, `ifcfg`, `suse`, `netifrc`, `netctl` |
 //!
-//! All are staged before the first is replaced. A file of an interface that is gone is moved aside, under a name that no
-//! reader takes: `.<name>.<unix time>.bak~`.
+//! All are staged before the first is replaced. Files that would undo them are moved aside (`leftovers`).
 
+use core::ffi::CStr;
 use core::fmt::{self, Write};
 
+use heapless::Vec;
+
+use super::leftovers::Leftovers;
 use super::names::{Hosts, Resolv, assignment, hostname, servers};
 use super::render::whole;
 use super::style::Style;
 use super::vm_data::note;
-use super::{Interface, Mac, Placed, ifcfg, ifupdown, keyfile, netctl, netifrc, netplan, networkd, suse};
-use crate::edit::{Batch, Edit, EditPath};
+use super::{INTERFACES_MAX, Interface, Placed, ifcfg, ifupdown, keyfile, netctl, netifrc, netplan, networkd, suse};
+use crate::edit::{Batch, Edit};
 use crate::errno::Errno;
-use crate::files::{move_aside, read_start};
-use crate::netlink::{Message, Reply};
 use crate::platform::{FileKind, GuestPath, Level, Platform, Program};
 use crate::text::Bounded;
 
@@ -108,9 +109,10 @@ impl Permanent<'_> {
             well = false;
         });
         if show.is_none() && !self.placed.is_empty() {
-            changes |= self.sound && self.move_aside(platform, problems);
-            if changes && let Some(program) = reload(self.style) {
-                platform.start(program);
+            let leftovers = Leftovers { style: self.style, placed: self.placed, interfaces: self.interfaces };
+            changes |= self.sound && leftovers.move_aside(platform, problems);
+            if changes {
+                reload(platform, self.style, self.placed);
             }
         }
         well
@@ -155,7 +157,7 @@ impl Permanent<'_> {
                 let mut edit = ifupdown::Interfaces::new(placed);
                 work.edit(format_args!("/etc/network/interfaces"), PUBLIC, &mut |old, out| edit.edit(old, out));
             }
-            Style::Netplan => work.edit(format_args!("/etc/netplan/90-nanova.yaml"), PRIVATE, &mut |old, out| {
+            Style::Netplan => work.edit(format_args!("/etc/netplan/{}", netplan::FILE), PRIVATE, &mut |old, out| {
                 whole(old, out, &mut |out| netplan::render(out, placed))
             }),
             Style::Netifrc => {
@@ -238,94 +240,6 @@ impl Permanent<'_> {
             });
         }
     }
-
-    /// Moves files of interfaces that are gone out of their reader's way. Returns whether there were any.
-    fn move_aside<P: Platform>(&self, platform: &mut P, problems: &mut dyn Write) -> bool {
-        let directory = match self.style {
-            Style::Networkd => NETWORKD,
-            Style::Keyfile => KEYFILE,
-            Style::Ifcfg => IFCFG,
-            Style::Suse => SUSE,
-            Style::Netctl => NETCTL,
-            Style::Ifupdown | Style::Netplan | Style::Netifrc | Style::None => return false,
-        };
-        let mut any = false;
-        let mut gone = heapless::Vec::<EditPath, 16>::new();
-        let listed = platform.names(GuestPath::literal(directory), &mut |name| {
-            let path = Bounded::<512>::of(format_args!("{directory}/{name}"));
-            if let (true, Ok(path)) = (self.is_gone(name), path.as_str().try_into()) {
-                // More than so many go the next time.
-                let _ = gone.push(path);
-            }
-        });
-        if let Err(errno) = listed {
-            note(problems, format_args!("cannot list {directory}: {errno}"));
-        }
-        for path in &gone {
-            let Ok(path) = GuestPath::new(path) else { continue };
-            if self.names_devices() && is_foreign_and_there(platform, path) {
-                continue;
-            }
-            match move_aside(platform, path) {
-                Ok(()) => any = true,
-                Err(error) => note(problems, format_args!("{error}")),
-            }
-        }
-        any
-    }
-
-    /// Whether names of files are those of devices, so that others write files of the same names.
-    fn names_devices(&self) -> bool {
-        matches!(self.style, Style::Ifcfg | Style::Suse)
-    }
-
-    /// Whether a file may be one of ours for an interface that is no longer listed, or one that somebody wrote for a VIF's
-    /// usual name (`eth0`, `enX0`).
-    fn is_gone(&self, name: &str) -> bool {
-        let listed_mac =
-            |text: &str| Mac::parse(text).is_some_and(|mac| self.interfaces.iter().any(|one| one.mac == mac));
-        let listed_device = |device: &str| self.placed.iter().any(|placed| placed.device == Some(device));
-        match self.style {
-            Style::Networkd => name
-                .strip_prefix("00-nanova-")
-                .and_then(|rest| rest.strip_suffix(".network"))
-                .is_some_and(|mac| Mac::parse(mac).is_some() && !listed_mac(mac)),
-            Style::Keyfile => name
-                .strip_prefix("nanova-")
-                .and_then(|rest| rest.strip_suffix(".nmconnection"))
-                .is_some_and(|mac| Mac::parse(mac).is_some() && !listed_mac(mac)),
-            Style::Netctl => {
-                name.strip_prefix("nanova-").is_some_and(|device| !device.ends_with('~') && !listed_device(device))
-            }
-            Style::Ifcfg | Style::Suse => ["ifcfg-", "route-", "route6-", "ifroute-"]
-                .iter()
-                .find_map(|prefix| name.strip_prefix(prefix))
-                .is_some_and(|device| is_vif_name(device) && !listed_device(device)),
-            Style::Ifupdown | Style::Netplan | Style::Netifrc | Style::None => false,
-        }
-    }
-}
-
-/// Whether somebody else has written a file, for a device that there is.
-fn is_foreign_and_there<P: Platform>(platform: &mut P, path: GuestPath<'_>) -> bool {
-    const OURS: &[u8] = b"# Written by nanova";
-    let mut room = [0; 2048];
-    let len = read_start(platform, path, &mut room).unwrap_or(0);
-    if room[..len].windows(OURS.len()).any(|window| window == OURS) {
-        return false;
-    }
-    let device = path.split().1.split_once('-').map_or("", |(_, device)| device);
-    let mut there = false;
-    let asked = platform.ask(&Message::dump_links(1), &mut |reply| {
-        there |= matches!(reply, Reply::Link(link) if link.name == device);
-    });
-    there || asked.is_err()
-}
-
-/// `eth0`, `enX0`
-fn is_vif_name(device: &str) -> bool {
-    let number = device.strip_prefix("eth").or_else(|| device.strip_prefix("enX"));
-    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 impl<P: Platform> Work<'_, P> {
@@ -354,12 +268,39 @@ impl<P: Platform> Work<'_, P> {
     }
 }
 
-/// What tells a network manager to read its files again. The kernel has it all already, so nothing waits for it.
-fn reload(style: Style) -> Option<Program> {
+/// systemd's own sign that it runs the system (sd_booted(3)).
+const SYSTEMD: GuestPath<'static> = GuestPath::literal("/run/systemd/system");
+
+/// Has a network manager read its files again. The kernel has it all already, so nothing waits for it.
+fn reload<P: Platform>(platform: &mut P, style: Style, placed: &[Placed<'_>]) {
     match style {
-        Style::Networkd => Some(&[c"/usr/bin/networkctl", c"reload"]),
-        Style::Netplan => Some(&[c"/usr/sbin/netplan", c"apply"]),
-        Style::Keyfile | Style::Ifcfg => Some(&[c"/usr/bin/nmcli", c"connection", c"reload"]),
-        Style::Ifupdown | Style::Suse | Style::Netifrc | Style::Netctl | Style::None => None,
+        Style::Networkd => platform.start(&[&[c"/usr/bin/networkctl", c"reload"]]),
+        // It must not see the agent's read-only /sys, nor end with it.
+        Style::Netplan if matches!(platform.kind(SYSTEMD), Ok(Some(FileKind::Directory))) => {
+            const RUN: [&CStr; 4] = [c"/usr/bin/systemd-run", c"--collect", c"--quiet", c"--no-block"];
+            platform.start(&[&[RUN[0], RUN[1], RUN[2], RUN[3], c"/usr/sbin/netplan", c"apply"]]);
+        }
+        Style::Netplan => platform.start(&[&[c"/usr/sbin/netplan", c"apply"]]),
+        Style::Ifcfg => platform.start(&[&NMCLI_RELOAD]),
+        Style::Keyfile => {
+            // Reading alone leaves a connection active that asks DHCP.
+            let ids = placed
+                .iter()
+                .map(|placed| Bounded::<48>::of(format_args!("{}\0", keyfile::Uuid(placed.interface.mac))));
+            let ids = ids.collect::<Vec<_, INTERFACES_MAX>>();
+            let ids = ids.iter().filter_map(|id| CStr::from_bytes_until_nul(id.as_str().as_bytes()).ok());
+            let ups = ids.map(|id| [c"/usr/bin/nmcli", c"--wait", c"0", c"connection", c"up", c"uuid", id]);
+            let ups = ups.collect::<Vec<_, INTERFACES_MAX>>();
+            let mut programs = Vec::<Program<'_>, { INTERFACES_MAX + 1 }>::new();
+            let _ = programs.push(&NMCLI_RELOAD);
+            for up in &ups {
+                let _ = programs.push(up);
+            }
+            platform.start(&programs);
+        }
+        Style::Suse => platform.start(&[&[c"/sbin/netconfig", c"update", c"-f"]]),
+        Style::Ifupdown | Style::Netifrc | Style::Netctl | Style::None => {}
     }
 }
+
+const NMCLI_RELOAD: [&CStr; 3] = [c"/usr/bin/nmcli", c"connection", c"reload"];

@@ -13,8 +13,9 @@ use super::vm_data::note;
 use super::{Device, INTERFACES_MAX, Network, Placed};
 use crate::cli::{Handover, Network as Target};
 use crate::command::Response;
-use crate::platform::{Level, Platform};
-use crate::text::Bounded;
+use crate::files::read_start;
+use crate::platform::{GuestPath, Level, Platform};
+use crate::text::{Bounded, number};
 use crate::xenstore::{Client, Error, Transport};
 
 /// A line about what was done, or about what went wrong.
@@ -172,7 +173,7 @@ fn in_kernel<P: Platform>(
     [problems, warnings]: [&mut Line; 2],
     show: Option<&mut dyn Write>,
 ) -> bool {
-    let mut complete = true;
+    let (mut complete, shown) = (true, show.is_some());
     // An interface that cannot be brought up, or of whose addresses none could be added, is none that there is.
     let mut refused = Vec::<(u32, u32), INTERFACES_MAX>::new();
     let plan = match show {
@@ -206,14 +207,38 @@ fn in_kernel<P: Platform>(
             return !kernel;
         }
     };
+    let changes = kernel && !shown;
     for (place, (found, interface)) in found.iter_mut().zip(&network.interfaces).enumerate() {
         let Some(link) = plan.link(place) else { continue };
         let count = refused.iter().find(|(index, _)| *index == link.index).map_or(0, |(_, count)| *count);
         found.device = Some(link.name.clone());
         found.is_master = plan.is_master(place);
+        if changes && interface.speaks_of(true) {
+            end_dhcp(platform, &link.name);
+        }
         found.chosen = count == 0 || (count as usize) < interface.addresses.len();
     }
     complete
+}
+
+/// Ends the DHCP client of a device, if one has left its number where ifupdown and the initscripts have it: it would bring its
+/// address back when it renews it. At once, as it would take our addresses away if it could say goodbye.
+fn end_dhcp<P: Platform>(platform: &mut P, device: &str) {
+    for (client, between) in [("dhclient", "."), ("dhclient", "-"), ("udhcpc", ".")] {
+        let path = Bounded::<64>::of(format_args!("/run/{client}{between}{device}.pid"));
+        let mut room = [0; 16];
+        let Some(process) = first_line(platform, path.as_str(), &mut room).and_then(number::<u32>) else { continue };
+        let path = Bounded::<64>::of(format_args!("/proc/{process}/comm"));
+        if first_line(platform, path.as_str(), &mut [0; 16]) == Some(client) {
+            platform.log(Level::Info, format_args!("ending {client} of {device}, process {process}"));
+            platform.end_process(process);
+        }
+    }
+}
+
+fn first_line<'r, P: Platform>(platform: &mut P, path: &str, room: &'r mut [u8]) -> Option<&'r str> {
+    let len = read_start(platform, GuestPath::new(path).ok()?, room)?;
+    core::str::from_utf8(room.get(..len)?).ok()?.lines().next()
 }
 
 /// Writes the files. Returns whether nothing failed.

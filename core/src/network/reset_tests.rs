@@ -87,7 +87,8 @@ fn whatever_fails_while_files_are_staged_replaces_none() {
     apply(&mut before, &network, &Wanted { target: Target::Kernel, ..wanted(Style::Ifcfg) }, Line::new(), None);
     let before = before.nodes;
     let mut failures = 0;
-    for operation in 1..12 {
+    // Before them a look for each DHCP client.
+    for operation in 7..18 {
         let (mut platform, network) = guest();
         platform.fail = Some((operation, Errno::NOSPC));
         let outcome = apply(&mut platform, &network, &wanted(Style::Ifcfg), Line::new(), None);
@@ -113,6 +114,64 @@ fn what_is_shown_is_not_done() {
     assert!(shown.contains("write /etc/network/interfaces:\n# nanova: begin"), "{shown}");
     assert_eq!(files(&platform), ["/etc/hosts"]);
     assert_eq!((platform.host_name.as_str(), platform.kernel.asked.len()), ("", 0));
+}
+
+#[test]
+fn a_dhcp_client_of_ours_is_ended_and_no_other_process() {
+    let (mut platform, network) = guest();
+    for (path, text) in [
+        ("/run/dhclient.eth0.pid", "101\n"),
+        ("/proc/101/comm", "dhclient\n"),
+        ("/run/udhcpc.eth1.pid", "102\n"),
+        ("/proc/102/comm", "somebody\n"),
+        ("/run/dhclient.eth7.pid", "103\n"),
+        ("/proc/103/comm", "dhclient\n"),
+    ] {
+        platform.put(path, text);
+    }
+    apply(&mut platform, &network, &wanted(Style::None), Line::new(), None);
+    assert_eq!(platform.ended, [101]);
+}
+
+#[test]
+fn what_others_wrote_about_our_interfaces_is_moved_aside_or_told() {
+    let moved = |style, path: &str, text: &str| {
+        let (mut platform, network) = guest();
+        platform.put(path, text);
+        let outcome = apply(&mut platform, &network, &wanted(style), Line::new(), None);
+        let (directory, name) = path.rsplit_once('/').unwrap();
+        let aside = platform.nodes.contains_key(&format!("{directory}/.{name}.1700000000.bak~"));
+        assert_eq!(platform.nodes.contains_key(path), !aside);
+        (aside, outcome.problems.as_str().to_owned())
+    };
+    let stays = (false, String::new());
+    let goes = (true, String::new());
+    let told = |path: &str| (false, format!("{path} speaks of our interfaces, too: divide it"));
+    let path = "/etc/network/interfaces.d/50-cloud-init";
+    assert_eq!(moved(Style::Ifupdown, path, "auto lo\niface lo inet loopback\nauto eth0\niface eth0 inet dhcp"), goes);
+    assert_eq!(moved(Style::Ifupdown, path, "iface eth0:1 inet static\n address 192.0.2.9\n"), goes);
+    assert_eq!(moved(Style::Ifupdown, path, "iface tun0 inet manual\n"), stays);
+    assert_eq!(moved(Style::Ifupdown, path, "iface tun0 inet manual\niface eth1 inet dhcp\n"), told(path));
+    let path = "/etc/netplan/50-cloud-init.yaml";
+    assert_eq!(moved(Style::Netplan, path, "network:\n  ethernets:\n    eth0: {dhcp4: true}\n"), goes);
+    assert_eq!(moved(Style::Netplan, path, "network:\n  ethernets:\n    eth0: {}\n    eth9: {}\n"), told(path));
+    assert_eq!(moved(Style::Netplan, path, "network:\n  ethernets:\n    eth9: {}\n"), stays);
+    let path = "/etc/sysconfig/network-scripts/ifcfg-eth0:1";
+    assert_eq!(moved(Style::Ifcfg, path, "DEVICE=eth0:1\nIPADDR=192.0.2.9\n"), goes);
+}
+
+#[test]
+fn network_manager_is_told_to_read_and_to_use_the_profiles() {
+    let (mut platform, network) = guest();
+    apply(&mut platform, &network, &wanted(Style::Keyfile), Line::new(), None);
+    assert_eq!(
+        platform.started,
+        [
+            "/usr/bin/nmcli connection reload",
+            "/usr/bin/nmcli --wait 0 connection up uuid 6e616e6f-7661-8000-8000-bc764e04cfe5",
+            "/usr/bin/nmcli --wait 0 connection up uuid 6e616e6f-7661-8000-8000-bc764e04d936",
+        ]
+    );
 }
 
 #[test]

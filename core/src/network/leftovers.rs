@@ -1,0 +1,164 @@
+//! Files that would undo ours at the next boot.
+//!
+//! | style | what is moved aside |
+//! |---|---|
+//! | networkd, keyfile, netctl | ours of interfaces that are gone |
+//! | ifcfg, suse | those of VIFs' usual names that are not listed, and second addresses of listed ones (`ifcfg-eth0:1`) |
+//! | ifupdown | those below interfaces.d that configure no interface but ours |
+//! | netplan | those that speak of no device but ours: netplan would merge their addresses with ours |
+//!
+//! They get a name that no reader takes: `.<name>.<unix time>.bak~`. What somebody else has written for a device that there is
+//! and that is not ours stays. A file that speaks of both stays, too, and is told.
+
+use core::fmt::Write;
+
+use heapless::Vec;
+
+use super::ifupdown::configures;
+use super::netplan::{FILE, Subjects};
+use super::style::Style;
+use super::vm_data::note;
+use super::{Interface, Mac, Placed};
+use crate::edit::EditPath;
+use crate::files::{for_each_line, move_aside, read_start};
+use crate::netlink::{Message, Reply};
+use crate::platform::{GuestPath, Platform};
+use crate::text::Bounded;
+
+/// How many files are looked at in one go; more are the next time.
+const FILES_MAX: usize = 16;
+
+/// What a file is to us.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Stays,
+    Goes,
+    /// It speaks of ours, and of others.
+    Mixed,
+}
+
+/// Whose files are looked for.
+pub(super) struct Leftovers<'a> {
+    /// In which form.
+    pub(super) style: Style,
+    /// The interfaces that have a place in the files.
+    pub(super) placed: &'a [Placed<'a>],
+    /// All interfaces.
+    pub(super) interfaces: &'a [Interface],
+}
+
+impl Leftovers<'_> {
+    /// Moves them out of their reader's way. Returns whether there were any.
+    #[inline(never)]
+    pub(super) fn move_aside<P: Platform>(&self, platform: &mut P, problems: &mut dyn Write) -> bool {
+        let directory = match self.style {
+            Style::Networkd => "/etc/systemd/network",
+            Style::Keyfile => "/etc/NetworkManager/system-connections",
+            Style::Ifcfg => "/etc/sysconfig/network-scripts",
+            Style::Suse => "/etc/sysconfig/network",
+            Style::Netctl => "/etc/netctl",
+            Style::Ifupdown => "/etc/network/interfaces.d",
+            Style::Netplan => "/etc/netplan",
+            Style::Netifrc | Style::None => return false,
+        };
+        let mut found = Vec::<EditPath, FILES_MAX>::new();
+        let listed = platform.names(GuestPath::literal(directory), &mut |name| {
+            let path = Bounded::<512>::of(format_args!("{directory}/{name}"));
+            if let (true, Ok(path)) = (self.is_suspect(name), path.as_str().try_into()) {
+                let _ = found.push(path);
+            }
+        });
+        if let Err(errno) = listed {
+            note(problems, format_args!("cannot list {directory}: {errno}"));
+        }
+        let mut any = false;
+        for path in &found {
+            let Ok(path) = GuestPath::new(path) else { continue };
+            match self.verdict(platform, path) {
+                Verdict::Stays => {}
+                Verdict::Mixed => note(problems, format_args!("{path} speaks of our interfaces, too: divide it")),
+                Verdict::Goes => match move_aside(platform, path) {
+                    Ok(()) => any = true,
+                    Err(error) => note(problems, format_args!("{error}")),
+                },
+            }
+        }
+        any
+    }
+
+    /// Whether a file of this name may be one.
+    fn is_suspect(&self, name: &str) -> bool {
+        let listed_mac =
+            |text: &str| Mac::parse(text).is_some_and(|mac| self.interfaces.iter().any(|one| one.mac == mac));
+        let listed = |device: &str| self.placed.iter().any(|placed| placed.device == Some(device));
+        let of_mac = |start, end| {
+            let mac = name.strip_prefix(start).and_then(|rest| rest.strip_suffix(end));
+            mac.is_some_and(|mac| Mac::parse(mac).is_some() && !listed_mac(mac))
+        };
+        match self.style {
+            Style::Networkd => of_mac("00-nanova-", ".network"),
+            Style::Keyfile => of_mac("nanova-", ".nmconnection"),
+            Style::Netctl => {
+                name.strip_prefix("nanova-").is_some_and(|device| !device.ends_with('~') && !listed(device))
+            }
+            Style::Ifcfg | Style::Suse => {
+                let known = ["ifcfg-", "route-", "route6-", "ifroute-"];
+                let device = known.iter().find_map(|start| name.strip_prefix(start)).unwrap_or_default();
+                let (device, second) = device.split_once(':').map_or((device, false), |(device, _)| (device, true));
+                is_vif_name(device) && (second || !listed(device))
+            }
+            Style::Ifupdown => !name.starts_with('.') && !name.ends_with('~'),
+            Style::Netplan => name.ends_with(".yaml") && name != FILE,
+            Style::Netifrc | Style::None => false,
+        }
+    }
+
+    fn verdict<P: Platform>(&self, platform: &mut P, path: GuestPath<'_>) -> Verdict {
+        let (mut ours, mut others) = (false, false);
+        match self.style {
+            Style::Ifcfg | Style::Suse if is_foreign_and_there(platform, path) => return Verdict::Stays,
+            Style::Ifupdown => {
+                let _ = for_each_line(platform, path, &mut |line| {
+                    if let Some(device) = configures(line) {
+                        let is_ours = self.placed.iter().any(|placed| placed.device == Some(device));
+                        ours |= is_ours;
+                        others |= !is_ours && device != "lo";
+                    }
+                });
+            }
+            Style::Netplan => {
+                let mut subjects = Subjects::new(self.placed);
+                let _ = for_each_line(platform, path, &mut |line| subjects.take(line));
+                (ours, others) = subjects.end();
+            }
+            _ => ours = true,
+        }
+        match (ours, others) {
+            (false, _) => Verdict::Stays,
+            (true, false) => Verdict::Goes,
+            (true, true) => Verdict::Mixed,
+        }
+    }
+}
+
+/// Whether somebody else has written a file, for a device that there is.
+fn is_foreign_and_there<P: Platform>(platform: &mut P, path: GuestPath<'_>) -> bool {
+    const OURS: &[u8] = b"# Written by nanova";
+    let mut room = [0; 2048];
+    let len = read_start(platform, path, &mut room).unwrap_or(0);
+    if room[..len].windows(OURS.len()).any(|window| window == OURS) {
+        return false;
+    }
+    let device = path.split().1.split_once('-').map_or("", |(_, device)| device);
+    let mut there = false;
+    let asked = platform.ask(&Message::dump_links(1), &mut |reply| {
+        there |= matches!(reply, Reply::Link(link) if link.name == device);
+    });
+    there || asked.is_err()
+}
+
+/// `eth0`, `enX0`
+fn is_vif_name(device: &str) -> bool {
+    let number = device.strip_prefix("eth").or_else(|| device.strip_prefix("enX"));
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
