@@ -19,6 +19,8 @@ pub(crate) struct Metrics {
     report: Report,
     /// Whether anything is to be published.
     wanted: bool,
+    /// Whether that is all: nothing is waited for.
+    once: bool,
     /// Whether XAPI may set addresses.
     takes_addresses: bool,
     /// Readable when addresses have changed; opened with the first report.
@@ -30,12 +32,16 @@ impl Metrics {
         let wanted = options.metrics && !(options.once && options.commands);
         let takes_addresses = wanted && options.commands && options.network != Network::Off;
         let report = Report::new(options.metrics_interval, takes_addresses);
-        Metrics { report, wanted, takes_addresses, events: None }
+        Metrics { report, wanted, once: options.once, takes_addresses, events: None }
     }
 
     /// Begins on a fresh connection.
     pub(crate) fn start(&mut self, client: &mut Client<Xenbus<'_>>) -> Result<(), Error> {
         if !self.wanted {
+            return Ok(());
+        }
+        if self.once {
+            self.report.begin_anew();
             return Ok(());
         }
         self.report.start(client)?;

@@ -14,8 +14,8 @@ use core::fmt;
 
 use crate::agent::{Agent, Answer};
 use crate::cli::Network;
-use crate::command::Code;
 use crate::command::response::RESPONSE_MAX;
+use crate::command::{Code, drop_in};
 use crate::guest::report::LIFE_TOKEN;
 use crate::network::reset::resetnetwork;
 use crate::network::xapi;
@@ -311,6 +311,10 @@ impl Service {
         platform: &mut P,
     ) -> Result<(), Error> {
         self.news.addresses = false;
+        // It is the same command under another name.
+        if drop_in::is_disabled(platform, "resetnetwork") {
+            return Ok(());
+        }
         if let Some(response) = xapi::apply(client, platform, self.network)? {
             self.agent.completed("static-ip-setting", &response, platform);
         }

@@ -12,7 +12,7 @@ use nanova_core::network::Ip;
 use nanova_core::platform::{Download, Ended, FileKind, Files, GuestPath, Level, Netlink, Platform, Program, Programs};
 use nanova_core::service::{Progress, Service};
 use nanova_core::text::Bounded;
-use nanova_core::xenstore::{Client, Event, Lost, Path, Refusal, Transaction, Transport, TransportError};
+use nanova_core::xenstore::{Client, Error, Event, Lost, Path, Refusal, Transaction, Transport};
 use nanova_tests::host::Host;
 use nanova_tests::nova::uuid;
 use nanova_tests::xenstored::{Device, Kernel, Options, Xenstored};
@@ -21,16 +21,16 @@ use nanova_tests::xenstored::{Device, Kernel, Options, Xenstored};
 struct Xenbus(Device);
 
 impl Transport for Xenbus {
-    fn send(&mut self, packet: &[u8]) -> Result<(), TransportError> {
+    fn send(&mut self, packet: &[u8]) -> Result<(), Error> {
         match self.0.write(packet) {
             Ok(n) if n == packet.len() => Ok(()),
-            Ok(_) => Err(TransportError::Lost(Lost::Closed)),
-            Err(errno) => Err(TransportError::Refused(Refusal::named(errno.name()))),
+            Ok(_) => Err(Error::Lost(Lost::Closed)),
+            Err(errno) => Err(Error::Refused(Refusal::named(errno.name()))),
         }
     }
 
-    fn receive(&mut self, space: &mut [u8]) -> Result<usize, TransportError> {
-        self.0.read(space, true).map_err(|_| TransportError::Lost(Lost::Closed))
+    fn receive(&mut self, space: &mut [u8]) -> Result<usize, Error> {
+        self.0.read(space, true).map_err(|_| Error::Lost(Lost::Closed))
     }
 }
 
@@ -99,7 +99,8 @@ impl Netlink for Bare {
     fn set_host_name(&mut self, _name: &str) -> Result<(), Errno> {
         Err(Errno::IO)
     }
-    fn start(&mut self, _program: Program) {}
+    fn start(&mut self, _programs: &[Program<'_>]) {}
+    fn end_process(&mut self, _process: u32) {}
 }
 
 impl Files for Bare {
@@ -110,6 +111,12 @@ impl Files for Bare {
         Err(Errno::IO)
     }
     fn open(&mut self, _path: GuestPath<'_>) -> Result<(), Errno> {
+        Err(Errno::IO)
+    }
+    fn open_linked(&mut self, _path: GuestPath<'_>) -> Result<(), Errno> {
+        Err(Errno::NOENT)
+    }
+    fn replace_with(&mut self, _path: GuestPath<'_>, _name: &str) -> Result<(), Errno> {
         Err(Errno::IO)
     }
     fn read(&mut self, _file: &mut (), _space: &mut [u8]) -> Result<usize, Errno> {
@@ -255,12 +262,12 @@ fn every_operation_of_the_client_keeps_to_the_rules() -> Result<()> {
         client.unwatch(path, "t").unwrap();
         client.unwatch(Path::literal("data/none"), "t").unwrap();
         let refused = client.transaction(|client, transaction| client.write(transaction, Path::literal("name"), b"x"));
-        assert!(refused.unwrap_err().is("EACCES"));
+        assert!(refused.unwrap_err().is(Refusal::named("EACCES")));
         client.transaction(|client, transaction| client.rm(transaction, path)).unwrap();
         assert_eq!(client.next_event().unwrap(), Some(Event::Fired { path: "data/a", token: "t" }));
         // The longest value that fits beside its path in what the device takes.
         let longest = vec![b'x'; 4096 - 16 - "data/long\0".len()];
-        assert!(client.write(none, Path::literal("data/long"), &longest).unwrap_err().is("ENOSPC"));
+        assert!(client.write(none, Path::literal("data/long"), &longest).unwrap_err().is(Refusal::named("ENOSPC")));
         assert_eq!(client.transport().0.violations(), Vec::<String>::new());
     }
     Ok(())

@@ -138,6 +138,11 @@ impl Links {
         }
     }
 
+    /// The VIFs that there are links of.
+    pub fn vifs(&self) -> impl Iterator<Item = Vif> {
+        self.known.iter().filter_map(|known| known.itself.flatten())
+    }
+
     /// The VIF that the addresses of the link with this number belong to.
     pub fn vif_of(&self, index: u32) -> Option<Vif> {
         self.known.iter().find(|known| known.index == index)?.vif

@@ -65,8 +65,12 @@ pub struct Report {
     interval: u64,
     /// Whether the toolstack may set addresses.
     takes_addresses: bool,
+    /// Whether anything was to be published on this connection.
+    begun: bool,
     all_due: bool,
     links_due: bool,
+    /// What xenstore refused of the addresses: it is not known which are there.
+    addresses_lost: bool,
     next_look: u64,
     next_links: u64,
     refusal_said: bool,
@@ -157,8 +161,10 @@ impl Report {
             host: Bounded::new(),
             interval: interval as u64 * 1000,
             takes_addresses,
+            begun: false,
             all_due: false,
             links_due: false,
+            addresses_lost: false,
             next_look: 0,
             next_links: 0,
             refusal_said: false,
@@ -166,15 +172,18 @@ impl Report {
         }
     }
 
-    /// Begins on a fresh connection.
+    /// Begins on a fresh connection: with the first event of the watch, which comes at once; without one if there is none.
     pub fn start<T: Transport>(&mut self, client: &mut Client<T>) -> Result<(), Error> {
-        self.begin_anew();
-        unless_refused(client.watch(LIFE, LIFE_TOKEN)).map(|_| ())
+        self.begun = false;
+        if unless_refused(client.watch(LIFE, LIFE_TOKEN))?.is_none() {
+            self.begin_anew();
+        }
+        Ok(())
     }
 
-    /// All is to be published again.
+    /// All is to be published, or published again.
     pub fn begin_anew(&mut self) {
-        self.all_due = true;
+        (self.begun, self.all_due) = (true, true);
     }
 
     /// Links or addresses have changed.
@@ -189,13 +198,13 @@ impl Report {
 
     /// Whether [`Report::due_in`] depends on the time.
     pub fn knows_time(&self) -> bool {
-        self.all_due || self.links_due || self.interval > 0
+        self.begun && (self.all_due || self.links_due || self.interval > 0)
     }
 
     /// In how many milliseconds there is something to do, if it is known.
     pub fn due_in(&self, now: u64) -> Option<u64> {
-        if self.all_due {
-            return Some(0);
+        if !self.begun || self.all_due {
+            return self.begun.then_some(0);
         }
         let links = self.links_due.then_some(self.next_links);
         let look = (self.interval > 0).then_some(self.next_look);
@@ -338,6 +347,7 @@ impl Report {
         platform: &mut P,
         all: bool,
     ) -> Result<(), Error> {
+        let all = all || self.addresses_lost;
         self.links.begin();
         let asked = platform.ask(&Message::dump_links(1), &mut |reply| {
             if let Reply::Link(link) = reply {
@@ -373,7 +383,8 @@ impl Report {
             })
         });
         if let Err(errno) = asked {
-            platform.log(Level::Warn, format_args!("cannot list the addresses: {errno}; they are not published"));
+            platform.log(Level::Warn, format_args!("cannot list the addresses: {errno}; what is published stays"));
+            return Ok(());
         }
         let gone = addresses.end();
         if (addresses.cut || links.cut) && !self.cut_said {
@@ -386,7 +397,12 @@ impl Report {
         }
         let legacy = writer.client.list(Transaction::NONE, Path::literal("xenserver/attr"), 0, &mut []);
         let legacy = legacy.is_err_and(|error| error.is(Refusal::NOENT));
-        publish(writer, &self.addresses, &gone, all, legacy);
+        let refused = writer.refused.take();
+        publish(writer, &self.addresses, &self.links, &gone, all, legacy);
+        self.addresses_lost = writer.refused.is_some();
+        if refused.is_some() {
+            writer.refused = refused;
+        }
         Ok(())
     }
 }
@@ -395,6 +411,7 @@ impl Report {
 fn publish<T: Transport>(
     writer: &mut Writer<'_, T>,
     addresses: &Addresses,
+    links: &Links,
     gone: &PublishedList,
     all: bool,
     legacy: bool,
@@ -403,6 +420,9 @@ fn publish<T: Transport>(
         if all {
             for virtual_function in [false, true] {
                 writer.remove(format_args!("{}", Vif { virtual_function, number: 0 }.directory()));
+            }
+            for vif in links.vifs().filter(|_| legacy) {
+                writer.remove(format_args!("attr/eth{}", vif.number));
             }
         }
         for one in gone {

@@ -58,6 +58,9 @@ const HOSTS: GuestPath<'static> = GuestPath::literal("/etc/hosts");
 const OLD_NAME: GuestPath<'static> = GuestPath::literal("/etc/HOSTNAME");
 const SUSE_DNS: GuestPath<'static> = GuestPath::literal("/etc/sysconfig/network/config");
 
+/// Routes of whatever device.
+const SUSE_ROUTES: GuestPath<'static> = GuestPath::literal("/etc/sysconfig/network/routes");
+
 /// What is said where.
 pub struct Permanent<'a> {
     /// In which form.
@@ -164,7 +167,14 @@ impl Permanent<'_> {
                 let mut edit = netifrc::Net::new(placed);
                 work.edit(format_args!("/etc/conf.d/net"), PUBLIC, &mut |old, out| edit.edit(old, out));
             }
-            Style::Suse if work.is_file(SUSE_DNS) => self.suse_dns(work),
+            Style::Suse => {
+                if work.is_file(SUSE_DNS) {
+                    self.suse_dns(work);
+                }
+                if work.is_file(SUSE_ROUTES) {
+                    work.edit(format_args!("{SUSE_ROUTES}"), PUBLIC, &mut |old, out| suse::without_default(old, out));
+                }
+            }
             _ => {}
         }
         for placed in placed {

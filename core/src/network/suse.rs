@@ -62,6 +62,18 @@ pub fn routes(old: Old<'_>, out: &mut dyn Sink, interface: &Interface, device: &
     });
 }
 
+/// The edit of `routes`, which speaks of all devices: a default route there would be one beside ours.
+pub fn without_default(old: Old<'_>, out: &mut dyn Sink) {
+    let is_default = |line: &[u8]| {
+        let first = line.split(u8::is_ascii_whitespace).next();
+        matches!(first, Some(b"default" | b"0.0.0.0/0" | b"::/0"))
+    };
+    match old {
+        Old::Line(line) if is_default(line) => {}
+        old => out.keep(old),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,5 +98,11 @@ mod tests {
             text,
             "# Written by nanova from vm-data in xenstore.\n0.0.0.0/0 166.78.10.1 - eth0\n::/0 fe80::def - eth0\n"
         );
+    }
+
+    #[test]
+    fn a_default_route_of_all_devices_goes() {
+        let old = "# routes\ndefault 192.168.1.1 - -\n10.0.0.0/8 10.1.1.1 - eth9\n";
+        assert_eq!(edited(old, &mut without_default), "# routes\n10.0.0.0/8 10.1.1.1 - eth9\n");
     }
 }
