@@ -24,7 +24,8 @@ impl Notifier {
         let own = u64::from(rustix::process::getpid().as_raw_nonzero().get().unsigned_abs());
         let ours = socket.is_some() && number("WATCHDOG_PID").is_none_or(|pid| pid == own);
         let interval = if ours { number("WATCHDOG_USEC").unwrap_or(0) / 2000 } else { 0 };
-        Notifier { socket, interval, next: 0 }
+        let next = if interval > 0 { uptime_ms() + interval } else { 0 };
+        Notifier { socket, interval, next }
     }
 
     /// Says that the guest is ready, and what it is at.
