@@ -90,7 +90,7 @@ impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.words() {
             Some((name, words)) => write!(f, "{words} ({name})"),
-            None => write!(f, "errno {}", self.0),
+            None => write!(f, "errno {}", u64::from(self.0)),
         }
     }
 }

@@ -10,7 +10,8 @@ use core::fmt::{self, Write};
 use core::ops::Range;
 
 use base64ct::{Base64, Encoding};
-use serde_json_core::str::{EscapedStr, EscapedStringFragment};
+
+use crate::text::digits;
 
 /// How deep arrays and objects may be nested. vm-data needs 4.
 pub const DEPTH_MAX: usize = 8;
@@ -54,33 +55,45 @@ impl<'a> Text<'a> {
     /// lines. `None` when it is not base64 or longer than `room`.
     pub fn base64<'r>(&self, room: &'r mut [u8]) -> Option<&'r [u8]> {
         let mut len = 0;
-        let copied = self.pieces(|piece| {
+        let copied = self.pieces(&mut |piece| {
             for byte in piece.bytes().filter(|byte| !byte.is_ascii_whitespace()) {
-                *room.get_mut(len).ok_or(())? = byte;
+                *room.get_mut(len).ok_or(fmt::Error)? = byte;
                 len += 1;
             }
-            Ok::<(), ()>(())
+            Ok(())
         });
         copied.ok().and_then(|()| Base64::decode_in_place(&mut room[..len]).ok())
     }
 
     /// Calls `each` with the text's characters, piece by piece.
-    pub fn pieces<E>(&self, mut each: impl FnMut(&str) -> Result<(), E>) -> Result<(), E> {
-        for fragment in EscapedStr(self.0).fragments() {
-            match fragment {
-                Ok(EscapedStringFragment::NotEscaped(text)) => each(text)?,
-                Ok(EscapedStringFragment::Escaped(c)) => each(c.encode_utf8(&mut [0; 4]))?,
-                // Cannot be: the escapes were checked. Ending the text here is the mildest thing to do.
-                Err(_) => break,
-            }
+    pub fn pieces(&self, each: &mut dyn FnMut(&str) -> fmt::Result) -> fmt::Result {
+        let mut rest = self.0;
+        while let Some((before, escape)) = rest.split_once('\\') {
+            each(before)?;
+            // What is left of escapes; they were checked.
+            let (c, len) = match escape.as_bytes().first() {
+                Some(b'b') => ('\u{8}', 1),
+                Some(b'f') => ('\u{c}', 1),
+                Some(b'n') => ('\n', 1),
+                Some(b'r') => ('\r', 1),
+                Some(b't') => ('\t', 1),
+                Some(b'u') => {
+                    let code = escape.get(1..5).and_then(|text| digits(text, 16));
+                    (code.and_then(|code| char::from_u32(code as u32)).unwrap_or_default(), 5)
+                }
+                Some(byte) => (char::from(*byte), 1),
+                None => break,
+            };
+            each(c.encode_utf8(&mut [0; 4]))?;
+            rest = escape.get(len..).unwrap_or_default();
         }
-        Ok(())
+        each(rest)
     }
 }
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.pieces(|piece| f.write_str(piece))
+        self.pieces(&mut |piece| f.write_str(piece))
     }
 }
 

@@ -107,7 +107,7 @@ pub struct Uuid(pub [u8; UUID_LEN]);
 impl fmt::Display for Uuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, byte) in self.0.iter().enumerate() {
-            write!(f, "{}{byte:02x}", if matches!(place, 4 | 6 | 8 | 10) { "-" } else { "" })?;
+            write!(f, "{}{:02x}", if matches!(place, 4 | 6 | 8 | 10) { "-" } else { "" }, u32::from(*byte))?;
         }
         Ok(())
     }

@@ -69,7 +69,7 @@ fn render(out: &mut dyn Sink, interface: &Interface, device: &str) {
     for (number, server) in (1..).zip(&interface.dns) {
         writeln!(out, "DNS{number}={server}");
     }
-    if let Some(mtu) = interface.mtu {
+    if let Some(mtu) = interface.mtu.map(u64::from) {
         writeln!(out, "MTU={mtu}");
     }
     let mut six = interface.addresses_of(false);

@@ -110,7 +110,8 @@ fn interface(out: &mut dyn Sink, interface: &Interface, device: &str) {
                 write!(
                     out,
                     "iface {device} inet6 static\n    address {}\n    netmask {}\n",
-                    address.ip, address.prefix
+                    address.ip,
+                    u64::from(address.prefix)
                 );
             }
             if let Some(broadcast) = interface.broadcast_of(address) {
@@ -136,7 +137,7 @@ fn interface(out: &mut dyn Sink, interface: &Interface, device: &str) {
 /// What the first stanza of an interface says.
 #[inline(never)]
 fn once(out: &mut dyn Sink, interface: &Interface) {
-    if let Some(mtu) = interface.mtu {
+    if let Some(mtu) = interface.mtu.map(u64::from) {
         writeln!(out, "    mtu {mtu}");
     }
     if interface.dns.is_empty() {

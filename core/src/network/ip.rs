@@ -152,11 +152,11 @@ fn ends(text: &str, part: &str) -> bool {
 
 impl fmt::Display for Ip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = self.bytes;
         if self.ipv4 {
-            return write!(f, "{}.{}.{}.{}", bytes[0], bytes[1], bytes[2], bytes[3]);
+            let [a, b, c, d, ..] = self.bytes.map(u64::from);
+            return write!(f, "{a}.{b}.{c}.{d}");
         }
-        let group = |at: usize| u16::from_be_bytes([bytes[2 * at], bytes[2 * at + 1]]);
+        let group = |at: usize| (self.bits() >> (112 - 16 * at)) as u32 & 0xffff;
         // The first of the longest runs of zeros is left out, if it is longer than one (RFC 5952, 4.2).
         let run = |from: usize| (from..8).take_while(|at| group(*at) == 0).count();
         let (mut start, mut len) = (8, 1);

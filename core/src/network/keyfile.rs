@@ -21,7 +21,7 @@ pub fn render(out: &mut dyn Sink, interface: &Interface) {
         Uuid(mac)
     );
     write!(out, "\ntype=ethernet\nautoconnect-priority=100\n\n[ethernet]\nmac-address={mac}\n");
-    if let Some(mtu) = interface.mtu {
+    if let Some(mtu) = interface.mtu.map(u64::from) {
         writeln!(out, "mtu={mtu}");
     }
     family(out, interface, true);

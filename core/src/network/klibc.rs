@@ -35,7 +35,7 @@ pub fn render(out: &mut dyn Sink, interface: &Interface, device: &str, hostname:
     if ipv4 {
         writeln!(out, "{family}NETMASK='{}'", address.netmask());
     } else {
-        writeln!(out, "{family}NETMASK='{}'", address.prefix);
+        writeln!(out, "{family}NETMASK='{}'", u64::from(address.prefix));
     }
     if let Some(gateway) = interface.gateway(ipv4) {
         writeln!(out, "{family}GATEWAY='{gateway}'");

@@ -86,7 +86,7 @@ impl Mac {
     }
 
     fn write(self, f: &mut fmt::Formatter<'_>, between: &str) -> fmt::Result {
-        for (place, byte) in self.0.iter().enumerate() {
+        for (place, byte) in self.0.map(u32::from).iter().enumerate() {
             write!(f, "{}{byte:02x}", if place == 0 { "" } else { between })?;
         }
         Ok(())
@@ -170,7 +170,7 @@ impl Prefixed {
 /// `10.0.0.1/8`
 impl fmt::Display for Prefixed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.ip, self.prefix)
+        write!(f, "{}/{}", self.ip, u64::from(self.prefix))
     }
 }
 

@@ -33,7 +33,7 @@ pub fn render(out: &mut dyn Sink, interface: &Interface, device: &str) {
     out.put("DNS=(");
     interface.dns.iter().for_each(|server| write!(out, "'{server}' "));
     out.put(")\n");
-    if let Some(mtu) = interface.mtu {
+    if let Some(mtu) = interface.mtu.map(u64::from) {
         // netctl has no key for it.
         writeln!(out, "ExecUpPost='ip link set dev {device} mtu {mtu}'");
     }

@@ -68,7 +68,7 @@ fn interface(out: &mut dyn Sink, interface: &Interface, device: &str) {
         write!(out, "{}{server}", if number == 0 { "" } else { " " });
     }
     out.put("\"\n");
-    if let Some(mtu) = interface.mtu {
+    if let Some(mtu) = interface.mtu.map(u64::from) {
         writeln!(out, "mtu_{device}=\"{mtu}\"");
     }
 }

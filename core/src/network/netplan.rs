@@ -31,7 +31,7 @@ pub fn render(out: &mut dyn Sink, interfaces: &[Placed<'_>]) {
 
 #[inline(never)]
 fn lists(out: &mut dyn Sink, interface: &Interface) {
-    if let Some(mtu) = interface.mtu {
+    if let Some(mtu) = interface.mtu.map(u64::from) {
         writeln!(out, "      mtu: {mtu}");
     }
     for (number, address) in interface.addresses.iter().enumerate() {

@@ -12,7 +12,7 @@ use crate::edit::Sink;
 #[inline(never)]
 pub fn render(out: &mut dyn Sink, interface: &Interface) {
     write!(out, "# Written by nanova from vm-data in xenstore.\n[Match]\nMACAddress={}\nType=ether\n", interface.mac);
-    if let Some(mtu) = interface.mtu {
+    if let Some(mtu) = interface.mtu.map(u64::from) {
         write!(out, "\n[Link]\nMTUBytes={mtu}\n");
     }
     out.put("\n[Network]\nDHCP=no\nIPv6AcceptRA=no\n");

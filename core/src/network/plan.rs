@@ -114,7 +114,7 @@ impl fmt::Display for Step<'_> {
             }
             Step::RemoveAddress(link, present) => write!(f, "remove address {} from {}", present.address, link.name),
             Step::Up(link) => write!(f, "bring {} up", link.name),
-            Step::Mtu(link, mtu) => write!(f, "set the MTU of {} to {mtu}", link.name),
+            Step::Mtu(link, mtu) => write!(f, "set the MTU of {} to {}", link.name, u64::from(*mtu)),
             Step::AddAddress(link, _, address) => write!(f, "add address {address} to {}", link.name),
             Step::AddRoute(link, _, Route { to, via }) => write!(f, "add route to {to} via {via} to {}", link.name),
         }

@@ -33,7 +33,7 @@ pub fn edit(old: Old<'_>, out: &mut dyn Sink, interface: &Interface) {
             writeln!(out, "BROADCAST{suffix}='{broadcast}'");
         }
     }
-    if let Some(mtu) = interface.mtu {
+    if let Some(mtu) = interface.mtu.map(u64::from) {
         writeln!(out, "MTU='{mtu}'");
     }
 }

@@ -17,8 +17,8 @@ impl fmt::Display for Escaped<'_> {
                 b'\t' => f.write_str("\\t"),
                 b'\n' => f.write_str("\\n"),
                 b'\r' => f.write_str("\\r"),
-                0..=7 => write!(f, "\\{byte:03o}"),
-                _ => write!(f, "\\x{byte:02x}"),
+                0..=7 => write!(f, "\\00{}", u64::from(byte)),
+                _ => write!(f, "\\x{:02x}", u32::from(byte)),
             }?;
         }
         Ok(())
