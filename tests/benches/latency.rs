@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use nanova_tests::agent::{Agent, binary};
+use nanova_tests::agent::{Agent, SIZE_MAX, binary};
 use nanova_tests::guest_root::GuestRoot;
 use nanova_tests::host::Host;
 use nanova_tests::xenstored::{HEADER, Options, Packet, Xenstored, op};
@@ -113,7 +113,7 @@ fn compare(mut nanova: Side, mut floor: Side) -> Result<()> {
     if let Running::Nanova(agent) = &nanova.running {
         println!("peak RSS after {ROUNDS} requests: {} KiB (limit 400)", agent.status_number("VmHWM"));
     }
-    println!("binary: {} bytes (limit 253500)", std::fs::metadata(binary())?.len());
+    println!("binary: {} bytes (limit {SIZE_MAX})", std::fs::metadata(binary())?.len());
     Ok(())
 }
 

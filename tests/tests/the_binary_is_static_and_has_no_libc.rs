@@ -5,14 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use nanova_tests::agent::binary;
+use nanova_tests::agent::{SIZE_MAX, binary};
 use object::elf::{self, FileHeader64};
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{Endianness, Object, ObjectSymbol};
 
-/// The size that the project allows itself: an image with the agent alone is to have at most 191 KiB, 2.4 of which are
-/// directories and names.
-const SIZE_MAX: u64 = 253_500;
 /// The shortest path that could be told from noise in a binary.
 const PATH_MIN: usize = 4;
 
