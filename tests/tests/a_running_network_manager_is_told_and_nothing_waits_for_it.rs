@@ -66,7 +66,7 @@ fn network_manager_reads_what_changed() -> Result<()> {
         "nanova-bc764e04cfe5 nanova-bc764e04d936\n72.3.128.241,72.3.128.240",
         "nanova-bc764e04cfe5\n9.9.9.9,72.3.128.240",
     ];
-    reads_what_changed("keyfile", &network_manager(), "/usr/bin/nmcli", reads, states)
+    reads_what_changed("keyfile", &network_manager(""), "/usr/bin/nmcli", reads, states)
 }
 
 #[test]

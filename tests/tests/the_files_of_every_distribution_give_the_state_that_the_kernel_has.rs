@@ -71,7 +71,7 @@ fn networkd_itself() -> Result<()> {
 #[test]
 #[ignore = "needs network-manager, dbus, iproute2 and root"]
 fn network_manager_itself() -> Result<()> {
-    agrees("keyfile", &network_manager())
+    agrees("keyfile", &network_manager(""))
 }
 
 #[test]

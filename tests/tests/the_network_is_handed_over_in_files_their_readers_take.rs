@@ -1,10 +1,12 @@
 //! What `nanova network --handover` leaves below /run, judged by the programs that read it in the real root.
 
+mod managers;
 mod vm_data;
 
 use std::process::Command;
 
 use anyhow::Result;
+use managers::network_manager;
 use serde_json::Value;
 use vm_data::{Guest, LINKS, first_of, succeeded};
 
@@ -145,6 +147,23 @@ fn network_manager_reads_its_keyfile_and_says_the_same() -> Result<()> {
     assert!(public.contains("2001:4800:7810:512:e38a:a8b5:ff04:cfe5/64") && public.contains("fe80::def"), "{public}");
     let private = read("bc764e04d936", "connection.autoconnect yes")?;
     assert!(private.contains("route1=10.208.0.0/12,10.181.0.1") && private.contains("method=ignore"), "{private}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs network-manager, dbus, iproute2 and root"]
+fn network_manager_takes_the_interfaces_over_that_have_their_addresses() -> Result<()> {
+    let guest = Guest::new()?;
+    let manager =
+        network_manager("$NANOVA --handover keyfile --root / 1>&2; ip -o address show scope global >/run/before");
+    let script = format!(
+        "{LINKS}{manager}
+        nmcli -g NAME,DEVICE connection show --active | grep -v ':lo$' | sort
+        ip -o address show scope global | sed 's/ tentative//; s/ valid_lft.*//' >/run/after
+        sed -i 's/ tentative//; s/ valid_lft.*//' /run/before; diff /run/before /run/after >&2; nmcli -g ip4.dns device show eth0"
+    );
+    let shown = succeeded(&guest.shell(&script)?);
+    assert_eq!(shown, "nanova-bc764e04cfe5:eth0\nnanova-bc764e04d936:eth1\n72.3.128.241 | 72.3.128.240\n");
     Ok(())
 }
 

@@ -9,9 +9,9 @@ use super::vm_data::note;
 use super::{Placed, keyfile, klibc, netplan, networkd};
 use crate::cli::Handover;
 use crate::edit::Sink;
-use crate::files;
+use crate::files::{self, read_start};
 use crate::platform::{Files, GuestPath};
-use crate::text::Bounded;
+use crate::text::{Bounded, number};
 
 /// Readable for its owner alone.
 const PRIVATE: u32 = 0o600;
@@ -44,6 +44,11 @@ pub fn hand_over<F: Files>(
             Handover::Keyfile => {
                 let path = format_args!("/run/NetworkManager/system-connections/nanova-{mac}.nmconnection");
                 files.write(path, PRIVATE, &mut |out| keyfile::render(out, interface));
+                // An interface that has addresses when NetworkManager starts is somebody else's to it, unless it is told.
+                if let Some(index) = device.and_then(|device| index_of(files.files, device)) {
+                    let path = format_args!("/run/NetworkManager/devices/{index}");
+                    files.write(path, PUBLIC, &mut |out| keyfile::taken_over(out, interface));
+                }
             }
             Handover::Klibc => {
                 let Some(device) = device.filter(|device| klibc::is_plain(device)) else {
@@ -62,6 +67,14 @@ pub fn hand_over<F: Files>(
         }
     }
     files.well
+}
+
+/// The number of a device, which it keeps whatever it is called.
+fn index_of<F: Files>(files: &mut F, device: &str) -> Option<u64> {
+    let path = Bounded::<64>::of(format_args!("/sys/class/net/{device}/ifindex"));
+    let mut room = [0; 16];
+    let len = read_start(files, GuestPath::new(path.as_str()).ok()?, &mut room)?;
+    number(core::str::from_utf8(room.get(..len)?).ok()?.trim_ascii())
 }
 
 /// Where files go, and what could not be written.

@@ -28,6 +28,12 @@ pub fn render(out: &mut dyn Sink, interface: &Interface) {
     family(out, interface, false);
 }
 
+/// Writes NetworkManager's note about a device: that its addresses are those of this file. NetworkManager leaves such a note
+/// for itself when it ends in an initramfs (`src/core/nm-config.c`, `nm_config_device_state_load`).
+pub fn taken_over(out: &mut dyn Sink, interface: &Interface) {
+    write!(out, "[device]\nmanaged=1\nconnection-uuid={}\n", Uuid(interface.mac));
+}
+
 /// A UUID of version 8 (RFC 9562, 5.8): "nanova" in front, the MAC address behind. Always the same, so that a connection
 /// that is active stays what it is when the file is read again.
 pub struct Uuid(pub Mac);

@@ -24,6 +24,7 @@ END
 "#;
 
 /// networkd, until it says that both interfaces are configured; before it starts, `files` puts its files into place.
+#[allow(dead_code, reason = "not every test file runs it")]
 pub(crate) fn networkd(files: &str) -> String {
     let networkd = first_of(&["/usr/lib/systemd/systemd-networkd", "/lib/systemd/systemd-networkd"]);
     format!(
@@ -40,8 +41,9 @@ pub(crate) fn networkd(files: &str) -> String {
     )
 }
 
-/// NetworkManager, until it has activated what there is for both interfaces and their addresses are no longer tentative.
-pub(crate) fn network_manager() -> String {
+/// NetworkManager, until it has activated what there is for both interfaces and their addresses are no longer tentative;
+/// before it starts, `files` puts its files into place.
+pub(crate) fn network_manager(files: &str) -> String {
     format!(
         r#"{MACHINE}
         mount -t tmpfs tmpfs /var/lib/NetworkManager; mkdir -p /etc/NetworkManager
@@ -54,6 +56,7 @@ auth-polkit=root-only
 [connectivity]
 enabled=false
 END
+        {files}
         NetworkManager --debug --log-level=WARN 2>/run/log & manager=$!
         for try in $(seq 150); do
             [ "$(nmcli -g DEVICE,STATE connection show --active 2>/dev/null | grep -c '^eth.:activated')" = 2 ] &&
