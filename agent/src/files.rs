@@ -7,7 +7,7 @@ use core::ffi::CStr;
 use core::mem::MaybeUninit;
 
 use nanova_core::errno::Errno;
-use nanova_core::platform::{FileKind, Files, GUEST_PATH_MAX, GuestPath, STAGED_NAME as STAGED, UPDATE, UPDATE_NAME};
+use nanova_core::platform::{FileKind, Files, GUEST_PATH_MAX, GuestPath, STAGED_NAME as STAGED, UPDATES};
 use nanova_core::text::Bounded;
 use rustix::event::Timespec;
 use rustix::fd::OwnedFd;
@@ -36,7 +36,7 @@ pub(crate) struct Staged {
     counted: bool,
 }
 
-/// Its name: [`STAGED`], with a number unless that is 0; or [`UPDATE_NAME`].
+/// Its name: [`STAGED`], with a number unless that is 0; or one of [`UPDATES`].
 struct StagedName([u8; 17]);
 
 impl StagedName {
@@ -48,8 +48,10 @@ impl StagedName {
 fn staged_name(number: u8) -> StagedName {
     let name = match number {
         0 => Bounded::<16>::of(format_args!("{STAGED}")),
-        UPDATE => Bounded::of(format_args!("{UPDATE_NAME}")),
-        number => Bounded::<16>::of(format_args!("{STAGED}.{number}")),
+        number => match UPDATES.iter().find(|(update, _)| *update == number) {
+            Some((_, name)) => Bounded::of(format_args!("{name}")),
+            None => Bounded::of(format_args!("{STAGED}.{number}")),
+        },
     };
     let mut room = [0; 17];
     let _ = terminated(name.as_str(), &mut room);
@@ -221,7 +223,7 @@ impl Files for System<'_> {
 
     fn stage(&mut self, path: GuestPath<'_>, number: u8) -> Result<Staged, Errno> {
         let directory = self.directory_of(path).map_err(errno)?;
-        let (name, counted) = (staged_name(number), number != UPDATE);
+        let (name, counted) = (staged_name(number), !UPDATES.iter().any(|(update, _)| *update == number));
         if counted && self.staged == 0 {
             self.keep_others_out(LOCK_TRIES)?;
         }

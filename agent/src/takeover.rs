@@ -8,7 +8,7 @@
 use core::ffi::CStr;
 
 use heapless::Vec;
-use nanova_core::platform::{Download, GuestPath, Level, Platform, UPDATE_NAME};
+use nanova_core::platform::{Download, GuestPath, Level, Platform, update_beside};
 use nanova_core::text::{Bounded, number};
 use nanova_core::update::take_place;
 use rustix::event::Timespec;
@@ -47,8 +47,8 @@ pub(crate) fn is_well(environment: &Environment, system: &mut System<'_>) {
     if !matches!(waitpid(Some(guard), WaitOptions::NOHANG), Ok(None)) {
         return;
     }
-    let Ok(path) = GuestPath::new(old) else { return };
-    let taken = take_place(system, path);
+    let (Ok(path), Ok(own)) = (GuestPath::new(old), system.own_path()) else { return };
+    let taken = take_place(system, path, split(own.as_str()).1);
     dismiss(guard);
     match taken {
         Ok(()) => system.log(Level::Info, format_args!("the new agent serves")),
@@ -63,6 +63,11 @@ pub(crate) fn is_well(environment: &Environment, system: &mut System<'_>) {
     }
 }
 
+/// The directory of an absolute path, without its last slash, and the name.
+fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
+}
+
 /// Ends the guard.
 fn dismiss(guard: Pid) {
     let _ = kill_process(guard, Signal::KILL);
@@ -71,12 +76,13 @@ fn dismiss(guard: Pid) {
 
 /// Becomes the new agent. Returns only if that cannot be.
 pub(crate) fn take_over(environment: &Environment, system: &mut System<'_>) {
-    // It has served an update, if nothing else.
+    let Ok(own) = system.own_path() else { return };
+    let (directory, name) = split(own.as_str());
+    let new = Bounded::<PATH_MAX>::of(format_args!("{directory}/{}", update_beside(name).1));
+    // It has served an update, if nothing else; that may give its file another name.
     is_well(environment, system);
     let Ok(own) = system.own_path() else { return };
     let own = own.as_str();
-    let new =
-        Bounded::<PATH_MAX>::of(format_args!("{}/{UPDATE_NAME}", own.rsplit_once('/').map_or("", |(path, _)| path)));
     let (mut own_room, mut new_room) = ([0; PATH_MAX], [0; PATH_MAX]);
     let (Ok(old), Ok(new)) = (terminated(own, &mut own_room), terminated(new.as_str(), &mut new_room)) else { return };
     let agent = getpid();

@@ -307,8 +307,8 @@ impl Files for FakePlatform {
         self.operation()?;
         let (directory, _) = path.split();
         assert!(directory == "/" || self.nodes.get(directory) == Some(&Node::Directory), "no directory for {path}");
-        let sealed =
-            (number == crate::platform::UPDATE).then(|| format!("{directory}/{}", crate::platform::UPDATE_NAME));
+        let update = crate::platform::UPDATES.iter().find(|(update, _)| *update == number);
+        let sealed = update.map(|(_, name)| format!("{directory}/{name}"));
         Ok(FakeStaged { contents: Vec::new(), mode: 0o600, sealed })
     }
 
