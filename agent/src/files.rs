@@ -22,6 +22,8 @@ use crate::system::{System, errno};
 /// How often a lock that somebody else holds is tried, and how long between: 15 s, as lckpwdf(3) waits.
 const LOCK_TRIES: u32 = 150;
 const LOCK_PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+/// Who has it locked has files staged.
+const LOCK: GuestPath<'static> = GuestPath::literal("/run/nanova.lock");
 /// Room for the names in a directory, at a time.
 const NAMES_ROOM: usize = 2048;
 /// Room for the names, and for one value, of extended attributes. Labels and access lists take some hundred bytes.
@@ -34,6 +36,8 @@ pub(crate) struct Staged {
     name: StagedName,
     /// Whether it is counted in [`System::staged`].
     counted: bool,
+    /// Whether the name is still this file's.
+    there: bool,
 }
 
 /// Its name: [`STAGED`], with a number unless that is 0; or one of [`UPDATES`].
@@ -87,12 +91,17 @@ impl System<'_> {
         Ok((directory, terminated(path.split().1, room).map_err(errno)?))
     }
 
-    /// Keeps other nanovas from staging files, however many tries that takes: the lock of flock(2) on the root directory.
-    fn keep_others_out(&mut self, tries: u32) -> Result<(), Errno> {
+    /// Keeps other nanovas from staging files, with so many tries: by the lock of flock(2) on a file that root alone can open.
+    /// Where there is no such file, and none can be made, there is no other nanova either.
+    fn keep_others_out(&mut self, tries: u32, make: OFlags) -> Result<(), Errno> {
+        let Ok(file) = self.open_at(LOCK, OFlags::WRONLY | make) else { return Ok(()) };
         for _ in 0..tries {
-            match fs::flock(&self.root, FlockOperation::NonBlockingLockExclusive) {
+            match fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Err(SystemErrno::AGAIN) => drop(nanosleep(&LOCK_PAUSE)),
-                locked => return locked.map_err(errno),
+                locked => {
+                    self.lock = Some(file);
+                    return locked.map_err(errno);
+                }
             }
         }
         Err(Errno::AGAIN)
@@ -102,7 +111,7 @@ impl System<'_> {
     fn let_others_in(&mut self, counted: bool) {
         self.staged -= u32::from(counted);
         if counted && self.staged == 0 {
-            let _ = fs::flock(&self.root, FlockOperation::Unlock);
+            self.lock = None;
         }
     }
 
@@ -225,14 +234,14 @@ impl Files for System<'_> {
         let directory = self.directory_of(path).map_err(errno)?;
         let (name, counted) = (staged_name(number), !UPDATES.iter().any(|(update, _)| *update == number));
         if counted && self.staged == 0 {
-            self.keep_others_out(LOCK_TRIES)?;
+            self.keep_others_out(LOCK_TRIES, OFlags::CREATE)?;
         }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = unless_missing(unlink(&directory, name.text()))
             .and_then(|_| fs::openat(&directory, name.text(), flags, Mode::from_raw_mode(0o600)).map_err(errno));
         self.staged += u32::from(counted);
         match file {
-            Ok(file) => Ok(Staged { directory, file, name, counted }),
+            Ok(file) => Ok(Staged { directory, file, name, counted, there: true }),
             Err(error) => {
                 self.let_others_in(counted);
                 Err(error)
@@ -262,6 +271,7 @@ impl Files for System<'_> {
         let mut room = NAME_ROOM;
         let name = terminated(path.split().1, &mut room).map_err(errno)?;
         fs::renameat(&staged.directory, staged.name.text(), &staged.directory, name).map_err(errno)?;
+        staged.there = false;
         self.let_others_in(core::mem::take(&mut staged.counted));
         sync(&staged.directory)
     }
@@ -289,12 +299,14 @@ impl Files for System<'_> {
     }
 
     fn discard(&mut self, staged: &mut Staged) {
-        let _ = unlink(&staged.directory, staged.name.text());
+        if staged.there {
+            let _ = unlink(&staged.directory, staged.name.text());
+        }
         self.let_others_in(core::mem::take(&mut staged.counted));
     }
 
     fn tidy(&mut self, path: GuestPath<'_>, number: u8) -> bool {
-        if self.keep_others_out(1).is_err() {
+        if self.keep_others_out(1, OFlags::empty()).is_err() {
             return false;
         }
         let removed = self.directory_of(path).is_ok_and(|at| unlink(&at, staged_name(number).text()).is_ok());

@@ -55,11 +55,12 @@ impl Metrics {
         client: &mut Client<Xenbus<'_>>,
         system: &mut System<'_>,
     ) -> Result<bool, Error> {
+        let life = core::mem::take(&mut service.news.life);
         if !self.wanted {
             return Ok(false);
         }
         let report = &mut self.report;
-        if core::mem::take(&mut service.news.life) {
+        if life {
             report.begin_anew();
         }
         if service.news.addresses && self.takes_addresses {

@@ -28,8 +28,9 @@ pub(crate) struct System<'a> {
     netlink: Option<Netlink>,
     /// The guest's root directory.
     pub(crate) root: OwnedFd,
-    /// How many files are staged, while others are kept from staging any.
+    /// How many files are staged, while others are kept from staging any by this lock.
     pub(crate) staged: u32,
+    pub(crate) lock: Option<OwnedFd>,
     /// Whether it is a directory of the running system, out of which no link may lead.
     pub(crate) confined: bool,
 }
@@ -38,7 +39,7 @@ impl<'a> System<'a> {
     /// Opens log and root.
     pub(crate) fn open(common: &Common<'a>) -> Result<System<'a>, rustix::io::Errno> {
         let root = open(common.root, OFlags::RDONLY | OFlags::DIRECTORY, 0)?;
-        Ok(System { log: Log::open(common), netlink: None, root, staged: 0, confined: common.root != "/" })
+        Ok(System { log: Log::open(common), netlink: None, root, staged: 0, lock: None, confined: common.root != "/" })
     }
 }
 

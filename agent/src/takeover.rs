@@ -43,8 +43,8 @@ pub(crate) fn is_update(environment: &Environment) -> bool {
 pub(crate) fn is_well(environment: &Environment, system: &mut System<'_>) {
     let text = |name| core::str::from_utf8(environment.variable(name)?).ok();
     let (Some(guard), Some(old)) = (text(GUARD).and_then(number).and_then(Pid::from_raw), text(OLD)) else { return };
-    // A child of ours, so it is no other process of that number; it is gone if this was said before.
-    if !matches!(waitpid(Some(guard), WaitOptions::NOHANG), Ok(None)) {
+    // A child of ours, so it is no other process of that number; it is none any more if this was said before.
+    if waitpid(Some(guard), WaitOptions::NOHANG).is_err() {
         return;
     }
     let (Ok(path), Ok(own)) = (GuestPath::new(old), system.own_path()) else { return };
@@ -54,7 +54,10 @@ pub(crate) fn is_well(environment: &Environment, system: &mut System<'_>) {
         Ok(()) => system.log(Level::Info, format_args!("the new agent serves")),
         Err(error) => {
             system.log(Level::Error, format_args!("the update is taken back, the old agent returns: {error}"));
-            let mut room = [0; PATH_MAX];
+            let (mut room, mut own_room) = ([0; PATH_MAX], [0; PATH_MAX]);
+            if let Ok(own) = terminated(own.as_str(), &mut own_room) {
+                let _ = rustix::fs::unlinkat(rustix::fs::CWD, own, AtFlags::empty());
+            }
             if let Ok(old) = terminated(old, &mut room) {
                 let why = become_agent(environment, old, &[]);
                 system.log(Level::Error, format_args!("the old agent cannot be executed: {}", errno(why)));

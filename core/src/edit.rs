@@ -149,12 +149,11 @@ impl<S> Batch<S> {
         };
         let filled = at("write beside", path, fill());
         let waiting = Waiting { path: path.as_str().try_into().unwrap_or_default(), staged, existed };
-        match (filled, self.waiting.push(waiting)) {
-            (Ok(_), Ok(())) => Ok(()),
-            (Err(error), _) => Err(error),
-            (_, Err(mut rest)) => {
+        match self.waiting.push(waiting) {
+            Ok(()) => filled.map(drop),
+            Err(mut rest) => {
                 platform.discard(&mut rest.staged);
-                Err(full)
+                filled.and(Err(full))
             }
         }
     }

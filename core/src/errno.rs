@@ -38,6 +38,9 @@ impl Errno {
     /// Address family not supported.
     pub const AFNOSUPPORT: Errno = Errno(97);
 
+    /// No route to host.
+    pub const HOSTUNREACH: Errno = Errno(113);
+
     /// Connection timed out.
     pub const TIMEDOUT: Errno = Errno(110);
 

@@ -351,16 +351,17 @@ fn what_is_no_argument_is_refused() -> Result<()> {
 #[test]
 fn two_agents_never_stage_files_at_once() -> Result<()> {
     let mut scene = Scene::new()?;
-    let root = fs::File::open(scene.root.path())?;
-    rustix::fs::flock(&root, FlockOperation::LockExclusive)?;
+    fs::create_dir_all(scene.root.join("run"))?;
+    let lock = fs::File::create(scene.root.join("run/nanova.lock"))?;
+    rustix::fs::flock(&lock, FlockOperation::LockExclusive)?;
     let argument = path_and_contents("/etc/motd", "new");
     scene.host.send("waits", json!({ "name": "injectfile", "value": argument }).to_string())?;
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(scene.host.answer("waits")?, None, "another nanova has files staged");
-    rustix::fs::flock(&root, FlockOperation::Unlock)?;
+    rustix::fs::flock(&lock, FlockOperation::Unlock)?;
     assert_eq!(scene.host.wait_answer("waits")?.code, "0");
     // Nothing is kept longer than it takes.
-    rustix::fs::flock(&root, FlockOperation::NonBlockingLockExclusive)?;
+    rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
     Ok(())
 }
 

@@ -246,6 +246,10 @@ fn ipv6_that_the_guest_has_turned_off_is_no_failure() -> Result<()> {
     let (code, message, shown) = reset(&guest, "echo 1 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6")?;
     assert_eq!((code.as_str(), message.as_str()), ("0", ""));
     assert!(shown.contains("166.78.10.124/24") && !shown.contains("2001:4800"), "{shown}");
+    // A gateway that is not link-local cannot be reached without an address, says the kernel.
+    guest.write("networking/BC764E04CFE5", &vm_data::PUBLIC.replace("fe80::def", "2001:4800:7810:512::1"))?;
+    let (code, message, _) = reset(&guest, "echo 1 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6")?;
+    assert_eq!((code.as_str(), message.as_str()), ("0", ""));
     Ok(())
 }
 

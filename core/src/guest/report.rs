@@ -384,6 +384,7 @@ impl Report {
         });
         if let Err(errno) = asked {
             platform.log(Level::Warn, format_args!("cannot list the addresses: {errno}; what is published stays"));
+            self.addresses_lost = true;
             return Ok(());
         }
         let gone = addresses.end();

@@ -55,7 +55,8 @@ pub fn edit(old: Old<'_>, out: &mut dyn Sink, interface: &Interface, device: &st
 }
 
 fn render(out: &mut dyn Sink, interface: &Interface, device: &str) {
-    write!(out, "{HEAD}\nDEVICE={device}\nHWADDR={}\nTYPE=Ethernet\nBOOTPROTO=none\nONBOOT=yes\n", interface.mac);
+    let protocol = if interface.speaks_of(true) { "none" } else { "dhcp" };
+    write!(out, "{HEAD}\nDEVICE={device}\nHWADDR={}\nTYPE=Ethernet\nBOOTPROTO={protocol}\nONBOOT=yes\n", interface.mac);
     for (number, address) in interface.addresses_of(true).enumerate() {
         let number = Number(number);
         write!(out, "IPADDR{number}={}\nNETMASK{number}={}\n", address.ip, address.netmask());
@@ -71,6 +72,9 @@ fn render(out: &mut dyn Sink, interface: &Interface, device: &str) {
     }
     if let Some(mtu) = interface.mtu.map(u64::from) {
         writeln!(out, "MTU={mtu}");
+    }
+    if !interface.speaks_of(false) {
+        out.put("IPV6INIT=yes\nIPV6_AUTOCONF=yes\n");
     }
     let mut six = interface.addresses_of(false);
     let Some(first) = six.next() else { return };

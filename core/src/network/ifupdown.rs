@@ -127,6 +127,15 @@ fn interface(out: &mut dyn Sink, interface: &Interface, device: &str) {
             rest = false;
         }
     }
+    for (ipv4, kind) in [(true, "inet dhcp"), (false, "inet6 auto")] {
+        if !interface.speaks_of(ipv4) {
+            writeln!(out, "iface {device} {kind}");
+            if rest {
+                once(out, interface);
+            }
+            rest = false;
+        }
+    }
     if rest {
         writeln!(out, "iface {device} inet manual");
         once(out, interface);

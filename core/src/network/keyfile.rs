@@ -47,7 +47,12 @@ impl fmt::Display for Uuid {
 fn family(out: &mut dyn Sink, interface: &Interface, ipv4: bool) {
     let (name, without) = if ipv4 { ("ipv4", "disabled") } else { ("ipv6", "ignore") };
     let has_any = interface.addresses_of(ipv4).next().is_some();
-    write!(out, "\n[{name}]\nmethod={}\n", if has_any { "manual" } else { without });
+    let method = match (has_any, interface.speaks_of(ipv4)) {
+        (true, _) => "manual",
+        (false, true) => without,
+        (false, false) => "auto",
+    };
+    write!(out, "\n[{name}]\nmethod={method}\n");
     if !has_any {
         return;
     }

@@ -25,8 +25,8 @@ use crate::netlink::{Message, Reply};
 use crate::platform::{GuestPath, Platform};
 use crate::text::Bounded;
 
-/// How many files are looked at in one go; more are the next time.
-const FILES_MAX: usize = 16;
+/// How many files are looked at.
+const FILES_MAX: usize = 32;
 
 /// What a file is to us.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,13 +61,16 @@ impl Leftovers<'_> {
             Style::Netplan => "/etc/netplan",
             Style::Netifrc | Style::None => return false,
         };
-        let mut found = Vec::<EditPath, FILES_MAX>::new();
+        let (mut found, mut more) = (Vec::<EditPath, FILES_MAX>::new(), false);
         let listed = platform.names(GuestPath::literal(directory), &mut |name| {
             let path = Bounded::<512>::of(format_args!("{directory}/{name}"));
             if let (true, Ok(path)) = (self.is_suspect(name), path.as_str().try_into()) {
-                let _ = found.push(path);
+                more |= found.push(path).is_err();
             }
         });
+        if more {
+            note(problems, format_args!("too many files in {directory}: not all were looked at"));
+        }
         if let Err(errno) = listed {
             note(problems, format_args!("cannot list {directory}: {errno}"));
         }

@@ -13,7 +13,8 @@ pub fn render(out: &mut dyn Sink, interface: &Interface, device: &str) {
     );
     for (ipv4, six) in [(true, ""), (false, "6")] {
         if interface.addresses_of(ipv4).next().is_none() {
-            writeln!(out, "IP{six}=no");
+            let automatic = if ipv4 { "dhcp" } else { "stateless" };
+            writeln!(out, "IP{six}={}", if interface.speaks_of(ipv4) { "no" } else { automatic });
             continue;
         }
         write!(out, "IP{six}=static\nAddress{six}=(");

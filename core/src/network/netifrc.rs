@@ -57,6 +57,9 @@ fn interface(out: &mut dyn Sink, interface: &Interface, device: &str) {
         }
         out.put("\n");
     }
+    if !interface.speaks_of(true) {
+        out.put("dhcp\n");
+    }
     // No address at all is "null", or netifrc would ask for one.
     write!(out, "{}\"\nroutes_{device}=\"", if interface.addresses.is_empty() { "null" } else { "" });
     for route in &interface.routes {

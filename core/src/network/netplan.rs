@@ -21,9 +21,10 @@ pub fn render(out: &mut dyn Sink, interfaces: &[Placed<'_>]) {
             Some(device) => writeln!(out, "    \"{device}\":"),
             None => writeln!(out, "    \"nanova-{}\":", mac.plain()),
         }
+        let [dhcp4, ra] = [true, false].map(|ipv4| !placed.interface.speaks_of(ipv4));
         write!(
             out,
-            "      match:\n        macaddress: \"{mac}\"\n      dhcp4: false\n      dhcp6: false\n      accept-ra: false\n"
+            "      match:\n        macaddress: \"{mac}\"\n      dhcp4: {dhcp4}\n      dhcp6: false\n      accept-ra: {ra}\n"
         );
         lists(out, placed.interface);
     }

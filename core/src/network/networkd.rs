@@ -15,7 +15,8 @@ pub fn render(out: &mut dyn Sink, interface: &Interface) {
     if let Some(mtu) = interface.mtu.map(u64::from) {
         write!(out, "\n[Link]\nMTUBytes={mtu}\n");
     }
-    out.put("\n[Network]\nDHCP=no\nIPv6AcceptRA=no\n");
+    let yes = |ipv4, word| if interface.speaks_of(ipv4) { "no" } else { word };
+    write!(out, "\n[Network]\nDHCP={}\nIPv6AcceptRA={}\n", yes(true, "ipv4"), yes(false, "yes"));
     for server in &interface.dns {
         writeln!(out, "DNS={server}");
     }

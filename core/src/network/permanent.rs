@@ -71,9 +71,11 @@ pub struct Permanent<'a> {
     pub placed: &'a [Placed<'a>],
     /// All interfaces, for the names.
     pub interfaces: &'a [Interface],
-    /// Whether these are all that xenstore names. Otherwise no file goes, and none that speaks of several interfaces
-    /// changes: one that could not be read may be in it.
+    /// Whether these are all that xenstore names. Otherwise no file that speaks of several interfaces changes: one that could
+    /// not be read may be in it.
     pub sound: bool,
+    /// Whether files that would undo ours are looked for.
+    pub tidy: bool,
 }
 
 /// The work on the files.
@@ -113,7 +115,7 @@ impl Permanent<'_> {
         });
         if show.is_none() && !self.placed.is_empty() {
             let leftovers = Leftovers { style: self.style, placed: self.placed, interfaces: self.interfaces };
-            changes |= self.sound && leftovers.move_aside(platform, problems);
+            changes |= self.tidy && leftovers.move_aside(platform, problems);
             if changes {
                 reload(platform, self.style, self.placed);
             }
@@ -172,7 +174,9 @@ impl Permanent<'_> {
                     self.suse_dns(work);
                 }
                 if work.is_file(SUSE_ROUTES) {
-                    work.edit(format_args!("{SUSE_ROUTES}"), PUBLIC, &mut |old, out| suse::without_default(old, out));
+                    work.edit(format_args!("{SUSE_ROUTES}"), PUBLIC, &mut |old, out| {
+                        suse::without_default(old, out, placed)
+                    });
                 }
             }
             _ => {}

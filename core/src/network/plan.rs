@@ -76,14 +76,15 @@ impl Step<'_> {
         }
     }
 
-    /// Whether a refusal means that the guest has no IPv6, or wants none: its owner has turned it off.
-    pub fn is_unwanted(&self, errno: Errno) -> bool {
-        let ipv6 = match self {
-            Step::AddAddress(_, _, address) => !address.ip.is_ipv4(),
-            Step::AddRoute(_, _, route) => !route.via.is_ipv4(),
+    /// Whether a refusal means that a link has no IPv6, or is to have none: the guest's owner has turned it off. Its routes are
+    /// refused for that or, as there is no address (`without`), for their gateway.
+    pub fn is_unwanted(&self, errno: Errno, without: bool) -> bool {
+        let refused = matches!(errno, Errno::ACCES | Errno::OPNOTSUPP | Errno::AFNOSUPPORT);
+        match self {
+            Step::AddAddress(_, _, address) => !address.ip.is_ipv4() && refused,
+            Step::AddRoute(_, _, route) => !route.via.is_ipv4() && (refused || without && errno == Errno::HOSTUNREACH),
             _ => false,
-        };
-        ipv6 && matches!(errno, Errno::ACCES | Errno::OPNOTSUPP | Errno::AFNOSUPPORT)
+        }
     }
 
     fn is_removal(&self) -> bool {
@@ -139,14 +140,21 @@ impl<'a> Plan<'a> {
                 (ones(interface.addresses.len()), ones(interface.routes.len()) as u32);
             let _ = plan.places.push(Place { link: None, is_master: false, absent_addresses, absent_routes });
         }
-        for request in [Message::dump_links(1), Message::dump_addresses(2), Message::dump_routes(3)] {
+        let mut take = |request| {
             netlink.ask(&request, &mut |reply| match reply {
                 Reply::Link(link) => plan.take_link(link),
                 Reply::Address(address) => plan.take_address(address),
                 Reply::Route(route) => plan.take_route(route),
                 _ => {}
             })?;
+            Ok(plan.places.iter().any(|place| place.is_master))
+        };
+        // What an interface is a part of may be a part of something itself.
+        if take(Message::dump_links(1))? {
+            take(Message::dump_links(1))?;
         }
+        take(Message::dump_addresses(2))?;
+        take(Message::dump_routes(3))?;
         Ok(plan)
     }
 

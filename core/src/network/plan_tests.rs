@@ -155,6 +155,15 @@ fn a_port_of_a_bridge_leaves_the_addresses_to_it() {
 }
 
 #[test]
+fn a_bond_in_a_bridge_is_followed_whatever_the_numbers_are() {
+    let (mut platform, interfaces) = guest();
+    platform.kernel.links = [(2, "eth0", 4), (3, "br0", 0), (4, "bond0", 3)]
+        .map(|(index, name, master)| Link { master, ..link(index, name, &interfaces[0]) })
+        .into();
+    assert_eq!(Plan::read(&mut platform, &interfaces).unwrap().link(0).unwrap().name, "br0");
+}
+
+#[test]
 fn an_address_that_would_expire_is_made_one_that_stays() {
     let (mut platform, interfaces) = guest();
     platform.kernel.addresses = vec![PresentAddress { flags: 0, ..address(2, "166.78.10.124", 24) }];

@@ -131,7 +131,7 @@ pub fn apply<P: Platform>(
     let (mut placed, mut handed, mut filed) = (Places::new(), Places::new(), Places::new());
     for (interface, found) in network.interfaces.iter().zip(&found) {
         let one = Placed { interface, device: found.device.as_deref() };
-        let in_files = !found.is_master && interface.left_alone.is_none();
+        let in_files = !found.is_master;
         for (places, belongs) in [
             (&mut placed, found.chosen),
             (&mut handed, found.chosen && in_files),
@@ -147,7 +147,9 @@ pub fn apply<P: Platform>(
     complete &= well;
     if files {
         let show = show.map(|show| -> &mut dyn Write { show });
-        let done = in_files(platform, network, wanted, [&handed, &filed], &mut problems, show);
+        // The files of a part of something are not looked for.
+        let tidy = network.sound && !found.iter().any(|found| found.is_master);
+        let done = in_files(platform, network, wanted, [&handed, &filed], tidy, &mut problems, show);
         complete &= done;
         well &= done;
     }
@@ -173,7 +175,7 @@ fn in_kernel<P: Platform>(
     [problems, warnings]: [&mut Line; 2],
     show: Option<&mut dyn Write>,
 ) -> bool {
-    let (mut complete, shown) = (true, show.is_some());
+    let (mut complete, shown, mut unwanted) = (true, show.is_some(), false);
     // An interface that cannot be brought up, or of whose addresses none could be added, is none that there is.
     let mut refused = Vec::<(u32, u32), INTERFACES_MAX>::new();
     let plan = match show {
@@ -184,7 +186,8 @@ fn in_kernel<P: Platform>(
         }),
         None if !kernel => Plan::read(platform, &network.interfaces),
         None => carry_out(platform, &network.interfaces, &mut |step, errno| {
-            if step.is_unwanted(errno) {
+            if step.is_unwanted(errno, unwanted) {
+                unwanted = true;
                 return note(warnings, format_args!("cannot {step}: {errno}; is IPv6 turned off here?"));
             }
             complete = false;
@@ -247,6 +250,7 @@ fn in_files<'w, P: Platform>(
     network: &Network,
     wanted: &Wanted<'_>,
     [handed, filed]: [&[Placed<'_>]; 2],
+    tidy: bool,
     problems: &'w mut Line,
     show: Option<&'w mut dyn Write>,
 ) -> bool {
@@ -263,7 +267,8 @@ fn in_files<'w, P: Platform>(
         Permanence::As(style) => style,
     };
     platform.log(Level::Debug, format_args!("network files: {}", style.name()));
-    let permanent = Permanent { style, hostname, placed: filed, interfaces: &network.interfaces, sound: network.sound };
+    let (interfaces, sound) = (&network.interfaces, network.sound);
+    let permanent = Permanent { style, hostname, placed: filed, interfaces, sound, tidy };
     done & permanent.write(platform, problems, show)
 }
 

@@ -117,6 +117,49 @@ fn what_is_shown_is_not_done() {
 }
 
 #[test]
+fn a_family_that_is_left_to_the_guest_is_automatic_in_files() {
+    let cases: [(Style, &str, [&str; 2]); 8] = [
+        (Style::Ifupdown, "/etc/network/interfaces", ["iface eth0 inet dhcp\n", "iface eth0 inet6 auto\n"]),
+        (Style::Netplan, "/etc/netplan/90-nanova.yaml", ["dhcp4: true\n", "accept-ra: true\n"]),
+        (Style::Networkd, "/etc/systemd/network/00-nanova-bc764e04cfe5.network", ["DHCP=ipv4\n", "IPv6AcceptRA=yes\n"]),
+        (
+            Style::Keyfile,
+            "/etc/NetworkManager/system-connections/nanova-bc764e04cfe5.nmconnection",
+            ["[ipv4]\nmethod=auto\n", "[ipv6]\nmethod=auto\n"],
+        ),
+        (Style::Ifcfg, "/etc/sysconfig/network-scripts/ifcfg-eth0", ["BOOTPROTO=dhcp\n", "IPV6_AUTOCONF=yes\n"]),
+        (Style::Suse, "/etc/sysconfig/network/ifcfg-eth0", ["BOOTPROTO='dhcp4'\n", "BOOTPROTO='static'\n"]),
+        (Style::Netifrc, "/etc/conf.d/net", ["dhcp\n", "config_eth0=\"166.78.10.124/24"]),
+        (Style::Netctl, "/etc/netctl/nanova-eth0", ["IP=dhcp\n", "IP6=stateless\n"]),
+    ];
+    for (style, path, words) in cases {
+        for (ipv4, wanted_words) in [true, false].into_iter().zip(words) {
+            let (mut platform, mut network) = guest();
+            let interface = &mut network.interfaces[0];
+            interface.left_alone = Some(ipv4);
+            interface.addresses.retain(|address| address.ip.is_ipv4() != ipv4);
+            interface.routes.retain(|route| route.via.is_ipv4() != ipv4);
+            let outcome = apply(&mut platform, &network, &wanted(style), Line::new(), None);
+            assert!(outcome.complete && platform.text(path).contains(wanted_words), "{}", platform.text(path));
+        }
+    }
+}
+
+#[test]
+fn the_files_of_a_part_of_a_bridge_stay_where_they_are() {
+    let (mut platform, network) = guest();
+    let path = "/etc/sysconfig/network-scripts/ifcfg-eth0";
+    platform.put(path, "# Written by nanova from vm-data\nDEVICE=eth0\nBRIDGE=br0\n");
+    let port = platform.kernel.links[0].index;
+    let bridge = Link { index: 77, name: "br0".try_into().unwrap(), ..platform.kernel.links[0].clone() };
+    platform.kernel.links.push(bridge);
+    platform.kernel.links.iter_mut().find(|link| link.index == port).unwrap().master = 77;
+    let outcome = apply(&mut platform, &network, &wanted(Style::Ifcfg), Line::new(), None);
+    assert!(outcome.complete && platform.text(path).contains("BRIDGE=br0"), "{}", platform.logged());
+    assert!(platform.logged().contains("bc:76:4e:04:cf:e5 is a part of br0, whose files are left alone"));
+}
+
+#[test]
 fn a_dhcp_client_of_ours_is_ended_and_no_other_process() {
     let (mut platform, network) = guest();
     for (path, text) in [

@@ -3,9 +3,9 @@
 
 use core::fmt;
 
-use super::Interface;
 use super::names::key_of;
 use super::render::whole;
+use super::{Interface, Ip, Placed};
 use crate::edit::{Old, Sink};
 
 const HEAD: &str = "# Written by nanova from vm-data in xenstore; keys that it does not know are kept.";
@@ -25,7 +25,9 @@ pub fn edit(old: Old<'_>, out: &mut dyn Sink, interface: &Interface) {
         Old::Line(_) | Old::Piece(_) => return out.keep(old),
         Old::End => {}
     }
-    write!(out, "{HEAD}\nBOOTPROTO='static'\nSTARTMODE='auto'\n");
+    // Addresses that are listed are had in either case.
+    let protocol = if interface.speaks_of(true) { "static" } else { "dhcp4" };
+    write!(out, "{HEAD}\nBOOTPROTO='{protocol}'\nSTARTMODE='auto'\n");
     for (number, address) in interface.addresses.iter().enumerate() {
         let suffix = Suffix(number);
         writeln!(out, "IPADDR{suffix}='{address}'");
@@ -62,14 +64,21 @@ pub fn routes(old: Old<'_>, out: &mut dyn Sink, interface: &Interface, device: &
     });
 }
 
-/// The edit of `routes`, which speaks of all devices: a default route there would be one beside ours.
-pub fn without_default(old: Old<'_>, out: &mut dyn Sink) {
-    let is_default = |line: &[u8]| {
-        let first = line.split(u8::is_ascii_whitespace).next();
-        matches!(first, Some(b"default" | b"0.0.0.0/0" | b"::/0"))
+/// The edit of `routes`, which speaks of all devices: a default route there that names one of ours, or none, would be one beside
+/// ours.
+pub fn without_default(old: Old<'_>, out: &mut dyn Sink, placed: &[Placed<'_>]) {
+    let is_beside_ours = |line: &[u8]| {
+        let mut words = core::str::from_utf8(line).unwrap_or_default().split_ascii_whitespace();
+        let ipv4 = match (words.next(), words.next().map(str::parse::<Ip>)) {
+            (Some("default" | "0.0.0.0/0" | "::/0"), Some(Ok(via))) => via.is_ipv4(),
+            _ => return false,
+        };
+        let device = words.nth(1).filter(|device| *device != "-");
+        device.is_none_or(|device| placed.iter().any(|placed| placed.device == Some(device)))
+            && placed.iter().any(|placed| placed.interface.gateway(ipv4).is_some())
     };
     match old {
-        Old::Line(line) if is_default(line) => {}
+        Old::Line(line) if is_beside_ours(line) => {}
         old => out.keep(old),
     }
 }
@@ -101,8 +110,15 @@ mod tests {
     }
 
     #[test]
-    fn a_default_route_of_all_devices_goes() {
-        let old = "# routes\ndefault 192.168.1.1 - -\n10.0.0.0/8 10.1.1.1 - eth9\n";
-        assert_eq!(edited(old, &mut without_default), "# routes\n10.0.0.0/8 10.1.1.1 - eth9\n");
+    fn a_default_route_beside_ours_goes() {
+        let interface = public();
+        let placed = [Placed { interface: &interface, device: Some("eth0") }];
+        let mut edit = |old: Old<'_>, out: &mut dyn Sink| without_default(old, out, &placed);
+        let others = "# routes\n10.0.0.0/8 10.1.1.1 - eth9\ndefault 10.9.9.1 - eth9\n";
+        let old = format!("default 192.168.1.1 - -\n{others}default 192.168.1.1\n::/0 fe80::9 - eth0\n");
+        assert_eq!(edited(&old, &mut edit), others);
+        let without = Interface::new(interface.mac);
+        let placed = [Placed { interface: &without, device: Some("eth0") }];
+        assert_eq!(edited(&old, &mut |old, out| without_default(old, out, &placed)), old, "there is none of ours");
     }
 }

@@ -3,8 +3,8 @@
 //!
 //! * A setting stands in for what vm-data says of a family of the same interface, but for name servers, of which it knows
 //!   nothing.
-//! * A family that is not set (`enabled` 0) is left as vm-data, or the guest, has it: the guest's own DHCP is the guest's own
-//!   business. Files that speak of both families are then left alone, too: xenstore has the setting again at every start.
+//! * A family that is not set (`enabled` 0) is left as vm-data, or the guest, has it. What vm-data does not know is, in files
+//!   that speak of both families, what it is without a setting: DHCP, or what routers announce.
 //! * A setting that makes no sense is answered there, and changes nothing.
 //!
 //! Rules: xenopsd's `xc/xenops_server_xen.ml` (`xenstore_of_static_ip_setting`), XAPI's `ocaml/xapi/xapi_vif.ml`.
