@@ -3,6 +3,7 @@
 //! | file | is |
 //! |---|---|
 //! | `report` | when which key is written |
+//! | `writer` | how it is written |
 //! | `addresses` | the addresses of VIFs, and the index of each |
 //! | `memory`, `volumes` | what /proc tells |
 //! | `os` | the name and version of the operating system, as XenServer's tools give them |
@@ -12,3 +13,4 @@ pub mod memory;
 pub mod os;
 pub mod report;
 pub mod volumes;
+mod writer;

@@ -20,6 +20,7 @@ use super::addresses::{Addresses, Links, PUBLISHED_MAX, PublishedList, Vif};
 use super::memory::{Memory, has_moved};
 use super::os::{OperatingSystem, SOURCES};
 use super::volumes::{self, Found, UUID_LEN, Uuid, VOLUMES_MAX, Volume, Volumes};
+use super::writer::Writer;
 use crate::files::{for_each_line, read_start};
 use crate::netlink::{Message, Reply};
 use crate::network::Mac;
@@ -75,79 +76,6 @@ pub struct Report {
     next_links: u64,
     refusal_said: bool,
     cut_said: bool,
-}
-
-/// Writes keys, inside of a transaction or not. What cannot go on is remembered, and nothing more is written: whoever
-/// writes a score of keys need not look after each.
-struct Writer<'w, T> {
-    client: &'w mut Client<T>,
-    transaction: Transaction,
-    /// The first refusal.
-    refused: Option<Bounded<160>>,
-    /// The connection is lost, or the transaction must be repeated.
-    failed: Option<Error>,
-}
-
-impl<T: Transport> Writer<'_, T> {
-    #[inline(never)]
-    fn put(&mut self, path: &str, value: &str) {
-        if let (Ok(path), None) = (Path::new(path), &self.failed) {
-            let result = self.client.write(self.transaction, path, value.as_bytes());
-            self.take(path, result);
-        }
-    }
-
-    #[inline(never)]
-    fn put_at(&mut self, path: fmt::Arguments<'_>, value: fmt::Arguments<'_>) {
-        let (path, value) = (Bounded::<128>::of(path), Bounded::<256>::of(value));
-        self.put(path.as_str(), value.as_str());
-    }
-
-    #[inline(never)]
-    fn remove(&mut self, path: fmt::Arguments<'_>) {
-        let path = Bounded::<128>::of(path);
-        if let (Ok(path), None) = (Path::new(path.as_str()), &self.failed) {
-            match self.client.rm(self.transaction, path) {
-                // There is no directory that it could be in.
-                Err(error) if error.is(Refusal::NOENT) => {}
-                result => self.take(path, result),
-            }
-        }
-    }
-
-    #[inline(never)]
-    fn take(&mut self, path: Path<'_>, result: Result<(), Error>) {
-        match result {
-            Err(Error::Refused(refusal)) if refusal != Refusal::AGAIN => {
-                let text = format_args!("{}: {refusal}", path.as_str());
-                self.refused.get_or_insert_with(|| Bounded::of(text));
-            }
-            result => self.failed = result.err(),
-        }
-    }
-
-    /// Runs `body` in a transaction of its own; where none can be had, nothing is written.
-    #[inline(never)]
-    fn in_transaction(&mut self, body: &mut dyn FnMut(&mut Writer<'_, T>)) {
-        if self.failed.is_some() {
-            return;
-        }
-        let mut refused = self.refused.take();
-        let result = self.client.transaction(|client, transaction| {
-            let mut inner = Writer { client, transaction, refused: refused.take(), failed: None };
-            body(&mut inner);
-            refused = inner.refused;
-            inner.failed.map_or(Ok(()), Err)
-        });
-        self.refused = refused;
-        match result {
-            Err(Error::Refused(refusal)) => {
-                let text = format_args!("a transaction: {refusal}");
-                self.refused.get_or_insert_with(|| Bounded::of(text));
-            }
-            result => self.failed = result.err(),
-        }
-    }
 }
 
 impl Report {
@@ -222,7 +150,7 @@ impl Report {
         if self.due_in(now) != Some(0) {
             return Ok(());
         }
-        let mut writer = Writer { client, transaction: Transaction::NONE, refused: None, failed: None };
+        let mut writer = Writer::new(client);
         let all = self.all_due;
         if all {
             self.system(&mut writer, platform);

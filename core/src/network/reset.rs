@@ -91,6 +91,15 @@ struct Found {
     chosen: bool,
 }
 
+/// The interfaces of which this is so.
+fn places<'a>(network: &'a Network, found: &'a [Found], is_so: fn(&Found) -> bool) -> Places<'a> {
+    let mut places = Places::new();
+    for (interface, found) in network.interfaces.iter().zip(found).filter(|(_, found)| is_so(found)) {
+        let _ = places.push(Placed { interface, device: found.device.as_deref() });
+    }
+    places
+}
+
 /// Applies a network, or, if there is `show`, shows there what would be done. What did not work beside what did is logged
 /// here; the caller logs the line of the outcome.
 #[inline(never)]
@@ -128,28 +137,12 @@ pub fn apply<P: Platform>(
             note(&mut warnings, format_args!("{mac} is a part of {device}, whose files are left alone"));
         }
     }
-    let (mut placed, mut handed, mut filed) = (Places::new(), Places::new(), Places::new());
-    for (interface, found) in network.interfaces.iter().zip(&found) {
-        let one = Placed { interface, device: found.device.as_deref() };
-        let in_files = !found.is_master;
-        for (places, belongs) in [
-            (&mut placed, found.chosen),
-            (&mut handed, found.chosen && in_files),
-            // An address that the kernel refuses today is in the files all the same.
-            (&mut filed, (found.chosen || found.device.is_some()) && in_files),
-        ] {
-            if belongs {
-                let _ = places.push(one);
-            }
-        }
-    }
+    let placed = places(network, &found, |found| found.chosen);
     let mut well = !placed.is_empty() || (network.interfaces.is_empty() && network.sound);
     complete &= well;
     if files {
         let show = show.map(|show| -> &mut dyn Write { show });
-        // The files of a part of something are not looked for.
-        let tidy = network.sound && !found.iter().any(|found| found.is_master);
-        let done = in_files(platform, network, wanted, [&handed, &filed], tidy, &mut problems, show);
+        let done = in_files(platform, network, wanted, &found, &mut problems, show);
         complete &= done;
         well &= done;
     }
@@ -249,16 +242,16 @@ fn in_files<'w, P: Platform>(
     platform: &'w mut P,
     network: &Network,
     wanted: &Wanted<'_>,
-    [handed, filed]: [&[Placed<'_>]; 2],
-    tidy: bool,
+    found: &[Found],
     problems: &'w mut Line,
     show: Option<&'w mut dyn Write>,
 ) -> bool {
     let hostname = network.hostname.as_deref();
     let mut done = true;
+    let handed = places(network, found, |found| found.chosen && !found.is_master);
     if show.is_none() && !handed.is_empty() {
         for style in wanted.handover {
-            done &= hand_over(platform, *style, hostname, handed, problems);
+            done &= hand_over(platform, *style, hostname, &handed, problems);
         }
     }
     let style = match wanted.permanence {
@@ -268,7 +261,11 @@ fn in_files<'w, P: Platform>(
     };
     platform.log(Level::Debug, format_args!("network files: {}", style.name()));
     let (interfaces, sound) = (&network.interfaces, network.sound);
-    let permanent = Permanent { style, hostname, placed: filed, interfaces, sound, tidy };
+    // An address that the kernel refuses today is in the files all the same.
+    let placed = &places(network, found, |found| (found.chosen || found.device.is_some()) && !found.is_master);
+    // The files of a part of something are not looked for.
+    let tidy = sound && !found.iter().any(|found| found.is_master);
+    let permanent = Permanent { style, hostname, placed, interfaces, sound, tidy };
     done & permanent.write(platform, problems, show)
 }
 
