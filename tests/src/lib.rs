@@ -9,6 +9,7 @@
 //! | [`guest_root`] | a guest's root directory to throw away |
 //! | [`scene`] | all of these together |
 //! | [`strace`] | the real binary's system calls |
+//! | [`toolstack`] | a guest whose interfaces are VIFs, as a toolstack sees it |
 //! | [`machine`] | a plain machine in QEMU: Debian's kernel, any initramfs, any root |
 //! | [`xen`] | a real Xen in QEMU |
 
@@ -19,5 +20,6 @@ pub mod machine;
 pub mod nova;
 pub mod scene;
 pub mod strace;
+pub mod toolstack;
 pub mod xen;
 pub mod xenstored;

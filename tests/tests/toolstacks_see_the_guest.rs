@@ -7,97 +7,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use nanova_tests::agent::{Agent, binary};
-use nanova_tests::guest_root::GuestRoot;
 use nanova_tests::scene::wait_until;
 use nanova_tests::strace;
-use nanova_tests::xenstored::{Client, Kernel, Layout, Options, Xenstored};
+use nanova_tests::toolstack::{Guest, LINKS, MEMINFO, inside};
+use nanova_tests::xenstored::{Kernel, Layout};
 use tempfile::NamedTempFile;
 
 /// Most nodes that all of this may take.
 const NODES_MAX: usize = 120;
 /// Most system calls of `nanova report --once`.
 const CALLS_MAX: usize = 400;
-
-const MEMINFO: &str = "MemTotal:        1014772 kB\nMemFree:          800000 kB\nMemAvailable:     900000 kB\n";
-const MOUNTS: &str = "22 1 202:1 / / rw shared:1 - ext4 /dev/xvda1 rw\n23 22 0:21 / /proc rw - proc proc rw\n";
-
-/// A guest: files such as a Debian has, and interfaces of VIFs 0 and 1 called eth0 and enX1.
-struct Guest {
-    xenstored: Xenstored,
-    root: GuestRoot,
-}
-
-impl Guest {
-    fn new(layout: Layout) -> Result<Guest> {
-        let guest =
-            Guest { xenstored: Xenstored::start(Options { layout, ..Options::default() })?, root: GuestRoot::new()? };
-        guest.file("etc/debian_version", "12.5\n")?;
-        guest.file("proc/meminfo", MEMINFO)?;
-        guest.file("proc/self/mountinfo", MOUNTS)?;
-        guest.file("sys/class/net/eth0/device/nodename", "device/vif/0\n")?;
-        guest.file("sys/class/net/enX1/device/nodename", "device/vif/1\n")?;
-        fs::create_dir_all(guest.root.join("sys/devices/system/xen_memory/xen_memory0"))?;
-        Ok(guest)
-    }
-
-    fn file(&self, path: &str, contents: &str) -> Result<()> {
-        let path = self.root.join(path);
-        fs::create_dir_all(path.parent().context("not the root")?)?;
-        Ok(fs::write(path, contents)?)
-    }
-
-    /// The value of a key of the guest's.
-    fn get(&self, key: &str) -> Option<String> {
-        self.xenstored.host().get(&format!("{}/{key}", self.xenstored.home())).expect("the host may read all")
-    }
-
-    /// All keys and values below one of the guest's, sorted.
-    fn tree(&self, below: &str) -> Vec<String> {
-        let mut found = Vec::new();
-        let home = self.xenstored.home();
-        walk(&mut self.xenstored.host(), &format!("{home}/{below}"), home.len() + 1, &mut found);
-        found.sort();
-        found
-    }
-
-    /// A command of nanova's for this guest, in namespaces of its own in which these interfaces were made.
-    fn command(&self, links: &str, call: &str) -> Command {
-        let (xenbus, root) = (self.xenstored.guest_socket(), self.root.path());
-        let nanova = format!("{} {call} --xenbus {} --root {}", binary().display(), xenbus.display(), root.display());
-        let mut command = Command::new("unshare");
-        command.args(["--net", "--uts", "sh", "-ec", &format!("hostname web01; {links}\nexec {nanova}")]);
-        command
-    }
-
-    fn agent(&self, links: &str, options: &str) -> Agent {
-        Agent::spawn(self.command(links, &format!("agent {options}")))
-    }
-}
-
-fn walk(host: &mut Client, path: &str, skip: usize, found: &mut Vec<String>) {
-    let Ok(names) = host.list(path) else { return };
-    for name in names {
-        let path = format!("{path}/{name}");
-        if let Ok(Some(value)) = host.get(&path)
-            && !value.is_empty()
-        {
-            found.push(format!("{}={value}", &path[skip..]));
-        }
-        walk(host, &path, skip, found);
-    }
-}
-
-/// Runs a script in the agent's network namespace.
-fn inside(agent: &Agent, script: &str) -> Result<()> {
-    let pid = agent.pid().to_string();
-    let output = Command::new("nsenter").args(["--target", &pid, "--net", "sh", "-ec", script]).output()?;
-    anyhow::ensure!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(())
-}
-
-const LINKS: &str = "ip link add eth0 type veth peer name far0; ip link set far0 up; ip link set eth0 up
-    ip link add enX1 type veth peer name far1; ip link set far1 up; ip link set enX1 up
-    ip address add 10.0.0.5/24 dev eth0";
 
 /// XAPI's `networks`: an index that is no integer drops the whole VIF; for the lowest one of IPv4 there is `<n>/ip`, too.
 fn xapi_networks(tree: &[String]) -> Vec<String> {
@@ -397,93 +316,6 @@ fn memory_is_published_when_it_has_moved() -> Result<()> {
     assert_eq!(guest.get("data/meminfo_free").as_deref(), Some("900000"), "that is less than a 64th");
     guest.file("proc/meminfo", &MEMINFO.replace("900000", "500000"))?;
     wait_until("it has moved", || guest.get("data/meminfo_free").as_deref() == Some("500000"));
-    Ok(())
-}
-
-/// Has XAPI set addresses of a VIF, as xenopsd writes them.
-fn set_addresses(guest: &Guest, vif: u32, values: &[(&str, &str)]) -> Result<()> {
-    let home = guest.xenstored.home();
-    let directory = format!("{home}/xenserver/device/vif/{vif}/static-ip-setting");
-    let mut host = guest.xenstored.host();
-    host.transaction(|host| {
-        for (key, value) in [("error-code", ""), ("error-msg", "")].iter().chain(values) {
-            host.write(&format!("{directory}/{key}"), value)?;
-            host.set_perms(&format!("{directory}/{key}"), "n7")?;
-        }
-        let mut node = directory.as_str();
-        while node.len() > home.len() {
-            host.set_perms(node, "n7")?;
-            node = &node[..node.rfind('/').unwrap_or(0)];
-        }
-        Ok(())
-    })?;
-    Ok(())
-}
-
-#[test]
-#[ignore = "needs iproute2 and root"]
-fn xapi_sets_an_address_and_gets_its_answer() -> Result<()> {
-    let guest = Guest::new(Layout::Xapi)?;
-    let links =
-        format!("{LINKS}; ip link set eth0 address 02:00:00:00:00:01; ip link set enX1 address 02:00:00:00:00:02");
-    let agent = guest.agent(&links, "");
-    agent.wait_for_log("published what the guest is");
-    let answer = |vif: u32, key: &str| {
-        guest.get(&format!("xenserver/device/vif/{vif}/static-ip-setting/{key}")).unwrap_or_default()
-    };
-    let good = [
-        ("mac", "02:00:00:00:00:02"),
-        ("enabled", "1"),
-        ("address", "10.7.0.2/24"),
-        ("gateway", "10.7.0.1"),
-        ("enabled6", "1"),
-        ("address6", "2001:db8::2/64"),
-        ("gateway6", "fe80::1"),
-    ];
-    set_addresses(&guest, 1, &good)?;
-    wait_until("there is an answer", || answer(1, "error-code") == "0");
-    assert_eq!(answer(1, "error-msg"), "");
-    wait_until("and the toolstack sees it", || guest.get("attr/vif/1/ipv4/0").as_deref() == Some("10.7.0.2"));
-    inside(
-        &agent,
-        "ip -o address show dev enX1 | grep -q 10.7.0.2/24; ip -o address show dev enX1 | grep -q 2001:db8::2/64
-         ip route | grep -q 'default via 10.7.0.1 dev enX1'; ip -6 route | grep -q 'default via fe80::1 dev enX1'
-         ip -o address show dev eth0 | grep -q 10.0.0.5/24",
-    )?;
-    for (values, words) in [
-        (&[("mac", "02:00:00:00:00:02"), ("enabled", "1"), ("address", "10.7.0.2")][..], "prefix length"),
-        (&[("mac", "02:00:00:00:00:02"), ("enabled", "2"), ("enabled6", "0")], "DHCP"),
-        (&[("mac", "nonsense"), ("enabled", "1"), ("address", "10.7.0.3/24")], "mac"),
-    ] {
-        set_addresses(&guest, 1, values)?;
-        wait_until("there is an answer", || answer(1, "error-code") == "1");
-        assert!(answer(1, "error-msg").contains(words), "{}", answer(1, "error-msg"));
-        inside(&agent, "ip -o address show dev enX1 | grep -q 10.7.0.2/24")?;
-    }
-    // What is not set is left alone, and not answered.
-    set_addresses(&guest, 1, &[("enabled", "0"), ("enabled6", "0")])?;
-    set_addresses(&guest, 0, &[("mac", "02:00:00:00:00:01"), ("enabled", "1"), ("address", "10.0.0.9/24")])?;
-    wait_until("there is an answer", || answer(0, "error-code") == "0");
-    assert_eq!(answer(1, "error-code"), "");
-    // Nor is a family of which nothing is set, and files that would say something of it.
-    inside(&agent, "ip address add 10.0.0.77/24 dev eth0; ip route add 198.51.100.0/24 via 10.0.0.1")?;
-    guest.file("etc/network/interfaces", "auto eth0\niface eth0 inet dhcp\n")?;
-    let only_ipv6 = [
-        ("mac", "02:00:00:00:00:01"),
-        ("enabled", "0"),
-        ("enabled6", "1"),
-        ("address6", "2001:db8::5/64"),
-        ("gateway6", ""),
-    ];
-    set_addresses(&guest, 0, &only_ipv6)?;
-    wait_until("there is an answer", || answer(0, "error-code") == "0");
-    inside(
-        &agent,
-        "ip -o address show dev eth0 | grep -q 10.0.0.77/24; ip -o address show dev eth0 | grep -q 2001:db8::5/64
-         ip route | grep -q '198.51.100.0/24 via 10.0.0.1'",
-    )?;
-    let interfaces = std::fs::read_to_string(guest.root.path().join("etc/network/interfaces"))?;
-    assert!(interfaces.contains("iface eth0 inet dhcp"), "{interfaces}");
     Ok(())
 }
 
