@@ -22,8 +22,9 @@ use crate::system::{System, errno};
 /// How often a lock that somebody else holds is tried, and how long between: 15 s, as lckpwdf(3) waits.
 const LOCK_TRIES: u32 = 150;
 const LOCK_PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
-/// Who has it locked has files staged.
-const LOCK: GuestPath<'static> = GuestPath::literal("/run/nanova.lock");
+/// Who has it locked has files staged: the first of these whose directory is there (the oldest distributions have no /run).
+const LOCKS: [GuestPath<'static>; 2] =
+    [GuestPath::literal("/run/nanova.lock"), GuestPath::literal("/var/run/nanova.lock")];
 /// Room for the names in a directory, at a time.
 const NAMES_ROOM: usize = 2048;
 /// Room for the names, and for one value, of extended attributes. Labels and access lists take some hundred bytes.
@@ -69,8 +70,13 @@ const NAME_ROOM: NameRoom = [0; 256];
 impl System<'_> {
     /// Opens the directory that a path is in.
     fn directory_of(&self, path: GuestPath<'_>) -> Result<OwnedFd, SystemErrno> {
-        let (directory, _) = path.split();
-        let relative = directory.trim_start_matches('/');
+        self.directory(path.split().0)
+    }
+
+    /// Opens the directory at a path.
+    #[inline(never)]
+    fn directory(&self, path: &str) -> Result<OwnedFd, SystemErrno> {
+        let relative = path.trim_start_matches('/');
         let relative = if relative.is_empty() { "." } else { relative };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let mut room = [0; GUEST_PATH_MAX + 1];
@@ -92,9 +98,15 @@ impl System<'_> {
     }
 
     /// Keeps other nanovas from staging files, with so many tries: by the lock of flock(2) on a file that root alone can open.
-    /// Where there is no such file, and none can be made, there is no other nanova either.
+    /// Below a root without a place for it, such as one that is only being put together, there is nobody to keep out.
     fn keep_others_out(&mut self, tries: u32, make: OFlags) -> Result<(), Errno> {
-        let Ok(file) = self.open_at(LOCK, OFlags::WRONLY | make) else { return Ok(()) };
+        let make = OFlags::WRONLY | make;
+        let [usual, old] = LOCKS;
+        let file = match self.open_at(usual, make) {
+            Err(Errno::NOENT) => self.open_at(old, make),
+            opened => opened,
+        };
+        let Some(file) = unless_missing(file)? else { return Ok(()) };
         for _ in 0..tries {
             match fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Err(SystemErrno::AGAIN) => drop(nanosleep(&LOCK_PAUSE)),
@@ -316,11 +328,7 @@ impl Files for System<'_> {
     }
 
     fn space(&mut self, path: &str) -> Option<(u64, u64)> {
-        let relative = path.trim_start_matches('/');
-        let mut room = NAME_ROOM;
-        let name = terminated(if relative.is_empty() { "." } else { relative }, &mut room).ok()?;
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let directory = fs::openat(&self.root, name, flags, Mode::empty()).ok()?;
+        let directory = self.directory(path).ok()?;
         let stat = fs::fstatvfs(directory).ok()?;
         Some((stat.f_blocks * stat.f_frsize, stat.f_bavail * stat.f_frsize))
     }

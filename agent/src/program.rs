@@ -8,7 +8,6 @@ use core::ffi::CStr;
 
 use nanova_core::errno::Errno;
 use nanova_core::platform::{Ended, GuestPath, Programs};
-use nanova_core::text::Bounded;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, MemfdFlags, Mode, OFlags, SeekFrom, memfd_create, seek};
@@ -17,8 +16,8 @@ use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, 
 
 use crate::locate::{timespec, uptime_ms};
 use crate::output::write_all;
-use crate::paths::open;
-use crate::rt::process::{Side, execute, fork};
+use crate::paths::{open, terminated};
+use crate::rt::process::{PATH, Side, execute, fork};
 use crate::rt::signals::SignalSet;
 use crate::system::{System, errno};
 
@@ -28,6 +27,8 @@ const PAUSE_MS: u64 = 10;
 const LOOK_MS: u64 = 200;
 /// How often output is read at a time, before it is looked at whether the program still runs.
 const READS_MAX: u32 = 64;
+/// Longest path of a program, with its zero byte.
+const PATH_MAX: usize = 300;
 /// What root alone may write: no write permission for group and others.
 const OTHERS_WRITE: u32 = 0o022;
 
@@ -38,8 +39,8 @@ impl Programs for System<'_> {
         }
         // Neither the file nor any directory above it: who can write there can put another one in its place.
         for (place, above) in path.parents().chain([path]).enumerate() {
-            let name = Bounded::<128>::of(format_args!("{above}\0"));
-            let name = CStr::from_bytes_until_nul(name.as_str().as_bytes()).map_err(|_| Errno::NOENT)?;
+            let mut room = [0; PATH_MAX];
+            let name = terminated(above.as_str(), &mut room).map_err(errno)?;
             let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let file = rustix::fs::openat(CWD, name, flags, Mode::empty()).map_err(errno)?;
             let stat = rustix::fs::fstat(&file).map_err(errno)?;
@@ -78,15 +79,15 @@ impl Programs for System<'_> {
 
 /// In the new process.
 fn become_program(path: GuestPath<'_>, argument: Option<&CStr>, input: &OwnedFd, output: &OwnedFd) -> ! {
-    let name = Bounded::<300>::of(format_args!("{path}\0"));
-    if let Ok(name) = CStr::from_bytes_until_nul(name.as_str().as_bytes())
+    let mut room = [0; PATH_MAX];
+    if let Ok(name) = terminated(path.as_str(), &mut room)
         && setsid().is_ok()
         && rustix::stdio::dup2_stdin(input).is_ok()
         && rustix::stdio::dup2_stdout(output).is_ok()
         && open("/dev/null", OFlags::WRONLY, 0).and_then(rustix::stdio::dup2_stderr).is_ok()
     {
         let _ = SignalSet::NONE.block_only();
-        let variables = [c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"];
+        let variables = [PATH];
         let _ =
             execute(name, &[name, argument.unwrap_or_default()][..if argument.is_some() { 2 } else { 1 }], &variables);
     }

@@ -17,7 +17,7 @@ use crate::rt::Environment;
 use crate::rt::signals::Signals;
 use crate::supervise::{Plain, Supervisor};
 use crate::system::{System, errno};
-use crate::takeover::{is_update, is_well, take_over};
+use crate::takeover::{is_update, settle_in, take_over};
 use crate::xenbus::{Wake, Xenbus};
 
 /// Why serving on a connection ended.
@@ -209,7 +209,7 @@ impl Serving<'_> {
                 if options.commands {
                     Service::tell(&mut client, &told)?;
                 }
-                is_well(environment, system);
+                settle_in(environment, system);
                 notifier.ready(Bounded::<160>::of(format_args!("{told}")).as_str());
                 continue;
             }

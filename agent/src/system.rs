@@ -18,7 +18,7 @@ use crate::log::Log;
 use crate::netlink::Netlink;
 use crate::paths::open;
 use crate::rt::clock::{monotonic, realtime};
-use crate::rt::process::{Side, execute, fork};
+use crate::rt::process::{PATH, Side, execute, fork};
 use crate::rt::signals::SignalSet;
 
 /// The system, and where the guest's files are in it.
@@ -92,7 +92,7 @@ fn start(programs: &[Program<'_>]) {
             }
             for program in programs {
                 let run = in_a_child(|| {
-                    let variables = [c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"];
+                    let variables = [PATH];
                     let _ = program.first().map(|path| execute(path, program, &variables));
                 });
                 if let Ok(Side::Parent(child)) = run {

@@ -39,10 +39,14 @@ pub(crate) fn is_update(environment: &Environment) -> bool {
     environment.variable(GUARD).is_some()
 }
 
-/// This agent serves. If it is a new one it takes its place, and ends the guard; if it cannot, the old one goes on.
-pub(crate) fn is_well(environment: &Environment, system: &mut System<'_>) {
+/// This agent serves. If it is a new one it takes the old one's place, and ends the guard; if it cannot, the old one goes on.
+pub(crate) fn settle_in(environment: &Environment, system: &mut System<'_>) {
     let text = |name| core::str::from_utf8(environment.variable(name)?).ok();
     let (Some(guard), Some(old)) = (text(GUARD).and_then(number).and_then(Pid::from_raw), text(OLD)) else { return };
+    // By its file's name it would be unknown to whoever looks for the old one's.
+    let called = environment.words().next().unwrap_or_default().to_bytes_with_nul();
+    let name = called.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    let _ = CStr::from_bytes_with_nul(name).map(rustix::thread::set_name);
     // A child of ours, so it is no other process of that number; it is none any more if this was said before.
     if waitpid(Some(guard), WaitOptions::NOHANG).is_err() {
         return;
@@ -83,7 +87,7 @@ pub(crate) fn take_over(environment: &Environment, system: &mut System<'_>) {
     let (directory, name) = split(own.as_str());
     let new = Bounded::<PATH_MAX>::of(format_args!("{directory}/{}", update_beside(name).1));
     // It has served an update, if nothing else; that may give its file another name.
-    is_well(environment, system);
+    settle_in(environment, system);
     let Ok(own) = system.own_path() else { return };
     let own = own.as_str();
     let (mut own_room, mut new_room) = ([0; PATH_MAX], [0; PATH_MAX]);
@@ -123,7 +127,8 @@ fn become_agent(environment: &Environment, path: &CStr, more: &[Bounded<PATH_MAX
     execute(path, &arguments, &variables)
 }
 
-/// Waits, and ends the new agent if it neither ends this process nor lives.
+/// Waits to be ended. If time is over first it ends the new agent; then, as when that has ended by itself, the old one is to
+/// return.
 fn guard(
     environment: &Environment,
     system: &mut System<'_>,

@@ -133,6 +133,28 @@ impl<T: fmt::Display> fmt::Display for Printable<T> {
     }
 }
 
+/// A path as the tables of mounts have it: blanks, newlines and backslashes are three octal digits behind a backslash there
+/// (proc(5)). Shows what they stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MountField<'a>(pub &'a str);
+
+impl fmt::Display for MountField<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0;
+        while let Some(c) = rest.chars().next() {
+            let (shown, len) = match rest.as_bytes() {
+                [b'\\', a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', ..] => {
+                    (char::from((a & 3) << 6 | (b & 7) << 3 | (c & 7)), 4)
+                }
+                _ => (c, c.len_utf8()),
+            };
+            f.write_char(shown)?;
+            rest = rest.get(len..).unwrap_or_default();
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,18 +25,19 @@ fn the_lsb_script_starts_and_stops_it_and_says_so_in_its_exit_codes() {
         let done = actions(
             shell,
             "echo NANOVA_OPTIONS=\"'-l debug'\" >/etc/default/nanova",
-            "status stop start start status restart try-restart force-reload stop status try-restart reload nonsense ''",
+            "status stop start start status reload restart try-restart force-reload stop status try-restart reload nonsense ''",
         );
-        let expected = "status 3|stop 0|start 0|start 0|status 0|restart 0|try-restart 0|force-reload 0|stop 0|status 3|\
-            try-restart 0|reload 3|nonsense 2";
-        assert_eq!(done[..13].join("|"), expected, "{shell}");
+        let expected = "status 3|stop 0|start 0|start 0|status 0|reload 0|restart 0|try-restart 0|force-reload 0|stop 0|status 3|\
+            try-restart 0|reload 7|nonsense 2";
+        assert_eq!(done[..14].join("|"), expected, "{shell}");
         let agents = in_a_system(&format!(
             "echo NANOVA_OPTIONS=\"'-l debug'\" >/etc/default/nanova
-            for action in start start restart stop; do {shell} $SERVICES/nanova.lsb $action >/dev/null; done
+            for action in start reload start restart stop; do {shell} $SERVICES/nanova.lsb $action >/dev/null; done
             cut -d' ' -f 2- /run/agents; ls /run/nanova.pid 2>&1; true"
         ));
-        assert_eq!(agents[..4], ["agent -l debug", "stopped", "agent -l debug", "stopped"], "{shell}");
-        assert!(agents[4].contains("No such file"), "{agents:?}");
+        let started = "agent -p /var/run/nanova.pid -l debug";
+        assert_eq!(agents[..5], [started, "reopened", "stopped", started, "stopped"], "{shell}");
+        assert!(agents[5].contains("No such file"), "{agents:?}");
     }
 }
 

@@ -127,6 +127,7 @@ fn the_new_agent_serves_in_the_same_process_and_the_old_one_is_kept() -> Result<
         assert_eq!(fs::read(guest.path("nanova"))?, new);
         assert_eq!(fs::metadata(guest.path("nanova"))?.mode() & 0o7777, 0o755);
         assert_eq!(fs::read(format!("/proc/{pid}/exe"))?, new);
+        assert_eq!(fs::read_to_string(format!("/proc/{pid}/comm"))?, "nanova\n", "for whoever looks for its name");
         guest.host.client().rm(&format!("{}/data/guest/update", guest.xenstored.home()))?;
     }
     assert_eq!(fs::read(guest.path("nanova.prev"))?, new, "the one before is the first update");

@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, 
 
 use crate::locate::uptime_ms;
 use crate::rt::Environment;
-use crate::rt::process::{Side, WORDS_MAX, execute, fork};
+use crate::rt::process::{PATH, Side, WORDS_MAX, execute, fork};
 use crate::rt::signals::{SignalSet, Signals};
 use crate::supervise::Supervisor;
 use crate::system::{System, errno};
@@ -155,9 +155,7 @@ fn become_program(exec: &str, environment: &Environment) -> rustix::io::Errno {
 /// What the kernel gave us (it passes unknown boot options on as variables), and a path and a home if there is none.
 pub(super) fn variables(environment: &Environment) -> heapless::Vec<&'static CStr, WORDS_MAX> {
     let mut variables: heapless::Vec<&CStr, WORDS_MAX> = heapless::Vec::new();
-    for (name, variable) in
-        [("PATH", c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", c"HOME=/")]
-    {
+    for (name, variable) in [("PATH", PATH), ("HOME", c"HOME=/")] {
         if environment.variable(name).is_none() {
             let _ = variables.push(variable);
         }

@@ -24,6 +24,8 @@ pub(crate) fn fork() -> Result<Side, Errno> {
     Ok(Pid::from_raw(child as i32).map_or(Side::Child, Side::Parent))
 }
 
+/// Where programs look for others if nobody says anything else.
+pub(crate) const PATH: &CStr = c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Most arguments, and most variables, of a program.
 pub(crate) const WORDS_MAX: usize = 64;
 

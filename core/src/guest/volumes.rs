@@ -6,9 +6,11 @@
 //! Where a file system has its UUID: Linux, `fs/ext4/ext4.h` (`s_uuid`), `fs/xfs/libxfs/xfs_format.h` (`sb_uuid`),
 //! `include/uapi/linux/btrfs_tree.h` (`fsid`), `include/linux/f2fs_fs.h` (`uuid`).
 
-use core::fmt::{self, Write};
+use core::fmt;
 
 use heapless::{String, Vec};
+
+use crate::text::MountField;
 
 /// Most volumes that are published.
 pub const VOLUMES_MAX: usize = 5;
@@ -21,7 +23,7 @@ pub struct Volume<'a> {
     /// The device's path.
     pub device: &'a str,
     /// Where it is mounted.
-    pub mount_point: Escaped<'a>,
+    pub mount_point: MountField<'a>,
     /// The kernel's name of its file system.
     pub file_system: &'a str,
 }
@@ -30,7 +32,7 @@ impl<'a> Volume<'a> {
     /// What a line of mountinfo says of a block device.
     pub fn parse(line: &'a str) -> Option<Volume<'a>> {
         let mut words = line.split(' ');
-        let mount_point = Escaped(words.nth(4)?);
+        let mount_point = MountField(words.nth(4)?);
         // Behind the options come optional words, as many as there are, up to a dash.
         words.find(|word| *word == "-")?;
         let (file_system, device) = (words.next()?, words.next()?);
@@ -52,8 +54,8 @@ pub struct Found {
 
 impl Found {
     /// Where it is mounted.
-    pub fn mount_point(&self) -> Escaped<'_> {
-        Volume::parse(&self.line).map_or(Escaped(""), |volume| volume.mount_point)
+    pub fn mount_point(&self) -> MountField<'_> {
+        Volume::parse(&self.line).map_or(MountField(""), |volume| volume.mount_point)
     }
 }
 
@@ -67,27 +69,6 @@ pub fn take(volumes: &mut Volumes, line: &str) -> bool {
     let is_known = |known: &Found| Volume::parse(&known.line).is_some_and(|known| known.device == volume.device);
     volumes.iter().any(is_known)
         || line.try_into().is_ok_and(|line| volumes.push(Found { line, ..Found::default() }).is_ok())
-}
-
-/// A path of mountinfo: space, tab, newline and backslash are three octal digits behind a backslash there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Escaped<'a>(pub &'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rest = self.0;
-        while let Some(c) = rest.chars().next() {
-            let digit =
-                |place: usize| rest.as_bytes().get(place).filter(|byte| byte.is_ascii_digit()).map(|byte| byte & 7);
-            let (shown, len) = match (c, digit(1), digit(2), digit(3)) {
-                ('\\', Some(a), Some(b), Some(c)) => (char::from(a << 6 | b << 3 | c), 4),
-                _ => (c, c.len_utf8()),
-            };
-            f.write_char(shown)?;
-            rest = rest.get(len..).unwrap_or_default();
-        }
-        Ok(())
-    }
 }
 
 /// Where on its device a file system has its UUID.

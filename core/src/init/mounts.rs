@@ -1,5 +1,9 @@
 //! The mount points of a system, as `/proc/self/mounts` lists them (proc(5), fstab(5)).
 
+use core::fmt::Write;
+
+use crate::text::MountField;
+
 /// Mount points that are left alone at the end: they hold nothing, and the end needs them.
 const LEFT: [&str; 3] = ["/proc", "/sys", "/dev"];
 
@@ -11,7 +15,8 @@ pub const MOUNT_POINT_MAX: usize = 1024;
 pub fn to_unmount(table: &str) -> impl Iterator<Item = heapless::String<MOUNT_POINT_MAX>> {
     let whole = table.rsplit_once('\n').map_or("", |(whole, _)| whole);
     whole.rsplit('\n').filter_map(|line| {
-        let path = unescape(line.split(' ').nth(1)?)?;
+        let mut path = heapless::String::new();
+        write!(path, "{}", MountField(line.split(' ').nth(1)?)).ok()?;
         let left = path == "/" || LEFT.iter().any(|left| is_below(&path, left));
         (!left).then_some(path)
     })
@@ -19,24 +24,6 @@ pub fn to_unmount(table: &str) -> impl Iterator<Item = heapless::String<MOUNT_PO
 
 fn is_below(path: &str, directory: &str) -> bool {
     path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-/// Blanks and the like are written as a backslash and three octal digits.
-fn unescape(field: &str) -> Option<heapless::String<MOUNT_POINT_MAX>> {
-    let mut bytes = heapless::Vec::<u8, MOUNT_POINT_MAX>::new();
-    let mut rest = field.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        let byte = match (byte, after) {
-            (b'\\', [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', after @ ..]) => {
-                rest = after;
-                (a - b'0') << 6 | (b - b'0') << 3 | (c - b'0')
-            }
-            _ => byte,
-        };
-        bytes.push(byte).ok()?;
-    }
-    heapless::String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

@@ -3,13 +3,15 @@
 //! An address that is there already is made permanent. A route that is there already is an error, EEXIST: it is another
 //! one's, and never replaced.
 
+use super::number::{
+    AF_INET, AF_INET6, IFA_ADDRESS, IFA_LOCAL, IFF_UP, IFLA_MTU, RT_TABLE_MAIN, RTA_DST, RTA_GATEWAY, RTA_OIF,
+    RTA_PRIORITY, RTN_UNICAST,
+};
 use super::reply::{PresentAddress, PresentRoute};
 use super::{ALIGN, HEADER, aligned, kind};
 use crate::network::{Interface, Ip, Prefixed, Route};
 
 const AF_UNSPEC: u8 = 0;
-const AF_INET: u8 = 2;
-const AF_INET6: u8 = 10;
 
 /// `NLM_F_REQUEST`
 const REQUEST: u16 = 1;
@@ -22,19 +24,10 @@ const MAKE: u16 = CHANGE | 0x100 | 0x400;
 /// `NLM_F_ROOT | NLM_F_MATCH`
 const DUMP: u16 = REQUEST | 0x100 | 0x200;
 
-const IFF_UP: u32 = 1;
-const IFLA_MTU: u16 = 4;
 const IFLA_EXT_MASK: u16 = 29;
 /// `RTEXT_FILTER_SKIP_STATS`: kernels before 4.5 send them all the same.
 const SKIP_STATS: u32 = 8;
-const IFA_ADDRESS: u16 = 1;
-const IFA_LOCAL: u16 = 2;
 const IFA_BROADCAST: u16 = 4;
-const RTA_DST: u16 = 1;
-const RTA_OIF: u16 = 4;
-const RTA_GATEWAY: u16 = 5;
-const RTA_PRIORITY: u16 = 6;
-const RT_TABLE_MAIN: u8 = 254;
 /// `RTPROT_STATIC`
 const PROTOCOL: u8 = 4;
 const RT_SCOPE_UNIVERSE: u8 = 0;
@@ -42,7 +35,6 @@ const RT_SCOPE_UNIVERSE: u8 = 0;
 const RT_SCOPE_NOWHERE: u8 = 255;
 /// The metric of our IPv6 routes: better than the 1024 that a router's announcement gets, and no conflict with it.
 const METRIC: u32 = 512;
-const RTN_UNICAST: u8 = 1;
 const RTNH_F_ONLINK: u32 = 4;
 
 /// Longer than any request here: the longest, a route of IPv6, has 84 bytes.
@@ -104,7 +96,7 @@ impl Message {
     pub fn remove_route(sequence: u32, route: &PresentRoute) -> Message {
         let mut body = [0; 12];
         body[..2].copy_from_slice(&[family(route.to.ip), route.to.prefix]);
-        body[4..8].copy_from_slice(&[RT_TABLE_MAIN, route.protocol, RT_SCOPE_NOWHERE, 0]);
+        body[4..8].copy_from_slice(&[RT_TABLE_MAIN as u8, route.protocol, RT_SCOPE_NOWHERE, 0]);
         let mut message = Message::new(kind::DELETE_ROUTE, CHANGE, sequence, &body);
         if route.to.prefix != 0 {
             message = message.ip(RTA_DST, route.to.ip);
@@ -136,7 +128,7 @@ impl Message {
         let flags = if interface.is_far(route.via) { RTNH_F_ONLINK } else { 0 };
         let mut body = [0; 12];
         body[..2].copy_from_slice(&[family(route.via), route.to.prefix]);
-        body[4..8].copy_from_slice(&[RT_TABLE_MAIN, PROTOCOL, RT_SCOPE_UNIVERSE, RTN_UNICAST]);
+        body[4..8].copy_from_slice(&[RT_TABLE_MAIN as u8, PROTOCOL, RT_SCOPE_UNIVERSE, RTN_UNICAST]);
         body[8..].copy_from_slice(&flags.to_ne_bytes());
         let message = Message::new(kind::NEW_ROUTE, CREATE, sequence, &body);
         let message = if route.to.prefix == 0 { message } else { message.ip(RTA_DST, route.to.ip) };

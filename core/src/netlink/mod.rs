@@ -36,6 +36,22 @@ mod kind {
     pub(super) const GET_ROUTE: u16 = 26;
 }
 
+/// Numbers that stand in requests and in answers, by the kernel's names.
+pub(crate) mod number {
+    pub(crate) const AF_INET: u8 = 2;
+    pub(crate) const AF_INET6: u8 = 10;
+    pub(crate) const IFF_UP: u32 = 1;
+    pub(crate) const IFLA_MTU: u16 = 4;
+    pub(crate) const IFA_ADDRESS: u16 = 1;
+    pub(crate) const IFA_LOCAL: u16 = 2;
+    pub(crate) const RTA_DST: u16 = 1;
+    pub(crate) const RTA_OIF: u16 = 4;
+    pub(crate) const RTA_GATEWAY: u16 = 5;
+    pub(crate) const RTA_PRIORITY: u16 = 6;
+    pub(crate) const RTN_UNICAST: u8 = 1;
+    pub(crate) const RT_TABLE_MAIN: u32 = 254;
+}
+
 /// Where the next message or attribute begins after one of this length.
 const fn aligned(len: usize) -> usize {
     len.saturating_add(ALIGN - 1) & !(ALIGN - 1)

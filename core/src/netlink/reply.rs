@@ -3,26 +3,25 @@
 //! Lengths in a datagram are claims: what does not fit into what was received ends the walk. Attributes and messages of
 //! unknown kinds are passed over.
 
+use super::number::{
+    AF_INET, IFA_ADDRESS, IFA_LOCAL, IFF_UP, IFLA_MTU, RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_PRIORITY, RTN_UNICAST,
+};
 use super::{ALIGN, HEADER, aligned, kind};
 use crate::errno::Errno;
 use crate::network::{Device, Ip, Mac, Prefixed};
 
 /// `ARPHRD_ETHER`
 const ETHERNET: u16 = 1;
-const IFF_UP: u32 = 1;
 const IFF_LOOPBACK: u32 = 8;
 /// Bytes of `struct ifinfomsg`.
 const LINK_BODY: usize = 16;
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
-const IFLA_MTU: u16 = 4;
 const IFLA_LINK: u16 = 5;
 const IFLA_MASTER: u16 = 10;
 const IFLA_LINK_NETNSID: u16 = 37;
 /// Bytes of `struct ifaddrmsg`.
 const ADDRESS_BODY: usize = 8;
-const IFA_ADDRESS: u16 = 1;
-const IFA_LOCAL: u16 = 2;
 const IFA_FLAGS: u16 = 8;
 const IFA_F_TEMPORARY: u32 = 1;
 const IFA_F_OPTIMISTIC: u32 = 4;
@@ -31,13 +30,7 @@ const IFA_F_TENTATIVE: u32 = 0x40;
 pub(crate) const IFA_F_PERMANENT: u32 = 0x80;
 /// Bytes of `struct rtmsg`.
 const ROUTE_BODY: usize = 12;
-const RTA_DST: u16 = 1;
-const RTA_OIF: u16 = 4;
-const RTA_GATEWAY: u16 = 5;
-const RTA_PRIORITY: u16 = 6;
 const RTA_TABLE: u16 = 15;
-const RTN_UNICAST: u8 = 1;
-const AF_INET: u8 = 2;
 
 /// A link of the system.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -20,12 +20,11 @@ use heapless::Vec;
 
 use super::{ADDRESSES_MAX, INTERFACES_MAX, Interface, Prefixed, ROUTES_MAX, Route};
 use crate::errno::Errno;
-use crate::netlink::{Link, Message, PresentAddress, PresentRoute, Reply};
+use crate::netlink::{Link, Message, PresentAddress, PresentRoute, Reply, number};
 use crate::platform::Netlink;
 
 /// How many things are removed at once; more are removed in rounds.
 const REMOVALS_MAX: usize = 64;
-const RT_TABLE_MAIN: u32 = 254;
 /// Who makes static routes: `RTPROT_BOOT` (ip route), `RTPROT_STATIC`, `RTPROT_DHCP`.
 const STATIC_PROTOCOLS: [u8; 3] = [3, 4, 16];
 
@@ -207,7 +206,7 @@ impl<'a> Plan<'a> {
     }
 
     fn take_route(&mut self, present: &PresentRoute) {
-        if present.table != RT_TABLE_MAIN {
+        if present.table != number::RT_TABLE_MAIN {
             return;
         }
         let Some((place, interface)) = self.place_of(present.index) else { return };

@@ -19,6 +19,7 @@ cat >/usr/sbin/nanova <<'END'
 #!/bin/sh
 echo "$$ $*" >>/run/agents
 trap 'echo stopped >>/run/agents; exit 0' TERM
+trap 'echo reopened >>/run/agents' HUP
 [ ! -e /run/end-with ] || exit "$(cat /run/end-with)"
 while :; do sleep 0.1; done
 END
