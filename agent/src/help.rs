@@ -41,7 +41,8 @@ nanova agent [options]    (also as nova-agent)
   --network files|kernel|both|off  what resetnetwork changes
   --no-metrics            publish nothing about the guest
   --metrics-interval SECONDS  between looks at memory and volumes; default 60, 0: never
-As nova-agent it goes to the background, but for -n, --nofork, --no-fork true; -p PIDFILE.
+  -p PIDFILE              where to leave the process's number
+As nova-agent it goes to the background, but for -n, --nofork, --no-fork true.
 SIGTERM ends it, SIGHUP reopens the log file.
 ";
 

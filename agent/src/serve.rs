@@ -176,6 +176,8 @@ impl Serving<'_> {
             service.start(&mut client, system)?;
             Service::tell(&mut client, &told)?;
         }
+        // Before the first request: that may take longer than a new agent has.
+        settle_in(environment, system);
         let mut started = false;
         while !signals.stop() {
             // However many requests wait, a sign of life is due between them.
@@ -209,7 +211,6 @@ impl Serving<'_> {
                 if options.commands {
                     Service::tell(&mut client, &told)?;
                 }
-                settle_in(environment, system);
                 notifier.ready(Bounded::<160>::of(format_args!("{told}")).as_str());
                 continue;
             }

@@ -72,6 +72,11 @@ impl FakePlatform {
         self.nodes.insert(path.to_owned(), Node::File { contents: contents.as_bytes().to_vec(), mode: 0o644 });
     }
 
+    /// A program that can be run.
+    pub(crate) fn program(&mut self, path: &str) {
+        self.nodes.insert(path.to_owned(), Node::File { contents: Vec::new(), mode: 0o755 });
+    }
+
     /// With these files.
     pub(crate) fn with(files: &[(&str, &str)]) -> FakePlatform {
         let mut nodes = BTreeMap::from([("/etc".to_owned(), Node::Directory)]);

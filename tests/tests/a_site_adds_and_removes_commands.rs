@@ -71,12 +71,17 @@ program leaves <<'P'
 #!/bin/sh
 sleep 1000 & echo left
 P
+program headless <<'P'
+echo this is no script
+P
 program environment <<'P'
 #!/bin/sh
 readlink /proc/self/fd/*; echo PATH=$PATH
 P",
     )?;
     assert_eq!(site.ask("echo", "a \"secret\"\nof two lines")?, said("0", "a \"secret\"\nof two lines"));
+    let headless = site.ask("headless", "")?;
+    assert!(headless.0 == "500" && headless.1.contains("cannot be executed"), "{headless:?}");
     let object = json!({ "activation_key": "se\u{1F600}cret", "domains": ["a"] });
     let (code, message) = site.ask("echo", object.clone())?;
     assert_eq!((code.as_str(), serde_json::from_str::<Value>(&message)?), ("0", object));

@@ -140,6 +140,24 @@ fn the_new_agent_serves_in_the_same_process_and_the_old_one_is_kept() -> Result<
 }
 
 #[test]
+#[ignore = "needs root"]
+fn a_first_request_may_take_longer_than_a_new_agent_has_to_serve() -> Result<()> {
+    let new = another()?;
+    let at = serve("127.0.0.1:0", new.clone(), good)?;
+    let mut guest = Guest::prepared(
+        "mkdir -p -m 755 /etc/nanova/commands.d; cd /etc/nanova/commands.d
+        printf '#!/bin/sh\\nsleep 12; echo once >>/etc/times; cat /etc/times\\n' >slow; chmod 755 slow",
+    )?;
+    let value = format!("http://{at}/agent,{}", sum("md5sum", &new)?);
+    guest.host.send("update", json!({ "name": "agentupdate", "value": value }).to_string())?;
+    guest.host.send("slow", r#"{"name":"slow"}"#)?;
+    assert_eq!(guest.host.wait_answer("slow")?.message, "once");
+    assert_eq!(fs::read(guest.path("nanova"))?, new);
+    assert!(!guest.agent.log().contains("taken back"), "{}", guest.agent.log());
+    Ok(())
+}
+
+#[test]
 #[ignore = "needs root and port 53 of the loopback"]
 fn names_are_looked_up_in_hosts_and_at_the_name_server() -> Result<()> {
     let new = another()?;

@@ -71,3 +71,18 @@ fn it_is_set_and_answered_and_the_rest_is_left_alone() -> Result<()> {
     assert!(interfaces.contains("iface eth0 inet dhcp"), "{interfaces}");
     Ok(())
 }
+
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn where_the_site_has_taken_resetnetwork_away_xapi_is_not_invited() -> Result<()> {
+    let guest = Guest::new(Layout::Xapi)?;
+    let feature = || guest.get("control/feature-static-ip-setting");
+    let agent = guest.agent(LINKS, "");
+    agent.wait_for_log("published what the guest is");
+    assert_eq!(feature().as_deref(), Some("1"));
+    drop(agent);
+    guest.file("etc/nanova/disable", "resetnetwork\n")?;
+    guest.agent(LINKS, "").wait_for_log("published what the guest is");
+    assert_eq!(feature(), None);
+    Ok(())
+}

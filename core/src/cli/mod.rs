@@ -235,7 +235,7 @@ pub struct AgentOptions<'a> {
     pub wait: Option<u32>,
     /// Go to the background, as nova-agent's old service files expect.
     pub background: bool,
-    /// Where the background process leaves its id.
+    /// Where the process leaves its number.
     pub pidfile: Option<&'a str>,
 }
 

@@ -77,7 +77,7 @@ const COMMON: Programs =
     programs(&[P::Nanova, P::Agent, P::NovaAgent, P::Report, P::XeDaemon, P::Network, P::Xenstore]);
 const SERVICES: Programs = programs(&[P::Agent, P::NovaAgent, P::Report, P::XeDaemon]);
 const NETWORKED: Programs = programs(&[P::Agent, P::NovaAgent, P::Report, P::XeDaemon, P::Network]);
-const PREDECESSORS: Programs = programs(&[P::NovaAgent, P::XeDaemon]);
+const SERVED: Programs = programs(&[P::Agent, P::NovaAgent, P::XeDaemon]);
 
 const ROWS: [Row; 28] = [
     Row("--help", 'h', M::Help, ALL),
@@ -95,7 +95,7 @@ const ROWS: [Row; 28] = [
     Row("--no-metrics", NONE, M::NoMetrics, programs(&[P::Agent, P::NovaAgent])),
     Row("--nofork", 'n', M::NoFork, programs(&[P::NovaAgent])),
     Row("--no-fork", NONE, M::NoForkIf, programs(&[P::NovaAgent])),
-    Row("", 'p', M::PidFile, PREDECESSORS),
+    Row("", 'p', M::PidFile, SERVED),
     Row("", 'i', M::Interval, programs(&[P::XeDaemon])),
     Row("", 'd', M::Debug, programs(&[P::XeDaemon])),
     // The balloon driver, of which sysfs tells.

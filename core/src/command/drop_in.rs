@@ -81,8 +81,9 @@ pub(crate) fn run<P: Platform>(platform: &mut P, name: &str, value: Value<'_>) -
         Err(Errno::NOENT) => return None,
         Err(errno) => {
             platform.log(Level::Warn, format_args!("{path} is not run: {errno}"));
-            let text =
-                format_args!("{path} is not run: it must be an executable file of root's that nobody else can write");
+            let text = format_args!(
+                "{path} is not run: it must be an executable file of root's, in directories of root's, that nobody else can write"
+            );
             return Some(Response::failed(text));
         }
     }
@@ -99,6 +100,9 @@ pub(crate) fn run<P: Platform>(platform: &mut P, name: &str, value: Value<'_>) -
     let mut output = [0; OUTPUT_MAX];
     let input = input.bytes.get(..input.len).unwrap_or_default();
     Some(match platform.run(path, None, input, &mut output, SECONDS) {
+        Ok((Ended::Exit(127), 0)) => Response::failed(format_args!(
+            "{path} cannot be executed: is its first line #! and a program that there is?"
+        )),
         Ok((Ended::Exit(status), len)) => response(status, output.get(..len).unwrap_or_default()),
         Ok((Ended::Signal(signal), _)) => Response::failed(format_args!("{path} ended by signal {signal}")),
         Ok((Ended::Late, _)) => Response::failed(format_args!("{path} was ended: it took more than {SECONDS} seconds")),

@@ -20,7 +20,10 @@ pub fn features<P: Platform>(platform: &mut P) -> Response {
     let mut message = Bounded::new();
     let mut add = |name: &str| {
         let comma = if message.as_str().is_empty() { "" } else { "," };
-        let _ = write!(message, "{comma}{name}");
+        // What there is no room for is served all the same.
+        if comma.len() + name.len() <= MESSAGE_MAX - message.as_str().len() {
+            let _ = write!(message, "{comma}{name}");
+        }
     };
     for (name, _) in COMMANDS {
         if !drop_in::is_disabled(platform, name) {
@@ -31,7 +34,9 @@ pub fn features<P: Platform>(platform: &mut P) -> Response {
     drop_in::for_each(platform, &mut |name| {
         let _ = write!(others, "{name},");
     });
-    for name in others.as_str().split_terminator(',') {
+    // Of a name that was cut nothing is listed.
+    let others = others.as_str().rsplit_once(',').map_or("", |(others, _)| others);
+    for name in others.split_terminator(',') {
         if Command::named(name).is_none() && !drop_in::is_disabled(platform, name) {
             add(name);
         }
@@ -49,6 +54,14 @@ mod tests {
         assert!(VERSION.split('.').all(|number| number.parse::<u32>().is_ok()));
         assert!(!VERSION.starts_with('0'), "Xen Orchestra hides a version whose major number is 0");
         assert_eq!(version().message.as_str(), VERSION);
+    }
+
+    #[test]
+    fn what_features_has_no_room_for_is_left_out_as_a_whole() {
+        let mut platform = FakePlatform::with(&[]);
+        (10..40).for_each(|n| platform.program(&format!("/etc/nanova/commands.d/site_command_number_{n}")));
+        let message = features(&mut platform).message;
+        assert!(message.as_str().ends_with("site_command_number_27"), "{}", message.as_str());
     }
 
     #[test]

@@ -21,6 +21,7 @@ use super::memory::{Memory, has_moved};
 use super::os::{OperatingSystem, SOURCES};
 use super::volumes::{self, Found, UUID_LEN, Uuid, VOLUMES_MAX, Volume, Volumes};
 use super::writer::Writer;
+use crate::command::drop_in;
 use crate::files::{for_each_line, read_start};
 use crate::netlink::{Message, Reply};
 use crate::network::Mac;
@@ -201,8 +202,11 @@ impl Report {
         if matches!(platform.kind(BALLOON), Ok(Some(_))) {
             writer.put("control/feature-balloon", "1");
         }
-        if self.takes_addresses {
-            writer.put("control/feature-static-ip-setting", "1");
+        const ADDRESSES: &str = "control/feature-static-ip-setting";
+        match self.takes_addresses {
+            true if drop_in::is_disabled(platform, "resetnetwork") => writer.remove(format_args!("{ADDRESSES}")),
+            true => writer.put(ADDRESSES, "1"),
+            false => {}
         }
     }
 
