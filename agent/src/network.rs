@@ -5,14 +5,14 @@ use core::fmt::Write;
 
 use nanova_core::cli::{Common, Network as Target, NetworkOptions, exit};
 use nanova_core::errno::Errno;
-use nanova_core::netlink::{Message, Reply};
 use nanova_core::network::reset::{self, Line, Outcome, Permanence, Wanted};
-use nanova_core::network::{INTERFACES_MAX, Interface, Network};
+use nanova_core::network::vm_data::present;
+use nanova_core::network::{Interface, Network};
 use nanova_core::platform::{Level, Platform};
 use nanova_core::xenstore::Client;
 
 use crate::locate::{Candidates, Waited, sleep, uptime_ms};
-use crate::netlink::{Netlink, link_events};
+use crate::netlink::link_events;
 use crate::output::{complain, print};
 use crate::rt::Environment;
 use crate::rt::signals::Signals;
@@ -99,29 +99,27 @@ pub(crate) fn apply(
     }
     if wanted.target != Target::Files
         && let Some(deadline) = deadline
-        && let Err(error) = wait_for_links(&network.interfaces, signals, deadline)
+        && let Err(error) = wait_for_links(system, &network.interfaces, signals, deadline)
     {
         system.log(Level::Warn, format_args!("cannot wait for network interfaces: {error}"));
     }
-    reset::apply(system, &network, wanted, problems, show)
+    reset::apply(system, &mut network, wanted, problems, show)
 }
 
 /// Waits until there is a link for each interface, or time is over.
-fn wait_for_links(interfaces: &[Interface], signals: &Signals, deadline: u64) -> Result<(), Errno> {
+fn wait_for_links(
+    system: &mut System<'_>,
+    interfaces: &[Interface],
+    signals: &Signals,
+    deadline: u64,
+) -> Result<(), Errno> {
     if interfaces.is_empty() {
         return Ok(());
     }
-    let netlink = Netlink::open()?;
     let events = link_events()?;
     loop {
         // All anew: a link can go again.
-        let mut there = [false; INTERFACES_MAX];
-        netlink.ask(&Message::dump_links(0), &mut |reply| {
-            let Reply::Link(link) = reply else { return };
-            for (there, interface) in there.iter_mut().zip(interfaces) {
-                *there |= link.mac == Some(interface.mac);
-            }
-        })?;
+        let there = present(system, interfaces)?;
         let left = deadline.saturating_sub(uptime_ms());
         if left == 0 || there.iter().take(interfaces.len()).all(|there| *there) || signals.stop() {
             return Ok(());

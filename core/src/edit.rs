@@ -303,7 +303,10 @@ impl<P: Platform> Output<'_, P> {
             Target::Compare => self.compare(),
             Target::Staged(staged) => self.platform.append(staged, &self.waiting),
             Target::Shown(out) => {
-                let _ = out.write_str(core::str::from_utf8(&self.waiting).unwrap_or_default());
+                for chunk in self.waiting.utf8_chunks() {
+                    let mark = if chunk.invalid().is_empty() { "" } else { "?" };
+                    let _ = write!(out, "{}{mark}", chunk.valid());
+                }
                 Ok(())
             }
         };
@@ -339,7 +342,7 @@ impl<P: Platform> Sink for Output<'_, P> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_platform::FakePlatform;
+    use crate::test_platform::{FakePlatform, Node};
 
     const FILE: GuestPath<'static> = GuestPath::literal("/etc/file");
 
@@ -370,6 +373,16 @@ mod tests {
         assert_eq!(platform.logged(), "staging /etc/file\nbacking up /etc/file (1700000000.bak~)\nupdating /etc/file");
         let (same, platform) = edited(&text);
         assert_eq!((same, platform.logged()), (text, "skipping /etc/file (no changes)".to_owned()));
+    }
+
+    #[test]
+    fn what_is_no_text_is_shown_all_the_same() {
+        let mut platform = FakePlatform::with(&[("/etc/file", "")]);
+        let text = b"a\nx\n# b\xfcro\n".to_vec();
+        platform.nodes.insert("/etc/file".to_owned(), Node::File { contents: text, mode: 0o644 });
+        let mut shown = String::new();
+        Batch::show(&mut platform, FILE, &mut drop_x, &mut shown).unwrap();
+        assert_eq!(shown, "write /etc/file:\na\n# b?ro\nend\n");
     }
 
     #[test]

@@ -45,6 +45,11 @@ fn it_is_set_and_answered_and_the_rest_is_left_alone() -> Result<()> {
         assert!(answer(1, "error-msg").contains(words), "{}", answer(1, "error-msg"));
         inside(&agent, "ip -o address show dev enX1 | grep -q 10.7.0.2/24")?;
     }
+    // One for an interface that there is not.
+    set_addresses(&guest, 0, &[("mac", "02:00:00:00:00:09"), ("enabled", "1"), ("address", "10.9.0.2/24")])?;
+    set_addresses(&guest, 1, &[("enabled", "0"), ("enabled6", "0")])?;
+    wait_until("there is an answer", || answer(0, "error-code") == "1");
+    assert_eq!(answer(0, "error-msg"), "no interface has the MAC address 02:00:00:00:00:09");
     // What is not set is left alone, and not answered.
     set_addresses(&guest, 1, &[("enabled", "0"), ("enabled6", "0")])?;
     set_addresses(&guest, 0, &[("mac", "02:00:00:00:00:01"), ("enabled", "1"), ("address", "10.0.0.9/24")])?;

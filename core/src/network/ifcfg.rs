@@ -9,7 +9,7 @@ use core::fmt;
 
 use super::Interface;
 use super::names::key_of;
-use super::render::whole;
+use super::render::{Dropped, whole};
 use crate::edit::{Old, Sink};
 
 const HEAD: &str = "# Written by nanova from vm-data in xenstore; keys that it does not know are kept.";
@@ -46,11 +46,12 @@ fn is_ours(line: &[u8], interface: &Interface) -> bool {
 }
 
 /// The edit of `ifcfg-<device>`.
-pub fn edit(old: Old<'_>, out: &mut dyn Sink, interface: &Interface, device: &str) {
-    match old {
-        Old::Line(line) if is_ours(line, interface) => {}
-        Old::Line(_) | Old::Piece(_) => out.keep(old),
-        Old::End => render(out, interface, device),
+pub fn edit(old: Old<'_>, out: &mut dyn Sink, dropped: &mut Dropped, interface: &Interface, device: &str) {
+    if !dropped.takes(old, &|line| is_ours(line, interface)) {
+        out.keep(old);
+    }
+    if old == Old::End {
+        render(out, interface, device);
     }
 }
 
@@ -131,7 +132,8 @@ mod tests {
     #[test]
     fn what_is_not_ours_is_kept() {
         let interface = public();
-        let mut all = |old: Old<'_>, out: &mut dyn Sink| edit(old, out, &interface, "eth0");
+        let mut dropped = Dropped::default();
+        let mut all = |old: Old<'_>, out: &mut dyn Sink| edit(old, out, &mut dropped, &interface, "eth0");
         let old = "DEVICE=eth0\nBOOTPROTO=dhcp\nZONE=public\nIPADDR1=10.0.0.1\nNETMASK1=255.0.0.0\nMTU=1400\nUUID=1\n";
         let new = edited(old, &mut all);
         assert_eq!(
@@ -156,6 +158,10 @@ IPV6_DEFAULTGW=fe80::def%eth0
 "
         );
         assert_eq!(edited(&new, &mut all), new);
+        // An assignment goes with all its lines, and nothing else does.
+        let old = "IPV6ADDR_SECONDARIES=\"2001:db8::6/64 \\\n2001:db8::7/64\"\nZONE=public\nIPADDR=10.0.0.1\\\n1\nDNS1='10.0.0.1 # no\n'\n\
+                   DEFROUTE=yes # don't\nMTU=1400\nUUID=1\n";
+        assert_eq!(edited(old, &mut all), new);
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub fn render(out: &mut dyn Sink, interface: &Interface) {
         mac.plain(),
         Uuid(mac)
     );
-    write!(out, "\ntype=ethernet\nautoconnect-priority=100\n\n[ethernet]\nmac-address={mac}\n");
+    write!(out, "\ntype=ethernet\nautoconnect-priority=999\n\n[ethernet]\nmac-address={mac}\n");
     if let Some(mtu) = interface.mtu.map(u64::from) {
         writeln!(out, "mtu={mtu}");
     }
@@ -96,7 +96,7 @@ mod tests {
 id=nanova-bc764e04cfe5
 uuid=6e616e6f-7661-8000-8000-bc764e04cfe5
 type=ethernet
-autoconnect-priority=100
+autoconnect-priority=999
 
 [ethernet]
 mac-address=bc:76:4e:04:cf:e5

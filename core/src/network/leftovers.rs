@@ -18,7 +18,7 @@ use super::ifupdown::configures;
 use super::netplan::{FILE, Subjects};
 use super::style::Style;
 use super::vm_data::note;
-use super::{Interface, Mac, Placed};
+use super::{Device, Interface, Mac, Placed};
 use crate::edit::EditPath;
 use crate::files::{for_each_line, move_aside, read_start};
 use crate::netlink::{Message, Reply};
@@ -37,6 +37,14 @@ enum Verdict {
     Mixed,
 }
 
+/// What became of them.
+pub(super) struct Moved {
+    /// Whether some were moved.
+    pub(super) any: bool,
+    /// Whether none is left.
+    pub(super) all: bool,
+}
+
 /// Whose files are looked for.
 pub(super) struct Leftovers<'a> {
     /// In which form.
@@ -48,9 +56,15 @@ pub(super) struct Leftovers<'a> {
 }
 
 impl Leftovers<'_> {
-    /// Moves them out of their reader's way. Returns whether there were any.
+    /// Moves them out of their reader's way, or shows that.
     #[inline(never)]
-    pub(super) fn move_aside<P: Platform>(&self, platform: &mut P, problems: &mut dyn Write) -> bool {
+    pub(super) fn move_aside<P: Platform>(
+        &self,
+        platform: &mut P,
+        problems: &mut dyn Write,
+        mut show: Option<&mut dyn Write>,
+    ) -> Moved {
+        let mut moved = Moved { any: false, all: true };
         let directory = match self.style {
             Style::Networkd => "/etc/systemd/network",
             Style::Keyfile => "/etc/NetworkManager/system-connections",
@@ -59,7 +73,7 @@ impl Leftovers<'_> {
             Style::Netctl => "/etc/netctl",
             Style::Ifupdown => "/etc/network/interfaces.d",
             Style::Netplan => "/etc/netplan",
-            Style::Netifrc | Style::None => return false,
+            Style::Netifrc | Style::None => return moved,
         };
         let (mut found, mut more) = (Vec::<EditPath, FILES_MAX>::new(), false);
         let listed = platform.names(GuestPath::literal(directory), &mut |name| {
@@ -69,24 +83,34 @@ impl Leftovers<'_> {
             }
         });
         if more {
+            moved.all = false;
             note(problems, format_args!("too many files in {directory}: not all were looked at"));
         }
         if let Err(errno) = listed {
+            moved.all = false;
             note(problems, format_args!("cannot list {directory}: {errno}"));
         }
-        let mut any = false;
         for path in &found {
             let Ok(path) = GuestPath::new(path) else { continue };
             match self.verdict(platform, path) {
                 Verdict::Stays => {}
-                Verdict::Mixed => note(problems, format_args!("{path} speaks of our interfaces, too: divide it")),
-                Verdict::Goes => match move_aside(platform, path) {
-                    Ok(()) => any = true,
-                    Err(error) => note(problems, format_args!("{error}")),
+                Verdict::Mixed => {
+                    moved.all = false;
+                    note(problems, format_args!("{path} speaks of our interfaces, too: divide it"));
+                }
+                Verdict::Goes => match &mut show {
+                    Some(out) => drop(writeln!(out, "move aside {path}")),
+                    None => match move_aside(platform, path) {
+                        Ok(()) => moved.any = true,
+                        Err(error) => {
+                            moved.all = false;
+                            note(problems, format_args!("{error}"));
+                        }
+                    },
                 },
             }
         }
-        any
+        moved
     }
 
     /// Whether a file of this name may be one.
@@ -130,7 +154,15 @@ impl Leftovers<'_> {
                 });
             }
             Style::Netplan => {
-                let mut subjects = Subjects::new(self.placed);
+                let mut devices = Vec::<Device, 64>::new();
+                let _ = platform.ask(&Message::dump_links(1), &mut |reply| {
+                    if let Reply::Link(link) = reply
+                        && !link.loopback
+                    {
+                        let _ = devices.push(link.name.clone());
+                    }
+                });
+                let mut subjects = Subjects::new(self.placed, &devices);
                 let _ = for_each_line(platform, path, &mut |line| subjects.take(line));
                 (ours, others) = subjects.end();
             }

@@ -1,6 +1,7 @@
 //! The guest's name and its name servers: /etc/hostname, /etc/hosts, /etc/resolv.conf, and the other places where some
 //! distributions keep the name. Lines that are not ours stay, byte for byte.
 
+use super::render::Dropped;
 use super::{Interface, Ip};
 use crate::edit::{Old, Sink};
 
@@ -15,10 +16,12 @@ pub fn hostname(old: Old<'_>, out: &mut dyn Sink, name: &str) {
 }
 
 /// A file of shell assignments: the value of `key`, if it has one, becomes `value`.
-pub fn assignment(old: Old<'_>, out: &mut dyn Sink, key: &str, value: &str) {
-    match old {
-        Old::Line(line) if key_of(line) == Some(key.as_bytes()) => writeln!(out, "{key}=\"{value}\""),
-        old => out.keep(old),
+pub fn assignment(old: Old<'_>, out: &mut dyn Sink, dropped: &mut Dropped, key: &str, value: &str) {
+    let assigns = |line: &[u8]| key_of(line) == Some(key.as_bytes());
+    if !dropped.takes(old, &assigns) {
+        out.keep(old);
+    } else if matches!(old, Old::Line(line) if assigns(line)) {
+        writeln!(out, "{key}=\"{value}\"");
     }
 }
 
@@ -184,7 +187,8 @@ mod tests {
     #[test]
     fn a_name_in_a_file_of_assignments() {
         let old = "NETWORKING=yes\nHOSTNAME=old\n#HOSTNAME=x\n";
-        let text = edited(old, &mut |old, out| assignment(old, out, "HOSTNAME", "new"));
+        let mut dropped = Dropped::default();
+        let text = edited(old, &mut |old, out| assignment(old, out, &mut dropped, "HOSTNAME", "new"));
         assert_eq!(text, "NETWORKING=yes\nHOSTNAME=\"new\"\n#HOSTNAME=x\n");
     }
 }

@@ -5,7 +5,7 @@
 //! it, and DHCP and routers' advertisements are turned off (`networkd` says why). All strings are quoted; an address holds colons. `0.0.0.0/0` and not `default`, which netplan
 //! knows since 0.100. Rules: netplan(5), netplan-generate(8).
 
-use super::{Interface, Mac, Placed};
+use super::{Device, Interface, Mac, Placed};
 use crate::edit::Sink;
 
 /// The name of the file.
@@ -62,6 +62,8 @@ fn lists(out: &mut dyn Sink, interface: &Interface) {
 /// installers use: blocks, no flow style. What else there is counts as somebody else's.
 pub struct Subjects<'a> {
     placed: &'a [Placed<'a>],
+    /// The names of all devices that there are.
+    devices: &'a [Device],
     /// How far the keys of `network` and those of `ethernets` are indented.
     section: Option<usize>,
     id: Option<usize>,
@@ -74,9 +76,9 @@ pub struct Subjects<'a> {
 
 impl<'a> Subjects<'a> {
     /// Nobody's yet.
-    pub fn new(placed: &'a [Placed<'a>]) -> Subjects<'a> {
+    pub fn new(placed: &'a [Placed<'a>], devices: &'a [Device]) -> Subjects<'a> {
         let (section, id) = (None, None);
-        Subjects { placed, section, id, in_ethernets: false, unknown: false, ours: false, others: false }
+        Subjects { placed, devices, section, id, in_ethernets: false, unknown: false, ours: false, others: false }
     }
 
     /// Takes the next line.
@@ -96,7 +98,7 @@ impl<'a> Subjects<'a> {
             (self.in_ethernets, self.id) = (key == "ethernets" && value.is_empty(), None);
             self.others |= !self.in_ethernets && !matches!(key, "version" | "renderer");
         } else if self.in_ethernets && indent <= *self.id.get_or_insert(indent) {
-            let is_ours = self.placed.iter().any(|placed| placed.device == Some(key));
+            let is_ours = self.is_ours(key);
             self.others |= core::mem::replace(&mut self.unknown, !is_ours);
             self.ours |= is_ours;
         } else if key == "macaddress"
@@ -104,13 +106,39 @@ impl<'a> Subjects<'a> {
             && self.placed.iter().any(|placed| placed.interface.mac == mac)
         {
             (self.ours, self.unknown) = (true, false);
+        } else if key == "name" && self.in_ethernets {
+            // A pattern is about the devices that there are.
+            for device in self.devices.iter().filter(|device| fits(device, value)) {
+                let is_ours = self.is_ours(device);
+                self.ours |= is_ours;
+                self.others |= !is_ours;
+                self.unknown = false;
+            }
+            self.unknown &= !value.bytes().any(|byte| is_wild(&byte));
         }
+    }
+
+    fn is_ours(&self, device: &str) -> bool {
+        self.placed.iter().any(|placed| placed.device == Some(device))
     }
 
     /// That was all. Returns whether it speaks of ours, and of others.
     pub fn end(self) -> (bool, bool) {
         (self.ours, self.others || self.unknown)
     }
+}
+
+/// What makes a name a pattern (glob(7)).
+fn is_wild(byte: &u8) -> bool {
+    matches!(byte, b'*' | b'?' | b'[' | b']')
+}
+
+/// Whether a device may have a name such as `eth*`: that begins and ends so.
+fn fits(device: &str, name: &str) -> bool {
+    let (device, name) = (device.as_bytes(), name.as_bytes());
+    let mut fixed = name.split(is_wild);
+    let (start, end) = (fixed.next().unwrap_or_default(), fixed.next_back());
+    device.starts_with(start) && end.map_or(device == name, |end| device.ends_with(end))
 }
 
 #[cfg(test)]
@@ -175,7 +203,8 @@ network:
         let public = public();
         let placed = [Placed { interface: &public, device: Some("eth0") }];
         let subjects = |text: &str| {
-            let mut subjects = Subjects::new(&placed);
+            let devices = ["lo", "eth0", "ens5"].map(|name| name.try_into().unwrap());
+            let mut subjects = Subjects::new(&placed, &devices);
             text.lines().for_each(|line| subjects.take(line));
             subjects.end()
         };
@@ -192,5 +221,13 @@ network:
         assert_eq!(subjects("network: {ethernets: {eth0: {dhcp4: true}}}\n"), (false, true));
         assert_eq!(subjects("network:\n  ethernets: {eth0: {dhcp4: true}}\n"), (false, true));
         assert_eq!(subjects(""), (false, false));
+        let by_name = |name: &str| format!("network:\n  ethernets:\n    all:\n      match:\n        name: {name}\n");
+        let debian = by_name("'enp*'") + "    all-eth:\n      match:\n        name: eth*\n      dhcp4: true\n";
+        assert_eq!(subjects(&debian), (true, false), "Debian's cloud images: enp* is nobody here");
+        assert_eq!(subjects(&debian.replace("enp*", "en*")), (true, true));
+        let cases = [("eth0", (true, false)), ("eth9", (false, true)), ("wl*", (false, false)), ("e*5", (false, true))];
+        for (name, found) in cases {
+            assert_eq!(subjects(&by_name(name)), found, "{name}");
+        }
     }
 }

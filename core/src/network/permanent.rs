@@ -15,7 +15,7 @@ use heapless::Vec;
 
 use super::leftovers::Leftovers;
 use super::names::{Hosts, Resolv, assignment, hostname, servers};
-use super::render::whole;
+use super::render::{Dropped, whole};
 use super::style::Style;
 use super::vm_data::note;
 use super::{INTERFACES_MAX, Interface, Placed, ifcfg, ifupdown, keyfile, netctl, netifrc, netplan, networkd, suse};
@@ -91,21 +91,22 @@ struct Work<'w, P: Platform> {
 }
 
 impl Permanent<'_> {
-    /// Writes everything, or shows it. What fails goes to `problems`. Returns whether nothing did.
+    /// Writes everything, or shows it. What fails goes to `problems`. Returns whether all is written, and whether nothing is
+    /// left that would undo it.
     #[inline(never)]
     pub fn write<'w, P: Platform>(
         &self,
         platform: &'w mut P,
         problems: &'w mut dyn Write,
         show: Option<&'w mut dyn Write>,
-    ) -> bool {
+    ) -> (bool, bool) {
         let nothing_permanent = self.style == Style::None;
         let mut work = Work { platform, batch: Batch::default(), problems, show, nothing_permanent, well: true };
         self.names(&mut work);
         self.of_style(&mut work);
         if !work.well {
             work.batch.give_up(work.platform);
-            return false;
+            return (false, true);
         }
         let mut changes = !work.batch.is_empty();
         let Work { platform, mut batch, problems, show, mut well, .. } = work;
@@ -113,14 +114,17 @@ impl Permanent<'_> {
             note(problems, format_args!("{error}"));
             well = false;
         });
-        if show.is_none() && !self.placed.is_empty() {
+        let (doing, mut tidied) = (show.is_none(), true);
+        if self.tidy && !self.placed.is_empty() {
             let leftovers = Leftovers { style: self.style, placed: self.placed, interfaces: self.interfaces };
-            changes |= self.tidy && leftovers.move_aside(platform, problems);
-            if changes {
-                reload(platform, self.style, self.placed);
-            }
+            let moved = leftovers.move_aside(platform, problems, show);
+            changes |= moved.any;
+            tidied = moved.all;
         }
-        well
+        if doing && changes && !self.placed.is_empty() {
+            reload(platform, self.style, self.placed);
+        }
+        (well, tidied)
     }
 
     fn names<P: Platform>(&self, work: &mut Work<'_, P>) {
@@ -131,7 +135,10 @@ impl Permanent<'_> {
             }
             for (path, key) in NAMES {
                 if work.is_file(path) {
-                    work.edit(format_args!("{path}"), PUBLIC, &mut |old, out| assignment(old, out, key, name));
+                    let mut dropped = Dropped::default();
+                    work.edit(format_args!("{path}"), PUBLIC, &mut |old, out| {
+                        assignment(old, out, &mut dropped, key, name)
+                    });
                 }
             }
         }
@@ -212,10 +219,11 @@ impl Permanent<'_> {
             work.platform.log(Level::Warn, text);
             return;
         };
+        let mut dropped = Dropped::default();
         match self.style {
             Style::Ifcfg => {
                 work.edit(format_args!("{IFCFG}/ifcfg-{device}"), PUBLIC, &mut |old, out| {
-                    ifcfg::edit(old, out, interface, device)
+                    ifcfg::edit(old, out, &mut dropped, interface, device)
                 });
                 for (ipv4, six) in [(true, ""), (false, "6")] {
                     let path = Bounded::<512>::of(format_args!("{IFCFG}/route{six}-{device}"));
@@ -229,7 +237,7 @@ impl Permanent<'_> {
             }
             Style::Suse => {
                 work.edit(format_args!("{SUSE}/ifcfg-{device}"), PUBLIC, &mut |old, out| {
-                    suse::edit(old, out, interface)
+                    suse::edit(old, out, &mut dropped, interface)
                 });
                 work.edit(format_args!("{SUSE}/ifroute-{device}"), PUBLIC, &mut |old, out| {
                     suse::routes(old, out, interface, device)
@@ -249,8 +257,9 @@ impl Permanent<'_> {
         });
         let value = list.as_str().trim_end();
         if !value.is_empty() {
+            let mut dropped = Dropped::default();
             work.edit(format_args!("{SUSE_DNS}"), PUBLIC, &mut |old, out| {
-                assignment(old, out, "NETCONFIG_DNS_STATIC_SERVERS", value)
+                assignment(old, out, &mut dropped, "NETCONFIG_DNS_STATIC_SERVERS", value)
             });
         }
     }

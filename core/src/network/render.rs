@@ -27,6 +27,38 @@ impl Marked {
     }
 }
 
+/// Leaves assignments out of a file of shell, with all their lines: one goes on after a backslash, and while a quotation mark
+/// is open. Starts anew at the end.
+#[derive(Default)]
+pub struct Dropped {
+    quote: Option<u8>,
+    goes_on: bool,
+}
+
+impl Dropped {
+    /// Whether this line goes: one that begins an assignment of ours, or that one of those goes on in.
+    pub(super) fn takes(&mut self, old: Old<'_>, is_ours: &dyn Fn(&[u8]) -> bool) -> bool {
+        let Old::Line(line) = old else {
+            let inside = self.goes_on;
+            *self = Dropped { goes_on: inside && old != Old::End, ..Dropped::default() };
+            return self.goes_on;
+        };
+        if !self.goes_on && !is_ours(line) {
+            return false;
+        }
+        for byte in line {
+            match (self.quote, *byte) {
+                (None, b'#') => break,
+                (None, mark @ (b'"' | b'\'')) => self.quote = Some(mark),
+                (Some(open), mark) if open == mark => self.quote = None,
+                _ => {}
+            }
+        }
+        self.goes_on = self.quote.is_some() || line.ends_with(b"\\");
+        true
+    }
+}
+
 /// A file that is all ours.
 pub(super) fn whole(old: Old<'_>, out: &mut dyn Sink, render: &mut dyn FnMut(&mut dyn Sink)) {
     if old == Old::End {

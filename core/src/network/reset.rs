@@ -62,20 +62,26 @@ pub fn resetnetwork<T: Transport, P: Platform>(
     platform: &mut P,
     target: Target,
 ) -> Result<Response, Error> {
+    let (complete, problems) = reset(client, platform, target)?;
+    Ok(if complete { Response::done() } else { Response::failed(format_args!("{}", problems.as_str())) })
+}
+
+/// Reads and applies it. Returns whether nothing failed, and what did or was left out.
+#[inline(never)]
+pub(super) fn reset<T: Transport, P: Platform>(
+    client: &mut Client<T>,
+    platform: &mut P,
+    target: Target,
+) -> Result<(bool, Line), Error> {
     if target == Target::Off {
-        let text = format_args!("the network is left alone: nanova runs with --network off");
-        return Ok(Response::failed(text));
+        return Ok((false, Line::of(format_args!("the network is left alone: nanova runs with --network off"))));
     }
     let mut problems = Line::new();
     let mut network = Network::new();
     network.read(client, &mut problems)?;
     let wanted = Wanted { target, permanence: Permanence::Detected, handover: &[] };
-    let outcome = apply(platform, &network, &wanted, problems, None);
-    Ok(if outcome.complete {
-        Response::done()
-    } else {
-        Response::failed(format_args!("{}", outcome.problems.as_str()))
-    })
+    let outcome = apply(platform, &mut network, &wanted, problems, None);
+    Ok((outcome.complete, outcome.problems))
 }
 
 /// Interfaces that have a place.
@@ -105,11 +111,14 @@ fn places<'a>(network: &'a Network, found: &'a [Found], is_so: fn(&Found) -> boo
 #[inline(never)]
 pub fn apply<P: Platform>(
     platform: &mut P,
-    network: &Network,
+    network: &mut Network,
     wanted: &Wanted<'_>,
     mut problems: Line,
     mut show: Option<&mut dyn Write>,
 ) -> Outcome {
+    if !network.interfaces.is_empty() {
+        network.decide(platform, &mut problems);
+    }
     let (mut complete, mut warnings) = (network.sound, Line::new());
     let kernel = wanted.target != Target::Files;
     let files = wanted.target != Target::Kernel;
@@ -142,9 +151,9 @@ pub fn apply<P: Platform>(
     complete &= well;
     if files {
         let show = show.map(|show| -> &mut dyn Write { show });
-        let done = in_files(platform, network, wanted, &found, &mut problems, show);
-        complete &= done;
-        well &= done;
+        let (written, tidy) = in_files(platform, network, wanted, &found, &mut problems, show);
+        complete &= written && tidy;
+        well &= written;
     }
     let trimmed = |text: &Line| Line::of(format_args!("{}", text.as_str().strip_suffix("; ").unwrap_or(text.as_str())));
     if complete {
@@ -220,7 +229,7 @@ fn in_kernel<P: Platform>(
 /// Ends the DHCP client of a device, if one has left its number where ifupdown and the initscripts have it: it would bring its
 /// address back when it renews it. At once, as it would take our addresses away if it could say goodbye.
 fn end_dhcp<P: Platform>(platform: &mut P, device: &str) {
-    for (client, between) in [("dhclient", "."), ("dhclient", "-"), ("udhcpc", ".")] {
+    for (client, between) in [("dhclient", "."), ("dhclient", "-"), ("udhcpc", "."), ("dhcpcd", "/")] {
         let path = Bounded::<64>::of(format_args!("/run/{client}{between}{device}.pid"));
         let mut room = [0; 16];
         let Some(process) = first_line(platform, path.as_str(), &mut room).and_then(number::<u32>) else { continue };
@@ -237,7 +246,7 @@ fn first_line<'r, P: Platform>(platform: &mut P, path: &str, room: &'r mut [u8])
     core::str::from_utf8(room.get(..len)?).ok()?.lines().next()
 }
 
-/// Writes the files. Returns whether nothing failed.
+/// Writes the files. Returns whether nothing failed, and whether nothing is left that would undo them.
 fn in_files<'w, P: Platform>(
     platform: &'w mut P,
     network: &Network,
@@ -245,7 +254,7 @@ fn in_files<'w, P: Platform>(
     found: &[Found],
     problems: &'w mut Line,
     show: Option<&'w mut dyn Write>,
-) -> bool {
+) -> (bool, bool) {
     let hostname = network.hostname.as_deref();
     let mut done = true;
     let handed = places(network, found, |found| found.chosen && !found.is_master);
@@ -255,7 +264,7 @@ fn in_files<'w, P: Platform>(
         }
     }
     let style = match wanted.permanence {
-        Permanence::Nothing => return done,
+        Permanence::Nothing => return (done, true),
         Permanence::Detected => detect(platform),
         Permanence::As(style) => style,
     };
@@ -266,7 +275,8 @@ fn in_files<'w, P: Platform>(
     // The files of a part of something are not looked for.
     let tidy = sound && !found.iter().any(|found| found.is_master);
     let permanent = Permanent { style, hostname, placed, interfaces, sound, tidy };
-    done & permanent.write(platform, problems, show)
+    let (written, tidied) = permanent.write(platform, problems, show);
+    (done & written, tidied)
 }
 
 /// `network: web01 eth0 10.0.0.5/24 via 10.0.0.1`

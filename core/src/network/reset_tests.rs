@@ -3,6 +3,7 @@
 use super::*;
 use crate::errno::Errno;
 use crate::netlink::Link;
+use crate::network::Mac;
 use crate::network::parse::tests::{private, public};
 use crate::test_platform::{FakePlatform, Node};
 
@@ -71,8 +72,8 @@ fn every_style_has_its_files() {
         (Style::None, &[]),
     ];
     for (style, own) in cases {
-        let (mut platform, network) = guest();
-        let outcome = apply(&mut platform, &network, &wanted(style), Line::new(), None);
+        let (mut platform, mut network) = guest();
+        let outcome = apply(&mut platform, &mut network, &wanted(style), Line::new(), None);
         assert!(outcome.well && outcome.complete, "{}", outcome.problems.as_str());
         let always = ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"];
         let found: Vec<_> = files(&platform).into_iter().filter(|file| !always.contains(file)).collect();
@@ -83,15 +84,15 @@ fn every_style_has_its_files() {
 
 #[test]
 fn whatever_fails_while_files_are_staged_replaces_none() {
-    let (mut before, network) = guest();
-    apply(&mut before, &network, &Wanted { target: Target::Kernel, ..wanted(Style::Ifcfg) }, Line::new(), None);
+    let (mut before, mut network) = guest();
+    apply(&mut before, &mut network, &Wanted { target: Target::Kernel, ..wanted(Style::Ifcfg) }, Line::new(), None);
     let before = before.nodes;
     let mut failures = 0;
     // Before them a look for each DHCP client.
     for operation in 7..18 {
-        let (mut platform, network) = guest();
+        let (mut platform, mut network) = guest();
         platform.fail = Some((operation, Errno::NOSPC));
-        let outcome = apply(&mut platform, &network, &wanted(Style::Ifcfg), Line::new(), None);
+        let outcome = apply(&mut platform, &mut network, &wanted(Style::Ifcfg), Line::new(), None);
         if outcome.complete {
             // A look at a place that only some distributions have.
             continue;
@@ -107,9 +108,9 @@ fn whatever_fails_while_files_are_staged_replaces_none() {
 
 #[test]
 fn what_is_shown_is_not_done() {
-    let (mut platform, network) = guest();
+    let (mut platform, mut network) = guest();
     let mut shown = std::string::String::new();
-    apply(&mut platform, &network, &wanted(Style::Ifupdown), Line::new(), Some(&mut shown));
+    apply(&mut platform, &mut network, &wanted(Style::Ifupdown), Line::new(), Some(&mut shown));
     assert!(shown.contains("add address 166.78.10.124/24 to eth0\n"), "{shown}");
     assert!(shown.contains("write /etc/network/interfaces:\n# nanova: begin"), "{shown}");
     assert_eq!(files(&platform), ["/etc/hosts"]);
@@ -139,7 +140,7 @@ fn a_family_that_is_left_to_the_guest_is_automatic_in_files() {
             interface.left_alone = Some(ipv4);
             interface.addresses.retain(|address| address.ip.is_ipv4() != ipv4);
             interface.routes.retain(|route| route.via.is_ipv4() != ipv4);
-            let outcome = apply(&mut platform, &network, &wanted(style), Line::new(), None);
+            let outcome = apply(&mut platform, &mut network, &wanted(style), Line::new(), None);
             assert!(outcome.complete && platform.text(path).contains(wanted_words), "{}", platform.text(path));
         }
     }
@@ -147,44 +148,47 @@ fn a_family_that_is_left_to_the_guest_is_automatic_in_files() {
 
 #[test]
 fn the_files_of_a_part_of_a_bridge_stay_where_they_are() {
-    let (mut platform, network) = guest();
+    let (mut platform, mut network) = guest();
     let path = "/etc/sysconfig/network-scripts/ifcfg-eth0";
     platform.put(path, "# Written by nanova from vm-data\nDEVICE=eth0\nBRIDGE=br0\n");
     let port = platform.kernel.links[0].index;
     let bridge = Link { index: 77, name: "br0".try_into().unwrap(), ..platform.kernel.links[0].clone() };
     platform.kernel.links.push(bridge);
     platform.kernel.links.iter_mut().find(|link| link.index == port).unwrap().master = 77;
-    let outcome = apply(&mut platform, &network, &wanted(Style::Ifcfg), Line::new(), None);
+    let outcome = apply(&mut platform, &mut network, &wanted(Style::Ifcfg), Line::new(), None);
     assert!(outcome.complete && platform.text(path).contains("BRIDGE=br0"), "{}", platform.logged());
     assert!(platform.logged().contains("bc:76:4e:04:cf:e5 is a part of br0, whose files are left alone"));
 }
 
 #[test]
 fn a_dhcp_client_of_ours_is_ended_and_no_other_process() {
-    let (mut platform, network) = guest();
+    let (mut platform, mut network) = guest();
     for (path, text) in [
         ("/run/dhclient.eth0.pid", "101\n"),
         ("/proc/101/comm", "dhclient\n"),
         ("/run/udhcpc.eth1.pid", "102\n"),
         ("/proc/102/comm", "somebody\n"),
+        ("/run/dhcpcd/eth1.pid", "104\n"),
+        ("/proc/104/comm", "dhcpcd\n"),
         ("/run/dhclient.eth7.pid", "103\n"),
         ("/proc/103/comm", "dhclient\n"),
     ] {
         platform.put(path, text);
     }
-    apply(&mut platform, &network, &wanted(Style::None), Line::new(), None);
-    assert_eq!(platform.ended, [101]);
+    apply(&mut platform, &mut network, &wanted(Style::None), Line::new(), None);
+    assert_eq!(platform.ended, [101, 104]);
 }
 
 #[test]
 fn what_others_wrote_about_our_interfaces_is_moved_aside_or_told() {
     let moved = |style, path: &str, text: &str| {
-        let (mut platform, network) = guest();
+        let (mut platform, mut network) = guest();
         platform.put(path, text);
-        let outcome = apply(&mut platform, &network, &wanted(style), Line::new(), None);
+        let outcome = apply(&mut platform, &mut network, &wanted(style), Line::new(), None);
         let (directory, name) = path.rsplit_once('/').unwrap();
         let aside = platform.nodes.contains_key(&format!("{directory}/.{name}.1700000000.bak~"));
         assert_eq!(platform.nodes.contains_key(path), !aside);
+        assert_eq!((outcome.well, outcome.complete), (true, outcome.problems.as_str().is_empty()));
         (aside, outcome.problems.as_str().to_owned())
     };
     let stays = (false, String::new());
@@ -204,9 +208,33 @@ fn what_others_wrote_about_our_interfaces_is_moved_aside_or_told() {
 }
 
 #[test]
+fn what_will_be_moved_aside_is_shown_and_stays() {
+    let (mut platform, mut network) = guest();
+    let path = "/etc/netplan/50-cloud-init.yaml";
+    platform.put(path, "network:\n  ethernets:\n    eth0: {dhcp4: true}\n");
+    let mut shown = std::string::String::new();
+    apply(&mut platform, &mut network, &wanted(Style::Netplan), Line::new(), Some(&mut shown));
+    assert!(shown.ends_with(&format!("move aside {path}\n")), "{shown}");
+    assert!(platform.nodes.contains_key(path));
+}
+
+#[test]
+fn an_interface_that_is_not_there_takes_no_route_and_no_name_from_one_that_is() {
+    let (mut platform, mut network) = guest();
+    let mut gone = public();
+    gone.mac = Mac([0xbc, 0x76, 0x4e, 0, 0, 1]);
+    gone.addresses[0].ip = "166.78.10.4".parse().unwrap();
+    network.interfaces.insert(0, gone).unwrap();
+    let outcome = apply(&mut platform, &mut network, &wanted(Style::Ifupdown), Line::new(), None);
+    assert_eq!(outcome.line.as_str().matches(" via ").count(), 2, "{}", outcome.line.as_str());
+    assert!(platform.text("/etc/network/interfaces").contains("gateway 166.78.10.1\n"));
+    assert!(platform.text("/etc/hosts").contains("166.78.10.124\tweb01"), "{}", platform.text("/etc/hosts"));
+}
+
+#[test]
 fn network_manager_is_told_to_read_and_to_use_the_profiles() {
-    let (mut platform, network) = guest();
-    apply(&mut platform, &network, &wanted(Style::Keyfile), Line::new(), None);
+    let (mut platform, mut network) = guest();
+    apply(&mut platform, &mut network, &wanted(Style::Keyfile), Line::new(), None);
     assert_eq!(
         platform.started,
         [
@@ -223,7 +251,7 @@ fn the_manager_is_told_only_of_changes() {
     // At last nothing else happens than that the file of an interface that is gone is moved aside.
     for (interfaces, told) in [(2, 1), (2, 1), (1, 2)] {
         network.interfaces.truncate(interfaces);
-        apply(&mut platform, &network, &wanted(Style::Networkd), Line::new(), None);
+        apply(&mut platform, &mut network, &wanted(Style::Networkd), Line::new(), None);
         assert_eq!(platform.started.len(), told);
     }
 }

@@ -4,7 +4,7 @@
 use core::fmt;
 
 use super::names::key_of;
-use super::render::whole;
+use super::render::{Dropped, whole};
 use super::{Interface, Ip, Placed};
 use crate::edit::{Old, Sink};
 
@@ -19,11 +19,12 @@ fn is_ours(line: &[u8], interface: &Interface) -> bool {
 }
 
 /// The edit of `ifcfg-<device>`.
-pub fn edit(old: Old<'_>, out: &mut dyn Sink, interface: &Interface) {
-    match old {
-        Old::Line(line) if is_ours(line, interface) => return,
-        Old::Line(_) | Old::Piece(_) => return out.keep(old),
-        Old::End => {}
+pub fn edit(old: Old<'_>, out: &mut dyn Sink, dropped: &mut Dropped, interface: &Interface) {
+    if !dropped.takes(old, &|line| is_ours(line, interface)) {
+        out.keep(old);
+    }
+    if old != Old::End {
+        return;
     }
     // Addresses that are listed are had in either case.
     let protocol = if interface.speaks_of(true) { "static" } else { "dhcp4" };
@@ -92,7 +93,8 @@ mod tests {
     #[test]
     fn the_files_of_a_real_guest() {
         let interface = public();
-        let mut all = |old: Old<'_>, out: &mut dyn Sink| edit(old, out, &interface);
+        let mut dropped = Dropped::default();
+        let mut all = |old: Old<'_>, out: &mut dyn Sink| edit(old, out, &mut dropped, &interface);
         let new = edited("BOOTPROTO='dhcp'\nZONE=public\nIPADDR_2='10.0.0.1/8'\n", &mut all);
         assert_eq!(
             new,

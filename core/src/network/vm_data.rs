@@ -10,6 +10,9 @@ use heapless::{String, Vec};
 use super::parse;
 use super::xapi::overlay;
 use super::{INTERFACES_MAX, Interface, Mac, Prefixed, ROUTES_MAX};
+use crate::errno::Errno;
+use crate::netlink::{Message, Reply};
+use crate::platform::Netlink;
 use crate::text::Printable;
 use crate::xenstore::path::{Joined, Path};
 use crate::xenstore::{Client, Error, Listing, Refusal, Transaction, Transport};
@@ -97,13 +100,12 @@ impl Network {
             }
         }
         overlay(network, client)?;
-        network.resolve(problems);
+        network.without_twins(problems);
         Ok(())
     }
 
-    /// Leaves out what cannot be beside what comes before it: an interface with a MAC address once more, and a route to a
-    /// destination that another one leads to.
-    fn resolve(&mut self, problems: &mut dyn Write) {
+    /// Leaves out an interface with the MAC address of one that comes before it.
+    fn without_twins(&mut self, problems: &mut dyn Write) {
         let mut known = Vec::<Mac, INTERFACES_MAX>::new();
         let sound = &mut self.sound;
         self.interfaces.retain(|interface| {
@@ -116,6 +118,18 @@ impl Network {
             }
             new
         });
+    }
+
+    /// Puts the interfaces that there are links for before those that there are none for, and leaves out routes to where
+    /// another one leads that comes before: what is listed for a VIF that is gone takes nothing from one that is there.
+    #[inline(never)]
+    pub(super) fn decide<N: Netlink>(&mut self, netlink: &mut N, problems: &mut dyn Write) {
+        // Where the kernel does not tell, the order is xenstore's.
+        let there = present(netlink, &self.interfaces).unwrap_or_default();
+        let places = (0..self.interfaces.len()).filter(|place| there.get(*place) == Some(&true));
+        for (front, place) in places.enumerate() {
+            self.interfaces.swap(front, place);
+        }
         let mut destinations = Vec::<Prefixed, { INTERFACES_MAX * ROUTES_MAX }>::new();
         for interface in &mut self.interfaces {
             interface.routes.retain(|route| {
@@ -132,6 +146,18 @@ impl Network {
             });
         }
     }
+}
+
+/// Which of the interfaces there is a link for.
+pub fn present<N: Netlink>(netlink: &mut N, interfaces: &[Interface]) -> Result<[bool; INTERFACES_MAX], Errno> {
+    let mut there = [false; INTERFACES_MAX];
+    netlink.ask(&Message::dump_links(1), &mut |reply| {
+        let Reply::Link(link) = reply else { return };
+        for (there, interface) in there.iter_mut().zip(interfaces) {
+            *there |= link.mac == Some(interface.mac);
+        }
+    })?;
+    Ok(there)
 }
 
 /// A host name of letters, digits, dashes, underscores and dots: what the kernel, a shell and a file name take alike.

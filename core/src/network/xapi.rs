@@ -5,7 +5,8 @@
 //!   nothing.
 //! * A family that is not set (`enabled` 0) is left as vm-data, or the guest, has it. What vm-data does not know is, in files
 //!   that speak of both families, what it is without a setting: DHCP, or what routers announce.
-//! * A setting that makes no sense is answered there, and changes nothing.
+//! * A setting that makes no sense is answered there, and changes nothing. Whatever fails or is left out of the others is
+//!   answered, too, where `resetnetwork` would only log it: somebody waits for just this address.
 //!
 //! Rules: xenopsd's `xc/xenops_server_xen.ml` (`xenstore_of_static_ip_setting`), XAPI's `ocaml/xapi/xapi_vif.ml`.
 
@@ -13,10 +14,10 @@ use core::str::FromStr;
 
 use heapless::String;
 
-use super::reset::resetnetwork;
+use super::reset::{Line, reset};
 use super::{Interface, Ip, Mac, Network, Prefixed, Route};
 use crate::cli::Network as Target;
-use crate::command::{Code, Response};
+use crate::command::Response;
 use crate::platform::Platform;
 use crate::text::{Bounded, number};
 use crate::xenstore::{Client, Error, Path, Transaction, Transport, unless_refused};
@@ -166,10 +167,10 @@ pub fn apply<T: Transport, P: Platform>(
     if !any {
         return Ok(None);
     }
-    let response = if good { resetnetwork(client, platform, target)? } else { Response::done() };
-    let applied = if response.code == Code::Done { "" } else { response.message.as_str() };
+    let (complete, problems) = if good { reset(client, platform, target)? } else { (true, Line::new()) };
+    let problems = problems.as_str();
     each_setting(client, &mut |client, number, setting| {
-        let message = if let Setting::Wrong(wrong) = setting { wrong } else { applied };
+        let message = if let Setting::Wrong(wrong) = setting { wrong } else { problems };
         let code = if message.is_empty() { "0" } else { "1" };
         // The message first: who sees the code looks for it.
         for (key, value) in [("error-msg", message), ("error-code", code)] {
@@ -179,7 +180,7 @@ pub fn apply<T: Transport, P: Platform>(
         }
         Ok(())
     })?;
-    Ok(Some(response))
+    Ok(Some(if complete { Response::done() } else { Response::failed(format_args!("{problems}")) }))
 }
 
 #[cfg(test)]
