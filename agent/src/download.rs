@@ -6,7 +6,7 @@ use core::time::Duration;
 use nanova_core::errno::Errno;
 use nanova_core::files::for_each_line;
 use nanova_core::network::Ip;
-use nanova_core::platform::{Download, GuestPath};
+use nanova_core::platform::{Download, GuestPath, Platform};
 use nanova_core::text::Bounded;
 use nanova_core::update::dns;
 use rustix::fd::OwnedFd;
@@ -52,7 +52,7 @@ impl Download for System<'_> {
         open(SocketType::STREAM, ip, port, seconds).map_err(timed_out)
     }
 
-    fn resolve(&mut self, name: &str) -> Option<Ip> {
+    fn resolve(&mut self, name: &str, deadline: u64) -> Option<Ip> {
         let mut known = None;
         let hosts = GuestPath::literal("/etc/hosts");
         let _ = for_each_line(self, hosts, &mut |line| known = known.or(dns::in_hosts(line, name)));
@@ -68,6 +68,9 @@ impl Download for System<'_> {
         for server in servers.iter().cycle().take(servers.len() * NAME_TRIES) {
             // What cannot be resolved in one family may be in the other.
             for ipv4 in [true, false] {
+                if self.uptime() >= deadline {
+                    return None;
+                }
                 if let Ok(Some(ip)) = ask(*server, name, ipv4) {
                     return Some(ip);
                 }

@@ -6,7 +6,6 @@
 
 use nanova_core::cli::Common;
 use nanova_core::platform::{Level, Platform};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::fs::OFlags;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
@@ -15,10 +14,10 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use crate::paths::{self, terminated};
 use crate::rt::Environment;
-use crate::rt::clock::monotonic;
 use crate::rt::signals::Signals;
 use crate::supervise::Supervisor;
 use crate::system::{System, errno};
+use crate::wait::{sleep, uptime_ms};
 use crate::xenbus::{Kind, Xenbus};
 
 const DEVICES: [&str; 2] = ["/dev/xen/xenbus", "/proc/xen/xenbus"];
@@ -179,27 +178,4 @@ pub(crate) fn watch_directories(names: &OwnedFd, path: &str) {
             return;
         }
     }
-}
-
-/// Sleeps until a name appears, a signal comes, or time is over.
-pub(crate) fn sleep(signals: &Signals, names: Option<&OwnedFd>, timeout_ms: Option<u64>) {
-    let timeout = timeout_ms.map(timespec);
-    let mut fds = [PollFd::new(signals.fd(), PollFlags::IN), PollFd::new(names.unwrap_or(signals.fd()), PollFlags::IN)];
-    let _ = poll(&mut fds, timeout.as_ref());
-    signals.take();
-    if let Some(names) = names {
-        let mut events = [0; 1024];
-        while rustix::io::read(names, &mut events[..]).is_ok_and(|n| n > 0) {}
-    }
-}
-
-/// Milliseconds as the kernel wants them.
-pub(crate) fn timespec(ms: u64) -> Timespec {
-    Timespec { tv_sec: (ms / 1000) as i64, tv_nsec: (ms % 1000 * 1_000_000) as _ }
-}
-
-/// Milliseconds since some fixed moment.
-pub(crate) fn uptime_ms() -> u64 {
-    let now = monotonic();
-    now.seconds as u64 * 1000 + now.nanoseconds as u64 / 1_000_000
 }

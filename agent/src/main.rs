@@ -26,6 +26,7 @@ mod serve;
 mod supervise;
 mod system;
 mod takeover;
+mod wait;
 mod xenbus;
 mod xenstore;
 

@@ -1,17 +1,18 @@
 //! What the toolstack sees of the guest, and the addresses that it sets: the core's report, and what tells it that
 //! something has changed.
 
-use nanova_core::cli::{AgentOptions, Network};
+use nanova_core::cli::AgentOptions;
 use nanova_core::guest::report::Report;
+use nanova_core::network::Target;
 use nanova_core::network::xapi;
 use nanova_core::platform::{Level, Platform};
 use nanova_core::service::Service;
 use nanova_core::xenstore::{Client, Error};
 use rustix::fd::OwnedFd;
 
-use crate::locate::uptime_ms;
 use crate::netlink::{address_events, drain};
 use crate::system::System;
+use crate::wait::uptime_ms;
 use crate::xenbus::Xenbus;
 
 /// The report and the kernel's news for it.
@@ -30,7 +31,7 @@ pub(crate) struct Metrics {
 impl Metrics {
     pub(crate) fn new(options: &AgentOptions<'_>) -> Metrics {
         let wanted = options.metrics && !(options.once && options.commands);
-        let takes_addresses = wanted && options.commands && options.network != Network::Off;
+        let takes_addresses = wanted && options.commands && options.network != Target::Off;
         let report = Report::new(options.metrics_interval, takes_addresses);
         Metrics { report, wanted, once: options.once, takes_addresses, events: None }
     }

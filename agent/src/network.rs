@@ -3,15 +3,15 @@
 
 use core::fmt::Write;
 
-use nanova_core::cli::{Common, Network as Target, NetworkOptions, exit};
+use nanova_core::cli::{Common, NetworkOptions, exit};
 use nanova_core::errno::Errno;
 use nanova_core::network::reset::{self, Line, Outcome, Permanence, Wanted};
 use nanova_core::network::vm_data::present;
-use nanova_core::network::{Interface, Network};
+use nanova_core::network::{Interface, Network, Target};
 use nanova_core::platform::{Level, Platform};
 use nanova_core::xenstore::Client;
 
-use crate::locate::{Candidates, Waited, sleep, uptime_ms};
+use crate::locate::{Candidates, Waited};
 use crate::netlink::link_events;
 use crate::output::{complain, print};
 use crate::rt::Environment;
@@ -19,6 +19,7 @@ use crate::rt::signals::Signals;
 use crate::serve::{open, timed_out};
 use crate::supervise::Plain;
 use crate::system::System;
+use crate::wait::{sleep, uptime_ms};
 use crate::xenbus::Xenbus;
 
 /// How long a xenstore that is there may take to answer, even if time is over otherwise (`--wait 0`).

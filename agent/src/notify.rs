@@ -6,8 +6,8 @@
 use nanova_core::text::{Bounded, Printable, number};
 
 use crate::datagrams::Receiver;
-use crate::locate::uptime_ms;
 use crate::rt::Environment;
+use crate::wait::uptime_ms;
 
 /// The manager's socket.
 pub(crate) struct Notifier {

@@ -14,12 +14,12 @@ use rustix::fs::{CWD, MemfdFlags, Mode, OFlags, SeekFrom, memfd_create, seek};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, setsid, waitpid};
 
-use crate::locate::{timespec, uptime_ms};
 use crate::output::write_all;
 use crate::paths::{open, terminated};
 use crate::rt::process::{PATH, Side, execute, fork};
 use crate::rt::signals::SignalSet;
 use crate::system::{System, errno};
+use crate::wait::{timespec, uptime_ms};
 
 /// How long the end of a program that has closed its output is waited for, before it is looked at again.
 const PAUSE_MS: u64 = 10;

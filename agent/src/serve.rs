@@ -9,7 +9,7 @@ use rustix::fs::Mode;
 use rustix::process::Signal;
 
 use crate::background;
-use crate::locate::{Candidates, Waited, sleep, timespec};
+use crate::locate::{Candidates, Waited};
 use crate::metrics::Metrics;
 use crate::notify::Notifier;
 use crate::output::complain;
@@ -18,6 +18,7 @@ use crate::rt::signals::Signals;
 use crate::supervise::{Plain, Supervisor};
 use crate::system::{System, errno};
 use crate::takeover::{is_update, settle_in, take_over};
+use crate::wait::{sleep, timespec};
 use crate::xenbus::{Wake, Xenbus};
 
 /// Why serving on a connection ended.

@@ -1,4 +1,5 @@
-//! The [`Platform`] of a running system: clocks, randomness, the log; the files are in [`crate::files`].
+//! The [`Platform`] of a running system: clocks, randomness, the log, the kernel's side of the network, programs that are started
+//! or ended. The files are in [`crate::files`], programs that are waited for in [`crate::program`].
 
 use core::ffi::CStr;
 use core::fmt;
@@ -28,11 +29,12 @@ pub(crate) struct System<'a> {
     netlink: Option<Netlink>,
     /// The guest's root directory.
     pub(crate) root: OwnedFd,
-    /// How many files are staged, while others are kept from staging any by this lock.
-    pub(crate) staged: u32,
-    pub(crate) lock: Option<OwnedFd>,
-    /// Whether it is a directory of the running system, out of which no link may lead.
+    /// Whether that is another than the running system's: no link may lead out of it, and no program is run.
     pub(crate) confined: bool,
+    /// How many files are staged.
+    pub(crate) staged: u32,
+    /// What keeps other nanovas from staging any meanwhile.
+    pub(crate) lock: Option<OwnedFd>,
 }
 
 impl<'a> System<'a> {

@@ -16,12 +16,12 @@ use rustix::fs::AtFlags;
 use rustix::process::{Pid, Signal, WaitOptions, getpid, getppid, kill_process, waitpid};
 use rustix::thread::nanosleep;
 
-use crate::locate::uptime_ms;
 use crate::paths::terminated;
 use crate::rt::Environment;
 use crate::rt::process::{Side, WORDS_MAX, execute, fork};
 use crate::rt::signals::SignalSet;
 use crate::system::{System, errno};
+use crate::wait::uptime_ms;
 
 /// How long the new agent has.
 const GUARD_MS: u64 = 10_000;

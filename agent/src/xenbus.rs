@@ -10,9 +10,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
-use crate::locate::{timespec, uptime_ms};
 use crate::rt::signals::Signals;
 use crate::system::errno;
+use crate::wait::{timespec, uptime_ms};
 
 /// How long a request may still wait for its answer after the program was told to end.
 const GRACE_MS: u64 = 2000;

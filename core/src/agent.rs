@@ -1,9 +1,9 @@
 //! The agent's state machine: one request in, effects on the [`Platform`], one response out.
 
-use crate::command::json::{Text, Value};
 use crate::command::password::Exchange;
 use crate::command::{Code, Command, Request, RequestError, Response, drop_in, identity, inject};
 use crate::edit::Batch;
+use crate::json::{Text, Value};
 use crate::network::permanent::EVERYWHERE;
 use crate::platform::{Level, Platform};
 use crate::text::{Bounded, Printable};
@@ -26,7 +26,7 @@ pub enum Answer {
 #[derive(Default)]
 pub struct Agent {
     exchange: Exchange,
-    /// There is a new agent in this one's place.
+    /// A new agent's file waits beside this one's.
     updated: bool,
 }
 
@@ -41,7 +41,7 @@ impl Agent {
         self.updated
     }
 
-    /// The new agent cannot be executed after all.
+    /// The caller has taken note of the update, and tries to execute it.
     pub fn forget_update(&mut self) {
         self.updated = false;
     }

@@ -108,7 +108,8 @@ impl<S> Batch<S> {
         self.waiting.is_empty()
     }
 
-    /// Stages what an edit makes of the file at `path`; a new one gets this mode.
+    /// Stages what an edit makes of the file at `path`; a new one gets this mode. E2BIG answers more than [`STAGED_MAX`] files,
+    /// and a path of more than [`PATH_MAX`] bytes.
     #[inline(never)]
     pub fn edit<'p, P: Platform<Staged = S>>(
         &mut self,
@@ -131,7 +132,9 @@ impl<S> Batch<S> {
             return Ok(());
         }
         let number = self.waiting.len() as u8 + 1;
-        let full = FileError { action: "stage one more file beside", path, errno: Errno(7) };
+        let (false, Ok(name)) = (self.waiting.is_full(), EditPath::try_from(path.as_str())) else {
+            return Err(FileError { action: "stage so many files, or so long a path as", path, errno: Errno(7) });
+        };
         make_parents(platform, path)?;
         if self.mark.is_none() {
             self.mark = Some(
@@ -148,14 +151,9 @@ impl<S> Batch<S> {
             run(platform, path, edit, Target::Staged(&mut staged))
         };
         let filled = at("write beside", path, fill());
-        let waiting = Waiting { path: path.as_str().try_into().unwrap_or_default(), staged, existed };
-        match self.waiting.push(waiting) {
-            Ok(()) => filled.map(drop),
-            Err(mut rest) => {
-                platform.discard(&mut rest.staged);
-                filled.and(Err(full))
-            }
-        }
+        // There is room: it was looked for.
+        let _ = self.waiting.push(Waiting { path: name, staged, existed });
+        filled.map(drop)
     }
 
     /// Shows what an edit makes of the file at `path`, if that is anything new.

@@ -1,4 +1,4 @@
-//! Putting a whole file in the place of another, the one way in which nanova writes files.
+//! Putting a whole file in the place of another: how nanova writes a file of the guest's ([`crate::edit`] does it for several).
 //!
 //! The new file is written beside the old one, takes over its owner, mode and extended attributes, is made durable and
 //! renamed over it. Killed anywhere, the old file or the new one is there; what may be left beside it is removed by the

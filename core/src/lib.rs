@@ -17,6 +17,7 @@ pub mod errno;
 pub mod files;
 pub mod guest;
 pub mod init;
+pub mod json;
 pub mod netlink;
 pub mod network;
 pub mod platform;

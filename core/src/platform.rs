@@ -92,13 +92,15 @@ pub trait Download {
 
     /// Connects, or gives up after so many seconds, as does every later call that waits as long for nothing.
     fn connect(&mut self, ip: Ip, port: u16, seconds: u32) -> Result<Self::Connection, Errno>;
-    /// The address of a name.
-    fn resolve(&mut self, name: &str) -> Option<Ip>;
+    /// The address of a name, from /etc/hosts or the name servers of /etc/resolv.conf; none is asked from a moment of
+    /// [`Platform::uptime`] on.
+    fn resolve(&mut self, name: &str, deadline: u64) -> Option<Ip>;
     /// Sends all of it.
     fn send(&mut self, connection: &mut Self::Connection, bytes: &[u8]) -> Result<(), Errno>;
     /// Receives some; 0 at the end.
     fn receive(&mut self, connection: &mut Self::Connection, space: &mut [u8]) -> Result<usize, Errno>;
-    /// Where the running agent's file is, uncut.
+    /// Where the running agent's file is, uncut. [`Errno::PERM`] for the first process, which is a part of its image, below
+    /// another root, and for a path of 200 bytes or more.
     fn own_path(&mut self) -> Result<Bounded<256>, Errno>;
 }
 

@@ -13,10 +13,10 @@
 use core::fmt;
 
 use crate::agent::{Agent, Answer};
-use crate::cli::Network;
 use crate::command::response::RESPONSE_MAX;
 use crate::command::{Code, drop_in};
 use crate::guest::report::LIFE_TOKEN;
+use crate::network::Target;
 use crate::network::reset::resetnetwork;
 use crate::network::xapi;
 use crate::platform::{Level, Platform};
@@ -116,7 +116,7 @@ impl Round {
 pub struct Service {
     agent: Agent,
     /// What `resetnetwork` changes.
-    network: Network,
+    network: Target,
     pending: Option<Pending>,
     round: Round,
     responses: Responses,
@@ -177,7 +177,7 @@ impl News {
 
 impl Service {
     /// A service that has served nothing; `network` is what `resetnetwork` changes.
-    pub const fn new(network: Network) -> Service {
+    pub const fn new(network: Target) -> Service {
         let round = Round { names: [0; NAMES_MAX], listing: Round::EMPTY, next: 0, offset: 0, over: false, number: 0 };
         Service {
             agent: Agent::new(),
@@ -286,7 +286,7 @@ impl Service {
         self.agent.is_updated() && self.pending.is_none()
     }
 
-    /// The new agent was executed, or cannot be.
+    /// The caller has taken note of the update, and tries to execute it.
     pub fn forget_update(&mut self) {
         self.agent.forget_update();
     }

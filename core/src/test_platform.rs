@@ -218,7 +218,7 @@ impl Download for FakePlatform {
         if self.servers.is_empty() { Err(Errno::IO) } else { Ok(self.servers.remove(0)) }
     }
 
-    fn resolve(&mut self, name: &str) -> Option<Ip> {
+    fn resolve(&mut self, name: &str, _deadline: u64) -> Option<Ip> {
         (name == "known").then(|| "192.0.2.1".parse().unwrap())
     }
 

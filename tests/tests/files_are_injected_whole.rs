@@ -410,7 +410,7 @@ fn as_ordinary_user(scene: &mut Scene) -> Result<tempfile::TempDir> {
         }
         fs::set_permissions(&socket, Permissions::from_mode(0o777))?;
         let files = scene.root.files().into_iter().map(|file| scene.root.join(&file));
-        for path in files.chain([scene.root.path().to_owned(), scene.root.join("etc")]) {
+        for path in files.chain(["", "etc", "run"].map(|directory| scene.root.join(directory))) {
             std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY))?;
         }
     }

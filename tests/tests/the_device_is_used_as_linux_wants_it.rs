@@ -5,10 +5,10 @@ use std::ffi::CStr;
 use std::fmt;
 
 use anyhow::Result;
-use nanova_core::cli::Network;
 use nanova_core::errno::Errno;
 use nanova_core::netlink::{Message, Reply};
 use nanova_core::network::Ip;
+use nanova_core::network::Target;
 use nanova_core::platform::{Download, Ended, FileKind, Files, GuestPath, Level, Netlink, Platform, Program, Programs};
 use nanova_core::service::{Progress, Service};
 use nanova_core::text::Bounded;
@@ -58,7 +58,7 @@ impl Download for Bare {
     fn connect(&mut self, _ip: Ip, _port: u16, _seconds: u32) -> Result<(), Errno> {
         Err(Errno::IO)
     }
-    fn resolve(&mut self, _name: &str) -> Option<Ip> {
+    fn resolve(&mut self, _name: &str, _deadline: u64) -> Option<Ip> {
         None
     }
     fn send(&mut self, _connection: &mut (), _bytes: &[u8]) -> Result<(), Errno> {
@@ -205,7 +205,7 @@ fn two_hundred_requests_and_what_comes_after_break_no_rule() -> Result<()> {
             host.send(id, r#"{"name":"version"}"#)?;
         }
         let mut client = Client::new(Xenbus(xenstored.device(kernel)?));
-        let mut service = Service::new(Network::Both);
+        let mut service = Service::new(Target::Both);
         service.start(&mut client, &mut Bare(0)).unwrap();
         let mut seen = Vec::new();
         serve(&mut service, &mut client, &mut host, &mut seen);
@@ -226,7 +226,7 @@ fn a_burst_longer_than_a_list_is_served_where_lists_come_in_one_part_only() -> R
     let xenstored = Xenstored::start(Options { directory_part: false, ..Options::default() })?;
     let mut host = Host::of(&xenstored)?;
     let mut client = Client::new(Xenbus(xenstored.device(Kernel::default())?));
-    let mut service = Service::new(Network::Both);
+    let mut service = Service::new(Target::Both);
     service.start(&mut client, &mut Bare(0)).unwrap();
     let mut seen = Vec::new();
     serve(&mut service, &mut client, &mut host, &mut seen);
@@ -277,7 +277,7 @@ fn every_operation_of_the_client_keeps_to_the_rules() -> Result<()> {
 fn after_a_migration_the_same_connection_serves_the_new_domain() -> Result<()> {
     let xenstored = Xenstored::start(Options::default())?;
     let mut client = Client::new(Xenbus(xenstored.device(Kernel::default())?));
-    let mut service = Service::new(Network::Both);
+    let mut service = Service::new(Target::Both);
     service.start(&mut client, &mut Bare(0)).unwrap();
     let (mut host, mut seen) = (Host::of(&xenstored)?, Vec::new());
     serve(&mut service, &mut client, &mut host, &mut seen);

@@ -11,12 +11,12 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
 use rustix::system::RebootCommand;
 
 use super::mounts::read;
-use crate::locate::{sleep, uptime_ms};
 use crate::output::complain;
 use crate::paths::terminated;
 use crate::rt::process::signal_all;
 use crate::rt::signals::Signals;
 use crate::system::{System, errno};
+use crate::wait::{sleep, uptime_ms};
 
 /// How long processes may take to end by themselves. A toolstack waits longer, but the whole is to take two seconds.
 const PATIENCE_MS: u64 = 1000;

@@ -13,9 +13,10 @@ mod mounts;
 mod program;
 mod root;
 
-use nanova_core::cli::{AgentOptions, Common, EndKind, Handover, LogTarget, Network, exit};
+use nanova_core::cli::{AgentOptions, Common, EndKind, LogTarget, exit};
 use nanova_core::init::Boot;
 use nanova_core::network::reset::{Permanence, Wanted};
+use nanova_core::network::{Handover, Target};
 use nanova_core::platform::{Level, Platform};
 use nanova_core::xenstore::Client;
 use rustix::fs::Mode;
@@ -24,7 +25,7 @@ use rustix::system::RebootCommand;
 
 pub(crate) use end::end;
 
-use crate::locate::{Candidates, Waited, uptime_ms};
+use crate::locate::{Candidates, Waited};
 use crate::network;
 use crate::output::complain;
 use crate::rt::Environment;
@@ -32,6 +33,7 @@ use crate::rt::signals::Signals;
 use crate::serve::serve_for_ever;
 use crate::supervise::Supervisor;
 use crate::system::System;
+use crate::wait::uptime_ms;
 use crate::xenbus::Xenbus;
 use program::FirstProcess;
 
@@ -104,7 +106,7 @@ fn first_contact<'a>(
         system.log(Level::Warn, format_args!("this is no Xen guest, or its kernel has no xenbus"));
         return;
     }
-    if boot.network == Network::Off {
+    if boot.network == Target::Off {
         return;
     }
     match candidates.wait(system, signals, first, Some(XENSTORE_SECONDS)) {
@@ -125,9 +127,9 @@ fn first_contact<'a>(
 /// takes it over.
 fn apply_network(xenbus: Xenbus<'_>, system: &mut System<'_>, signals: &Signals, boot: &Boot<'_>) {
     const STYLES: [Handover; 3] = [Handover::Klibc, Handover::Networkd, Handover::Keyfile];
-    let files = boot.root.is_some() && boot.network != Network::Kernel;
+    let files = boot.root.is_some() && boot.network != Target::Kernel;
     let wanted = Wanted {
-        target: if files { boot.network } else { Network::Kernel },
+        target: if files { boot.network } else { Target::Kernel },
         permanence: Permanence::Nothing,
         handover: if files { &STYLES } else { &STYLES[..0] },
     };

@@ -7,12 +7,12 @@ use nanova_core::init::{Boot, OnExit};
 use nanova_core::platform::{Level, Platform};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, wait};
 
-use crate::locate::uptime_ms;
 use crate::rt::Environment;
 use crate::rt::process::{PATH, Side, WORDS_MAX, execute, fork};
 use crate::rt::signals::{SignalSet, Signals};
 use crate::supervise::Supervisor;
 use crate::system::{System, errno};
+use crate::wait::uptime_ms;
 
 /// A program that is started again is started at most so often.
 const RESTART_MS: u64 = 1000;

@@ -13,12 +13,13 @@ use rustix::mount::{MountFlags, UnmountFlags, mount, mount_move, unmount};
 
 use super::mounts::{read, use_console};
 use super::program::variables;
-use crate::locate::{sleep, uptime_ms, watch_directories};
+use crate::locate::watch_directories;
 use crate::paths::{open, terminated};
 use crate::rt::Environment;
 use crate::rt::process::execute;
 use crate::rt::signals::{SignalSet, Signals};
 use crate::system::{System, errno};
+use crate::wait::{sleep, uptime_ms};
 
 const NEW_ROOT: &CStr = c"/newroot";
 /// How long the device may take to appear.

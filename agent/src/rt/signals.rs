@@ -27,7 +27,8 @@ impl SignalSet {
     /// No signal.
     pub(crate) const NONE: SignalSet = SignalSet(0);
 
-    fn and(self, other: SignalSet) -> SignalSet {
+    /// These signals and those.
+    fn with(self, other: SignalSet) -> SignalSet {
         SignalSet(self.0 | other.0)
     }
 
@@ -79,14 +80,14 @@ impl Signals {
     /// SIGPIPE is blocked, too, so that writing to a socket whose other end is gone is an error and not the end.
     pub(crate) fn new(ending: &[Signal], others: &[Signal]) -> Result<Signals, Errno> {
         let ending = SignalSet::of(ending);
-        let taken = ending.and(SignalSet::of(others));
-        taken.and(SignalSet::of(&[Signal::PIPE])).block()?;
+        let taken = ending.with(SignalSet::of(others));
+        taken.with(SignalSet::of(&[Signal::PIPE])).block()?;
         Ok(Signals { fd: taken.descriptor()?, taken, came: Cell::new(SignalSet::NONE), ending, stop: Cell::new(false) })
     }
 
     /// Blocks the signals again, after they were let through for a program that could not be started.
     pub(crate) fn block_again(&self) {
-        let _ = self.taken.and(SignalSet::of(&[Signal::PIPE])).block();
+        let _ = self.taken.with(SignalSet::of(&[Signal::PIPE])).block();
     }
 
     /// Readable when a signal waits.
@@ -102,7 +103,7 @@ impl Signals {
         while rustix::io::read(&self.fd, &mut info[..]) == Ok(INFO_LEN) {
             let number = u32::from_ne_bytes([info[0], info[1], info[2], info[3]]);
             let signal = SignalSet(1 << (number.wrapping_sub(1) % 64));
-            self.came.set(self.came.get().and(signal));
+            self.came.set(self.came.get().with(signal));
             if signal.0 & self.ending.0 != 0 {
                 self.stop.set(true);
             }

@@ -19,15 +19,17 @@ pub(crate) fn stderr() -> BorrowedFd<'static> {
 /// Opens those of the three that are closed, as they are for a first process without a console: otherwise the next file that
 /// is opened would take the number, and log lines would go there.
 pub(super) fn ensure_open() {
-    // SAFETY: the numbers are used by this one call only, which says which of them are not open.
+    // SAFETY: this is the process's first act, so nobody owns these numbers. One that is not open is given to poll(2) alone,
+    // which is asked just that and answers POLLNVAL; rustix passes the number on and assumes nothing of it. The borrows end
+    // before any of them is opened.
     let [stdin, stdout, stderr] = [0, 1, 2].map(|number| unsafe { BorrowedFd::borrow_raw(number) });
     let mut fds = [&stdin, &stdout, &stderr].map(|fd| PollFd::new(fd, PollFlags::empty()));
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     if poll(&mut fds, Some(&now)) == Ok(0) {
         return;
     }
-    for closed in fds.iter().filter(|fd| fd.revents().contains(PollFlags::NVAL)) {
-        let _ = closed;
+    let closed = fds.iter().filter(|fd| fd.revents().contains(PollFlags::NVAL)).count();
+    for _ in 0..closed {
         // The lowest free number is taken, which is the closed one. The root directory is there when nothing else is.
         let null = rustix::fs::open(c"/dev/null", OFlags::RDWR, Mode::empty());
         let _ = null.or_else(|_| rustix::fs::open(c"/", OFlags::RDONLY, Mode::empty())).map(IntoRawFd::into_raw_fd);

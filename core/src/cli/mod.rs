@@ -10,6 +10,7 @@ mod words;
 use core::fmt;
 
 use crate::network::style::Style;
+use crate::network::{Handover, Target};
 use crate::platform::Level;
 
 pub use parse::parse;
@@ -100,37 +101,11 @@ impl EndKind {
     }
 }
 
-/// For which network manager of the real root an initramfs leaves its network behind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Handover {
-    /// klibc's `/run/net-<device>.conf` and `/run/net6-<device>.conf`.
-    Klibc,
-    /// `/run/systemd/network/`.
-    Networkd,
-    /// `/run/NetworkManager/system-connections/`.
-    Keyfile,
-    /// `/run/netplan/`.
-    Netplan,
-}
-
-impl Handover {
-    fn named(name: &str) -> Option<Handover> {
-        Some(match name {
-            "klibc" => Handover::Klibc,
-            "networkd" => Handover::Networkd,
-            "keyfile" => Handover::Keyfile,
-            "netplan" => Handover::Netplan,
-            _ => return None,
-        })
-    }
-}
-
 /// Options of `nanova network`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetworkOptions {
     /// Whether files are written, the kernel is configured, or both.
-    pub network: Network,
+    pub network: Target,
     /// The forms in which the network is handed over; at most one of each.
     pub handover: heapless::Vec<Handover, 4>,
     /// Seconds that the whole may take; for ever if there is no number.
@@ -190,39 +165,11 @@ impl Default for Common<'_> {
     }
 }
 
-/// What of the network the agent manages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Network {
-    /// Configuration files.
-    Files,
-    /// The kernel's addresses and routes.
-    Kernel,
-    /// Both.
-    #[default]
-    Both,
-    /// Nothing.
-    Off,
-}
-
-impl Network {
-    /// The choice with this name.
-    pub fn named(name: &str) -> Option<Network> {
-        Some(match name {
-            "files" => Network::Files,
-            "kernel" => Network::Kernel,
-            "both" => Network::Both,
-            "off" => Network::Off,
-            _ => return None,
-        })
-    }
-}
-
 /// Options of `nanova agent`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AgentOptions<'a> {
     /// What `resetnetwork` changes.
-    pub network: Network,
+    pub network: Target,
     /// Serve what is pending, then exit.
     pub once: bool,
     /// Serve the host's commands.
@@ -241,7 +188,7 @@ pub struct AgentOptions<'a> {
 
 impl AgentOptions<'_> {
     const DEFAULT: Self = AgentOptions {
-        network: Network::Both,
+        network: Target::Both,
         once: false,
         commands: true,
         metrics: true,
@@ -347,7 +294,7 @@ pub struct XenstoreCall<'a> {
 pub enum UsageError<'a> {
     /// No subcommand.
     Nothing,
-    /// A subcommand that does not exist, or not in this build.
+    /// A subcommand that does not exist.
     Unknown(&'a str),
     /// An option that the subcommand does not take.
     Option(&'a str),
@@ -365,7 +312,7 @@ impl fmt::Display for UsageError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             UsageError::Nothing => f.write_str("what shall I do?"),
-            UsageError::Unknown(name) => write!(f, "there is no '{name}' in this build"),
+            UsageError::Unknown(name) => write!(f, "there is no subcommand '{name}'"),
             UsageError::Option(option) => write!(f, "option '{option}' is not known here"),
             UsageError::Value(option) => write!(f, "option '{option}' needs another value"),
             UsageError::TooMany => write!(f, "more than {OPERANDS_MAX} words; split the call"),

@@ -2,8 +2,9 @@
 
 use super::options::{Meaning, Program, meaning};
 use super::words::{Word, Words};
-use super::{EndKind, Handover, Invocation, LogTarget, Network, Options, Tool, Topic, UsageError};
+use super::{EndKind, Invocation, LogTarget, Options, Tool, Topic, UsageError};
 use crate::network::style::Style;
+use crate::network::{Handover, Target};
 use crate::platform::Level;
 
 /// Where the walk is.
@@ -116,8 +117,8 @@ impl<'o, 'a> Walk<'o, 'a> {
             Meaning::Quiet => self.options.common.level = None,
             Meaning::Debug => self.options.common.level = Some(Level::Debug),
             Meaning::Network => {
-                let network = Network::named(words.value(option)?).ok_or(wrong)?;
-                if self.program == Program::Network && network == Network::Off {
+                let network = Target::named(words.value(option)?).ok_or(wrong)?;
+                if self.program == Program::Network && network == Target::Off {
                     return Err(wrong);
                 }
                 (self.options.agent.network, self.options.network.network) = (network, network);

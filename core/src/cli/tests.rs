@@ -29,7 +29,7 @@ fn the_agent_with_every_option_of_the_contract() {
     );
     assert_eq!((common.xenbus, common.root, common.log), (Some("/x"), "/r", LogTarget::Kmsg));
     assert_eq!(common.level, Some(Level::Debug));
-    assert_eq!((options.network, options.once, options.metrics), (Network::Off, true, false));
+    assert_eq!((options.network, options.once, options.metrics), (Target::Off, true, false));
     assert_eq!((options.metrics_interval, options.wait), (60, Some(5)));
     assert!(!options.background);
     assert_eq!(agent("nanova agent"), (Common::default(), AgentOptions::default()));
@@ -81,7 +81,7 @@ fn the_network_with_what_the_hooks_give() {
     let line = "nanova network --network files --handover keyfile,networkd,keyfile --wait 10";
     let options = options(line, Invocation::Network).network;
     assert_eq!(options.handover, [Handover::Keyfile, Handover::Networkd]);
-    assert_eq!((options.network, options.wait, options.dry_run), (Network::Files, Some(10), false));
+    assert_eq!((options.network, options.wait, options.dry_run), (Target::Files, Some(10), false));
     assert_eq!(parse_line("nanova network --handover dhcp"), Err(UsageError::Value("--handover")));
     assert_eq!(parse_line("nanova network --network off"), Err(UsageError::Value("--network")));
 }

@@ -12,10 +12,10 @@ use core::fmt::Write;
 
 use zeroize::Zeroizing;
 
-use super::json::Value;
 use super::response::{Code, MESSAGE_MAX, Response};
 use crate::errno::Errno;
 use crate::files::for_each_line;
+use crate::json::Value;
 use crate::platform::{Ended, GuestPath, Level, Platform};
 use crate::text::{Bounded, Printable};
 

@@ -2,10 +2,10 @@
 
 use zeroize::Zeroizing;
 
-use super::json::{Text, Value};
 use super::response::Response;
-use super::walk::member;
 use crate::files::inject;
+use crate::json::walk::member;
+use crate::json::{Text, Value};
 use crate::platform::{GuestPath, Platform};
 use crate::xenstore::wire::PAYLOAD_MAX;
 

@@ -5,11 +5,9 @@
 pub(crate) mod drop_in;
 pub mod identity;
 pub mod inject;
-pub mod json;
 pub mod password;
 pub mod request;
 pub mod response;
-pub(crate) mod walk;
 
 pub use request::{Request, RequestError};
 pub use response::{Code, Response};

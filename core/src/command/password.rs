@@ -1,8 +1,8 @@
 //! `keyinit` and `password`: agree on a key, then set root's password under it.
 
-use super::json::{Text, Value};
 use super::response::{Code, Response};
 use crate::account::set_root_password;
+use crate::json::{Text, Value};
 use crate::platform::Platform;
 use crate::secret::cipher::CipherError;
 use crate::secret::exchange::RANDOM_LEN;

@@ -1,6 +1,6 @@
 //! What the host asks: `{"name": "<command>", "value": <argument>}`.
 
-use super::json::{self, Text, Value};
+use crate::json::{self, Text, Value};
 
 /// A request, borrowing from the packet it came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //! a word and may stand around it or around its value; there are no escapes. The same options can be in the image
 //! (`/etc/nanova/cmdline`); the kernel's win.
 
-use crate::cli::Network;
+use crate::network::Target;
 use crate::platform::Level;
 
 /// What happens when the program of `nanova.exec` ends.
@@ -42,7 +42,7 @@ pub struct Boot<'a> {
     /// `nanova.loglevel=`.
     pub level: Option<Level>,
     /// `nanova.network=files|kernel|both|off`.
-    pub network: Network,
+    pub network: Target,
 }
 
 impl Default for Boot<'_> {
@@ -56,7 +56,7 @@ impl Default for Boot<'_> {
             writable: false,
             init: None,
             level: Some(Level::Info),
-            network: Network::Both,
+            network: Target::Both,
         }
     }
 }
@@ -94,7 +94,7 @@ impl<'a> Boot<'a> {
                 };
             }
             "nanova.loglevel" => self.level = Some(Level::named(value)?),
-            "nanova.network" => self.network = Network::named(value)?,
+            "nanova.network" => self.network = Target::named(value)?,
             "init" => self.init = given(value),
             "rw" => self.writable = true,
             "ro" => self.writable = false,

@@ -7,11 +7,36 @@ use core::fmt::{self, Write};
 
 use super::vm_data::note;
 use super::{Placed, keyfile, klibc, netplan, networkd};
-use crate::cli::Handover;
 use crate::edit::Sink;
 use crate::files::{self, read_start};
 use crate::platform::{Files, GuestPath};
 use crate::text::{Bounded, number};
+
+/// For which network manager of the real root an initramfs leaves its network behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Handover {
+    /// klibc's `/run/net-<device>.conf` and `/run/net6-<device>.conf`.
+    Klibc,
+    /// `/run/systemd/network/`.
+    Networkd,
+    /// `/run/NetworkManager/system-connections/`.
+    Keyfile,
+    /// `/run/netplan/`.
+    Netplan,
+}
+
+impl Handover {
+    pub(crate) fn named(name: &str) -> Option<Handover> {
+        Some(match name {
+            "klibc" => Handover::Klibc,
+            "networkd" => Handover::Networkd,
+            "keyfile" => Handover::Keyfile,
+            "netplan" => Handover::Netplan,
+            _ => return None,
+        })
+    }
+}
 
 /// Readable for its owner alone.
 const PRIVATE: u32 = 0o600;

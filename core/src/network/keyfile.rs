@@ -1,7 +1,8 @@
-//! NetworkManager's `/run/NetworkManager/system-connections/*.nmconnection`, one an interface; mode 0600, or
-//! NetworkManager does not read it.
+//! NetworkManager's `NetworkManager/system-connections/*.nmconnection` below /etc or, handed over by an initramfs, /run, one an
+//! interface; mode 0600, or NetworkManager does not read it. It is preferred to any other profile (cloud-init's have 120).
 //!
-//! Matched by MAC address. A family without an address is left as the kernel has it (IPv6) or turned off (IPv4). A gateway
+//! Matched by MAC address. A family without an address is left as the kernel has it (IPv6) or turned off (IPv4); one that XAPI leaves to
+//! the guest is automatic. A gateway
 //! outside of all networks needs no mark: NetworkManager adds the route to it. Rules: nm-settings-keyfile(5),
 //! nm-settings(5).
 

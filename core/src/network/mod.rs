@@ -3,15 +3,18 @@
 //! | file | is |
 //! |---|---|
 //! | here | the model: addresses, routes, name servers of one interface, bounded |
+//! | `ip` | one address |
 //! | `parse` | the JSON of vm-data into the model |
 //! | `vm_data` | reading it from xenstore |
 //! | `xapi` | XAPI's own channel for addresses |
-//! | `plan` | what the kernel lacks, and the requests that add it |
+//! | `plan` | what of the kernel differs, and the requests that change it |
+//! | `target` | whether the kernel is changed, or files, or both |
 //! | `reset` | the command: kernel, names and files |
 //! | `style` | whose files the guest has |
-//! | `permanent` | which files below /etc say it: `names`, `ifupdown`, `ifcfg`, `suse`, `netifrc`, `netctl` (`render` is what they share) |
+//! | `permanent` | which files below /etc say it: `names`, and for each style one of those below |
 //! | `leftovers` | which files would undo them |
-//! | `handover` | which files below /run carry it to the real root; `klibc`, `networkd`, `keyfile`, `netplan` write them |
+//! | `handover` | which files below /run carry it to the real root |
+//! | `ifupdown`, `netplan`, `networkd`, `keyfile`, `ifcfg`, `suse`, `netifrc`, `netctl`, `klibc` | their formats (`render` is what they share) |
 //!
 //! A model has been checked: addresses are addresses, prefixes fit their family, networks have no host bits. What does not
 //! fit into it is an error that is reported; nothing is cut.
@@ -41,9 +44,12 @@ pub(crate) mod render;
 pub mod reset;
 pub mod style;
 pub mod suse;
+mod target;
 pub mod vm_data;
 pub mod xapi;
 
+pub use handover::Handover;
+pub use target::Target;
 pub use vm_data::Network;
 
 /// Most interfaces of a guest. Xen's own limit without tuning is 8, XenServer's 7.

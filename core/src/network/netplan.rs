@@ -1,9 +1,11 @@
-//! netplan's `/run/netplan/90-nanova.yaml`, one for all interfaces; mode 0600, as netplan asks for since 0.107.
+//! netplan's `netplan/90-nanova.yaml` below /etc or, handed over by an initramfs, /run, one for all interfaces; mode 0600, as
+//! netplan asks for since 0.107.
 //!
 //! netplan merges all its files, sorted by name, by the ids of the interfaces in them: where the name of the device is
 //! known it is the id, so that this file changes what an installer or cloud-init (`50-cloud-init.yaml`) has written about
-//! it, and DHCP and routers' advertisements are turned off (`networkd` says why). All strings are quoted; an address holds colons. `0.0.0.0/0` and not `default`, which netplan
-//! knows since 0.100. Rules: netplan(5), netplan-generate(8).
+//! it, and DHCP and routers' advertisements are turned off (`networkd` says why, and when not). All strings are quoted; an
+//! address holds colons. `0.0.0.0/0` and not `default`, which netplan knows since 0.100. Rules: netplan(5),
+//! netplan-generate(8).
 
 use super::{Device, Interface, Mac, Placed};
 use crate::edit::Sink;

@@ -7,8 +7,8 @@
 //! than a message.
 
 use super::{Interface, Ip, Mac, Prefixed, Route};
-use crate::command::json::{Value, members};
-use crate::command::walk::{Pieces, member, scalar};
+use crate::json::walk::{Pieces, member, scalar};
+use crate::json::{Value, members};
 use crate::text::number;
 use crate::xenstore::wire::PAYLOAD_MAX;
 

@@ -36,7 +36,7 @@ pub struct Network {
     pub sound: bool,
 }
 
-/// Something that was left out: one sentence each, separated by semicolons.
+/// Adds a problem: what was left out, or has failed. One sentence each, separated by semicolons.
 pub(crate) fn note(problems: &mut dyn Write, text: fmt::Arguments<'_>) {
     // Where there is no more room the text shows it itself.
     let _ = problems.write_fmt(text).and_then(|()| problems.write_str("; "));

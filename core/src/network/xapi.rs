@@ -15,8 +15,7 @@ use core::str::FromStr;
 use heapless::String;
 
 use super::reset::{Line, reset};
-use super::{Interface, Ip, Mac, Network, Prefixed, Route};
-use crate::cli::Network as Target;
+use super::{Interface, Ip, Mac, Network, Prefixed, Route, Target};
 use crate::command::Response;
 use crate::platform::Platform;
 use crate::text::{Bounded, number};

@@ -17,7 +17,7 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq, ConstantTimeGreate
 use zeroize::{Zeroize, Zeroizing};
 
 use super::exchange::SharedSecret;
-use crate::command::json::Text;
+use crate::json::Text;
 
 /// Longest password, in bytes; the longest that libxcrypt takes.
 pub const PASSWORD_MAX: usize = 511;

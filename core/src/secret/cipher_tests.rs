@@ -1,7 +1,7 @@
 //! Decryption judged by the openssl command, and by damage.
 
 use super::*;
-use crate::command::json::{Value, members};
+use crate::json::{Value, members};
 use crate::secret::KeyPair;
 use base64ct::{Base64, Encoding};
 use std::io::Write;

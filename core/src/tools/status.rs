@@ -6,7 +6,7 @@ use crate::cli::exit;
 use crate::xenstore::{Client, Error, Transaction, Transport, unless_refused};
 
 /// What is shown: keys of the guest's, and why one may be missing. What ends in a slash is all below it.
-const ROWS: [(&str, &str); 20] = [
+const ROWS: [(&str, &str); 22] = [
     ("domid", "not a guest's xenstore"),
     ("name", "the toolstack gives none"),
     ("unique-domain-id", "not XAPI's guest"),
@@ -14,6 +14,8 @@ const ROWS: [(&str, &str); 20] = [
     ("vm-data/hostname", "the host gives no name"),
     ("vm-data/networking/", "the host leaves the network to the guest"),
     ("xenserver/device/vif/", "XAPI has set no address"),
+    ("data/nanova/state", "no agent serves the host's commands, or it may not write it"),
+    ("data/nanova/version", "as above"),
     ("attr/PVAddons/Installed", "no agent has published anything: is nanova agent running, without --no-metrics?"),
     ("attr/PVAddons/MajorVersion", "as above"),
     ("data/os_name", "no release file below /etc that is known"),

@@ -1,4 +1,4 @@
-//! `agentupdate`: fetches a new agent, checks it, tries it, and puts it in the place of the running one.
+//! `agentupdate`: fetches a new agent, checks it and tries it; when it serves it takes the place of the old one.
 //!
 //! | file | is |
 //! |---|---|
@@ -26,9 +26,9 @@ pub mod url;
 use core::fmt;
 
 use crate::command::Response;
-use crate::command::json::Value;
 use crate::errno::Errno;
 use crate::files::at;
+use crate::json::Value;
 use crate::platform::{Ended, FileError, GuestPath, Level, Platform, update_beside};
 use crate::text::Bounded;
 
@@ -41,7 +41,7 @@ use url::{Host, URL_MAX, Url};
 const REDIRECTS_MAX: u32 = 5;
 /// How long nothing may come.
 const SILENCE_SECONDS: u32 = 20;
-/// How long all may take: nova waits 30 seconds for most commands, its operators longer for this one.
+/// How long all may take, but for the last wait ([`SILENCE_SECONDS`] at most): nova waits 30 seconds for most commands, its operators longer for this one.
 const TOTAL_SECONDS: u64 = 90;
 /// How long the new agent's own test may take.
 const TEST_SECONDS: u32 = 5;
@@ -86,7 +86,12 @@ pub fn agentupdate<P: Platform>(value: Value<'_>, platform: &mut P) -> Response 
 fn update<P: Platform>(value: Value<'_>, platform: &mut P, why: &mut Why) -> Result<(), Stop> {
     let order = Order::parse(value).or_else(|wrong| failure(why, format_args!("{wrong}")))?;
     let found = platform.own_path();
-    let own = found.or_else(|errno| failure(why, format_args!("cannot find this agent's file: {errno}")))?;
+    let own = found.or_else(|errno| {
+        failure(
+            why,
+            format_args!("this agent cannot be replaced: {errno}; is it the first process, or run with --root?"),
+        )
+    })?;
     let path =
         GuestPath::new(own.as_str()).or_else(|wrong| failure(why, format_args!("this agent's file: {wrong}")))?;
     let (number, name) = update_beside(path.split().1);
@@ -167,7 +172,7 @@ fn get<P: Platform>(
 ) -> Result<Option<heapless::String<URL_MAX>>, Stop> {
     let ip = match url.host {
         Host::Ip(ip) => ip,
-        Host::Name(name) => match platform.resolve(name) {
+        Host::Name(name) => match platform.resolve(name, deadline) {
             Some(ip) => ip,
             None => {
                 return failure(why, format_args!("cannot resolve {name}: name an address, or see /etc/resolv.conf"));

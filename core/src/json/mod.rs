@@ -1,10 +1,12 @@
 //! JSON from the host, made plain in place.
 //!
-//! [`members`] reads a whole document once and answers three questions that `serde-json-core` leaves open: is it strict
+//! [`members`] reads a whole document once and answers three questions: is it strict
 //! JSON (RFC 8259) and nested at most [`DEPTH_MAX`] deep, so that no parser can be driven down the stack; where exactly
 //! does a value begin and end, so that a number of any size stays text; and what do its escapes mean, surrogate pairs
 //! included. Escapes that need not be are replaced by their characters in place and white space goes, so that afterwards
 //! equal strings are equal bytes and what walks on sees only `\" \\ \b \f \n \r \t` and `\u00XX`.
+
+pub(crate) mod walk;
 
 use core::fmt::{self, Write};
 use core::ops::Range;
@@ -31,7 +33,7 @@ pub enum Value<'a> {
     Text(Text<'a>),
     /// A number, as it was written.
     Number(&'a str),
-    /// An object, as JSON text for a typed parser.
+    /// An object, as plain JSON text.
     Object(&'a str),
     /// An array or a truth value.
     Other,
