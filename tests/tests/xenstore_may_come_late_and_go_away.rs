@@ -419,7 +419,12 @@ fn service_goes_on_after_suspends_and_migrations() -> Result<()> {
             assert_eq!(host.wait_answer(id)?.code, "0", "{round}");
         }
     }
-    assert_eq!(agent.log().matches("serving data/host").count(), 1, "the file stays open all the time");
+    assert_eq!(
+        agent.log().matches("serving data/host").count(),
+        1,
+        "the file stays open all the time: {}",
+        agent.log()
+    );
     drop(agent);
     assert_eq!(device.violations(), Vec::<String>::new());
     Ok(())

@@ -37,7 +37,7 @@ pub struct Pty {
     device: Arc<Mutex<Device>>,
     outbox: Arc<Outbox>,
     over: Arc<AtomicBool>,
-    suspended: Arc<AtomicBool>,
+    suspended: Arc<Mutex<bool>>,
     pump: Option<JoinHandle<()>>,
 }
 
@@ -57,7 +57,7 @@ impl Pty {
         inotify::add_watch(&closes, &path, WatchFlags::OPEN | WatchFlags::CLOSE)?;
 
         let outbox = device.outbox();
-        let [over, suspended] = std::array::from_fn(|_| Arc::new(AtomicBool::new(false)));
+        let (over, suspended) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(false)));
         let device = Arc::new(Mutex::new(device));
         let pump = Pump {
             device: device.clone(),
@@ -85,16 +85,17 @@ impl Pty {
     }
 
     /// From now on nothing passes, in either direction, until `resume`: the guest is suspended, or (before the first
-    /// request) its xenstored is not there yet. In Linux write(2) waits as well, which a terminal's only does when full.
+    /// request) its xenstored is not there yet. In Linux write(2) waits as well, which a terminal's only does when full. A
+    /// request that is under way is answered first (`xs_suspend_enter` waits for it).
     pub fn suspend(&self) {
-        self.suspended.store(true, Ordering::SeqCst);
+        *lock(&self.suspended) = true;
         self.outbox.ring();
     }
 
     /// The end of a suspend; see [`Device::resume`].
     pub fn resume(&self) {
         lock(&self.device).resume();
-        self.suspended.store(false, Ordering::SeqCst);
+        *lock(&self.suspended) = false;
         self.outbox.ring();
     }
 }
@@ -115,7 +116,7 @@ struct Pump {
     device: Arc<Mutex<Device>>,
     outbox: Arc<Outbox>,
     over: Arc<AtomicBool>,
-    suspended: Arc<AtomicBool>,
+    suspended: Arc<Mutex<bool>>,
     /// Our end.
     master: OwnedFd,
     /// The client's end, kept open: without it the terminal would hang up when the client closes.
@@ -155,14 +156,16 @@ impl Pump {
                 self.note_closes();
             }
             // What a client writes after a suspend is not read, even if this poll(2) began before it.
-            if readable && !self.is_suspended() {
+            let suspended = Arc::clone(&self.suspended);
+            let suspended = lock(&suspended);
+            if readable && !*suspended {
                 self.receive();
             }
         }
     }
 
     fn is_suspended(&self) -> bool {
-        self.suspended.load(Ordering::SeqCst)
+        *lock(&self.suspended)
     }
 
     /// From the device to the client, as much as the terminal takes.
