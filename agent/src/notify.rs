@@ -34,7 +34,7 @@ impl Notifier {
     }
 
     /// Gives a sign of life if it is time; returns in how many milliseconds the next one is due.
-    pub(crate) fn wake_in_ms(&mut self) -> Option<u64> {
+    pub(crate) fn beat(&mut self) -> Option<u64> {
         if self.interval == 0 {
             return None;
         }

@@ -150,7 +150,7 @@ impl Supervisor for Waiting<'_> {
     }
 
     fn wake_in_ms(&mut self) -> Option<u64> {
-        self.supervisor.wake_in_ms().into_iter().chain(self.notifier.wake_in_ms()).min()
+        self.supervisor.wake_in_ms().into_iter().chain(self.notifier.beat()).min()
     }
 }
 
@@ -170,71 +170,81 @@ struct Serving<'s> {
 impl Serving<'_> {
     /// Serves until the connection fails or there is nothing more to do.
     fn serve(&mut self, xenbus: Xenbus<'_>, system: &mut System<'_>) -> Result<(), Error> {
-        let Serving { service, metrics, notifier, signals, supervisor, options, served, environment } = self;
-        let mut client = Client::new(xenbus);
+        let client = &mut Client::new(xenbus);
         let mut told = State::Starting;
-        if options.commands {
-            service.start(&mut client, system)?;
-            Service::tell(&mut client, &told)?;
+        if self.options.commands {
+            self.service.start(client, system)?;
+            Service::tell(client, &told)?;
         }
         // Before the first request: that may take longer than a new agent has.
-        settle_in(environment, system);
+        settle_in(self.environment, system);
         let mut started = false;
-        while !signals.stop() {
+        while !self.signals.stop() {
             // However many requests wait, a sign of life is due between them.
-            notifier.wake_in_ms();
-            let room_in = match options.commands.then(|| service.serve_one(&mut client, system)).transpose()? {
-                Some(Progress::Served) if service.is_updated() => {
-                    service.forget_update();
-                    take_over(environment, system);
+            self.notifier.beat();
+            let room_in = match self.options.commands.then(|| self.service.serve_one(client, system)).transpose()? {
+                Some(Progress::Served) if self.service.is_updated() => {
+                    self.service.forget_update();
+                    take_over(self.environment, system);
                     continue;
                 }
                 Some(Progress::Served) => continue,
                 Some(Progress::Waiting(seconds)) => Some(seconds * 1000),
                 Some(Progress::Idle) | None => None,
             };
-            *served = true;
-            if room_in.is_none() && service.take_events(&mut client)? {
+            self.served = true;
+            if room_in.is_none() && self.service.take_events(client)? {
                 continue;
             }
             // Requests that wait come first.
             if !core::mem::replace(&mut started, true) {
-                metrics.start(&mut client)?;
+                self.metrics.start(client)?;
             }
-            if service.news.life {
+            if self.service.news.life {
                 told = State::Starting;
             }
-            if metrics.run(service, &mut client, system)? {
+            if self.metrics.run(self.service, client, system)? {
                 continue;
             }
-            if told != *service.state() {
-                told.clone_from(service.state());
-                if options.commands {
-                    Service::tell(&mut client, &told)?;
+            if told != *self.service.state() {
+                told.clone_from(self.service.state());
+                if self.options.commands {
+                    Service::tell(client, &told)?;
                 }
-                notifier.ready(Bounded::<160>::of(format_args!("{told}")).as_str());
+                self.notifier.ready(Bounded::<160>::of(format_args!("{told}")).as_str());
                 continue;
             }
-            if room_in.is_none() && options.once {
+            if room_in.is_none() && self.options.once {
                 return Ok(());
             }
-            // Signals that came while an answer was waited for.
-            if signals.any_came() {
-                supervisor.woke(system, signals);
-                continue;
-            }
-            let (events, due) = metrics.waits_for();
-            let timeout = [room_in, due, supervisor.wake_in_ms(), notifier.wake_in_ms()]
-                .into_iter()
-                .flatten()
-                .min()
-                .map(timespec);
-            match client.transport().wait(events, timeout.as_ref()) {
-                Ok(Some(Wake::Readable)) => client.receive_events()?,
-                Ok(Some(Wake::Other)) => metrics.links_changed(),
-                Ok(_) => supervisor.woke(system, signals),
-                Err(error) => return Err(Error::Lost(Lost::Errno(errno(error).0))),
-            }
+            self.wait(client, system, room_in)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until something happens, or is due; at the latest in so many milliseconds.
+    fn wait(
+        &mut self,
+        client: &mut Client<Xenbus<'_>>,
+        system: &mut System<'_>,
+        room_in: Option<u64>,
+    ) -> Result<(), Error> {
+        // Signals that came while an answer was waited for.
+        if self.signals.any_came() {
+            self.supervisor.woke(system, self.signals);
+            return Ok(());
+        }
+        let (events, due) = self.metrics.waits_for();
+        let timeout = [room_in, due, self.supervisor.wake_in_ms(), self.notifier.beat()]
+            .into_iter()
+            .flatten()
+            .min()
+            .map(timespec);
+        match client.transport().wait(events, timeout.as_ref()) {
+            Ok(Some(Wake::Readable)) => client.receive_events()?,
+            Ok(Some(Wake::Other)) => self.metrics.links_changed(),
+            Ok(_) => self.supervisor.woke(system, self.signals),
+            Err(error) => return Err(Error::Lost(Lost::Errno(errno(error).0))),
         }
         Ok(())
     }

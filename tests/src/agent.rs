@@ -17,8 +17,8 @@ use tempfile::NamedTempFile;
 /// How long anything that should happen at once may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The size that the project allows the agent's binary: 239 KiB, and 3 more for an image with it alone.
-pub const SIZE_MAX: u64 = 244_736;
+/// The size that the project allows the agent's binary: 240 KiB, and 3 more for an image with it alone.
+pub const SIZE_MAX: u64 = 245_760;
 
 /// The release binary; built when it is asked for first. `NANOVA_BINARY` names another one, such as that of a release triple.
 pub fn binary() -> &'static Path {

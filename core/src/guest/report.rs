@@ -22,6 +22,7 @@ use super::os::{OperatingSystem, SOURCES};
 use super::volumes::{self, Found, UUID_LEN, Uuid, VOLUMES_MAX, Volume, Volumes};
 use super::writer::Writer;
 use crate::command::drop_in;
+use crate::errno::Errno;
 use crate::files::{for_each_line, read_start};
 use crate::netlink::{Message, Reply};
 use crate::network::Mac;
@@ -273,13 +274,12 @@ impl Report {
         self.free = found.iter().map(|found| found.free).collect();
     }
 
-    fn network<T: Transport, P: Platform>(
+    /// Which links there are, and whose. Says whether the kernel told.
+    fn look_at_links<T: Transport, P: Platform>(
         &mut self,
-        writer: &mut Writer<'_, T>,
+        client: &mut Client<T>,
         platform: &mut P,
-        all: bool,
-    ) -> Result<(), Error> {
-        let all = all || self.addresses_lost;
+    ) -> Result<Result<(), Errno>, Error> {
         self.links.begin();
         let asked = platform.ask(&Message::dump_links(1), &mut |reply| {
             if let Reply::Link(link) = reply {
@@ -292,13 +292,24 @@ impl Report {
             if let (None, Some(mac)) = (vif, known.mac) {
                 let macs = match &macs {
                     Some(macs) => macs,
-                    None => macs.insert(devices(writer.client)?),
+                    None => macs.insert(devices(client)?),
                 };
                 vif = macs.iter().find(|(_, known)| *known == mac).map(|(vif, _)| *vif);
             }
             known.itself = Some(vif);
         }
         self.links.follow();
+        Ok(asked)
+    }
+
+    fn network<T: Transport, P: Platform>(
+        &mut self,
+        writer: &mut Writer<'_, T>,
+        platform: &mut P,
+        all: bool,
+    ) -> Result<(), Error> {
+        let all = all || self.addresses_lost;
+        let asked = self.look_at_links(writer.client, platform)?;
         if all {
             // Nothing that was published in an earlier life counts.
             self.addresses.clear();

@@ -18,7 +18,7 @@ use super::ifupdown::configures;
 use super::netplan::{FILE, Subjects};
 use super::style::Style;
 use super::vm_data::note;
-use super::{Device, Interface, Mac, Placed};
+use super::{Device, Interface, Mac, Placed, permanent};
 use crate::edit::EditPath;
 use crate::files::{for_each_line, move_aside, read_start};
 use crate::netlink::{Message, Reply};
@@ -66,11 +66,11 @@ impl Leftovers<'_> {
     ) -> Moved {
         let mut moved = Moved { any: false, all: true };
         let directory = match self.style {
-            Style::Networkd => "/etc/systemd/network",
-            Style::Keyfile => "/etc/NetworkManager/system-connections",
-            Style::Ifcfg => "/etc/sysconfig/network-scripts",
-            Style::Suse => "/etc/sysconfig/network",
-            Style::Netctl => "/etc/netctl",
+            Style::Networkd => permanent::NETWORKD,
+            Style::Keyfile => permanent::KEYFILE,
+            Style::Ifcfg => permanent::IFCFG,
+            Style::Suse => permanent::SUSE,
+            Style::Netctl => permanent::NETCTL,
             Style::Ifupdown => "/etc/network/interfaces.d",
             Style::Netplan => "/etc/netplan",
             Style::Netifrc | Style::None => return moved,

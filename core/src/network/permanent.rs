@@ -29,11 +29,11 @@ const PRIVATE: u32 = 0o600;
 /// Readable for all.
 const PUBLIC: u32 = 0o644;
 
-const IFCFG: &str = "/etc/sysconfig/network-scripts";
-const SUSE: &str = "/etc/sysconfig/network";
-const NETWORKD: &str = "/etc/systemd/network";
-const KEYFILE: &str = "/etc/NetworkManager/system-connections";
-const NETCTL: &str = "/etc/netctl";
+pub(super) const IFCFG: &str = "/etc/sysconfig/network-scripts";
+pub(super) const SUSE: &str = "/etc/sysconfig/network";
+pub(super) const NETWORKD: &str = "/etc/systemd/network";
+pub(super) const KEYFILE: &str = "/etc/NetworkManager/system-connections";
+pub(super) const NETCTL: &str = "/etc/netctl";
 
 /// A file in each directory where files are staged, for who tidies up.
 pub const EVERYWHERE: [GuestPath<'static>; 9] = [

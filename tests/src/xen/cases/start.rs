@@ -17,7 +17,7 @@ use super::{lifecycle, passed};
 /// How often each is started; the fastest of each counts, as emulation only ever adds time.
 const ROUNDS: usize = 3;
 /// What an image with the agent alone may have, in bytes.
-const IMAGE: u64 = 242 * 1024;
+const IMAGE: u64 = 243 * 1024;
 /// What nanova may take longer than the floor.
 const LIMIT: Duration = Duration::from_millis(50);
 
