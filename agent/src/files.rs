@@ -7,7 +7,9 @@ use core::ffi::CStr;
 use core::mem::MaybeUninit;
 
 use nanova_core::errno::Errno;
-use nanova_core::platform::{FileKind, Files, GUEST_PATH_MAX, GuestPath, STAGED_NAME as STAGED, UPDATES};
+use nanova_core::platform::{
+    FileKind, Files, GUEST_PATH_MAX, GuestPath, STAGED_NAME as STAGED, UPDATE_NAME, UPDATE_NUMBER,
+};
 use nanova_core::text::Bounded;
 use rustix::event::Timespec;
 use rustix::fd::OwnedFd;
@@ -41,7 +43,7 @@ pub(crate) struct Staged {
     there: bool,
 }
 
-/// Its name: [`STAGED`], with a number unless that is 0; or one of [`UPDATES`].
+/// Its name: [`STAGED`], with a number unless that is 0; or [`UPDATE_NAME`].
 struct StagedName([u8; 17]);
 
 impl StagedName {
@@ -53,10 +55,8 @@ impl StagedName {
 fn staged_name(number: u8) -> StagedName {
     let name = match number {
         0 => Bounded::<16>::of(format_args!("{STAGED}")),
-        number => match UPDATES.iter().find(|(update, _)| *update == number) {
-            Some((_, name)) => Bounded::of(format_args!("{name}")),
-            None => Bounded::of(format_args!("{STAGED}.{number}")),
-        },
+        UPDATE_NUMBER => Bounded::of(format_args!("{UPDATE_NAME}")),
+        number => Bounded::of(format_args!("{STAGED}.{number}")),
     };
     let mut room = [0; 17];
     let _ = terminated(name.as_str(), &mut room);
@@ -244,7 +244,7 @@ impl Files for System<'_> {
 
     fn stage(&mut self, path: GuestPath<'_>, number: u8) -> Result<Staged, Errno> {
         let directory = self.directory_of(path).map_err(errno)?;
-        let (name, counted) = (staged_name(number), !UPDATES.iter().any(|(update, _)| *update == number));
+        let (name, counted) = (staged_name(number), number != UPDATE_NUMBER);
         if counted && self.staged == 0 {
             self.keep_others_out(LOCK_TRIES, OFlags::CREATE)?;
         }

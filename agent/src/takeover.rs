@@ -8,7 +8,7 @@
 use core::ffi::CStr;
 
 use heapless::Vec;
-use nanova_core::platform::{Download, GuestPath, Level, Platform, update_beside};
+use nanova_core::platform::{Download, GuestPath, Level, Platform, UPDATE_NAME};
 use nanova_core::text::{Bounded, number};
 use nanova_core::update::take_place;
 use rustix::event::Timespec;
@@ -43,36 +43,31 @@ pub(crate) fn is_update(environment: &Environment) -> bool {
 pub(crate) fn settle_in(environment: &Environment, system: &mut System<'_>) {
     let text = |name| core::str::from_utf8(environment.variable(name)?).ok();
     let (Some(guard), Some(old)) = (text(GUARD).and_then(number).and_then(Pid::from_raw), text(OLD)) else { return };
-    // By its file's name it would be unknown to whoever looks for the old one's.
-    let called = environment.words().next().unwrap_or_default().to_bytes_with_nul();
-    let name = called.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-    let _ = CStr::from_bytes_with_nul(name).map(rustix::thread::set_name);
     // A child of ours, so it is no other process of that number; it is none any more if this was said before.
     if waitpid(Some(guard), WaitOptions::NOHANG).is_err() {
         return;
     }
-    let (Ok(path), Ok(own)) = (GuestPath::new(old), system.own_path()) else { return };
-    let taken = take_place(system, path, split(own.as_str()).1);
+    // By its file's name it would be unknown to whoever looks for the old one's.
+    let called = environment.words().next().unwrap_or_default().to_bytes_with_nul();
+    let name = called.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    let _ = CStr::from_bytes_with_nul(name).map(rustix::thread::set_name);
+    let Ok(path) = GuestPath::new(old) else { return };
+    let taken = take_place(system, path);
     dismiss(guard);
-    match taken {
-        Ok(()) => system.log(Level::Info, format_args!("the new agent serves")),
-        Err(error) => {
-            system.log(Level::Error, format_args!("the update is taken back, the old agent returns: {error}"));
-            let (mut room, mut own_room) = ([0; PATH_MAX], [0; PATH_MAX]);
-            if let Ok(own) = terminated(own.as_str(), &mut own_room) {
-                let _ = rustix::fs::unlinkat(rustix::fs::CWD, own, AtFlags::empty());
-            }
-            if let Ok(old) = terminated(old, &mut room) {
-                let why = become_agent(environment, old, &[]);
-                system.log(Level::Error, format_args!("the old agent cannot be executed: {}", errno(why)));
-            }
-        }
+    let Err(error) = taken else { return system.log(Level::Info, format_args!("the new agent serves")) };
+    system.log(Level::Error, format_args!("the update is taken back, the old agent returns: {error}"));
+    let _ = crate::paths::remove(beside(old).as_str());
+    let mut room = [0; PATH_MAX];
+    if let Ok(old) = terminated(old, &mut room) {
+        let why = become_agent(environment, old, &[]);
+        system.log(Level::Error, format_args!("the old agent cannot be executed: {}", errno(why)));
     }
 }
 
-/// The directory of an absolute path, without its last slash, and the name.
-fn split(path: &str) -> (&str, &str) {
-    path.rsplit_once('/').unwrap_or(("", path))
+/// Where the new agent's file is, for one at this path.
+fn beside(own: &str) -> Bounded<PATH_MAX> {
+    let directory = own.rsplit_once('/').map_or("", |(directory, _)| directory);
+    Bounded::of(format_args!("{directory}/{UPDATE_NAME}"))
 }
 
 /// Ends the guard.
@@ -84,12 +79,8 @@ fn dismiss(guard: Pid) {
 /// Becomes the new agent. Returns only if that cannot be.
 pub(crate) fn take_over(environment: &Environment, system: &mut System<'_>) {
     let Ok(own) = system.own_path() else { return };
-    let (directory, name) = split(own.as_str());
-    let new = Bounded::<PATH_MAX>::of(format_args!("{directory}/{}", update_beside(name).1));
-    // It has served an update, if nothing else; that may give its file another name.
-    settle_in(environment, system);
-    let Ok(own) = system.own_path() else { return };
     let own = own.as_str();
+    let new = beside(own);
     let (mut own_room, mut new_room) = ([0; PATH_MAX], [0; PATH_MAX]);
     let (Ok(old), Ok(new)) = (terminated(own, &mut own_room), terminated(new.as_str(), &mut new_room)) else { return };
     let agent = getpid();

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::edit::Sink;
 use crate::errno::Errno;
-use crate::platform::{FileError, FileKind, Files, GuestPath, Level, Platform, STAGED_NAME, UPDATES};
+use crate::platform::{FileError, FileKind, Files, GuestPath, Level, Platform, STAGED_NAME, UPDATE_NAME};
 use crate::text::Bounded;
 
 /// How many names are tried for a backup before giving up: as many backups of one file in as many seconds.
@@ -64,7 +64,7 @@ pub(crate) fn at<'a, T>(
 /// A file that holds these contents already is left alone.
 pub fn inject<'a, P: Platform>(platform: &mut P, path: GuestPath<'a>, contents: &[u8]) -> Result<(), InjectError<'a>> {
     let name = path.split().1;
-    if name.starts_with(STAGED_NAME) || UPDATES.iter().any(|(_, update)| *update == name) {
+    if name.starts_with(STAGED_NAME) || name == UPDATE_NAME {
         return Err(InjectError::Reserved(path));
     }
     let kind = at("look at", path, platform.kind(path))?;

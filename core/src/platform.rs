@@ -138,15 +138,10 @@ pub enum FileKind {
 pub const STAGED_NAME: &str = ".nanova.new";
 /// Most files that are staged at once.
 pub const STAGED_MAX: u8 = 32;
-/// Number and name of a new agent's file that has yet to show that it serves, beside the old one; and of the one that is
-/// fetched by such an agent, should that be the first thing that it is asked for.
-pub const UPDATES: [(u8, &str); 2] = [(u8::MAX, ".nanova.update"), (u8::MAX - 1, ".nanova.update2")];
-
-/// Number and name of a new agent's file for an agent whose own has this name.
-pub fn update_beside(own: &str) -> (u8, &'static str) {
-    let [first, second] = UPDATES;
-    if own == first.1 { second } else { first }
-}
+/// The name of a new agent's file that has yet to show that it serves, beside the old one's.
+pub const UPDATE_NAME: &str = ".nanova.update";
+/// Its number among staged files.
+pub const UPDATE_NUMBER: u8 = u8::MAX;
 
 /// The guest's files, as few operations as replacing a file safely takes.
 pub trait Files {
@@ -176,7 +171,7 @@ pub trait Files {
     fn names(&mut self, path: GuestPath<'_>, each: &mut dyn FnMut(&str)) -> Result<(), Errno>;
     /// Makes an empty file beside `path`, mode 0600, owner root. One of this number that an earlier run left behind is
     /// removed first. From the first staged file until the last is published or discarded no other nanova stages any
-    /// ([`Errno::AGAIN`] if one does so for too long): their names are the same. ([`UPDATES`] have some of their own.)
+    /// ([`Errno::AGAIN`] if one does so for too long): their names are the same. ([`UPDATE_NUMBER`] has one of its own.)
     fn stage(&mut self, path: GuestPath<'_>, number: u8) -> Result<Self::Staged, Errno>;
     /// Adds bytes to a staged file.
     fn append(&mut self, staged: &mut Self::Staged, bytes: &[u8]) -> Result<(), Errno>;

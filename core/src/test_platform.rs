@@ -8,7 +8,10 @@ use std::rc::Rc;
 use crate::errno::Errno;
 use crate::netlink::{Message, PresentAddress, PresentRoute, Reply};
 use crate::network::Ip;
-use crate::platform::{Download, Ended, FileKind, Files, GuestPath, Level, Netlink, Platform, Program, Programs};
+use crate::platform::{
+    Download, Ended, FileKind, Files, GuestPath, Level, Netlink, Platform, Program, Programs, UPDATE_NAME,
+    UPDATE_NUMBER,
+};
 use crate::text::Bounded;
 
 /// What has a name.
@@ -312,8 +315,7 @@ impl Files for FakePlatform {
         self.operation()?;
         let (directory, _) = path.split();
         assert!(directory == "/" || self.nodes.get(directory) == Some(&Node::Directory), "no directory for {path}");
-        let update = crate::platform::UPDATES.iter().find(|(update, _)| *update == number);
-        let sealed = update.map(|(_, name)| format!("{directory}/{name}"));
+        let sealed = (number == UPDATE_NUMBER).then(|| format!("{directory}/{UPDATE_NAME}"));
         Ok(FakeStaged { contents: Vec::new(), mode: 0o600, sealed })
     }
 

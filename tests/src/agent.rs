@@ -19,6 +19,8 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The size that the project allows the agent's binary: 240 KiB, and 3 more for an image with it alone.
 pub const SIZE_MAX: u64 = 245_760;
+/// Most resident memory of an agent at any time, in KiB.
+pub const MEMORY_MAX: u64 = 480;
 
 /// The release binary; built when it is asked for first. `NANOVA_BINARY` names another one, such as that of a release triple.
 pub fn binary() -> &'static Path {

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use nanova_tests::agent::Agent;
+use nanova_tests::agent::{Agent, MEMORY_MAX};
 use nanova_tests::guest_root::GuestRoot;
 use nanova_tests::host::Host;
 use nanova_tests::nova::{Digest, uuid};
@@ -22,8 +22,6 @@ use tempfile::NamedTempFile;
 const IDLE: Duration = Duration::from_secs(60);
 /// System calls from exec to the first watch.
 const START_MAX: usize = 25;
-/// Peak of the resident memory, in KiB.
-const MEMORY_MAX: u64 = 480;
 
 /// Every command once, and some again.
 fn work(host: &mut Host) -> Result<()> {

@@ -10,7 +10,7 @@
 //! | `archive` | the file in it, if that is a tar archive |
 //!
 //! Every failure leaves the running agent's file as it was. What is not a static program of this machine is refused, and so is
-//! one that does not pass its own `--self-test`. The new agent is run from a file of its own ([`crate::platform::UPDATES`]) and takes the
+//! one that does not pass its own `--self-test`. The new agent is run from a file of its own ([`UPDATE_NAME`]) and takes the
 //! old one's place when it serves ([`take_place`]): whatever becomes of it before, the next start is the old one's. That stays
 //! as `<name>.prev`.
 //!
@@ -29,7 +29,7 @@ use crate::command::Response;
 use crate::errno::Errno;
 use crate::files::at;
 use crate::json::Value;
-use crate::platform::{Ended, FileError, GuestPath, Level, Platform, update_beside};
+use crate::platform::{Ended, FileError, GuestPath, Level, Platform, UPDATE_NAME, UPDATE_NUMBER};
 use crate::text::Bounded;
 
 use archive::Unpacked;
@@ -94,11 +94,10 @@ fn update<P: Platform>(value: Value<'_>, platform: &mut P, why: &mut Why) -> Res
     })?;
     let path =
         GuestPath::new(own.as_str()).or_else(|wrong| failure(why, format_args!("this agent's file: {wrong}")))?;
-    let (number, name) = update_beside(path.split().1);
-    let staged = platform.stage(path, number);
+    let staged = platform.stage(path, UPDATE_NUMBER);
     let mut staged = staged.or_else(|errno| failure(why, format_args!("cannot write beside {path}: {errno}")))?;
     let fetched = fetch(&order, platform, &mut staged, why);
-    let result = fetched.and_then(|()| try_out(platform, &mut staged, path, name, why));
+    let result = fetched.and_then(|()| try_out(platform, &mut staged, path, why));
     if result.is_err() {
         platform.discard(&mut staged);
     }
@@ -230,11 +229,10 @@ fn try_out<P: Platform>(
     platform: &mut P,
     staged: &mut P::Staged,
     path: GuestPath<'_>,
-    name: &str,
     why: &mut Why,
 ) -> Result<(), Stop> {
     let (directory, _) = path.split();
-    let new = Bounded::<300>::of(format_args!("{}/{name}", directory.trim_end_matches('/')));
+    let new = Bounded::<300>::of(format_args!("{}/{UPDATE_NAME}", directory.trim_end_matches('/')));
     let sealed = platform.set_mode(staged, 0o755).and_then(|()| platform.seal(staged));
     sealed.or_else(|errno| failure(why, format_args!("cannot finish the new agent's file: {errno}")))?;
     let new = GuestPath::new(new.as_str()).or_else(|wrong| failure(why, format_args!("{wrong}")))?;
@@ -251,11 +249,11 @@ fn try_out<P: Platform>(
     }
 }
 
-/// Puts the new agent, which serves and whose file has this name, in the place of the old one at `path`.
-pub fn take_place<'a, P: Platform>(platform: &mut P, path: GuestPath<'a>, name: &str) -> Result<(), FileError<'a>> {
+/// Puts the new agent, which serves, in the place of the old one at `path`.
+pub fn take_place<'a, P: Platform>(platform: &mut P, path: GuestPath<'a>) -> Result<(), FileError<'a>> {
     let previous = Bounded::<256>::of(format_args!("{}.prev", path.split().1));
     at("keep", path, platform.replace_link(path, previous.as_str()))?;
-    at("replace", path, platform.replace_with(path, name))?;
+    at("replace", path, platform.replace_with(path, UPDATE_NAME))?;
     platform.log(Level::Info, format_args!("updating {path}; the old one is {}", previous.as_str()));
     Ok(())
 }

@@ -69,7 +69,7 @@ fn a_good_one_takes_the_place_and_the_old_one_is_kept() {
             let (response, mut platform) = update_from(&servers, "http://192.0.2.7:8080/agent", &sum);
             assert_eq!((response.code, response.message.as_str()), (Code::Done, ""));
             assert_eq!(platform.text("/etc/agent"), "old agent", "it has to show that it serves");
-            take_place(&mut platform, GuestPath::literal("/etc/agent"), ".nanova.update").unwrap();
+            take_place(&mut platform, GuestPath::literal("/etc/agent")).unwrap();
             assert_eq!(bytes_at(&platform, "/etc/agent"), body);
             assert_eq!(platform.text("/etc/agent.prev"), "old agent");
             let asked = std::str::from_utf8(&platform.asked).unwrap();
@@ -152,7 +152,7 @@ fn an_operation_that_fails_leaves_the_old_agent_or_the_new_one() {
         assert_eq!(platform.text("/etc/agent"), "old agent", "{at}: {response:?}");
         let waits = platform.nodes.contains_key("/etc/.nanova.update");
         assert_eq!(waits, response.code == Code::Done, "{at}: {response:?}");
-        if waits && take_place(&mut platform, GuestPath::literal("/etc/agent"), ".nanova.update").is_ok() {
+        if waits && take_place(&mut platform, GuestPath::literal("/etc/agent")).is_ok() {
             assert!(bytes_at(&platform, "/etc/agent") == body, "{at}");
         } else {
             assert_eq!(platform.text("/etc/agent"), "old agent", "{at}");
