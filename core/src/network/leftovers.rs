@@ -20,6 +20,7 @@ use super::style::Style;
 use super::vm_data::note;
 use super::{Device, Interface, Mac, Placed, permanent};
 use crate::edit::EditPath;
+use crate::errno::Errno;
 use crate::files::{for_each_line, move_aside, read_start};
 use crate::netlink::{Message, Reply};
 use crate::platform::{GuestPath, Platform};
@@ -27,6 +28,8 @@ use crate::text::Bounded;
 
 /// How many files are looked at.
 const FILES_MAX: usize = 32;
+/// How many links are known.
+const DEVICES_MAX: usize = 64;
 
 /// What a file is to us.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -78,8 +81,9 @@ impl Leftovers<'_> {
         let (mut found, mut more) = (Vec::<EditPath, FILES_MAX>::new(), false);
         let listed = platform.names(GuestPath::literal(directory), &mut |name| {
             let path = Bounded::<512>::of(format_args!("{directory}/{name}"));
-            if let (true, Ok(path)) = (self.is_suspect(name), path.as_str().try_into()) {
-                more |= found.push(path).is_err();
+            if self.is_suspect(name) {
+                // A path too long to be kept is one that is not looked at.
+                more |= !path.as_str().try_into().is_ok_and(|path| found.push(path).is_ok());
             }
         });
         if more {
@@ -90,9 +94,23 @@ impl Leftovers<'_> {
             moved.all = false;
             note(problems, format_args!("cannot list {directory}: {errno}"));
         }
+        if found.is_empty() {
+            return moved;
+        }
+        let devices = match devices(platform) {
+            Ok(devices) => devices,
+            Err(errno) => {
+                moved.all = false;
+                note(
+                    problems,
+                    format_args!("cannot tell whose files in {directory} are: no links are listed: {errno}"),
+                );
+                return moved;
+            }
+        };
         for path in &found {
             let Ok(path) = GuestPath::new(path) else { continue };
-            match self.verdict(platform, path) {
+            match self.verdict(platform, path, &devices) {
                 Verdict::Stays => {}
                 Verdict::Mixed => {
                     moved.all = false;
@@ -140,10 +158,10 @@ impl Leftovers<'_> {
         }
     }
 
-    fn verdict<P: Platform>(&self, platform: &mut P, path: GuestPath<'_>) -> Verdict {
+    fn verdict<P: Platform>(&self, platform: &mut P, path: GuestPath<'_>, devices: &[Device]) -> Verdict {
         let (mut ours, mut others) = (false, false);
         match self.style {
-            Style::Ifcfg | Style::Suse if is_foreign_and_there(platform, path) => return Verdict::Stays,
+            Style::Ifcfg | Style::Suse if is_foreign_and_there(platform, path, devices) => return Verdict::Stays,
             Style::Ifupdown => {
                 let _ = for_each_line(platform, path, &mut |line| {
                     if let Some(device) = configures(line) {
@@ -154,15 +172,7 @@ impl Leftovers<'_> {
                 });
             }
             Style::Netplan => {
-                let mut devices = Vec::<Device, 64>::new();
-                let _ = platform.ask(&Message::dump_links(1), &mut |reply| {
-                    if let Reply::Link(link) = reply
-                        && !link.loopback
-                    {
-                        let _ = devices.push(link.name.clone());
-                    }
-                });
-                let mut subjects = Subjects::new(self.placed, &devices);
+                let mut subjects = Subjects::new(self.placed, devices);
                 let _ = for_each_line(platform, path, &mut |line| subjects.take(line));
                 (ours, others) = subjects.end();
             }
@@ -176,8 +186,22 @@ impl Leftovers<'_> {
     }
 }
 
+/// The names of the devices that there are. The first ones are enough: what comes late are containers' links, which nobody's
+/// files speak of.
+fn devices<P: Platform>(platform: &mut P) -> Result<Vec<Device, DEVICES_MAX>, Errno> {
+    let mut devices = Vec::new();
+    platform.ask(&Message::dump_links(1), &mut |reply| {
+        if let Reply::Link(link) = reply
+            && !link.loopback
+        {
+            let _ = devices.push(link.name.clone());
+        }
+    })?;
+    Ok(devices)
+}
+
 /// Whether somebody else has written a file, for a device that there is.
-fn is_foreign_and_there<P: Platform>(platform: &mut P, path: GuestPath<'_>) -> bool {
+fn is_foreign_and_there<P: Platform>(platform: &mut P, path: GuestPath<'_>, devices: &[Device]) -> bool {
     const OURS: &[u8] = b"# Written by nanova";
     let mut room = [0; 2048];
     let len = read_start(platform, path, &mut room).unwrap_or(0);
@@ -185,11 +209,7 @@ fn is_foreign_and_there<P: Platform>(platform: &mut P, path: GuestPath<'_>) -> b
         return false;
     }
     let device = path.split().1.split_once('-').map_or("", |(_, device)| device);
-    let mut there = false;
-    let asked = platform.ask(&Message::dump_links(1), &mut |reply| {
-        there |= matches!(reply, Reply::Link(link) if link.name == device);
-    });
-    there || asked.is_err()
+    devices.iter().any(|there| there == device)
 }
 
 /// `eth0`, `enX0`
