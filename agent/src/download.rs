@@ -6,7 +6,7 @@ use core::time::Duration;
 use nanova_core::errno::Errno;
 use nanova_core::files::for_each_line;
 use nanova_core::network::Ip;
-use nanova_core::platform::{Download, GuestPath, Platform};
+use nanova_core::platform::{Download, GuestPath, Level, Platform};
 use nanova_core::text::Bounded;
 use nanova_core::update::dns;
 use rustix::fd::OwnedFd;
@@ -45,6 +45,17 @@ fn open(kind: SocketType, ip: Ip, port: u16, seconds: u32) -> Result<OwnedFd, ru
     Ok(socket)
 }
 
+impl System<'_> {
+    /// A file that cannot be read is no reason not to go on, but a person should know.
+    fn warn_unless_missing(&mut self, path: GuestPath<'_>, read: Result<(), Errno>) {
+        if let Err(error) = read
+            && error != Errno::NOENT
+        {
+            self.log(Level::Warn, format_args!("cannot read {path}: {error}"));
+        }
+    }
+}
+
 impl Download for System<'_> {
     type Connection = OwnedFd;
 
@@ -55,16 +66,20 @@ impl Download for System<'_> {
     fn resolve(&mut self, name: &str, deadline: u64) -> Option<Ip> {
         let mut known = None;
         let hosts = GuestPath::literal("/etc/hosts");
-        let _ = for_each_line(self, hosts, &mut |line| known = known.or(dns::in_hosts(line, name)));
+        let read = for_each_line(self, hosts, &mut |line| known = known.or(dns::in_hosts(line, name)));
+        self.warn_unless_missing(hosts, read);
         if known.is_some() {
             return known;
         }
         let mut servers = heapless::Vec::<Ip, 3>::new();
-        let _ = for_each_line(self, GuestPath::literal("/etc/resolv.conf"), &mut |line| {
+        let resolv = GuestPath::literal("/etc/resolv.conf");
+        let read = for_each_line(self, resolv, &mut |line| {
             if let Some(ip) = dns::name_server(line) {
+                // More than three are not asked, as the C library does not either (resolv.conf(5)).
                 let _ = servers.push(ip);
             }
         });
+        self.warn_unless_missing(resolv, read);
         for server in servers.iter().cycle().take(servers.len() * NAME_TRIES) {
             // What cannot be resolved in one family may be in the other.
             for ipv4 in [true, false] {

@@ -1,16 +1,18 @@
 //! The guest's files, below a root: one system call or a few for each operation of [`Files`].
 //!
-//! Every operation opens the directory of its path first and works on names in it. Below `--root` the way there is resolved
-//! inside of the root (openat2(2), RESOLVE_IN_ROOT), so that a symbolic link cannot lead out of it.
+//! Every operation opens the directory of its path first and works on names in it. The way there goes through no symbolic
+//! link but those that [`nanova_core::walk`] trusts, and never leads out of the root: openat2(2) goes it in one step where
+//! there is no link, and otherwise the walk does.
 
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
 
 use nanova_core::errno::Errno;
 use nanova_core::platform::{
-    FileKind, Files, GUEST_PATH_MAX, GuestPath, STAGED_NAME as STAGED, UPDATE_NAME, UPDATE_NUMBER,
+    Durability, FileKind, Files, GUEST_PATH_MAX, GuestPath, STAGED_NAME as STAGED, UPDATE_NAME, UPDATE_NUMBER,
 };
 use nanova_core::text::Bounded;
+use nanova_core::walk::{Distrust, Found, Steps, Stopped, walk};
 use rustix::event::Timespec;
 use rustix::fd::OwnedFd;
 use rustix::fs::{self, AtFlags, FileType, FlockOperation, Gid, Mode, OFlags, ResolveFlags, Uid, XattrFlags};
@@ -31,6 +33,8 @@ const LOCKS: [GuestPath<'static>; 2] =
 const NAMES_ROOM: usize = 2048;
 /// Room for the names, and for one value, of extended attributes. Labels and access lists take some hundred bytes.
 const ATTRIBUTES_MAX: usize = 4096;
+/// What a mode has if the group or others may write.
+pub(crate) const OTHERS_WRITE: u32 = 0o022;
 
 /// A new file and the directory it is in.
 pub(crate) struct Staged {
@@ -69,32 +73,43 @@ const NAME_ROOM: NameRoom = [0; 256];
 
 impl System<'_> {
     /// Opens the directory that a path is in.
-    fn directory_of(&self, path: GuestPath<'_>) -> Result<OwnedFd, SystemErrno> {
-        self.directory(path.split().0)
-    }
-
-    /// Opens the directory at a path.
     #[inline(never)]
-    fn directory(&self, path: &str) -> Result<OwnedFd, SystemErrno> {
-        let relative = path.trim_start_matches('/');
-        let relative = if relative.is_empty() { "." } else { relative };
+    fn directory_of(&self, path: GuestPath<'_>) -> Result<OwnedFd, Errno> {
+        let relative = path.split().0.trim_start_matches('/');
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let mut room = [0; GUEST_PATH_MAX + 1];
-        let path = terminated(relative, &mut room)?;
-        if !self.confined {
-            return fs::openat(&self.root, path, flags, Mode::empty());
+        let here = if relative.is_empty() { "." } else { relative };
+        let directory = terminated(here, &mut room).map_err(errno)?;
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
+        match fs::openat2(&self.root, directory, flags, Mode::empty(), resolve) {
+            // There is a link on the way; or the kernel is older than 5.6, or a sandbox does not know the call.
+            Err(SystemErrno::LOOP | SystemErrno::NOSYS | SystemErrno::PERM) => {
+                let end = walk(&mut Walk(&self.root), relative).map_err(Stopped::errno)?;
+                fs::openat(end, c".", flags, Mode::empty()).map_err(errno)
+            }
+            directory => directory.map_err(errno),
         }
-        match fs::openat2(&self.root, path, flags, Mode::empty(), ResolveFlags::IN_ROOT) {
-            Err(SystemErrno::NOSYS) => self.walk(relative, flags),
-            directory => directory,
-        }
+    }
+
+    /// Opens what is at a path, wherever links lead below the root.
+    #[inline(never)]
+    fn follow(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+        let mut room = [0; GUEST_PATH_MAX + 1];
+        let relative = path.trim_start_matches('/');
+        let relative = terminated(if relative.is_empty() { "." } else { relative }, &mut room).map_err(errno)?;
+        let flags = flags | OFlags::CLOEXEC;
+        let opened = if self.confined {
+            fs::openat2(&self.root, relative, flags, Mode::empty(), ResolveFlags::IN_ROOT)
+        } else {
+            fs::openat(&self.root, relative, flags, Mode::empty())
+        };
+        opened.map_err(errno)
     }
 
     /// The directory that a path is in, and its name there.
     #[inline(never)]
     fn place_of<'r>(&self, path: GuestPath<'_>, room: &'r mut NameRoom) -> Result<(OwnedFd, &'r CStr), Errno> {
-        let directory = self.directory_of(path).map_err(errno)?;
-        Ok((directory, terminated(path.split().1, room).map_err(errno)?))
+        Ok((self.directory_of(path)?, terminated(path.split().1, room).map_err(errno)?))
     }
 
     /// Keeps other nanovas from staging files, with so many tries: by the lock of flock(2) on a file that root alone can open.
@@ -135,16 +150,54 @@ impl System<'_> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         fs::openat(directory, name, flags, Mode::from_raw_mode(0o600)).map_err(errno)
     }
+}
 
-    /// The way on kernels before 5.6: component by component, no symbolic link followed.
-    fn walk(&self, relative: &str, flags: OFlags) -> Result<OwnedFd, SystemErrno> {
-        let mut directory = fs::openat(&self.root, c".", flags, Mode::empty())?;
-        for component in relative.split('/') {
-            let mut room = NAME_ROOM;
-            let name = terminated(component, &mut room)?;
-            directory = fs::openat(&directory, name, flags | OFlags::NOFOLLOW, Mode::empty())?;
-        }
-        Ok(directory)
+/// The walk from a root: what is opened can be looked at and gone through, and no more.
+struct Walk<'s>(&'s OwnedFd);
+
+impl Walk<'_> {
+    fn open_name(from: &OwnedFd, name: &CStr) -> Result<(OwnedFd, Found), Errno> {
+        let handle = fs::openat(from, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
+        let handle = handle.map_err(errno)?;
+        let stat = fs::fstat(&handle).map_err(errno)?;
+        let found = Found {
+            kind: kind_of(stat.st_mode),
+            id: (stat.st_dev, stat.st_ino),
+            owner: stat.st_uid,
+            others_write: stat.st_mode & OTHERS_WRITE != 0,
+        };
+        Ok((handle, found))
+    }
+}
+
+impl Steps for Walk<'_> {
+    type Handle = OwnedFd;
+
+    fn root(&mut self) -> Result<(OwnedFd, Found), Errno> {
+        Walk::open_name(self.0, c".")
+    }
+
+    fn open(&mut self, directory: &OwnedFd, name: &str) -> Result<(OwnedFd, Found), Errno> {
+        let mut room = NAME_ROOM;
+        Walk::open_name(directory, terminated(name, &mut room).map_err(errno)?)
+    }
+
+    fn read_link(&mut self, link: &OwnedFd, room: &mut [u8]) -> Result<usize, Errno> {
+        // Of the very link that was looked at.
+        fs::readlinkat_raw(link, c"", room).map_err(errno)
+    }
+
+    fn own_user(&mut self) -> u32 {
+        rustix::process::geteuid().as_raw()
+    }
+}
+
+fn kind_of(mode: u32) -> FileKind {
+    match FileType::from_raw_mode(mode) {
+        FileType::RegularFile => FileKind::Regular,
+        FileType::Directory => FileKind::Directory,
+        FileType::Symlink => FileKind::Symlink,
+        _ => FileKind::Other,
     }
 }
 
@@ -168,6 +221,11 @@ fn sync(file: &OwnedFd) -> Result<(), Errno> {
     fs::fsync(file).map_err(errno)
 }
 
+/// Syncs a directory whose names have changed already.
+fn make_durable(directory: &OwnedFd) -> Durability {
+    sync(directory).map_or_else(Durability::Unsynced, |()| Durability::Synced)
+}
+
 impl Files for System<'_> {
     type File = OwnedFd;
     type Staged = Staged;
@@ -177,12 +235,23 @@ impl Files for System<'_> {
         let mut room = NAME_ROOM;
         let Some((directory, name)) = unless_missing(self.place_of(path, &mut room))? else { return Ok(None) };
         let stat = fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW).map_err(errno);
-        Ok(unless_missing(stat)?.map(|stat| match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => FileKind::Regular,
-            FileType::Directory => FileKind::Directory,
-            FileType::Symlink => FileKind::Symlink,
-            _ => FileKind::Other,
-        }))
+        Ok(unless_missing(stat)?.map(|stat| kind_of(stat.st_mode)))
+    }
+
+    fn exists(&mut self, path: GuestPath<'_>) -> Result<bool, Errno> {
+        match self.follow(path.as_str(), OFlags::PATH) {
+            Ok(_) => Ok(true),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn link_not_followed(&mut self, path: GuestPath<'_>) -> Option<(usize, Distrust)> {
+        match walk(&mut Walk(&self.root), path.split().0.trim_start_matches('/')) {
+            // The walk does not see the slash at the beginning.
+            Err(Stopped::Link(at, why)) => Some((at + 1, why)),
+            Err(Stopped::Errno(_)) | Ok(_) => None,
+        }
     }
 
     fn open(&mut self, path: GuestPath<'_>) -> Result<OwnedFd, Errno> {
@@ -190,15 +259,9 @@ impl Files for System<'_> {
     }
 
     fn open_linked(&mut self, path: GuestPath<'_>) -> Result<OwnedFd, Errno> {
-        let mut room = [0; GUEST_PATH_MAX + 1];
-        let relative = terminated(path.as_str().trim_start_matches('/'), &mut room).map_err(errno)?;
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        if !self.confined {
-            return fs::openat(&self.root, relative, flags, Mode::empty()).map_err(errno);
-        }
-        match fs::openat2(&self.root, relative, flags, Mode::empty(), ResolveFlags::IN_ROOT) {
-            Err(SystemErrno::NOSYS) => self.open(path),
-            file => file.map_err(errno),
+        match self.follow(path.as_str(), OFlags::RDONLY | OFlags::NONBLOCK) {
+            Err(Errno::NOSYS) => self.open(path),
+            file => file,
         }
     }
 
@@ -220,13 +283,13 @@ impl Files for System<'_> {
         fs::linkat(&directory, old, &directory, new, AtFlags::empty()).map_err(errno)
     }
 
-    fn rename(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno> {
+    fn rename(&mut self, path: GuestPath<'_>, name: &str) -> Result<Durability, Errno> {
         // Not rename(2), which would replace what has that name.
         self.link(path, name)?;
         let mut room = NAME_ROOM;
         let (directory, name) = self.place_of(path, &mut room)?;
         unlink(&directory, name)?;
-        sync(&directory)
+        Ok(make_durable(&directory))
     }
 
     fn names(&mut self, path: GuestPath<'_>, each: &mut dyn FnMut(&str)) -> Result<(), Errno> {
@@ -243,14 +306,19 @@ impl Files for System<'_> {
     }
 
     fn stage(&mut self, path: GuestPath<'_>, number: u8) -> Result<Staged, Errno> {
-        let directory = self.directory_of(path).map_err(errno)?;
+        let directory = self.directory_of(path)?;
         let (name, counted) = (staged_name(number), number != UPDATE_NUMBER);
         if counted && self.staged == 0 {
             self.keep_others_out(LOCK_TRIES, OFlags::CREATE)?;
         }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = unless_missing(unlink(&directory, name.text()))
-            .and_then(|_| fs::openat(&directory, name.text(), flags, Mode::from_raw_mode(0o600)).map_err(errno));
+            .and_then(|_| fs::openat(&directory, name.text(), flags, Mode::from_raw_mode(0o600)).map_err(errno))
+            .and_then(|file| {
+                // A directory may give its files a list; then the mode alone would not say who may read.
+                let bare = remove_access_list(&file);
+                bare.map(|()| file).inspect_err(|_| unlink(&directory, name.text()).unwrap_or_default())
+            });
         self.staged += u32::from(counted);
         match file {
             Ok(file) => Ok(Staged { directory, file, name, counted, there: true }),
@@ -268,24 +336,24 @@ impl Files for System<'_> {
     fn take_over(&mut self, staged: &mut Staged, from: &OwnedFd) -> Result<(), Errno> {
         let stat = fs::fstat(from).map_err(errno)?;
         let (owner, group) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
-        // The owner first: changing it clears some bits of the mode.
+        // The owner first: changing it clears some bits of the mode. The mode last: until then nobody else may read.
         fs::fchown(&staged.file, Some(owner), Some(group)).map_err(errno)?;
-        self.set_mode(staged, stat.st_mode & 0o7777)?;
-        copy_attributes(from, &staged.file).map_err(errno)
+        copy_attributes(from, &staged.file)?;
+        self.set_mode(staged, stat.st_mode & 0o7777)
     }
 
     fn set_mode(&mut self, staged: &mut Staged, mode: u32) -> Result<(), Errno> {
         fs::fchmod(&staged.file, Mode::from_raw_mode(mode)).map_err(errno)
     }
 
-    fn publish(&mut self, staged: &mut Staged, path: GuestPath<'_>) -> Result<(), Errno> {
+    fn publish(&mut self, staged: &mut Staged, path: GuestPath<'_>) -> Result<Durability, Errno> {
         sync(&staged.file)?;
         let mut room = NAME_ROOM;
         let name = terminated(path.split().1, &mut room).map_err(errno)?;
         fs::renameat(&staged.directory, staged.name.text(), &staged.directory, name).map_err(errno)?;
         staged.there = false;
         self.let_others_in(core::mem::take(&mut staged.counted));
-        sync(&staged.directory)
+        Ok(make_durable(&staged.directory))
     }
 
     fn seal(&mut self, staged: &mut Staged) -> Result<(), Errno> {
@@ -297,21 +365,22 @@ impl Files for System<'_> {
 
     fn replace_link(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno> {
         let mut room = NAME_ROOM;
-        let directory = self.directory_of(path).map_err(errno)?;
+        let directory = self.directory_of(path)?;
         unless_missing(unlink(&directory, terminated(name, &mut room).map_err(errno)?))?;
         self.link(path, name)
     }
 
-    fn replace_with(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno> {
+    fn replace_with(&mut self, path: GuestPath<'_>, name: &str) -> Result<Durability, Errno> {
         let (mut old, mut new) = (NAME_ROOM, NAME_ROOM);
         let (directory, old) = self.place_of(path, &mut old)?;
         let new = terminated(name, &mut new).map_err(errno)?;
         fs::renameat(&directory, new, &directory, old).map_err(errno)?;
-        sync(&directory)
+        Ok(make_durable(&directory))
     }
 
     fn discard(&mut self, staged: &mut Staged) {
         if staged.there {
+            // One that cannot be removed is removed by the next who stages, or by the next start.
             let _ = unlink(&staged.directory, staged.name.text());
         }
         self.let_others_in(core::mem::take(&mut staged.counted));
@@ -328,7 +397,8 @@ impl Files for System<'_> {
     }
 
     fn space(&mut self, path: &str) -> Option<(u64, u64)> {
-        let directory = self.directory(path).ok()?;
+        // What cannot be told is left out of what the toolstack sees.
+        let directory = self.follow(path, OFlags::RDONLY | OFlags::DIRECTORY).ok()?;
         let stat = fs::fstatvfs(directory).ok()?;
         Some((stat.f_blocks * stat.f_frsize, stat.f_bavail * stat.f_frsize))
     }
@@ -346,23 +416,36 @@ impl Files for System<'_> {
     }
 }
 
-/// Copies extended attributes: access lists, SELinux labels. Those that speak of the contents (IMA, EVM) would be wrong for
-/// new ones and are left out.
-fn copy_attributes(from: &OwnedFd, to: &OwnedFd) -> Result<(), SystemErrno> {
+/// The extended attribute that is a file's access list (acl(5)).
+const ACCESS_LIST: &CStr = c"system.posix_acl_access";
+/// These speak of the contents (IMA, EVM), and would be wrong for new ones.
+const OF_CONTENTS: [&CStr; 2] = [c"security.ima", c"security.evm"];
+
+/// Removes a new file's access list. It is the one attribute that a file gets from its directory and that can be removed; a
+/// label is there on every file or on none.
+fn remove_access_list(file: &OwnedFd) -> Result<(), Errno> {
+    match fs::fremovexattr(file, ACCESS_LIST) {
+        Ok(()) | Err(SystemErrno::NODATA | SystemErrno::NOTSUP) => Ok(()),
+        Err(error) => Err(errno(error)),
+    }
+}
+
+/// Copies extended attributes: access lists, SELinux labels.
+fn copy_attributes(from: &OwnedFd, to: &OwnedFd) -> Result<(), Errno> {
     let mut room = [0; ATTRIBUTES_MAX];
     let len = match fs::flistxattr(from, &mut room[..]) {
         Err(SystemErrno::NOTSUP) => return Ok(()),
-        len => len?,
+        len => len.map_err(errno)?,
     };
-    let mut names = &room[..len];
+    let mut names = room.get(..len).unwrap_or_default();
     while let Ok(name) = CStr::from_bytes_until_nul(names) {
-        names = &names[name.count_bytes() + 1..];
-        if name == c"security.ima" || name == c"security.evm" {
+        names = names.get(name.count_bytes() + 1..).unwrap_or_default();
+        if OF_CONTENTS.contains(&name) {
             continue;
         }
         let mut value = [0; ATTRIBUTES_MAX];
-        let len = fs::fgetxattr(from, name, &mut value[..])?;
-        fs::fsetxattr(to, name, &value[..len], XattrFlags::empty())?;
+        let len = fs::fgetxattr(from, name, &mut value[..]).map_err(errno)?;
+        fs::fsetxattr(to, name, value.get(..len).unwrap_or_default(), XattrFlags::empty()).map_err(errno)?;
     }
     Ok(())
 }

@@ -118,7 +118,7 @@ fn a_file_comes_with_its_directories_and_an_old_one_leaves_a_backup() {
 #[test]
 fn what_is_not_a_file_is_not_replaced_but_a_link_is() {
     let mut platform = FakePlatform::with(&[]);
-    platform.nodes.insert("/etc/link".into(), Node::Symlink);
+    platform.nodes.insert("/etc/link".into(), Node::Symlink("/nowhere"));
     platform.nodes.insert("/etc/null".into(), Node::Device);
     let mut agent = Agent::new();
     for path in ["/etc", "/etc/null"] {
@@ -127,7 +127,7 @@ fn what_is_not_a_file_is_not_replaced_but_a_link_is() {
     }
     assert_eq!(ask(&mut agent, &mut platform, &injectfile("/etc/link", "x")).0, "0");
     assert_eq!(platform.nodes["/etc/link"], Node::File { contents: b"x".to_vec(), mode: 0o600 });
-    assert_eq!(platform.nodes["/etc/link.1700000000.bak~"], Node::Symlink);
+    assert_eq!(platform.nodes["/etc/link.1700000000.bak~"], Node::Symlink("/nowhere"));
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn accounts_that_cannot_be_changed_are_named() {
     use crate::account::set_root_password;
     use crate::secret::Password;
     let change = |platform: &mut FakePlatform| {
-        set_root_password(platform, &Password::for_tests("pw")).map_err(|error| error.to_string())
+        set_root_password(platform, &Password::for_tests("pw")).map(drop).map_err(|error| error.to_string())
     };
     assert!(change(&mut FakePlatform::with(&[])).unwrap_err().contains("there is no /etc/shadow"));
     let mut platform = FakePlatform::with(&[("/etc/shadow", "bin:*:1::::::\n")]);
@@ -157,7 +157,7 @@ fn accounts_that_cannot_be_changed_are_named() {
     let mut platform = FakePlatform::with(&[("/etc/shadow", SHADOW)]);
     platform.locked = true;
     assert!(change(&mut platform).unwrap_err().contains("try again"));
-    platform.nodes.insert("/etc/shadow".into(), Node::Symlink);
+    platform.nodes.insert("/etc/shadow".into(), Node::Symlink("/nowhere"));
     assert!(change(&mut platform).unwrap_err().contains("not a regular file"));
 
     for at in 0.. {

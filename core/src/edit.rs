@@ -1,18 +1,20 @@
 //! Changing several configuration files as one: what they will be is staged for all of them before the first is replaced.
 //!
 //! A file is edited line by line, so it may be of any size. What would not change is not written; what was there is kept
-//! beside it (`<name>.<unix time>.bak~`). A symbolic link is left alone: another program manages that file.
+//! beside it (`<name>.<unix time>.bak~`) unless it is a secret. A symbolic link is left alone: another program manages that file.
 //!
 //! Killed anywhere, each file is the old one or the new one. While files are staged there is an empty
 //! `/etc/.nanova.new`: who finds it at the next start removes what else may be left ([`Batch::tidy`]).
 
 use core::fmt::{self, Write};
+use core::ops::ControlFlow;
 
 use heapless::{String, Vec};
+use zeroize::Zeroizing;
 
 use crate::errno::Errno;
-use crate::files::{CHUNK, at, back_up, make_parents};
-use crate::platform::{FileError, FileKind, GuestPath, Level, Platform, STAGED_MAX};
+use crate::files::{CHUNK, Chunk, at, back_up, make_parents};
+use crate::platform::{Durability, FileError, FileKind, GuestPath, Level, Platform, STAGED_MAX, Unsynced};
 
 /// Longest path of a file that is edited.
 pub const PATH_MAX: usize = 96;
@@ -78,11 +80,38 @@ impl dyn Sink + '_ {
 /// An edit. It is run twice, to compare and to write, so it starts anew after [`Old::End`].
 pub type Edit<'e> = &'e mut dyn FnMut(Old<'_>, &mut dyn Sink);
 
+/// What becomes of a file that is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backup {
+    /// It stays beside the new one.
+    Beside,
+    /// It goes: a secret of an account is not kept.
+    None,
+}
+
+/// What is wrong with a file that was to be put in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble<'a> {
+    /// The old one is still there.
+    Failed(FileError<'a>),
+    /// The new one is there, but may not survive a crash.
+    Unsynced(Unsynced<'a>),
+}
+
+impl fmt::Display for Trouble<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trouble::Failed(error) => error.fmt(f),
+            Trouble::Unsynced(unsynced) => unsynced.fmt(f),
+        }
+    }
+}
+
 /// A file that waits to be put in its place.
 struct Waiting<S> {
     path: EditPath,
     staged: S,
-    existed: bool,
+    backed_up: bool,
 }
 
 /// Files that are changed together.
@@ -116,6 +145,7 @@ impl<S> Batch<S> {
         platform: &mut P,
         path: GuestPath<'p>,
         mode: u32,
+        backup: Backup,
         edit: Edit<'_>,
     ) -> Result<(), FileError<'p>> {
         let existed = match at("look at", path, platform.kind(path))? {
@@ -143,16 +173,16 @@ impl<S> Batch<S> {
         }
         let mut staged = at("make a file beside", path, platform.stage(path, number))?;
         platform.log(Level::Info, format_args!("staging {path}"));
-        let mut fill = || {
-            match existed.then(|| platform.open(path)).transpose()? {
-                Some(old) => platform.take_over(&mut staged, &old)?,
-                None => platform.set_mode(&mut staged, mode)?,
-            }
-            run(platform, path, edit, Target::Staged(&mut staged))
+        let taken_over = match existed.then(|| platform.open(path)).transpose() {
+            Ok(Some(old)) => at("keep owner, mode and attributes of", path, platform.take_over(&mut staged, &old)),
+            Ok(None) => at("set the mode of", path, platform.set_mode(&mut staged, mode)),
+            Err(errno) => at("open", path, Err(errno)),
         };
-        let filled = at("write beside", path, fill());
+        let filled =
+            taken_over.and_then(|()| at("write beside", path, run(platform, path, edit, Target::Staged(&mut staged))));
         // There is room: it was looked for.
-        let _ = self.waiting.push(Waiting { path: name, staged, existed });
+        let backed_up = existed && backup == Backup::Beside;
+        let _ = self.waiting.push(Waiting { path: name, staged, backed_up });
         filled.map(drop)
     }
 
@@ -173,20 +203,35 @@ impl<S> Batch<S> {
         at("read", path, run(platform, path, edit, Target::Shown(out))).map(drop)
     }
 
-    /// Puts all files in their places. `failed` is called for each that could not be.
+    /// Puts the files in their places, in the order in which they were edited. `trouble` is called for each that could not be,
+    /// or may not last, and says whether the others still are to be.
     #[inline(never)]
-    pub fn commit<P: Platform<Staged = S>>(&mut self, platform: &mut P, failed: &mut dyn FnMut(&FileError<'_>)) {
-        for Waiting { path, staged, existed } in &mut self.waiting {
+    pub fn commit<P: Platform<Staged = S>>(
+        &mut self,
+        platform: &mut P,
+        trouble: &mut dyn FnMut(&Trouble<'_>) -> ControlFlow<()>,
+    ) {
+        let mut go_on = true;
+        for Waiting { path, staged, backed_up } in &mut self.waiting {
             let Ok(path) = GuestPath::new(path) else { continue };
-            let backed_up = if *existed { back_up(platform, path) } else { Ok(()) };
+            if !go_on {
+                platform.discard(staged);
+                continue;
+            }
+            let backed_up = if *backed_up { back_up(platform, path) } else { Ok(()) };
             let result = backed_up.and_then(|()| {
                 platform.log(Level::Info, format_args!("updating {path}"));
                 at("replace", path, platform.publish(staged, path))
             });
-            if let Err(error) = result {
-                failed(&error);
-                platform.discard(staged);
-            }
+            let told = match result {
+                Ok(Durability::Synced) => continue,
+                Ok(Durability::Unsynced(errno)) => Trouble::Unsynced(Unsynced { path, errno }),
+                Err(error) => {
+                    platform.discard(staged);
+                    Trouble::Failed(error)
+                }
+            };
+            go_on = trouble(&told).is_continue();
         }
         if let Some(mark) = &mut self.mark {
             platform.discard(mark);
@@ -238,7 +283,16 @@ fn run<'a, P: Platform>(
         Target::Compare => Some(platform.open(path)?),
         Target::Staged(_) | Target::Shown(_) => None,
     };
-    let mut out = Output { platform, compared, target, same: true, waiting: Vec::new(), failed: None };
+    let mut out = Output {
+        platform,
+        compared,
+        target,
+        same: true,
+        waiting: Chunk::new(),
+        failed: None,
+        unterminated: false,
+        newline_held: false,
+    };
     if let Err(errno) = feed(&mut out, &mut old, edit) {
         out.failed = Some(errno);
     }
@@ -253,7 +307,8 @@ fn run<'a, P: Platform>(
 
 /// Gives an edit the lines of a file.
 fn feed<P: Platform>(out: &mut Output<'_, P>, old: &mut Option<P::File>, edit: Edit<'_>) -> Result<(), Errno> {
-    let mut line = [0; LINE_MAX];
+    // Lines of the accounts' files are among them.
+    let mut line = Zeroizing::new([0; LINE_MAX]);
     let (mut filled, mut in_long_line) = (0, false);
     while let Some(file) = old {
         let len = out.platform.read(file, &mut line[filled..])?;
@@ -271,13 +326,15 @@ fn feed<P: Platform>(out: &mut Output<'_, P>, old: &mut Option<P::File>, edit: E
         line.copy_within(start..filled, 0);
         filled -= start;
         if filled == LINE_MAX {
-            edit(Old::Piece(&line), out);
+            edit(Old::Piece(&line[..]), out);
             (filled, in_long_line) = (0, true);
         }
     }
-    // A last line without a newline gets one, unless it is too long.
+    // A last line without a newline gets one only if something comes behind it.
     if filled > 0 {
+        out.unterminated = true;
         edit(if in_long_line { Old::Piece(&line[..filled]) } else { Old::Line(&line[..filled]) }, out);
+        out.unterminated = false;
     }
     edit(Old::End, out);
     Ok(())
@@ -289,51 +346,74 @@ struct Output<'a, P: Platform> {
     compared: Option<P::File>,
     target: Target<'a, P::Staged>,
     same: bool,
-    waiting: Vec<u8, CHUNK>,
+    waiting: Chunk,
     failed: Option<Errno>,
+    /// What is written now is of a last line without a newline.
+    unterminated: bool,
+    /// Its newline, which comes before whatever comes next.
+    newline_held: bool,
 }
 
 impl<P: Platform> Output<'_, P> {
     /// Sends on what waits.
     fn send(&mut self) {
+        let waiting = self.waiting.take();
         let result = match &mut self.target {
             _ if self.failed.is_some() => Ok(()),
-            Target::Compare => self.compare(),
-            Target::Staged(staged) => self.platform.append(staged, &self.waiting),
+            Target::Compare => compare(self.platform, &mut self.compared, waiting, &mut self.same),
+            Target::Staged(staged) => self.platform.append(staged, waiting),
             Target::Shown(out) => {
-                for chunk in self.waiting.utf8_chunks() {
+                for chunk in waiting.utf8_chunks() {
                     let mark = if chunk.invalid().is_empty() { "" } else { "?" };
+                    // A terminal that has gone away is no fault of the file's.
                     let _ = write!(out, "{}{mark}", chunk.valid());
                 }
                 Ok(())
             }
         };
         self.failed = self.failed.or(result.err());
-        self.waiting.clear();
     }
+}
 
-    fn compare(&mut self) -> Result<(), Errno> {
-        let Some(file) = &mut self.compared else { return Ok(()) };
-        let (mut there, mut filled) = ([0; CHUNK], 0);
-        while filled < self.waiting.len() && self.same {
-            match self.platform.read(file, &mut there[filled..self.waiting.len()])? {
-                0 => self.same = false,
-                len => filled += len,
+/// Compares the next bytes of a file.
+fn compare<P: Platform>(
+    platform: &mut P,
+    file: &mut Option<P::File>,
+    bytes: &[u8],
+    same: &mut bool,
+) -> Result<(), Errno> {
+    let Some(file) = file else { return Ok(()) };
+    let (mut there, mut filled) = (Zeroizing::new([0; CHUNK]), 0);
+    while filled < bytes.len() && *same {
+        match platform.read(file, &mut there[filled..bytes.len()])? {
+            0 => *same = false,
+            len => filled += len,
+        }
+    }
+    *same &= there[..filled] == *bytes;
+    Ok(())
+}
+
+impl<P: Platform> Output<'_, P> {
+    fn add(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            bytes = self.waiting.add(bytes);
+            if !bytes.is_empty() {
+                self.send();
             }
         }
-        self.same &= there[..filled] == self.waiting[..];
-        Ok(())
     }
 }
 
 impl<P: Platform> Sink for Output<'_, P> {
     fn bytes(&mut self, bytes: &[u8]) {
-        for piece in bytes.chunks(CHUNK) {
-            if self.waiting.extend_from_slice(piece).is_err() {
-                self.send();
-                let _ = self.waiting.extend_from_slice(piece);
-            }
+        if self.newline_held && !bytes.is_empty() {
+            self.newline_held = false;
+            self.add(b"\n");
         }
+        let held = bytes.strip_suffix(b"\n").filter(|_| self.unterminated);
+        self.newline_held |= held.is_some();
+        self.add(held.unwrap_or(bytes));
     }
 }
 
@@ -356,8 +436,8 @@ mod tests {
     fn edited(text: &str) -> (String, FakePlatform) {
         let mut platform = FakePlatform::with(&[("/etc/file", text)]);
         let mut batch = Batch::default();
-        batch.edit(&mut platform, FILE, 0o644, &mut drop_x).unwrap();
-        batch.commit(&mut platform, &mut |error| panic!("{error}"));
+        batch.edit(&mut platform, FILE, 0o644, Backup::Beside, &mut drop_x).unwrap();
+        batch.commit(&mut platform, &mut |trouble| panic!("{trouble}"));
         (platform.text("/etc/file").to_owned(), platform)
     }
 
@@ -384,6 +464,25 @@ mod tests {
     }
 
     #[test]
+    fn a_last_line_without_a_newline_stays_so() {
+        let mut keep = |old: Old<'_>, out: &mut dyn Sink| match old {
+            Old::Line(b"x") => writeln!(out, "y"),
+            old => out.keep(old),
+        };
+        for (text, edited) in [("a\nx", "a\ny"), ("x\na", "y\na"), ("x\n", "y\n"), ("x", "y"), ("x\n\n", "y\n\n")] {
+            let mut platform = FakePlatform::with(&[("/etc/file", text)]);
+            let mut batch = Batch::default();
+            batch.edit(&mut platform, FILE, 0o644, Backup::None, &mut keep).unwrap();
+            batch.commit(&mut platform, &mut |trouble| panic!("{trouble}"));
+            assert_eq!(platform.text("/etc/file"), edited, "{text:?}");
+        }
+        let mut platform = FakePlatform::with(&[("/etc/file", "a\nb")]);
+        let mut batch = Batch::default();
+        batch.edit(&mut platform, FILE, 0o644, Backup::None, &mut keep).unwrap();
+        assert!(batch.is_empty(), "nothing changes, so nothing is written");
+    }
+
+    #[test]
     fn a_line_too_long_to_be_looked_at_stays() {
         let long = format!("{}\n", "x".repeat(3000));
         assert_eq!(edited(&format!("x\n{long}x\nb\n")).0, format!("{long}b\nend\n"));
@@ -404,11 +503,14 @@ mod tests {
             let mut platform = FakePlatform::with(&[("/etc/file", "x\n")]);
             platform.fail = Some((operation, Errno::NOSPC));
             let (mut batch, mut failed) = (Batch::default(), false);
-            if batch.edit(&mut platform, FILE, 0o644, &mut drop_x).is_err() {
+            if batch.edit(&mut platform, FILE, 0o644, Backup::Beside, &mut drop_x).is_err() {
                 batch.give_up(&mut platform);
                 failed = true;
             } else {
-                batch.commit(&mut platform, &mut |_| failed = true);
+                batch.commit(&mut platform, &mut |_| {
+                    failed = true;
+                    ControlFlow::Continue(())
+                });
             }
             assert_eq!(platform.text("/etc/file"), if failed { "x\n" } else { "end\n" }, "{operation}");
         }

@@ -23,10 +23,21 @@ impl Errno {
     pub const ACCES: Errno = Errno(13);
     /// File exists.
     pub const EXIST: Errno = Errno(17);
+    /// Not a directory.
+    pub const NOTDIR: Errno = Errno(20);
+    /// Is a directory.
+    pub const ISDIR: Errno = Errno(21);
     /// Read-only file system.
     pub const ROFS: Errno = Errno(30);
     /// No space left on device.
     pub const NOSPC: Errno = Errno(28);
+
+    /// File name too long.
+    pub const NAMETOOLONG: Errno = Errno(36);
+    /// Function not implemented.
+    pub const NOSYS: Errno = Errno(38);
+    /// Too many symbolic links, or one that is not to be followed ([`crate::walk`]).
+    pub const LOOP: Errno = Errno(40);
 
     /// No such process; of routes: no such route.
     pub const SRCH: Errno = Errno(3);
@@ -66,7 +77,7 @@ impl Errno {
         (32, "EPIPE broken pipe"),
         (36, "ENAMETOOLONG name too long"),
         (38, "ENOSYS not supported by this kernel"),
-        (40, "ELOOP too many symbolic links"),
+        (40, "ELOOP too many symbolic links, or one that is not followed because others than root can make it"),
         (95, "EOPNOTSUPP not supported here"),
         (97, "EAFNOSUPPORT no such address family here"),
         (99, "EADDRNOTAVAIL no such address here"),

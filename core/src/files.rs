@@ -10,8 +10,11 @@ use zeroize::Zeroizing;
 
 use crate::edit::Sink;
 use crate::errno::Errno;
-use crate::platform::{FileError, FileKind, Files, GuestPath, Level, Platform, STAGED_NAME, UPDATE_NAME};
+use crate::platform::{
+    Durability, FileError, FileKind, Files, GuestPath, Level, Platform, STAGED_NAME, UPDATE_NAME, Unsynced,
+};
 use crate::text::Bounded;
+use crate::walk::LinkNotFollowed;
 
 /// How many names are tried for a backup before giving up: as many backups of one file in as many seconds.
 const BACKUP_TRIES: u64 = 100;
@@ -30,6 +33,8 @@ pub enum InjectError<'a> {
     Reserved(GuestPath<'a>),
     /// There is something at the path that is neither a regular file nor a symbolic link.
     NotAFile(GuestPath<'a>),
+    /// The way there goes through a link that somebody else than root can have made.
+    Link(LinkNotFollowed<'a>),
 }
 
 impl fmt::Display for InjectError<'_> {
@@ -38,6 +43,7 @@ impl fmt::Display for InjectError<'_> {
             InjectError::File(error) => error.fmt(f),
             InjectError::Reserved(path) => write!(f, "{path} has a name that is reserved for files in the making"),
             InjectError::NotAFile(path) => write!(f, "{path} is a directory or a device; only files are replaced"),
+            InjectError::Link(link) => link.fmt(f),
         }
     }
 }
@@ -61,13 +67,25 @@ pub(crate) fn at<'a, T>(
 ///
 /// Missing directories above it are made (0755). A new file gets mode 0600 and owner root; an old one keeps its mode, owner
 /// and attributes, and what it held stays beside it as `<name>.<unix time>.bak~`. A symbolic link is replaced, not followed.
-/// A file that holds these contents already is left alone.
-pub fn inject<'a, P: Platform>(platform: &mut P, path: GuestPath<'a>, contents: &[u8]) -> Result<(), InjectError<'a>> {
+/// A file that holds these contents already is left alone. Returns what may undo it.
+pub fn inject<'a, P: Platform>(
+    platform: &mut P,
+    path: GuestPath<'a>,
+    contents: &[u8],
+) -> Result<Option<Unsynced<'a>>, InjectError<'a>> {
     let name = path.split().1;
     if name.starts_with(STAGED_NAME) || name == UPDATE_NAME {
         return Err(InjectError::Reserved(path));
     }
-    let kind = at("look at", path, platform.kind(path))?;
+    let kind = match platform.kind(path) {
+        Err(Errno::LOOP) => {
+            return Err(match platform.link_not_followed(path) {
+                Some((len, why)) => InjectError::Link(LinkNotFollowed { link: &path.as_str()[..len], why }),
+                None => FileError { action: "look at", path, errno: Errno::LOOP }.into(),
+            });
+        }
+        kind => at("look at", path, kind)?,
+    };
     let old = match kind {
         None => {
             make_parents(platform, path)?;
@@ -76,7 +94,7 @@ pub fn inject<'a, P: Platform>(platform: &mut P, path: GuestPath<'a>, contents: 
         Some(FileKind::Regular) => {
             if at("read", path, holds(platform, path, contents))? {
                 platform.log(Level::Info, format_args!("skipping {path} (no changes)"));
-                return Ok(());
+                return Ok(None);
             }
             Some(at("open", path, platform.open(path))?)
         }
@@ -96,10 +114,18 @@ pub fn inject<'a, P: Platform>(platform: &mut P, path: GuestPath<'a>, contents: 
         Ok(())
     })
     .map_err(InjectError::File)
+    .inspect(|unsynced| warn_of(platform, unsynced))
+}
+
+/// Logs what may undo a change.
+pub(crate) fn warn_of<P: Platform>(platform: &mut P, unsynced: &Option<Unsynced<'_>>) {
+    if let Some(unsynced) = unsynced {
+        platform.log(Level::Warn, format_args!("{unsynced}"));
+    }
 }
 
 /// Writes a file of our own: what `text` gives, in place of whatever was at `path`, without a backup. Missing directories
-/// above it are made. For files that nobody else writes and that can be made again.
+/// above it are made. For files that nobody else writes and that can be made again: whether they survive a crash is no matter.
 pub fn write<'a, F: Files>(
     files: &mut F,
     path: GuestPath<'a>,
@@ -108,55 +134,92 @@ pub fn write<'a, F: Files>(
 ) -> Result<(), FileError<'a>> {
     make_parents(files, path)?;
     replace(files, path, |files, staged| {
-        let mut pieces = Pieces { files, staged, waiting: heapless::Vec::new(), result: Ok(()) };
+        let mut pieces = Pieces { files, staged, waiting: Chunk::new(), result: Ok(()) };
         text(&mut pieces);
         pieces.send();
         at("write beside", path, pieces.result)?;
         at("set the mode of", path, files.set_mode(staged, mode))
     })
+    .map(drop)
 }
 
-/// Text on its way into a staged file, in few system calls.
+/// Bytes on their way into a file, collected so that they take few system calls; wiped when they go.
+pub(crate) struct Chunk {
+    bytes: Zeroizing<[u8; CHUNK]>,
+    len: usize,
+}
+
+impl Chunk {
+    pub(crate) fn new() -> Chunk {
+        Chunk { bytes: Zeroizing::new([0; CHUNK]), len: 0 }
+    }
+
+    /// Adds as many of the bytes as there is room for; returns the others.
+    pub(crate) fn add<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        let room = &mut self.bytes[self.len..];
+        let (now, later) = bytes.split_at(bytes.len().min(room.len()));
+        room[..now.len()].copy_from_slice(now);
+        self.len += now.len();
+        later
+    }
+
+    /// Takes all of it out.
+    pub(crate) fn take(&mut self) -> &[u8] {
+        &self.bytes[..core::mem::take(&mut self.len)]
+    }
+}
+
+/// Text on its way into a staged file.
 struct Pieces<'a, F: Files> {
     files: &'a mut F,
     staged: &'a mut F::Staged,
-    waiting: heapless::Vec<u8, CHUNK>,
+    waiting: Chunk,
     result: Result<(), Errno>,
 }
 
 impl<F: Files> Pieces<'_, F> {
     fn send(&mut self) {
+        let waiting = self.waiting.take();
+        // What has failed once is given up as a whole; the caller is told.
         if self.result.is_ok() {
-            self.result = self.files.append(self.staged, &self.waiting);
+            self.result = self.files.append(self.staged, waiting);
         }
-        self.waiting.clear();
     }
 }
 
 impl<F: Files> Sink for Pieces<'_, F> {
-    fn bytes(&mut self, bytes: &[u8]) {
-        for piece in bytes.chunks(CHUNK) {
-            if self.waiting.extend_from_slice(piece).is_err() {
+    fn bytes(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            bytes = self.waiting.add(bytes);
+            if !bytes.is_empty() {
                 self.send();
-                let _ = self.waiting.extend_from_slice(piece);
             }
         }
     }
 }
 
-/// Stages a file beside `path`, has it filled, and publishes it; or removes it again when something fails.
+/// Stages a file beside `path`, has it filled, and publishes it; or removes it again when something fails. Returns what may
+/// undo it.
 pub(crate) fn replace<'a, P: Files, E: From<FileError<'a>>>(
     platform: &mut P,
     path: GuestPath<'a>,
     fill: impl FnOnce(&mut P, &mut P::Staged) -> Result<(), E>,
-) -> Result<(), E> {
+) -> Result<Option<Unsynced<'a>>, E> {
     let mut staged = at("make a file beside", path, platform.stage(path, 0))?;
     let filled = fill(platform, &mut staged);
     let result = filled.and_then(|()| Ok(at("replace", path, platform.publish(&mut staged, path))?));
     if result.is_err() {
         platform.discard(&mut staged);
     }
-    result
+    result.map(|durability| unsynced(path, durability))
+}
+
+/// What may undo a change of what is at `path`.
+pub(crate) fn unsynced(path: GuestPath<'_>, durability: Durability) -> Option<Unsynced<'_>> {
+    match durability {
+        Durability::Synced => None,
+        Durability::Unsynced(errno) => Some(Unsynced { path, errno }),
+    }
 }
 
 pub(crate) fn make_parents<'a, P: Files>(platform: &mut P, path: GuestPath<'a>) -> Result<(), FileError<'a>> {
@@ -189,33 +252,37 @@ fn holds<P: Files>(platform: &mut P, path: GuestPath<'_>, contents: &[u8]) -> Re
 
 /// Gives the present file a second name, so that it outlives being replaced.
 pub(crate) fn back_up<'a, P: Platform>(platform: &mut P, path: GuestPath<'a>) -> Result<(), FileError<'a>> {
-    let stamp = at("back up", path, stamped(platform, path, "", &mut |platform, name| platform.link(path, name)))?;
+    let (stamp, ()) =
+        at("back up", path, stamped(platform, path, "", &mut |platform, name| platform.link(path, name)))?;
     platform.log(Level::Info, format_args!("backing up {path} ({stamp}.bak~)"));
     Ok(())
 }
 
-/// Gives the present file another name, hidden from programs that read whole directories.
-pub(crate) fn move_aside<'a, P: Platform>(platform: &mut P, path: GuestPath<'a>) -> Result<(), FileError<'a>> {
+/// Gives the present file another name, hidden from programs that read whole directories. Returns what may undo it.
+pub(crate) fn move_aside<'a, P: Platform>(
+    platform: &mut P,
+    path: GuestPath<'a>,
+) -> Result<Option<Unsynced<'a>>, FileError<'a>> {
     let moved = stamped(platform, path, ".", &mut |platform, name| platform.rename(path, name));
-    let stamp = at("move aside", path, moved)?;
+    let (stamp, durability) = at("move aside", path, moved)?;
     platform.log(Level::Info, format_args!("moving aside {path} ({stamp}.bak~)"));
-    Ok(())
+    Ok(unsynced(path, durability))
 }
 
 /// Tries names with the time in them until one is free; returns that time. They end as no reader of configuration
 /// directories takes: ifcfg, NetworkManager and run-parts all pass over a tilde.
-fn stamped<P: Platform>(
+fn stamped<P: Platform, T>(
     platform: &mut P,
     path: GuestPath<'_>,
     start: &str,
-    give: &mut dyn FnMut(&mut P, &str) -> Result<(), Errno>,
-) -> Result<u64, Errno> {
+    give: &mut dyn FnMut(&mut P, &str) -> Result<T, Errno>,
+) -> Result<(u64, T), Errno> {
     let (_, name) = path.split();
     let now = platform.unix_time();
     for stamp in now..now + BACKUP_TRIES {
         let stamped = Bounded::<{ NAME_MAX + 1 }>::of(format_args!("{start}{name}.{stamp}.bak~"));
         match give(platform, stamped.as_str()) {
-            Ok(()) => return Ok(stamp),
+            Ok(given) => return Ok((stamp, given)),
             Err(Errno::EXIST) => {}
             Err(errno) => return Err(errno),
         }
@@ -223,18 +290,37 @@ fn stamped<P: Platform>(
     Err(Errno::EXIST)
 }
 
-/// The start of a file.
+/// The start of a file; nothing if there is none.
 #[inline(never)]
-pub(crate) fn read_start<F: Files>(files: &mut F, path: GuestPath<'_>, room: &mut [u8]) -> Option<usize> {
-    let mut file = files.open_linked(path).ok()?;
+pub(crate) fn read_start<'a, F: Files>(
+    files: &mut F,
+    path: GuestPath<'a>,
+    room: &mut [u8],
+) -> Result<Option<usize>, FileError<'a>> {
+    let mut file = match files.open_linked(path) {
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+        file => at("open", path, file)?,
+    };
     let mut filled = 0;
     while filled < room.len() {
-        match files.read(&mut file, &mut room[filled..]).ok()? {
+        match at("read", path, files.read(&mut file, &mut room[filled..]))? {
             0 => break,
             len => filled += len,
         }
     }
-    Some(filled)
+    Ok(Some(filled))
+}
+
+/// The start of a file that is only told about: one that cannot be read is left out, and the log says so.
+pub(crate) fn read_start_if_possible<P: Platform>(
+    platform: &mut P,
+    path: GuestPath<'_>,
+    room: &mut [u8],
+) -> Option<usize> {
+    read_start(platform, path, room).unwrap_or_else(|error| {
+        platform.log(Level::Warn, format_args!("{error}; left out"));
+        None
+    })
 }
 
 /// Calls `each` with every line of a file. A line that is no text, or longer than a kilobyte, is passed over.

@@ -28,6 +28,7 @@ pub mod text;
 pub mod time;
 pub mod tools;
 pub mod update;
+pub mod walk;
 pub mod xenstore;
 
 #[cfg(test)]

@@ -9,18 +9,23 @@ use crate::errno::Errno;
 use crate::netlink::{Message, PresentAddress, PresentRoute, Reply};
 use crate::network::Ip;
 use crate::platform::{
-    Download, Ended, FileKind, Files, GuestPath, Level, Netlink, Platform, Program, Programs, UPDATE_NAME,
+    Download, Durability, Ended, FileKind, Files, GuestPath, Level, Netlink, Platform, Program, Programs, UPDATE_NAME,
     UPDATE_NUMBER,
 };
 use crate::text::Bounded;
+use crate::walk::Distrust;
 
 /// What has a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Node {
     Directory,
-    Symlink,
+    /// With where it leads.
+    Symlink(&'static str),
     Device,
-    File { contents: Vec<u8>, mode: u32 },
+    File {
+        contents: Vec<u8>,
+        mode: u32,
+    },
 }
 
 /// The platform.
@@ -31,6 +36,10 @@ pub(crate) struct FakePlatform {
     /// Which operation from now on fails, and how.
     pub(crate) fail: Option<(usize, Errno)>,
     pub(crate) locked: bool,
+    /// What the system says when a directory is to be synced.
+    pub(crate) unsynced: Option<Errno>,
+    /// A link that is not followed, and why.
+    pub(crate) distrusted: Option<(&'static str, Distrust)>,
     pub(crate) kernel: FakeKernel,
     pub(crate) host_name: String,
     pub(crate) started: Vec<String>,
@@ -69,7 +78,6 @@ impl Drop for FakeLock {
 }
 
 impl FakePlatform {
-    /// A root with /etc and these files, mode 0640.
     /// One file more.
     pub(crate) fn put(&mut self, path: &str, contents: &str) {
         self.nodes.insert(path.to_owned(), Node::File { contents: contents.as_bytes().to_vec(), mode: 0o644 });
@@ -80,10 +88,13 @@ impl FakePlatform {
         self.nodes.insert(path.to_owned(), Node::File { contents: Vec::new(), mode: 0o755 });
     }
 
-    /// With these files.
+    /// A root with /etc and these files, mode 0640.
     pub(crate) fn with(files: &[(&str, &str)]) -> FakePlatform {
         let mut nodes = BTreeMap::from([("/etc".to_owned(), Node::Directory)]);
         for (path, contents) in files {
+            for parent in GuestPath::new(path).unwrap().parents() {
+                nodes.insert(parent.as_str().to_owned(), Node::Directory);
+            }
             nodes.insert((*path).to_owned(), Node::File { contents: contents.as_bytes().to_vec(), mode: 0o640 });
         }
         let held = Rc::new(Cell::new(false));
@@ -93,6 +104,8 @@ impl FakePlatform {
             time: 1_700_000_000,
             fail: None,
             locked: false,
+            unsynced: None,
+            distrusted: None,
             kernel: FakeKernel::default(),
             host_name: String::new(),
             started: Vec::new(),
@@ -116,6 +129,10 @@ impl FakePlatform {
     /// Everything that was logged.
     pub(crate) fn logged(&self) -> String {
         self.log.iter().map(|(_, line)| line.as_str()).collect::<Vec<_>>().join("\n")
+    }
+
+    fn durability(&self) -> Durability {
+        self.unsynced.map_or(Durability::Synced, Durability::Unsynced)
     }
 
     fn operation(&mut self) -> Result<(), Errno> {
@@ -251,9 +268,12 @@ impl Files for FakePlatform {
 
     fn kind(&mut self, path: GuestPath<'_>) -> Result<Option<FileKind>, Errno> {
         self.operation()?;
+        if self.link_not_followed(path).is_some() {
+            return Err(Errno::LOOP);
+        }
         Ok(self.nodes.get(path.as_str()).map(|node| match node {
             Node::Directory => FileKind::Directory,
-            Node::Symlink => FileKind::Symlink,
+            Node::Symlink(_) => FileKind::Symlink,
             Node::Device => FileKind::Other,
             Node::File { .. } => FileKind::Regular,
         }))
@@ -266,7 +286,23 @@ impl Files for FakePlatform {
     }
 
     fn open_linked(&mut self, path: GuestPath<'_>) -> Result<FakeFile, Errno> {
-        self.open(path)
+        match self.nodes.get(path.as_str()) {
+            Some(Node::Symlink(to)) => self.open(GuestPath::literal(to)),
+            _ => self.open(path),
+        }
+    }
+
+    fn exists(&mut self, path: GuestPath<'_>) -> Result<bool, Errno> {
+        self.operation()?;
+        Ok(match self.nodes.get(path.as_str()) {
+            Some(Node::Symlink(to)) => self.nodes.contains_key(*to),
+            node => node.is_some(),
+        })
+    }
+
+    fn link_not_followed(&mut self, path: GuestPath<'_>) -> Option<(usize, Distrust)> {
+        let (link, why) = self.distrusted?;
+        path.as_str().starts_with(&format!("{link}/")).then_some((link.len(), why))
     }
 
     fn read(&mut self, file: &mut FakeFile, space: &mut [u8]) -> Result<usize, Errno> {
@@ -297,10 +333,10 @@ impl Files for FakePlatform {
         Ok(())
     }
 
-    fn rename(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno> {
+    fn rename(&mut self, path: GuestPath<'_>, name: &str) -> Result<Durability, Errno> {
         self.link(path, name)?;
         self.nodes.remove(path.as_str());
-        Ok(())
+        Ok(self.durability())
     }
 
     fn names(&mut self, path: GuestPath<'_>, each: &mut dyn FnMut(&str)) -> Result<(), Errno> {
@@ -339,11 +375,11 @@ impl Files for FakePlatform {
         Ok(())
     }
 
-    fn publish(&mut self, staged: &mut FakeStaged, path: GuestPath<'_>) -> Result<(), Errno> {
+    fn publish(&mut self, staged: &mut FakeStaged, path: GuestPath<'_>) -> Result<Durability, Errno> {
         self.operation()?;
         let file = Node::File { contents: staged.contents.clone(), mode: staged.mode };
         self.nodes.insert(path.as_str().to_owned(), file);
-        Ok(())
+        Ok(self.durability())
     }
 
     fn seal(&mut self, staged: &mut FakeStaged) -> Result<(), Errno> {
@@ -359,11 +395,11 @@ impl Files for FakePlatform {
         self.link(path, name)
     }
 
-    fn replace_with(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno> {
+    fn replace_with(&mut self, path: GuestPath<'_>, name: &str) -> Result<Durability, Errno> {
         let (directory, _) = path.split();
         let node = self.nodes.remove(&format!("{directory}/{name}")).ok_or(Errno::NOENT)?;
         self.nodes.insert(path.as_str().to_owned(), node);
-        Ok(())
+        Ok(self.durability())
     }
 
     fn discard(&mut self, staged: &mut FakeStaged) {

@@ -407,3 +407,23 @@ fn a_lock_that_is_never_released_is_an_error() -> Result<()> {
     scene.host.set_password("now", Digest::Sha256)?.ok()?;
     assert_is(&scene, "now")
 }
+
+#[test]
+fn a_password_of_passwds_own_does_not_go_on_being_valid() -> Result<()> {
+    let mut scene = Scene::new()?;
+    let others = "daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\n";
+    for own in ["", "*", "!", "$6$salt$hash", "x"] {
+        let (passwd, mode) = (scene.root.join("/etc/passwd"), 0o644);
+        fs::write(&passwd, format!("root:{own}:0:0:root:/root:/bin/bash\n{others}"))?;
+        let inode = fs::metadata(&passwd)?.ino();
+        scene.host.set_password("new", Digest::Sha256)?.ok()?;
+        assert_is(&scene, "new")?;
+        assert_eq!(scene.root.text("/etc/passwd"), format!("root:x:0:0:root:/root:/bin/bash\n{others}"), "{own:?}");
+        assert_eq!(scene.root.mode("/etc/passwd"), mode);
+        // What is right already is not written.
+        assert_eq!(fs::metadata(&passwd)?.ino() == inode, own == "x", "{own:?}");
+    }
+    // No copy of an old hash, and no hash where all may read it.
+    assert!(scene.root.files().iter().all(|file| !file.contains(".bak~")), "{:?}", scene.root.files());
+    Ok(())
+}

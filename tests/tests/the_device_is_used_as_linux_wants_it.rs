@@ -9,9 +9,12 @@ use nanova_core::errno::Errno;
 use nanova_core::netlink::{Message, Reply};
 use nanova_core::network::Ip;
 use nanova_core::network::Target;
-use nanova_core::platform::{Download, Ended, FileKind, Files, GuestPath, Level, Netlink, Platform, Program, Programs};
+use nanova_core::platform::{
+    Download, Durability, Ended, FileKind, Files, GuestPath, Level, Netlink, Platform, Program, Programs,
+};
 use nanova_core::service::{Progress, Service};
 use nanova_core::text::Bounded;
+use nanova_core::walk::Distrust;
 use nanova_core::xenstore::{Client, Error, Event, Lost, Path, Refusal, Transaction, Transport};
 use nanova_tests::host::Host;
 use nanova_tests::nova::uuid;
@@ -108,7 +111,13 @@ impl Files for Bare {
     type Staged = ();
     type Lock = ();
     fn kind(&mut self, _path: GuestPath<'_>) -> Result<Option<FileKind>, Errno> {
-        Err(Errno::IO)
+        Ok(None)
+    }
+    fn exists(&mut self, _path: GuestPath<'_>) -> Result<bool, Errno> {
+        Ok(false)
+    }
+    fn link_not_followed(&mut self, _path: GuestPath<'_>) -> Option<(usize, Distrust)> {
+        None
     }
     fn open(&mut self, _path: GuestPath<'_>) -> Result<(), Errno> {
         Err(Errno::IO)
@@ -116,7 +125,7 @@ impl Files for Bare {
     fn open_linked(&mut self, _path: GuestPath<'_>) -> Result<(), Errno> {
         Err(Errno::NOENT)
     }
-    fn replace_with(&mut self, _path: GuestPath<'_>, _name: &str) -> Result<(), Errno> {
+    fn replace_with(&mut self, _path: GuestPath<'_>, _name: &str) -> Result<Durability, Errno> {
         Err(Errno::IO)
     }
     fn read(&mut self, _file: &mut (), _space: &mut [u8]) -> Result<usize, Errno> {
@@ -128,7 +137,7 @@ impl Files for Bare {
     fn link(&mut self, _path: GuestPath<'_>, _name: &str) -> Result<(), Errno> {
         Err(Errno::IO)
     }
-    fn rename(&mut self, _path: GuestPath<'_>, _name: &str) -> Result<(), Errno> {
+    fn rename(&mut self, _path: GuestPath<'_>, _name: &str) -> Result<Durability, Errno> {
         Err(Errno::IO)
     }
     fn names(&mut self, _path: GuestPath<'_>, _each: &mut dyn FnMut(&str)) -> Result<(), Errno> {
@@ -146,7 +155,7 @@ impl Files for Bare {
     fn set_mode(&mut self, _staged: &mut (), _mode: u32) -> Result<(), Errno> {
         Err(Errno::IO)
     }
-    fn publish(&mut self, _staged: &mut (), _path: GuestPath<'_>) -> Result<(), Errno> {
+    fn publish(&mut self, _staged: &mut (), _path: GuestPath<'_>) -> Result<Durability, Errno> {
         Err(Errno::IO)
     }
     fn seal(&mut self, _staged: &mut Self::Staged) -> Result<(), Errno> {

@@ -1,24 +1,35 @@
-//! root's line in /etc/shadow.
+//! root's password: its hash in /etc/shadow, and in /etc/passwd the `x` that says so.
 //!
-//! The file is streamed through a small state machine, so it may be of any size; every byte outside of the
-//! hash and the day of root's line stays as it was. Two readers agree on the form: shadow(5) and glibc's getspent, which
-//! takes the first line of a name. shadow-utils' lock (`/etc/.pwd.lock`, lckpwdf(3)) is held meanwhile.
+//! Both files are edited line by line, so they may be of any size; every byte outside of the hash and the day of root's line
+//! in shadow, and of its password field in passwd, stays as it was. All readers agree on the form: shadow(5), passwd(5) and
+//! glibc's getspent and getpwent, which take the first line of a name. shadow-utils' lock (`/etc/.pwd.lock`, lckpwdf(3)) is
+//! held meanwhile.
+//!
+//! Where root's field in passwd is anything but `x`, libc and PAM never look into shadow: a hash that is there goes on being
+//! valid, and with none root needs no password. So it becomes `x`, once the new hash is in shadow; no hash ever goes into
+//! the file that all may read. What was there is not kept: an old hash is as good as an old password.
+//!
+//! Refuses: a shadow file that is missing, is no regular file, or has no line for root.
 
 use core::fmt;
+use core::ops::ControlFlow;
 
-use zeroize::Zeroizing;
-
-use super::hash::{self, FIELD_LEN, SALT_RANDOM_LEN};
+use super::hash::{self, SALT_RANDOM_LEN};
+use crate::edit::{Backup, Batch, Old, Sink, Trouble};
 use crate::errno::Errno;
-use crate::files::{CHUNK, at, replace};
-use crate::platform::{FileError, FileKind, GuestPath, Level, Platform};
+use crate::files::{at, for_each_line};
+use crate::platform::{FileError, FileKind, GuestPath, Platform, Unsynced};
 use crate::secret::Password;
 
-/// The file.
+/// The file with the hashes.
 pub const SHADOW: GuestPath<'static> = GuestPath::literal("/etc/shadow");
+/// The file with the accounts.
+pub const PASSWD: GuestPath<'static> = GuestPath::literal("/etc/passwd");
 const LOCK: GuestPath<'static> = GuestPath::literal("/etc/.pwd.lock");
 
 const SECONDS_A_DAY: u64 = 86400;
+/// The mode of a new file, which none of the two is: what is not there is not made.
+const PRIVATE: u32 = 0o600;
 
 /// Why root's password was not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,13 +38,15 @@ pub enum AccountError {
     /// There is no shadow file.
     NoShadow,
     /// It is not a regular file.
-    NotAFile,
+    NotAFile(GuestPath<'static>),
     /// It has no line for root.
     NoRoot,
     /// Another program holds the lock.
     Locked,
     /// There is no randomness for a salt.
     NoRandom(Errno),
+    /// A fault of ours: there is no hash of the password.
+    NoHash,
     /// A system call failed.
     File(FileError<'static>),
 }
@@ -44,10 +57,11 @@ impl fmt::Display for AccountError {
             AccountError::NoShadow => {
                 write!(f, "there is no {SHADOW} in this guest; create it (pwconv) to have passwords set")
             }
-            AccountError::NotAFile => write!(f, "{SHADOW} is not a regular file"),
+            AccountError::NotAFile(path) => write!(f, "{path} is not a regular file"),
             AccountError::NoRoot => write!(f, "{SHADOW} has no line for root; add one to have its password set"),
             AccountError::Locked => write!(f, "another program is changing the accounts ({LOCK} is locked); try again"),
             AccountError::NoRandom(errno) => write!(f, "no randomness for a salt: {errno}"),
+            AccountError::NoHash => f.write_str("the password cannot be hashed; this is a fault of nanova's"),
             AccountError::File(error) => error.fmt(f),
         }
     }
@@ -59,203 +73,225 @@ impl From<FileError<'static>> for AccountError {
     }
 }
 
-/// Makes `password` root's, from today on.
-pub fn set_root_password<P: Platform>(platform: &mut P, password: &Password) -> Result<(), AccountError> {
-    match platform.kind(SHADOW) {
-        Ok(Some(FileKind::Regular)) => {}
-        Ok(Some(_)) => return Err(AccountError::NotAFile),
-        Ok(None) => return Err(AccountError::NoShadow),
-        Err(errno) => return Err(FileError { action: "look at", path: SHADOW, errno }.into()),
+/// Makes `password` root's, from today on. Returns what may undo it.
+pub fn set_root_password<P: Platform>(
+    platform: &mut P,
+    password: &Password,
+) -> Result<Option<Unsynced<'static>>, AccountError> {
+    if !is_file(platform, SHADOW)? {
+        return Err(AccountError::NoShadow);
     }
     let mut salt = [0; SALT_RANDOM_LEN];
     platform.random(&mut salt).map_err(AccountError::NoRandom)?;
-    let field = hash::shadow_field(password, salt).unwrap_or_default();
+    let hash = hash::shadow_field(password, salt).ok_or(AccountError::NoHash)?;
     let day = platform.unix_time() / SECONDS_A_DAY;
 
     let _lock = match platform.lock(LOCK) {
         Err(Errno::AGAIN) => return Err(AccountError::Locked),
         lock => at("lock", LOCK, lock)?,
     };
-    let mut old = at("open", SHADOW, platform.open(SHADOW))?;
-    platform.log(Level::Info, format_args!("staging {SHADOW} (new password for root)"));
-    replace(platform, SHADOW, |platform, staged| {
-        let mut editor = Editor::new(&field, day);
-        let mut chunk = Zeroizing::new([0; CHUNK]);
-        loop {
-            let len = at("read", SHADOW, platform.read(&mut old, &mut chunk[..]))?;
-            let mut sink = |bytes: &[u8]| at("write beside", SHADOW, platform.append(staged, bytes));
-            if len == 0 {
-                editor.end(&mut sink)?;
-                break;
+    let has_own = has_own_password(platform)?;
+    if has_own && !is_file(platform, PASSWD)? {
+        return Err(FileError { action: "look at", path: PASSWD, errno: Errno::NOENT }.into());
+    }
+    let mut files = Batch::default();
+    if let Err(error) = edit_both(&mut files, platform, &hash, day, has_own) {
+        files.give_up(platform);
+        return Err(error);
+    }
+    let mut result = Ok(None);
+    files.commit(platform, &mut |trouble| {
+        // The paths are ours, of which one was lent to the batch.
+        let ours = |path: GuestPath<'_>| if path == SHADOW { SHADOW } else { PASSWD };
+        match *trouble {
+            // A field that becomes `x` without a hash in shadow would lock root out.
+            Trouble::Failed(FileError { action, path, errno }) => {
+                result = Err(FileError { action, path: ours(path), errno }.into());
+                ControlFlow::Break(())
             }
-            editor.feed(&chunk[..len], &mut sink)?;
+            Trouble::Unsynced(Unsynced { path, errno }) => {
+                result = Ok(Some(Unsynced { path: ours(path), errno }));
+                ControlFlow::Continue(())
+            }
         }
-        if !editor.changed() {
-            return Err(AccountError::NoRoot);
-        }
-        at("keep owner, mode and attributes of", SHADOW, platform.take_over(staged, &old))?;
-        platform.log(Level::Info, format_args!("updating {SHADOW}"));
-        Ok(())
-    })
+    });
+    result
 }
 
-/// Where in the file the next byte is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// In the name of a line that so far reads like root's.
-    Name(usize),
-    /// Anywhere that is copied.
-    Copied,
-    /// In root's old hash, which is dropped; the new one is written already.
-    OldHash,
-    /// In the day of root's last change, likewise.
-    OldDay,
+/// Whether there is such a file.
+fn is_file<P: Platform>(platform: &mut P, path: GuestPath<'static>) -> Result<bool, AccountError> {
+    match at("look at", path, platform.kind(path))? {
+        Some(FileKind::Regular) => Ok(true),
+        Some(_) => Err(AccountError::NotAFile(path)),
+        None => Ok(false),
+    }
 }
 
-/// Replaces hash and day in root's line, byte by byte, whatever pieces the file comes in.
-///
-/// # Invariants
-/// In [`Place::Name`]`(n)` the first `n` bytes of [`Editor::ROOT`] were read and not yet written.
-struct Editor<'a> {
-    hash: &'a heapless::String<FIELD_LEN>,
+/// Whether passwd says something else of root's password than that shadow has it.
+fn has_own_password<P: Platform>(platform: &mut P) -> Result<bool, AccountError> {
+    let mut field_is_x = None;
+    let read = for_each_line(platform, PASSWD, &mut |line| {
+        if let (None, Some(rest)) = (field_is_x, line.strip_prefix("root:")) {
+            field_is_x = Some(rest.starts_with("x:"));
+        }
+    });
+    match read {
+        Err(Errno::NOENT) => {}
+        read => at("read", PASSWD, read)?,
+    }
+    Ok(field_is_x == Some(false))
+}
+
+/// Stages shadow, and passwd behind it if need be.
+fn edit_both<P: Platform>(
+    files: &mut Batch<P::Staged>,
+    platform: &mut P,
+    hash: &str,
     day: u64,
-    place: Place,
-    changed: bool,
+    has_own: bool,
+) -> Result<(), AccountError> {
+    let (mut found, mut ever_found) = (false, false);
+    files.edit(platform, SHADOW, PRIVATE, Backup::None, &mut |old, out| {
+        new_hash(old, out, &mut found, hash, day);
+        ever_found |= found;
+    })?;
+    if !ever_found {
+        return Err(AccountError::NoRoot);
+    }
+    if has_own {
+        let mut found = false;
+        files.edit(platform, PASSWD, PRIVATE, Backup::None, &mut |old, out| in_shadow(old, out, &mut found))?;
+    }
+    Ok(())
 }
 
-impl<'a> Editor<'a> {
-    const ROOT: &'static [u8] = b"root:";
+/// What stands behind root's name in its first line; nothing of other lines.
+fn of_root<'l>(old: Old<'l>, found: &mut bool) -> Option<&'l [u8]> {
+    let Old::Line(line) = old else {
+        *found &= old != Old::End;
+        return None;
+    };
+    let rest = line.strip_prefix(b"root:").filter(|_| !*found)?;
+    *found = true;
+    Some(rest)
+}
+
+/// What a line has from its field of this number on, the colon before it included.
+fn from_field(line: &[u8], number: usize) -> Option<&[u8]> {
+    let mut colons = line.iter().enumerate().filter(|(_, byte)| **byte == b':').map(|(place, _)| place);
+    line.get(colons.nth(number.checked_sub(1)?)?..)
+}
+
+/// The edit of /etc/shadow.
+fn new_hash(old: Old<'_>, out: &mut dyn Sink, found: &mut bool, hash: &str, day: u64) {
     /// The fields behind the day, for a line that ends before them: no ageing, as adduser leaves it.
-    const REST: &'static [u8] = b":0:99999:7:::";
+    const REST: &[u8] = b":0:99999:7:::";
+    let Some(rest) = of_root(old, found) else { return out.keep(old) };
+    write!(out, "root:{hash}:{day}");
+    out.bytes(from_field(rest, 2).unwrap_or(REST));
+    out.put("\n");
+}
 
-    fn new(hash: &'a heapless::String<FIELD_LEN>, day: u64) -> Editor<'a> {
-        Editor { hash, day, place: Place::Name(0), changed: false }
-    }
-
-    fn changed(&self) -> bool {
-        self.changed
-    }
-
-    fn feed<E>(&mut self, bytes: &[u8], sink: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
-        let mut rest = bytes;
-        while let Some((&byte, after)) = rest.split_first() {
-            match self.place {
-                Place::Copied => {
-                    let end = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |newline| newline + 1);
-                    sink(&rest[..end])?;
-                    if rest[end - 1] == b'\n' && !self.changed {
-                        self.place = Place::Name(0);
-                    }
-                    rest = &rest[end..];
-                    continue;
-                }
-                Place::Name(matched) if byte == Self::ROOT[matched] => {
-                    self.place = Place::Name(matched + 1);
-                    if matched + 1 == Self::ROOT.len() {
-                        self.begin(sink)?;
-                    }
-                }
-                Place::Name(matched) => {
-                    sink(&Self::ROOT[..matched])?;
-                    self.place = Place::Copied;
-                    continue;
-                }
-                Place::OldHash if byte == b':' => self.place = Place::OldDay,
-                Place::OldDay if byte == b':' => {
-                    sink(b":")?;
-                    self.place = Place::Copied;
-                }
-                Place::OldHash | Place::OldDay if byte == b'\n' => {
-                    sink(Self::REST)?;
-                    sink(b"\n")?;
-                    self.place = Place::Copied;
-                }
-                Place::OldHash | Place::OldDay => {}
-            }
-            rest = after;
-        }
-        Ok(())
-    }
-
-    /// Says that there are no more bytes.
-    fn end<E>(&mut self, sink: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
-        match self.place {
-            Place::Name(matched) => sink(&Self::ROOT[..matched]),
-            Place::OldHash | Place::OldDay => sink(Self::REST),
-            Place::Copied => Ok(()),
-        }
-    }
-
-    /// Writes what is new; the old hash and day are to be passed over.
-    fn begin<E>(&mut self, sink: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
-        let day = crate::text::Bounded::<20>::of(format_args!("{}", self.day));
-        for piece in [Self::ROOT, self.hash.as_bytes(), b":", day.as_str().as_bytes()] {
-            sink(piece)?;
-        }
-        self.place = Place::OldHash;
-        self.changed = true;
-        Ok(())
-    }
+/// The edit of /etc/passwd.
+fn in_shadow(old: Old<'_>, out: &mut dyn Sink, found: &mut bool) {
+    let Some(rest) = of_root(old, found) else { return out.keep(old) };
+    out.put("root:x");
+    out.bytes(from_field(rest, 1).unwrap_or(b""));
+    out.put("\n");
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::{Just, any, prop, prop_assert_eq, prop_oneof, proptest};
+    use crate::test_platform::{FakePlatform, Node};
 
-    fn edit(file: &str, pieces: &[usize]) -> (String, bool) {
-        let hash = "HASH".try_into().unwrap();
-        let mut editor = Editor::new(&hash, 19000);
-        let mut out = Vec::new();
-        let mut sink = |bytes: &[u8]| {
-            out.extend_from_slice(bytes);
-            Ok::<(), ()>(())
-        };
-        let (mut rest, mut sizes) = (file.as_bytes(), pieces.iter().cycle());
-        while !rest.is_empty() {
-            let (piece, after) = rest.split_at((*sizes.next().unwrap()).min(rest.len()));
-            editor.feed(piece, &mut sink).unwrap();
-            rest = after;
-        }
-        editor.end(&mut sink).unwrap();
-        let changed = editor.changed();
-        (String::from_utf8(out).unwrap(), changed)
+    const ROOTS: &str = "root:x:0:0:root:/root:/bin/bash\n";
+
+    /// The files after a change of root's password, the hash replaced by `HASH`; what failed.
+    fn changed(shadow: &str, passwd: &str) -> (Result<(), AccountError>, String, String) {
+        let mut platform = FakePlatform::with(&[("/etc/shadow", shadow), ("/etc/passwd", passwd)]);
+        let result = set_root_password(&mut platform, &Password::for_tests("pw"));
+        let hash = hash::shadow_field(&Password::for_tests("pw"), [0x5a; SALT_RANDOM_LEN]).unwrap();
+        let kept = platform.nodes.keys().filter(|path| path.ends_with(".bak~")).count();
+        assert_eq!(kept, 0, "an old hash is not kept");
+        let shadow = platform.text("/etc/shadow").replace(hash.as_str(), "HASH");
+        (result.map(|unsynced| assert_eq!(unsynced, None)), shadow, platform.text("/etc/passwd").to_owned())
     }
 
     #[test]
     fn only_hash_and_day_of_roots_first_line_change() {
+        let long = format!("long:{}\n", "y".repeat(3000));
         let cases = [
-            ("root:*:1:0:99999:7:::\nbin:*:1:::::\n", "root:HASH:19000:0:99999:7:::\nbin:*:1:::::\n"),
-            ("bin:!:1::::::\nroot:$6$old$x:1:2:3:4:5:6:7\n", "bin:!:1::::::\nroot:HASH:19000:2:3:4:5:6:7\n"),
-            ("roo:a:1:\nrooted:b:2:\nroot::3:\nroot:c:4:\n", "roo:a:1:\nrooted:b:2:\nroot:HASH:19000:\nroot:c:4:\n"),
-            ("xroot:a:1:\nroot:b:2:", "xroot:a:1:\nroot:HASH:19000:"),
-            ("root:x\n", "root:HASH:19000:0:99999:7:::\n"),
-            ("root:", "root:HASH:19000:0:99999:7:::"),
-            ("root:x:5", "root:HASH:19000:0:99999:7:::"),
-            ("\n\nroot:!:9:::\n", "\n\nroot:HASH:19000:::\n"),
+            ("root:*:1:0:99999:7:::\nbin:*:1:::::\n", "root:HASH:19675:0:99999:7:::\nbin:*:1:::::\n"),
+            ("bin:!:1::::::\nroot:$6$old$x:1:2:3:4:5:6:7\n", "bin:!:1::::::\nroot:HASH:19675:2:3:4:5:6:7\n"),
+            ("roo:a:1:\nrooted:b:2:\nroot::3:\nroot:c:4:\n", "roo:a:1:\nrooted:b:2:\nroot:HASH:19675:\nroot:c:4:\n"),
+            ("xroot:a:1:\nroot:b:2:", "xroot:a:1:\nroot:HASH:19675:"),
+            ("root:x\n", "root:HASH:19675:0:99999:7:::\n"),
+            ("root:", "root:HASH:19675:0:99999:7:::"),
+            ("root:x:5", "root:HASH:19675:0:99999:7:::"),
+            ("\n\nroot:!:9:::\n", "\n\nroot:HASH:19675:::\n"),
+            (&format!("{long}root:*:1:\n{long}"), &format!("{long}root:HASH:19675:\n{long}")),
         ];
         for (before, after) in cases {
-            for pieces in [[1], [2], [3], [1000]] {
-                assert_eq!(edit(before, &pieces), (after.to_owned(), true), "{before:?}");
-            }
+            assert_eq!(changed(before, ROOTS), (Ok(()), after.to_owned(), ROOTS.to_owned()), "{before:?}");
         }
     }
 
     #[test]
-    fn a_file_without_root_is_copied_and_says_so() {
+    fn a_file_without_root_stays_and_is_told() {
         for file in ["", "root", "roo", "bin:*:1:\n", "roots:x:1:\n", "a\nroot"] {
-            assert_eq!(edit(file, &[1]), (file.to_owned(), false));
+            assert_eq!(changed(file, ROOTS), (Err(AccountError::NoRoot), file.to_owned(), ROOTS.to_owned()));
         }
     }
 
-    proptest! {
-        #[test]
-        fn the_pieces_make_no_difference(
-            lines in prop::collection::vec(prop_oneof![Just("root:x:1:::".to_owned()), "[rot:a]{0,8}", any::<String>()], 0..6),
-            pieces in prop::collection::vec(1usize..7, 1..10),
-        ) {
-            let file = lines.join("\n");
-            prop_assert_eq!(edit(&file, &pieces), edit(&file, &[file.len().max(1)]));
+    #[test]
+    fn a_password_of_passwds_own_goes() {
+        let cases = [
+            ("root::0:0:root:/root:/bin/sh\nbin::1:1::/:\n", "root:x:0:0:root:/root:/bin/sh\nbin::1:1::/:\n"),
+            ("bin:x:1:1::/:\nroot:$1$old:0:0::/root:", "bin:x:1:1::/:\nroot:x:0:0::/root:"),
+            ("root:*:0:0:root:/root:/bin/sh\nroot:y:0:0\n", "root:x:0:0:root:/root:/bin/sh\nroot:y:0:0\n"),
+            ("root:xy:0:0:root:/root:/bin/sh\n", "root:x:0:0:root:/root:/bin/sh\n"),
+            // Nothing to be said of root, or not by us.
+            ("", ""),
+            ("rooted::0:0\n", "rooted::0:0\n"),
+            ("root:x:0:0:root:/root:/bin/sh", "root:x:0:0:root:/root:/bin/sh"),
+        ];
+        for (before, after) in cases {
+            let (result, shadow, passwd) = changed("root:*:1:::::\n", before);
+            let expected = (Ok(()), "root:HASH:19675:::::\n".to_owned(), after.to_owned());
+            assert_eq!((result, shadow, passwd), expected, "{before:?}");
         }
+    }
+
+    #[test]
+    fn passwd_changes_only_when_shadow_has() {
+        for operation in 0..60 {
+            let mut platform = FakePlatform::with(&[("/etc/shadow", "root:*:1:\n"), ("/etc/passwd", "root:old:0:0\n")]);
+            platform.fail = Some((operation, Errno::IO));
+            let result = set_root_password(&mut platform, &Password::for_tests("pw"));
+            let shadow_is_new = platform.text("/etc/shadow") != "root:*:1:\n";
+            let passwd_is_new = platform.text("/etc/passwd") == "root:x:0:0\n";
+            assert!(shadow_is_new || !passwd_is_new, "operation {operation}: root is locked out");
+            assert_eq!(result.is_ok(), passwd_is_new, "operation {operation}");
+        }
+    }
+
+    #[test]
+    fn what_may_not_last_is_done_and_told() {
+        let mut platform = FakePlatform::with(&[("/etc/shadow", "root:*:1:\n"), ("/etc/passwd", ROOTS)]);
+        platform.unsynced = Some(Errno::IO);
+        let result = set_root_password(&mut platform, &Password::for_tests("pw"));
+        assert_eq!(result, Ok(Some(Unsynced { path: SHADOW, errno: Errno::IO })));
+        assert!(platform.text("/etc/shadow").starts_with("root:$6$"));
+    }
+
+    #[test]
+    fn a_passwd_that_cannot_be_replaced_is_an_error() {
+        let mut platform = FakePlatform::with(&[("/etc/shadow", "root:*:1:\n"), ("/etc/passwd", "root::0:0\n")]);
+        platform.nodes.insert("/etc/passwd".to_owned(), Node::Symlink("/etc/elsewhere"));
+        platform.put("/etc/elsewhere", "root::0:0\n");
+        let result = set_root_password(&mut platform, &Password::for_tests("pw"));
+        assert_eq!(result, Err(AccountError::NotAFile(PASSWD)));
+        assert_eq!(platform.text("/etc/shadow"), "root:*:1:\n");
     }
 }

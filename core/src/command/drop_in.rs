@@ -16,13 +16,17 @@ use super::response::{Code, MESSAGE_MAX, Response};
 use crate::errno::Errno;
 use crate::files::for_each_line;
 use crate::json::Value;
-use crate::platform::{Ended, GuestPath, Level, Platform};
+use crate::platform::{Ended, FileKind, GuestPath, Level, Platform};
 use crate::text::{Bounded, Printable};
 
 /// Where the programs are.
 const DIRECTORY: GuestPath<'static> = GuestPath::literal("/etc/nanova/commands.d");
+/// A site's own directory.
+const SITE: GuestPath<'static> = GuestPath::literal("/etc/nanova");
 /// Names of commands that are not served.
 const DISABLED: GuestPath<'static> = GuestPath::literal("/etc/nanova/disable");
+/// Most programs that are listed.
+const LISTED_MAX: usize = 32;
 /// Longest name.
 const NAME_MAX: usize = 64;
 /// How long a program may run: as long as nova waits for `resetnetwork`.
@@ -41,23 +45,44 @@ fn is_name(name: &str) -> bool {
 /// Whether a command is taken away. A list that cannot be read takes all of them away.
 pub(crate) fn is_disabled<P: Platform>(platform: &mut P, name: &str) -> bool {
     let mut found = false;
-    match for_each_line(platform, DISABLED, &mut |line| found |= line.trim_ascii() == name) {
-        Ok(()) | Err(Errno::NOENT) => found,
-        Err(errno) => {
-            platform.log(Level::Error, format_args!("no command is served: cannot read {DISABLED}: {errno}"));
-            true
-        }
+    let read = is_there(platform).and_then(|is_there| match is_there {
+        true => for_each_line(platform, DISABLED, &mut |line| found |= line.trim_ascii() == name),
+        false => Ok(()),
+    });
+    if let Err(errno) = read {
+        platform.log(Level::Error, format_args!("no command is served: cannot read {DISABLED}: {errno}"));
+        return true;
     }
+    found
+}
+
+/// Whether there is a list. A link that leads nowhere, to the list or to its directory, is one that cannot be read: it may lie
+/// on a file system that is yet to be mounted.
+fn is_there<P: Platform>(platform: &mut P) -> Result<bool, Errno> {
+    match platform.kind(SITE)? {
+        None => return Ok(false),
+        Some(FileKind::Symlink) if !platform.exists(SITE)? => return Err(Errno::NOENT),
+        Some(_) => {}
+    }
+    Ok(platform.kind(DISABLED)?.is_some())
 }
 
 /// Calls `each` with the name of every program that would be run.
 pub(crate) fn for_each<P: Platform>(platform: &mut P, each: &mut dyn FnMut(&str)) {
-    let mut names = heapless::Vec::<heapless::String<NAME_MAX>, 32>::new();
-    let _ = platform.names(DIRECTORY, &mut |name| {
+    let mut names = heapless::Vec::<heapless::String<NAME_MAX>, LISTED_MAX>::new();
+    let mut more = false;
+    let listed = platform.names(DIRECTORY, &mut |name| {
         if let (true, Ok(name)) = (is_name(name), name.try_into()) {
-            let _ = names.push(name);
+            more |= names.push(name).is_err();
         }
     });
+    // Whether one is served does not depend on its being listed.
+    if let Err(errno) = listed {
+        platform.log(Level::Warn, format_args!("cannot list {DIRECTORY}: {errno}; its commands are left out"));
+    }
+    if more {
+        platform.log(Level::Warn, format_args!("more than {LISTED_MAX} programs in {DIRECTORY}: not all are listed"));
+    }
     for name in &names {
         if let Some(path) = path_of(name)
             && GuestPath::new(path.as_str()).is_ok_and(|path| platform.is_program(path).is_ok())

@@ -77,7 +77,7 @@ fn write<P: Platform>(path: &[u8], contents: &[u8], platform: &mut P) -> Respons
         Err(_) => return ArgumentError::Invalid("the path is not UTF-8").response(),
     };
     match inject(platform, path, contents) {
-        Ok(()) => Response::done(),
+        Ok(unsynced) => Response::done_and(unsynced),
         Err(error) => Response::failed(format_args!("{error}")),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::response::{Code, Response};
 use crate::account::set_root_password;
+use crate::files::warn_of;
 use crate::json::{Text, Value};
 use crate::platform::Platform;
 use crate::secret::cipher::CipherError;
@@ -74,7 +75,10 @@ fn set<P: Platform>(secret: &SharedSecret, value: Value<'_>, platform: &mut P) -
         Err(CipherError::NotBase64) => Response::failed(format_args!("Couldn't decode base64 data")),
         Err(CipherError::Invalid) => Response::failed(format_args!("Invalid password data received")),
         Ok(password) => match set_root_password(platform, &password) {
-            Ok(()) => Response::done(),
+            Ok(unsynced) => {
+                warn_of(platform, &unsynced);
+                Response::done_and(unsynced)
+            }
             Err(error) => Response::failed(format_args!("{error}")),
         },
     }

@@ -8,6 +8,7 @@ use core::fmt;
 
 use serde::Serialize;
 
+use crate::platform::Unsynced;
 use crate::text::Bounded;
 
 /// Longest message.
@@ -77,6 +78,14 @@ impl Response {
     /// A response.
     pub fn new(code: Code, message: fmt::Arguments<'_>) -> Response {
         Response { code, message: Bounded::of(message) }
+    }
+
+    /// Success, and what may undo it.
+    pub fn done_and(unsynced: Option<Unsynced<'_>>) -> Response {
+        match unsynced {
+            None => Response::done(),
+            Some(unsynced) => Response::new(Code::Done, format_args!("{unsynced}")),
+        }
     }
 
     /// Success without a value.

@@ -23,7 +23,7 @@ use super::volumes::{self, Found, UUID_LEN, Uuid, VOLUMES_MAX, Volume, Volumes};
 use super::writer::Writer;
 use crate::command::drop_in;
 use crate::errno::Errno;
-use crate::files::{for_each_line, read_start};
+use crate::files::{for_each_line, read_start_if_possible};
 use crate::netlink::{Message, Reply};
 use crate::network::Mac;
 use crate::platform::{GuestPath, Level, Platform};
@@ -190,7 +190,7 @@ impl Report {
     fn system<T: Transport, P: Platform>(&mut self, writer: &mut Writer<'_, T>, platform: &mut P) {
         let mut room = [0; 4096];
         let os = SOURCES.iter().find_map(|(path, kind)| {
-            let len = read_start(platform, *path, &mut room)?;
+            let len = read_start_if_possible(platform, *path, &mut room)?;
             OperatingSystem::of(*kind, room.get(..len)?)
         });
         writer.put("data/os_uname", platform.kernel_release().as_str());
@@ -200,8 +200,10 @@ impl Report {
                 writer.put(key, value.as_str());
             }
         }
-        if matches!(platform.kind(BALLOON), Ok(Some(_))) {
-            writer.put("control/feature-balloon", "1");
+        match platform.exists(BALLOON) {
+            Ok(true) => writer.put("control/feature-balloon", "1"),
+            Ok(false) => {}
+            Err(errno) => platform.log(Level::Warn, format_args!("cannot look at {BALLOON}: {errno}; left out")),
         }
         const ADDRESSES: &str = "control/feature-static-ip-setting";
         match self.takes_addresses {
@@ -220,7 +222,8 @@ impl Report {
             self.host = host;
         }
         let mut room = [0; 256];
-        let memory = read_start(platform, MEMINFO, &mut room).and_then(|len| Memory::parse(room.get(..len)?));
+        let memory =
+            read_start_if_possible(platform, MEMINFO, &mut room).and_then(|len| Memory::parse(room.get(..len)?));
         if let Some(Memory { total, available }) = memory
             && (all || total != self.memory.total || has_moved(self.memory.available, available, total))
         {
@@ -238,7 +241,11 @@ impl Report {
 
     fn volumes<T: Transport, P: Platform>(&mut self, writer: &mut Writer<'_, T>, platform: &mut P, all: bool) {
         let (mut found, mut cut) = (Volumes::new(), false);
-        let _ = for_each_line(platform, MOUNTS, &mut |line| cut |= !volumes::take(&mut found, line));
+        if let Err(errno) = for_each_line(platform, MOUNTS, &mut |line| cut |= !volumes::take(&mut found, line))
+            && all
+        {
+            platform.log(Level::Warn, format_args!("cannot read {MOUNTS}: {errno}; volumes are left out"));
+        }
         let mut moved = all || found.len() != self.free.len();
         for (place, found) in found.iter_mut().enumerate() {
             let mount_point = Bounded::<256>::of(format_args!("{}", found.mount_point()));
@@ -412,7 +419,7 @@ fn write_legacy<T: Transport>(writer: &mut Writer<'_, T>, addresses: &Addresses)
 fn vif_of_node<P: Platform>(platform: &mut P, name: &str) -> Option<Vif> {
     let path = Bounded::<64>::of(format_args!("/sys/class/net/{name}/device/nodename"));
     let mut room = [0; 32];
-    let len = read_start(platform, GuestPath::new(path.as_str()).ok()?, &mut room)?;
+    let len = read_start_if_possible(platform, GuestPath::new(path.as_str()).ok()?, &mut room)?;
     Vif::of_nodename(room.get(..len)?)
 }
 

@@ -70,7 +70,7 @@ pub fn hand_over<F: Files>(
                 let path = format_args!("/run/NetworkManager/system-connections/nanova-{mac}.nmconnection");
                 files.write(path, PRIVATE, &mut |out| keyfile::render(out, interface));
                 // An interface that has addresses when NetworkManager starts is somebody else's to it, unless it is told.
-                if let Some(index) = device.and_then(|device| index_of(files.files, device)) {
+                if let Some(index) = device.and_then(|device| files.index_of(device)) {
                     let path = format_args!("/run/NetworkManager/devices/{index}");
                     files.write(path, PUBLIC, &mut |out| keyfile::taken_over(out, interface));
                 }
@@ -94,14 +94,6 @@ pub fn hand_over<F: Files>(
     files.well
 }
 
-/// The number of a device, which it keeps whatever it is called.
-fn index_of<F: Files>(files: &mut F, device: &str) -> Option<u64> {
-    let path = Bounded::<64>::of(format_args!("/sys/class/net/{device}/ifindex"));
-    let mut room = [0; 16];
-    let len = read_start(files, GuestPath::new(path.as_str()).ok()?, &mut room)?;
-    number(core::str::from_utf8(room.get(..len)?).ok()?.trim_ascii())
-}
-
 /// Where files go, and what could not be written.
 struct Writer<'a, F> {
     files: &'a mut F,
@@ -110,6 +102,21 @@ struct Writer<'a, F> {
 }
 
 impl<F: Files> Writer<'_, F> {
+    /// The number of a device, which it keeps whatever it is called.
+    fn index_of(&mut self, device: &str) -> Option<u64> {
+        let path = Bounded::<64>::of(format_args!("/sys/class/net/{device}/ifindex"));
+        let mut room = [0; 16];
+        let len = match read_start(self.files, GuestPath::new(path.as_str()).ok()?, &mut room) {
+            Ok(len) => len?,
+            Err(error) => {
+                note(self.problems, format_args!("{error}"));
+                self.well = false;
+                return None;
+            }
+        };
+        number(core::str::from_utf8(room.get(..len)?).ok()?.trim_ascii())
+    }
+
     #[inline(never)]
     fn write(&mut self, path: fmt::Arguments<'_>, mode: u32, text: &mut dyn FnMut(&mut dyn Sink)) {
         let path = Bounded::<PATH_MAX>::of(path);

@@ -21,9 +21,9 @@ use super::vm_data::note;
 use super::{Device, Interface, Mac, Placed, permanent};
 use crate::edit::EditPath;
 use crate::errno::Errno;
-use crate::files::{for_each_line, move_aside, read_start};
+use crate::files::{at, for_each_line, move_aside, read_start, warn_of};
 use crate::netlink::{Message, Reply};
-use crate::platform::{GuestPath, Platform};
+use crate::platform::{FileError, GuestPath, Platform};
 use crate::text::Bounded;
 
 /// How many files are looked at.
@@ -110,7 +110,15 @@ impl Leftovers<'_> {
         };
         for path in &found {
             let Ok(path) = GuestPath::new(path) else { continue };
-            match self.verdict(platform, path, &devices) {
+            let verdict = match self.verdict(platform, path, &devices) {
+                Ok(verdict) => verdict,
+                Err(error) => {
+                    moved.all = false;
+                    note(problems, format_args!("cannot tell whose {path} is: {error}"));
+                    continue;
+                }
+            };
+            match verdict {
                 Verdict::Stays => {}
                 Verdict::Mixed => {
                     moved.all = false;
@@ -119,7 +127,10 @@ impl Leftovers<'_> {
                 Verdict::Goes => match &mut show {
                     Some(out) => drop(writeln!(out, "move aside {path}")),
                     None => match move_aside(platform, path) {
-                        Ok(()) => moved.any = true,
+                        Ok(unsynced) => {
+                            moved.any = true;
+                            warn_of(platform, &unsynced);
+                        }
                         Err(error) => {
                             moved.all = false;
                             note(problems, format_args!("{error}"));
@@ -158,31 +169,41 @@ impl Leftovers<'_> {
         }
     }
 
-    fn verdict<P: Platform>(&self, platform: &mut P, path: GuestPath<'_>, devices: &[Device]) -> Verdict {
+    fn verdict<'p, P: Platform>(
+        &self,
+        platform: &mut P,
+        path: GuestPath<'p>,
+        devices: &[Device],
+    ) -> Result<Verdict, FileError<'p>> {
         let (mut ours, mut others) = (false, false);
+        // What has gone meanwhile, and a directory, is nothing that a network manager reads.
+        let unless_no_file = |read| match read {
+            Err(Errno::NOENT | Errno::ISDIR) => Ok(()),
+            read => at("read", path, read),
+        };
         match self.style {
-            Style::Ifcfg | Style::Suse if is_foreign_and_there(platform, path, devices) => return Verdict::Stays,
+            Style::Ifcfg | Style::Suse if is_foreign_and_there(platform, path, devices)? => return Ok(Verdict::Stays),
             Style::Ifupdown => {
-                let _ = for_each_line(platform, path, &mut |line| {
+                unless_no_file(for_each_line(platform, path, &mut |line| {
                     if let Some(device) = configures(line) {
                         let is_ours = self.placed.iter().any(|placed| placed.device == Some(device));
                         ours |= is_ours;
                         others |= !is_ours && device != "lo";
                     }
-                });
+                }))?;
             }
             Style::Netplan => {
                 let mut subjects = Subjects::new(self.placed, devices);
-                let _ = for_each_line(platform, path, &mut |line| subjects.take(line));
+                unless_no_file(for_each_line(platform, path, &mut |line| subjects.take(line)))?;
                 (ours, others) = subjects.end();
             }
             _ => ours = true,
         }
-        match (ours, others) {
+        Ok(match (ours, others) {
             (false, _) => Verdict::Stays,
             (true, false) => Verdict::Goes,
             (true, true) => Verdict::Mixed,
-        }
+        })
     }
 }
 
@@ -201,15 +222,19 @@ fn devices<P: Platform>(platform: &mut P) -> Result<Vec<Device, DEVICES_MAX>, Er
 }
 
 /// Whether somebody else has written a file, for a device that there is.
-fn is_foreign_and_there<P: Platform>(platform: &mut P, path: GuestPath<'_>, devices: &[Device]) -> bool {
+fn is_foreign_and_there<'p, P: Platform>(
+    platform: &mut P,
+    path: GuestPath<'p>,
+    devices: &[Device],
+) -> Result<bool, FileError<'p>> {
     const OURS: &[u8] = b"# Written by nanova";
     let mut room = [0; 2048];
-    let len = read_start(platform, path, &mut room).unwrap_or(0);
+    let len = read_start(platform, path, &mut room)?.unwrap_or(0);
     if room[..len].windows(OURS.len()).any(|window| window == OURS) {
-        return false;
+        return Ok(false);
     }
     let device = path.split().1.split_once('-').map_or("", |(_, device)| device);
-    devices.iter().any(|there| there == device)
+    Ok(devices.iter().any(|there| there == device))
 }
 
 /// `eth0`, `enX0`

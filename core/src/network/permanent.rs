@@ -10,6 +10,7 @@
 
 use core::ffi::CStr;
 use core::fmt::{self, Write};
+use core::ops::ControlFlow;
 
 use heapless::Vec;
 
@@ -19,8 +20,9 @@ use super::render::{Dropped, whole};
 use super::style::Style;
 use super::vm_data::note;
 use super::{INTERFACES_MAX, Interface, Placed, ifcfg, ifupdown, keyfile, netctl, netifrc, netplan, networkd, suse};
-use crate::edit::{Batch, Edit};
+use crate::edit::{Backup, Batch, Edit, Trouble};
 use crate::errno::Errno;
+use crate::files::at;
 use crate::platform::{FileKind, GuestPath, Level, Platform, Program};
 use crate::text::Bounded;
 
@@ -110,9 +112,10 @@ impl Permanent<'_> {
         }
         let mut changes = !work.batch.is_empty();
         let Work { platform, mut batch, problems, show, mut well, .. } = work;
-        batch.commit(platform, &mut |error| {
-            note(problems, format_args!("{error}"));
-            well = false;
+        batch.commit(platform, &mut |trouble| {
+            note(problems, format_args!("{trouble}"));
+            well &= !matches!(trouble, Trouble::Failed(_));
+            ControlFlow::Continue(())
         });
         let (doing, mut tidied) = (show.is_none(), true);
         if self.tidy && !self.placed.is_empty() {
@@ -266,8 +269,16 @@ impl Permanent<'_> {
 }
 
 impl<P: Platform> Work<'_, P> {
+    /// Whether there is such a file to be changed. What cannot be looked at is a problem.
     fn is_file(&mut self, path: GuestPath<'_>) -> bool {
-        matches!(self.platform.kind(path), Ok(Some(FileKind::Regular)))
+        match at("look at", path, self.platform.kind(path)) {
+            Ok(kind) => kind == Some(FileKind::Regular),
+            Err(error) => {
+                note(self.problems, format_args!("{error}"));
+                self.well = false;
+                false
+            }
+        }
     }
 
     #[inline(never)]
@@ -278,7 +289,7 @@ impl<P: Platform> Work<'_, P> {
             Some(out) => Batch::show(self.platform, path, edit, *out),
             // What has failed once is given up as a whole.
             None if !self.well => Ok(()),
-            None => self.batch.edit(self.platform, path, mode, edit),
+            None => self.batch.edit(self.platform, path, mode, Backup::Beside, edit),
         };
         if let Err(error) = result {
             if self.nothing_permanent && error.errno == Errno::ROFS {
@@ -299,7 +310,8 @@ fn reload<P: Platform>(platform: &mut P, style: Style, placed: &[Placed<'_>]) {
     match style {
         Style::Networkd => platform.start(&[&[c"/usr/bin/networkctl", c"reload"]]),
         // It must not see the agent's read-only /sys, nor end with it.
-        Style::Netplan if matches!(platform.kind(SYSTEMD), Ok(Some(FileKind::Directory))) => {
+        // Where that cannot be told systemd is not asked: netplan itself is there in any case.
+        Style::Netplan if platform.exists(SYSTEMD).unwrap_or(false) => {
             const RUN: [&CStr; 4] = [c"/usr/bin/systemd-run", c"--collect", c"--quiet", c"--no-block"];
             platform.start(&[&[RUN[0], RUN[1], RUN[2], RUN[3], c"/usr/sbin/netplan", c"apply"]]);
         }

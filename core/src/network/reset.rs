@@ -12,7 +12,7 @@ use super::style::{Style, detect};
 use super::vm_data::note;
 use super::{Device, Handover, INTERFACES_MAX, Network, Placed, Target};
 use crate::command::Response;
-use crate::files::read_start;
+use crate::files::read_start_if_possible;
 use crate::platform::{GuestPath, Level, Platform};
 use crate::text::{Bounded, number};
 use crate::xenstore::{Client, Error, Transport};
@@ -241,7 +241,7 @@ fn end_dhcp<P: Platform>(platform: &mut P, device: &str) {
 }
 
 fn first_line<'r, P: Platform>(platform: &mut P, path: &str, room: &'r mut [u8]) -> Option<&'r str> {
-    let len = read_start(platform, GuestPath::new(path).ok()?, room)?;
+    let len = read_start_if_possible(platform, GuestPath::new(path).ok()?, room)?;
     core::str::from_utf8(room.get(..len)?).ok()?.lines().next()
 }
 
@@ -264,7 +264,13 @@ fn in_files<'w, P: Platform>(
     }
     let style = match wanted.permanence {
         Permanence::Nothing => return (done, true),
-        Permanence::Detected => detect(platform),
+        Permanence::Detected => match detect(platform) {
+            Ok(style) => style,
+            Err(error) => {
+                note(problems, format_args!("cannot tell which files this guest has: {error}"));
+                return (false, true);
+            }
+        },
         Permanence::As(style) => style,
     };
     platform.log(Level::Debug, format_args!("network files: {}", style.name()));

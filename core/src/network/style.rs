@@ -1,7 +1,7 @@
 //! Whose configuration files the guest has: told by its os-release and the tools that are there.
 
-use crate::files::read_start;
-use crate::platform::{Files, GuestPath};
+use crate::files::{at, read_start};
+use crate::platform::{FileError, Files, GuestPath};
 use crate::text::number;
 
 /// A form of network configuration files.
@@ -120,12 +120,12 @@ impl<'a> Release<'a> {
     }
 }
 
-/// Finds out.
-pub fn detect<F: Files>(files: &mut F) -> Style {
+/// Finds out. A sign that cannot be looked for is an error: without it the files would be others.
+pub fn detect<F: Files>(files: &mut F) -> Result<Style, FileError<'static>> {
     let mut room = [0; OS_RELEASE_MAX];
     let mut text = "";
     for path in OS_RELEASES {
-        if let Some(len) = read_start(files, path, &mut room) {
+        if let Some(len) = read_start(files, path, &mut room)? {
             text = match core::str::from_utf8(&room[..len]) {
                 Ok(text) => text,
                 Err(error) => core::str::from_utf8(&room[..error.valid_up_to()]).unwrap_or_default(),
@@ -133,9 +133,16 @@ pub fn detect<F: Files>(files: &mut F) -> Style {
             break;
         }
     }
-    choose(&Release::of(text), &mut |sign| {
-        SIGNS.iter().any(|(known, path)| *known == sign && matches!(files.kind(*path), Ok(Some(_))))
-    })
+    let mut failed = None;
+    let style = choose(&Release::of(text), &mut |sign| {
+        SIGNS.iter().filter(|(known, _)| *known == sign).any(|(_, path)| {
+            at("look at", *path, files.exists(*path)).unwrap_or_else(|error| {
+                failed.get_or_insert(error);
+                false
+            })
+        })
+    });
+    failed.map_or(Ok(style), Err)
 }
 
 /// The rules, the more particular ones first.

@@ -27,7 +27,7 @@ use core::fmt;
 
 use crate::command::Response;
 use crate::errno::Errno;
-use crate::files::at;
+use crate::files::{at, unsynced, warn_of};
 use crate::json::Value;
 use crate::platform::{Ended, FileError, GuestPath, Level, Platform, UPDATE_NAME, UPDATE_NUMBER};
 use crate::text::Bounded;
@@ -253,8 +253,9 @@ fn try_out<P: Platform>(
 pub fn take_place<'a, P: Platform>(platform: &mut P, path: GuestPath<'a>) -> Result<(), FileError<'a>> {
     let previous = Bounded::<256>::of(format_args!("{}.prev", path.split().1));
     at("keep", path, platform.replace_link(path, previous.as_str()))?;
-    at("replace", path, platform.replace_with(path, UPDATE_NAME))?;
+    let durability = at("replace", path, platform.replace_with(path, UPDATE_NAME))?;
     platform.log(Level::Info, format_args!("updating {path}; the old one is {}", previous.as_str()));
+    warn_of(platform, &unsynced(path, durability));
     Ok(())
 }
 
