@@ -5,7 +5,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use crate::output::write_all;
-use crate::paths::open;
+use crate::paths::{nowhere, open};
 use crate::rt::process::{Side, fork};
 
 /// Leaves the terminal; standard error, too, unless log lines go there. Returns in the new process; in the old one it is
@@ -15,7 +15,7 @@ pub(crate) fn detach(log_to_stderr: bool) -> Result<bool, Errno> {
         return Ok(false);
     }
     rustix::process::setsid()?;
-    let null = open("/dev/null", OFlags::RDWR, 0)?;
+    let null = nowhere()?;
     rustix::stdio::dup2_stdin(&null)?;
     rustix::stdio::dup2_stdout(&null)?;
     if !log_to_stderr {

@@ -42,6 +42,8 @@ pub(crate) enum Found<'a> {
     Nothing,
     /// Something is there and does not answer; the first one, and why.
     NotYet(&'a str, Errno),
+    /// Something is there that this user may not open, and nothing answers. Waiting does not help.
+    Denied(&'a str, Errno),
 }
 
 /// Why waiting ended.
@@ -52,6 +54,8 @@ pub(crate) enum Waited<'a> {
     Stopped,
     /// Time is over; what is there and does not answer, if anything.
     TimedOut(Option<(&'a str, Errno)>),
+    /// This user may not open what is there.
+    Denied(&'a str, Errno),
 }
 
 impl<'a> Candidates<'a> {
@@ -91,6 +95,10 @@ impl<'a> Candidates<'a> {
             match open(path) {
                 Ok((fd, kind)) => return Found::Yes(fd, kind, path),
                 Err(Errno::NOENT | Errno::NOTDIR) => {}
+                // The first process has nobody to tell, and nothing else to do than to try again.
+                Err(error @ (Errno::ACCESS | Errno::PERM)) if !rustix::process::getpid().is_init() => {
+                    not_yet = Found::Denied(path, error);
+                }
                 Err(error) => {
                     if let Found::Nothing = not_yet {
                         not_yet = Found::NotYet(path, error);
@@ -115,6 +123,7 @@ impl<'a> Candidates<'a> {
                 let error = errno(error);
                 system.log(Level::Warn, format_args!("xenstore does not answer at {path}: {error}; waiting for it"));
             }
+            Found::Denied(path, error) => return Waited::Denied(path, error),
             Found::Nothing => system.log(Level::Warn, format_args!("xenstore is not there yet; waiting for it")),
         }
         let deadline = seconds.map(|seconds| uptime_ms() + u64::from(seconds) * 1000);
@@ -128,6 +137,7 @@ impl<'a> Candidates<'a> {
             let there = match self.connect() {
                 Found::Yes(fd, kind, path) => return Waited::Connected(Xenbus::new(fd, kind, Some(signals)), path),
                 Found::NotYet(path, error) => Some((path, error)),
+                Found::Denied(path, error) => return Waited::Denied(path, error),
                 Found::Nothing => None,
             };
             let left = deadline.map(|deadline| deadline.saturating_sub(uptime_ms()));

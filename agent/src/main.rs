@@ -23,6 +23,7 @@ mod paths;
 mod program;
 mod rt;
 mod serve;
+mod sole;
 mod supervise;
 mod system;
 mod takeover;

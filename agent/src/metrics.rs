@@ -29,8 +29,13 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
+    /// Whether these options ask for a report: not where only what is pending is served.
+    pub(crate) fn are_wanted(options: &AgentOptions<'_>) -> bool {
+        options.metrics && !(options.once && options.commands)
+    }
+
     pub(crate) fn new(options: &AgentOptions<'_>) -> Metrics {
-        let wanted = options.metrics && !(options.once && options.commands);
+        let wanted = Metrics::are_wanted(options);
         let takes_addresses = wanted && options.commands && options.network != Target::Off;
         let report = Report::new(options.metrics_interval, takes_addresses);
         Metrics { report, wanted, once: options.once, takes_addresses, events: None }

@@ -16,7 +16,7 @@ use crate::netlink::link_events;
 use crate::output::{complain, print};
 use crate::rt::Environment;
 use crate::rt::signals::Signals;
-use crate::serve::{open, timed_out};
+use crate::serve::{denied, open, timed_out};
 use crate::supervise::Plain;
 use crate::system::System;
 use crate::wait::{sleep, uptime_ms};
@@ -46,6 +46,7 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Netw
         }
         Waited::Stopped => return exit::FAILED,
         Waited::TimedOut(there) => return timed_out(there),
+        Waited::Denied(path, error) => return denied(path, error),
     };
     let permanence = match options.style {
         Some(style) => Permanence::As(style),

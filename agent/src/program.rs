@@ -14,8 +14,9 @@ use rustix::fs::{CWD, MemfdFlags, Mode, OFlags, SeekFrom, memfd_create, seek};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, setsid, waitpid};
 
+use crate::files::OTHERS_WRITE;
 use crate::output::write_all;
-use crate::paths::{open, terminated};
+use crate::paths::{nowhere, terminated};
 use crate::rt::process::{PATH, Side, execute, fork};
 use crate::rt::signals::SignalSet;
 use crate::system::{System, errno};
@@ -29,8 +30,6 @@ const LOOK_MS: u64 = 200;
 const READS_MAX: u32 = 64;
 /// Longest path of a program, with its zero byte.
 const PATH_MAX: usize = 300;
-/// What root alone may write: no write permission for group and others.
-const OTHERS_WRITE: u32 = 0o022;
 
 impl Programs for System<'_> {
     fn is_program(&mut self, path: GuestPath<'_>) -> Result<(), Errno> {
@@ -84,7 +83,7 @@ fn become_program(path: GuestPath<'_>, argument: Option<&CStr>, input: &OwnedFd,
         && setsid().is_ok()
         && rustix::stdio::dup2_stdin(input).is_ok()
         && rustix::stdio::dup2_stdout(output).is_ok()
-        && open("/dev/null", OFlags::WRONLY, 0).and_then(rustix::stdio::dup2_stderr).is_ok()
+        && nowhere().and_then(rustix::stdio::dup2_stderr).is_ok()
     {
         let _ = SignalSet::NONE.block_only();
         let variables = [PATH];

@@ -15,6 +15,7 @@ use crate::notify::Notifier;
 use crate::output::complain;
 use crate::rt::Environment;
 use crate::rt::signals::Signals;
+use crate::sole::{Sole, Taken};
 use crate::supervise::{Plain, Supervisor};
 use crate::system::{System, errno};
 use crate::takeover::{is_update, settle_in, take_over};
@@ -43,6 +44,10 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Agen
         return exit::NOT_A_GUEST;
     }
     if options.background && !is_update(environment) {
+        // Said here, as nobody hears the process in the background. That takes the tasks for itself: a lock is one process's.
+        if Sole::take(common, options).is_err() {
+            return exit::FAILED;
+        }
         match background::detach(common.log == LogTarget::Stderr) {
             Ok(true) => {}
             Ok(false) => return exit::DONE,
@@ -61,7 +66,16 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Agen
     let code = match open(common) {
         Ok((mut system, signals)) => {
             system.log(Level::Info, format_args!("nanova {} starting", env!("CARGO_PKG_VERSION")));
-            serve_for_ever(&candidates, &mut system, &signals, &mut Plain, options)
+            match Sole::take(common, options) {
+                Ok(sole) => {
+                    if let Some(errno) = sole.unknown {
+                        let text = format_args!("cannot tell whether another nanova runs: no lock in /run: {errno}");
+                        system.log(Level::Warn, text);
+                    }
+                    serve_for_ever(&candidates, &mut system, &signals, &mut Plain, options)
+                }
+                Err(Taken) => exit::FAILED,
+            }
         }
         Err(code) => code,
     };
@@ -80,6 +94,12 @@ pub(crate) fn open<'a>(common: &Common<'a>) -> Result<(System<'a>, Signals), i32
         (_, Err(error)) => complain(format_args!("cannot wait for signals: {}", errno(error))),
     }
     Err(exit::FAILED)
+}
+
+/// Says that xenstore is there, but not for this user; returns the exit code.
+pub(crate) fn denied(path: &str, error: rustix::io::Errno) -> i32 {
+    complain(format_args!("cannot open {path}: {}; run nanova as root", errno(error)));
+    exit::FAILED
 }
 
 /// Says that time is over, and what is there and does not answer; returns the exit code.
@@ -109,6 +129,7 @@ pub(crate) fn serve_for_ever<'a>(
             Waited::Connected(xenbus, path) => (xenbus, path),
             Waited::Stopped => break,
             Waited::TimedOut(there) => return timed_out(there),
+            Waited::Denied(path, error) => return denied(path, error),
         };
         let what = if options.commands { "serving data/host" } else { "reporting" };
         system.log(Level::Info, format_args!("{what} over {path}"));

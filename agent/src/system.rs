@@ -17,7 +17,7 @@ use rustix::system::uname;
 
 use crate::log::Log;
 use crate::netlink::Netlink;
-use crate::paths::open;
+use crate::paths::{nowhere, open};
 use crate::rt::clock::{monotonic, realtime};
 use crate::rt::process::{PATH, Side, execute, fork};
 use crate::rt::signals::SignalSet;
@@ -87,7 +87,7 @@ fn start(programs: &[Program<'_>]) {
             let _ = rustix::process::setsid();
             let _ = SignalSet::NONE.block_only();
             // Nobody who reads what we print is to wait for them.
-            if let Ok(null) = open("/dev/null", OFlags::RDWR, 0) {
+            if let Ok(null) = nowhere() {
                 let _ = rustix::stdio::dup2_stdin(&null);
                 let _ = rustix::stdio::dup2_stdout(&null);
                 let _ = rustix::stdio::dup2_stderr(&null);

@@ -12,6 +12,7 @@ use crate::output::{Stdout, complain};
 use crate::rt::Environment;
 use crate::rt::signals::SignalSet;
 use crate::rt::stdio::stdout;
+use crate::serve::denied;
 use crate::system::errno;
 use crate::xenbus::Xenbus;
 
@@ -32,6 +33,7 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, call: &Xenstor
             let mut client = Client::new(Xenbus::new(fd, kind, None));
             tools::run(call, &mut client, &mut Stdout::new())
         }
+        Found::Denied(path, error) => denied(path, error),
         Found::NotYet(path, error) => {
             complain(format_args!("cannot open {path}: {}", errno(error)));
             exit::FAILED

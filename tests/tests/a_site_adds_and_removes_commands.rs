@@ -21,7 +21,7 @@ impl Site {
     fn new(script: &str) -> Result<Site> {
         let xenstored = Xenstored::start(Options::default())?;
         let script = format!(
-            "mount -t tmpfs -o mode=755 tmpfs /etc; mkdir -p -m 755 /etc/nanova/commands.d; cd /etc/nanova/commands.d
+            "mount -t tmpfs -o mode=755 tmpfs /etc; mount -t tmpfs -o mode=755 tmpfs /run; mkdir -p -m 755 /etc/nanova/commands.d; cd /etc/nanova/commands.d
             program() {{ cat >$1; chmod 755 $1; }}\n{script}\nexec {} agent --no-metrics --xenbus {}",
             binary().display(),
             xenstored.guest_socket().display()
@@ -41,6 +41,20 @@ impl Site {
 
 fn said(code: &str, message: &str) -> (String, String) {
     (code.to_owned(), message.to_owned())
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_program_runs_where_dev_is_bare() -> Result<()> {
+    let mut site = Site::new(
+        "program speaks <<'P'
+#!/bin/sh
+echo to nobody >&2; echo said
+P
+mount -t tmpfs tmpfs /dev",
+    )?;
+    assert_eq!(site.ask("speaks", "")?, said("0", "said"));
+    Ok(())
 }
 
 #[test]

@@ -74,7 +74,7 @@ impl Guest {
 
     fn start(xenstored: &Xenstored, directory: &Path, script: &str) -> Agent {
         let script = format!(
-            "mount -t tmpfs -o mode=755 tmpfs /etc; {script}\nexec {}/nanova agent --no-metrics --xenbus {}",
+            "mount -t tmpfs -o mode=755 tmpfs /etc; mount -t tmpfs -o mode=755 tmpfs /run; {script}\nexec {}/nanova agent --no-metrics --xenbus {}",
             directory.display(),
             xenstored.guest_socket().display()
         );
@@ -96,6 +96,18 @@ impl Guest {
 /// This build, and something behind it that makes it another file.
 fn another() -> Result<Vec<u8>> {
     Ok([fs::read(binary())?, b"another one".to_vec()].concat())
+}
+
+#[test]
+#[ignore = "needs root"]
+fn where_dev_is_bare_the_new_agent_tests_itself_all_the_same() -> Result<()> {
+    let new = another()?;
+    let at = serve("127.0.0.1:0", new.clone(), good)?;
+    let mut guest = Guest::prepared("mount -t tmpfs tmpfs /dev")?;
+    let (code, message) = guest.update(&format!("http://{at}/agent"), &sum("sha256sum", &new)?)?;
+    assert_eq!((code.as_str(), message.as_str()), ("0", ""));
+    wait_until("the new agent has its place", || fs::read(guest.path("nanova")).is_ok_and(|file| file == new));
+    Ok(())
 }
 
 #[test]
@@ -365,7 +377,7 @@ fn where_nobody_supervises_it_the_old_agent_comes_back_by_itself() -> Result<()>
     symlink("nanova", directory.path().join("nova-agent"))?;
     let log = directory.path().join("log");
     let script = format!(
-        "mount -t tmpfs -o mode=755 tmpfs /etc; setsid -f env -u INVOCATION_ID {} agent --no-metrics -o {} --xenbus {}",
+        "mount -t tmpfs -o mode=755 tmpfs /etc; mount -t tmpfs -o mode=755 tmpfs /run; setsid -f env -u INVOCATION_ID {} agent --no-metrics -o {} --xenbus {}",
         own.display(),
         log.display(),
         xenstored.guest_socket().display()
@@ -393,7 +405,7 @@ fn an_agent_in_the_background_is_replaced_and_stays_one() -> Result<()> {
     fs::copy(binary(), path("nanova"))?;
     symlink("nanova", path("nova-agent"))?;
     let script = format!(
-        "mount -t tmpfs -o mode=755 tmpfs /etc; cd {}; XENSTORED_PATH={} ./nova-agent -p pid -o log </dev/null",
+        "mount -t tmpfs -o mode=755 tmpfs /etc; mount -t tmpfs -o mode=755 tmpfs /run; cd {}; XENSTORED_PATH={} ./nova-agent -p pid -o log </dev/null",
         directory.path().display(),
         xenstored.guest_socket().display()
     );

@@ -116,7 +116,8 @@ fn first_contact<'a>(
             apply_network(xenbus, system, signals, boot);
         }
         Waited::Stopped => {}
-        Waited::TimedOut(_) => system.log(
+        // (Nothing is denied the first process.)
+        Waited::TimedOut(_) | Waited::Denied(..) => system.log(
             Level::Warn,
             format_args!("no xenstore after {XENSTORE_SECONDS} s; going on without, and waiting for it meanwhile"),
         ),
