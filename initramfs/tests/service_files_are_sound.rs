@@ -68,11 +68,9 @@ fn verify(unit: &str, name: &str, drop_in: Option<&str>) -> Vec<String> {
 
 #[test]
 #[ignore = "needs systemd-analyze and user namespaces"]
-fn systemd_takes_the_unit_under_each_of_its_names() {
+fn systemd_takes_the_unit() {
     let unit = text("nanova.service");
-    for name in ["nanova.service", "nova-agent.service", "xe-daemon.service", "xe-linux-distribution.service"] {
-        assert_eq!(verify(&unit, name, None), ["0"], "{name}");
-    }
+    assert_eq!(verify(&unit, "nanova.service", None), ["0"]);
     assert_eq!(verify(&unit, "nanova.service", Some("no-commands.conf")), ["0"]);
     // The judge can say no.
     let wrong = unit.replace("Type=notify", "Type=nonsense").replace("/usr/sbin/nanova", "/usr/sbin/not-there");
@@ -110,20 +108,39 @@ fn systemd_rates_the_sandbox_as_the_readme_says() {
 
 #[test]
 #[ignore = "needs systemctl"]
-fn enabling_it_claims_the_names_of_its_predecessors() {
+fn what_the_removal_of_its_predecessors_disables_is_not_nanova() {
     let home = tempfile::tempdir().unwrap();
     let root = systemd_root(home.path());
-    // A package's unit of that name is overruled.
-    fs::write(home.path().join("usr/lib/systemd/system/xe-daemon.service"), "[Service]\nExecStart=/bin/true\n")
-        .unwrap();
-    succeed("systemctl", &["--root", &root, "enable", "nanova.service"]);
-    let etc = home.path().join("etc/systemd/system");
-    for name in ["nova-agent", "xe-daemon", "xe-linux-distribution", "multi-user.target.wants/nanova"] {
-        let link = fs::read_link(etc.join(format!("{name}.service"))).unwrap();
-        assert!(link.ends_with("usr/lib/systemd/system/nanova.service"), "{name} -> {}", link.display());
+    let units = home.path().join("usr/lib/systemd/system");
+    let link = home.path().join("etc/systemd/system/multi-user.target.wants/nanova.service");
+    let is_enabled = || fs::read_link(&link).is_ok_and(|to| to.ends_with("usr/lib/systemd/system/nanova.service"));
+    for old in ["nova-agent", "xe-daemon", "xe-linux-distribution"] {
+        let unit = units.join(format!("{old}.service"));
+        let text = "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n";
+        // Whichever was there first, and whether the package's unit is still there when its script runs.
+        for (nanova_first, gone) in [(true, false), (false, false), (true, true), (false, true)] {
+            fs::write(&unit, text).unwrap();
+            let order = if nanova_first { ["nanova", old] } else { [old, "nanova"] };
+            for name in order {
+                succeed("systemctl", &["--root", &root, "enable", name]);
+            }
+            if gone {
+                fs::remove_file(&unit).unwrap();
+            }
+            // As the package's script does, whatever it answers.
+            let _ = std::process::Command::new("systemctl").args(["--root", &root, "disable", old]).output().unwrap();
+            assert!(is_enabled(), "removing {old} has taken nanova with it");
+            succeed("systemctl", &["--root", &root, "disable", "nanova.service"]);
+            assert!(!is_enabled());
+        }
     }
-    succeed("systemctl", &["--root", &root, "disable", "nanova.service"]);
-    assert!(fs::symlink_metadata(etc.join("nova-agent.service")).is_err());
+}
+
+#[test]
+#[ignore = "needs systemd-analyze and user namespaces"]
+fn a_unit_of_ones_own_is_ordered_after_it_by_a_drop_in() {
+    let unit = "[Unit]\nDescription=own\nAfter=xe-linux-distribution.service\n[Service]\nExecStart=/usr/sbin/nanova\n";
+    assert_eq!(verify(unit, "own.service", Some("ordered-after-nanova.conf")), ["0"]);
 }
 
 /// Links that insserv makes among these scripts: `S05name` below `rc2.d`.
