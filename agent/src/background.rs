@@ -1,6 +1,6 @@
 //! Going to the background, as nova-agent's old service files expect it.
 
-use nanova_core::text::Bounded;
+use nanova_core::wire::text::Bounded;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 

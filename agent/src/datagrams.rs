@@ -2,11 +2,11 @@
 //!
 //! The receiver is looked up anew for each of them, so it may be started again; one that does not read is not waited for.
 
-use nanova_core::errno::Errno;
+use nanova_core::wire::errno::Errno;
 use rustix::fd::OwnedFd;
 use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, sendto, socket_with};
 
-use crate::system::errno;
+use crate::errno::errno;
 
 /// Who receives them.
 pub(crate) struct Receiver {

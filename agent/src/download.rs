@@ -3,18 +3,19 @@
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 use core::time::Duration;
 
-use nanova_core::errno::Errno;
-use nanova_core::files::for_each_line;
-use nanova_core::network::Ip;
-use nanova_core::platform::{Download, GuestPath, Level, Platform};
-use nanova_core::text::Bounded;
+use nanova_core::files::read::for_each_line;
+use nanova_core::platform::{Clock, Download, GuestPath, Level, Log};
 use nanova_core::update::dns;
+use nanova_core::wire::errno::Errno;
+use nanova_core::wire::net::Ip;
+use nanova_core::wire::text::Bounded;
 use rustix::fd::OwnedFd;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, connect, recv, send, socket_with};
 use rustix::rand::{GetRandomFlags, getrandom};
 
-use crate::system::{System, errno};
+use crate::errno::errno;
+use crate::system::System;
 
 /// How long a name server may take, and how often each is asked.
 const NAME_SECONDS: u32 = 3;

@@ -1,27 +1,29 @@
 //! The guest's files, below a root: one system call or a few for each operation of [`Files`].
 //!
 //! Every operation opens the directory of its path first and works on names in it. The way there goes through no symbolic
-//! link but those that [`nanova_core::walk`] trusts, and never leads out of the root: openat2(2) goes it in one step where
+//! link but those that [`nanova_core::files::walk`] trusts, and never leads out of the root: openat2(2) goes it in one step where
 //! there is no link, and otherwise the walk does.
 
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
 
-use nanova_core::errno::Errno;
+use nanova_core::files::walk::{Found, Steps, Stopped, walk};
+use nanova_core::platform::Distrust;
 use nanova_core::platform::{
     Durability, FileKind, Files, GUEST_PATH_MAX, GuestPath, STAGED_NAME as STAGED, UPDATE_NAME, UPDATE_NUMBER,
 };
-use nanova_core::text::Bounded;
-use nanova_core::walk::{Distrust, Found, Steps, Stopped, walk};
+use nanova_core::wire::errno::Errno;
+use nanova_core::wire::text::Bounded;
 use rustix::event::Timespec;
 use rustix::fd::OwnedFd;
 use rustix::fs::{self, AtFlags, FileType, FlockOperation, Gid, Mode, OFlags, ResolveFlags, Uid, XattrFlags};
 use rustix::io::Errno as SystemErrno;
 use rustix::thread::nanosleep;
 
+use crate::errno::errno;
 use crate::output::write_all;
 use crate::paths::terminated;
-use crate::system::{System, errno};
+use crate::system::System;
 
 /// How often a lock that somebody else holds is tried, and how long between: 15 s, as lckpwdf(3) waits.
 const LOCK_TRIES: u32 = 150;

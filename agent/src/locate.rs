@@ -5,18 +5,19 @@
 //! without a store) is tried again after a pause that grows. Nothing else is polled.
 
 use nanova_core::cli::Common;
-use nanova_core::platform::{Level, Platform};
+use nanova_core::platform::{Level, Log};
 use rustix::fd::OwnedFd;
 use rustix::fs::OFlags;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
+use crate::errno::errno;
 use crate::paths::{self, terminated};
 use crate::rt::Environment;
 use crate::rt::signals::Signals;
 use crate::supervise::Supervisor;
-use crate::system::{System, errno};
+use crate::system::System;
 use crate::wait::{sleep, uptime_ms};
 use crate::xenbus::{Kind, Xenbus};
 

@@ -7,8 +7,8 @@ use core::fmt::{self, Write};
 
 use nanova_core::cli::{Common, LogTarget};
 use nanova_core::platform::Level;
-use nanova_core::text::Bounded;
-use nanova_core::time::Moment;
+use nanova_core::wire::text::Bounded;
+use nanova_core::wire::time::Moment;
 use rustix::fd::OwnedFd;
 use rustix::fs::OFlags;
 use rustix::process::getpid;
@@ -56,7 +56,7 @@ impl<'a> Log<'a> {
             Ok(file) => self.file = Some(file),
             Err(errno) => complain(format_args!(
                 "cannot open the log {path}: {}; logging {}",
-                nanova_core::errno::Errno(errno.raw_os_error() as u16),
+                nanova_core::wire::errno::Errno(errno.raw_os_error() as u16),
                 if self.file.is_some() { "to the old one" } else { "to standard error" }
             )),
         }

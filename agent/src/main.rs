@@ -9,6 +9,7 @@
 mod background;
 mod datagrams;
 mod download;
+mod errno;
 mod files;
 mod help;
 mod init;

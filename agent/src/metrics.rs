@@ -2,11 +2,11 @@
 //! something has changed.
 
 use nanova_core::cli::AgentOptions;
-use nanova_core::guest::report::Report;
+use nanova_core::commands::static_ip;
+use nanova_core::engine::requests::Service;
 use nanova_core::network::Target;
-use nanova_core::network::xapi;
-use nanova_core::platform::{Level, Platform};
-use nanova_core::service::Service;
+use nanova_core::platform::{Level, Log};
+use nanova_core::report::publisher::Report;
 use nanova_core::xenstore::{Client, Error};
 use rustix::fd::OwnedFd;
 
@@ -51,7 +51,7 @@ impl Metrics {
             return Ok(());
         }
         self.report.start(client)?;
-        if self.takes_addresses { xapi::watch(client) } else { Ok(()) }
+        if self.takes_addresses { static_ip::watch(client) } else { Ok(()) }
     }
 
     /// Does what is due. Returns whether anything was.
@@ -86,7 +86,7 @@ impl Metrics {
                 }
             }
         }
-        report.run(client, system, now)?;
+        report.run(client, system, Service::may_set_addresses, now)?;
         Ok(true)
     }
 

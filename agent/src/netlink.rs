@@ -2,14 +2,14 @@
 //!
 //! The kernel answers a request before sendto(2) returns, so waiting for an answer never takes long.
 
-use nanova_core::errno::Errno;
-use nanova_core::netlink::{GROUP_ADDRESSES, GROUP_LINK, Message, Replies, Reply};
+use nanova_core::wire::errno::Errno;
+use nanova_core::wire::netlink::{GROUP_ADDRESSES, GROUP_LINK, Message, Replies, Reply};
 use rustix::fd::OwnedFd;
 use rustix::io::retry_on_intr;
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, bind, sendto, socket_with};
 
-use crate::system::errno;
+use crate::errno::errno;
 
 /// Room for a datagram: the kernel fills at most this much (`NLMSG_GOODSIZE`) unless a single message is longer.
 const DATAGRAM_MAX: usize = 8192;

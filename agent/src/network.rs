@@ -4,11 +4,12 @@
 use core::fmt::Write;
 
 use nanova_core::cli::{Common, NetworkOptions, exit};
-use nanova_core::errno::Errno;
+use nanova_core::network::Target;
+use nanova_core::network::model::{Interface, Network};
+use nanova_core::network::presence::present;
 use nanova_core::network::reset::{self, Line, Outcome, Permanence, Wanted};
-use nanova_core::network::vm_data::present;
-use nanova_core::network::{Interface, Network, Target};
-use nanova_core::platform::{Level, Platform};
+use nanova_core::platform::{Level, Log};
+use nanova_core::wire::errno::Errno;
 use nanova_core::xenstore::Client;
 
 use crate::locate::{Candidates, Waited};

@@ -3,7 +3,7 @@
 //! Datagrams to the socket that `NOTIFY_SOCKET` names, as sd_notify(3) documents them; without it nothing is said, and nothing
 //! wakes the agent.
 
-use nanova_core::text::{Bounded, Printable, number};
+use nanova_core::wire::text::{Bounded, Printable, number};
 
 use crate::datagrams::Receiver;
 use crate::rt::Environment;

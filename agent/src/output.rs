@@ -3,7 +3,7 @@
 use core::fmt::{self, Write};
 
 use nanova_core::cli::exit;
-use nanova_core::text::Bounded;
+use nanova_core::wire::text::Bounded;
 use rustix::fd::AsFd;
 use rustix::io::Errno;
 

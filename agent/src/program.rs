@@ -1,4 +1,5 @@
-//! Programs of the guest that are waited for: the commands of a site's own.
+//! Programs of the guest: those that are waited for, which are the commands of a site's own and an update's test of itself, and
+//! those that are only told, such as network managers.
 //!
 //! The input lies in a file in memory (memfd_create(2)), so that a program that reads none of it holds up nobody. The output
 //! is read until the program has ended; when time is over its whole process group is ended. What it says on standard error
@@ -6,20 +7,21 @@
 
 use core::ffi::CStr;
 
-use nanova_core::errno::Errno;
-use nanova_core::platform::{Ended, GuestPath, Programs};
+use nanova_core::platform::{Ended, GuestPath, Program, Programs};
+use nanova_core::wire::errno::Errno;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::OwnedFd;
-use rustix::fs::{CWD, MemfdFlags, Mode, OFlags, SeekFrom, memfd_create, seek};
+use rustix::fs::{Access, CWD, MemfdFlags, Mode, OFlags, SeekFrom, memfd_create, seek};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, setsid, waitpid};
 
+use crate::errno::errno;
 use crate::files::OTHERS_WRITE;
 use crate::output::write_all;
 use crate::paths::{nowhere, terminated};
 use crate::rt::process::{PATH, Side, execute, fork};
 use crate::rt::signals::SignalSet;
-use crate::system::{System, errno};
+use crate::system::System;
 use crate::wait::{timespec, uptime_ms};
 
 /// How long the end of a program that has closed its output is waited for, before it is looked at again.
@@ -32,6 +34,18 @@ const READS_MAX: u32 = 64;
 const PATH_MAX: usize = 300;
 
 impl Programs for System<'_> {
+    fn start(&mut self, programs: &[Program<'_>]) {
+        if !self.confined && programs.iter().any(|program| program.first().is_some_and(|path| may_run(path))) {
+            start(programs);
+        }
+    }
+
+    fn end_process(&mut self, process: u32) {
+        if let (false, Some(process)) = (self.confined, Pid::from_raw(process as i32)) {
+            let _ = rustix::process::kill_process(process, Signal::KILL);
+        }
+    }
+
     fn is_program(&mut self, path: GuestPath<'_>) -> Result<(), Errno> {
         if self.confined {
             return Err(Errno::NOENT);
@@ -74,6 +88,48 @@ impl Programs for System<'_> {
             }
         }
     }
+}
+
+fn may_run(path: &CStr) -> bool {
+    rustix::fs::access(path, Access::EXEC_OK).is_ok()
+}
+
+/// Has programs run as children of an orphan: its parent is the first process, and it is nobody's zombie here.
+fn start(programs: &[Program<'_>]) {
+    let Ok(Side::Parent(child)) = in_a_child(|| {
+        let _ = in_a_child(|| {
+            let _ = rustix::process::setsid();
+            let _ = SignalSet::NONE.block_only();
+            // Nobody who reads what we print is to wait for them.
+            if let Ok(null) = nowhere() {
+                let _ = rustix::stdio::dup2_stdin(&null);
+                let _ = rustix::stdio::dup2_stdout(&null);
+                let _ = rustix::stdio::dup2_stderr(&null);
+            }
+            for program in programs {
+                let run = in_a_child(|| {
+                    let variables = [PATH];
+                    let _ = program.first().map(|path| execute(path, program, &variables));
+                });
+                if let Ok(Side::Parent(child)) = run {
+                    let _ = rustix::io::retry_on_intr(|| waitpid(Some(child), WaitOptions::empty()));
+                }
+            }
+        });
+    }) else {
+        return;
+    };
+    let _ = rustix::io::retry_on_intr(|| waitpid(Some(child), WaitOptions::empty()));
+}
+
+/// Has a new process do something and end.
+fn in_a_child(child: impl FnOnce()) -> Result<Side, rustix::io::Errno> {
+    let side = fork()?;
+    if let Side::Child = side {
+        child();
+        crate::rt::exit(0);
+    }
+    Ok(side)
 }
 
 /// In the new process.

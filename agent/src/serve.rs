@@ -1,14 +1,15 @@
 //! `nanova agent`: connect, serve, wait; and again when the connection is lost.
 
 use nanova_core::cli::{AgentOptions, Common, LogTarget, exit};
-use nanova_core::platform::{Level, Platform};
-use nanova_core::service::{Progress, Service, State};
-use nanova_core::text::Bounded;
+use nanova_core::engine::requests::{Progress, Service, State};
+use nanova_core::platform::{Level, Log};
+use nanova_core::wire::text::Bounded;
 use nanova_core::xenstore::{Client, Error, Lost};
 use rustix::fs::Mode;
 use rustix::process::Signal;
 
 use crate::background;
+use crate::errno::errno;
 use crate::locate::{Candidates, Waited};
 use crate::metrics::Metrics;
 use crate::notify::Notifier;
@@ -17,7 +18,7 @@ use crate::rt::Environment;
 use crate::rt::signals::Signals;
 use crate::sole::{Sole, Taken};
 use crate::supervise::{Plain, Supervisor};
-use crate::system::{System, errno};
+use crate::system::System;
 use crate::takeover::{is_update, settle_in, take_over};
 use crate::wait::{sleep, timespec};
 use crate::xenbus::{Wake, Xenbus};

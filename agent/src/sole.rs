@@ -6,17 +6,17 @@
 //! nothing is known of others, and the agent goes on. Below another root, and for the first process, nothing is locked.
 
 use nanova_core::cli::{AgentOptions, Common};
-use nanova_core::errno::Errno;
+use nanova_core::wire::errno::Errno;
 use rustix::event::Timespec;
 use rustix::fd::OwnedFd;
 use rustix::fs::{FlockOperation, OFlags, fcntl_lock};
 use rustix::process::{Flock, FlockType, fcntl_getlk};
 use rustix::thread::nanosleep;
 
+use crate::errno::errno;
 use crate::metrics::Metrics;
 use crate::output::complain;
 use crate::paths::open;
-use crate::system::errno;
 
 /// The places of a task's lock, the first one whose directory is there (the oldest distributions have no /run).
 type Places = [&'static str; 2];

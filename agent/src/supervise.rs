@@ -1,6 +1,6 @@
 //! What happens when a signal comes, apart from the end: the same event loop serves a plain agent and a first process.
 
-use nanova_core::platform::{Level, Platform};
+use nanova_core::platform::{Level, Log};
 
 use crate::rt::signals::Signals;
 use crate::system::System;

@@ -8,19 +8,20 @@
 use core::ffi::CStr;
 
 use heapless::Vec;
-use nanova_core::platform::{Download, GuestPath, Level, Platform, UPDATE_NAME};
-use nanova_core::text::{Bounded, number};
+use nanova_core::platform::{Download, GuestPath, Level, Log, UPDATE_NAME};
 use nanova_core::update::take_place;
+use nanova_core::wire::text::{Bounded, number};
 use rustix::event::Timespec;
 use rustix::fs::AtFlags;
 use rustix::process::{Pid, Signal, WaitOptions, getpid, getppid, kill_process, waitpid};
 use rustix::thread::nanosleep;
 
+use crate::errno::errno;
 use crate::paths::terminated;
 use crate::rt::Environment;
 use crate::rt::process::{Side, WORDS_MAX, execute, fork};
 use crate::rt::signals::SignalSet;
-use crate::system::{System, errno};
+use crate::system::System;
 use crate::wait::uptime_ms;
 
 /// How long the new agent has.

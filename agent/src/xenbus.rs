@@ -10,8 +10,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
+use crate::errno::errno;
 use crate::rt::signals::Signals;
-use crate::system::errno;
 use crate::wait::{timespec, uptime_ms};
 
 /// How long a request may still wait for its answer after the program was told to end.

@@ -7,13 +7,13 @@ use nanova_core::tools::{self, Terminal};
 use nanova_core::xenstore::Client;
 use rustix::process::Signal;
 
+use crate::errno::errno;
 use crate::locate::{Candidates, Found};
 use crate::output::{Stdout, complain};
 use crate::rt::Environment;
 use crate::rt::signals::SignalSet;
 use crate::rt::stdio::stdout;
 use crate::serve::denied;
-use crate::system::errno;
 use crate::xenbus::Xenbus;
 
 /// Columns of a line when standard output is no terminal.

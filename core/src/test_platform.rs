@@ -5,15 +5,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
-use crate::errno::Errno;
-use crate::netlink::{Message, PresentAddress, PresentRoute, Reply};
-use crate::network::Ip;
 use crate::platform::{
-    Download, Durability, Ended, FileKind, Files, GuestPath, Level, Netlink, Platform, Program, Programs, UPDATE_NAME,
-    UPDATE_NUMBER,
+    Clock, Distrust, Download, Durability, Ended, Entropy, FileKind, Files, GuestPath, Identity, KernelNet, Level, Log,
+    Program, Programs, UPDATE_NAME, UPDATE_NUMBER,
 };
-use crate::text::Bounded;
-use crate::walk::Distrust;
+use crate::wire::errno::Errno;
+use crate::wire::net::Ip;
+use crate::wire::netlink::{Message, PresentAddress, PresentRoute, Reply};
+use crate::wire::text::Bounded;
 
 /// What has a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,7 +150,7 @@ impl FakePlatform {
     }
 }
 
-impl Platform for FakePlatform {
+impl Clock for FakePlatform {
     fn unix_time(&mut self) -> u64 {
         self.time
     }
@@ -159,29 +158,11 @@ impl Platform for FakePlatform {
     fn uptime(&mut self) -> u64 {
         self.time - 1_700_000_000
     }
-
-    fn host_name(&mut self) -> Bounded<64> {
-        Bounded::of(format_args!("{}", self.host_name))
-    }
-
-    fn kernel_release(&mut self) -> Bounded<64> {
-        Bounded::of(format_args!("6.1.0-test"))
-    }
-
-    fn random(&mut self, bytes: &mut [u8]) -> Result<(), Errno> {
-        self.operation()?;
-        bytes.fill(0x5a);
-        Ok(())
-    }
-
-    fn log(&mut self, level: Level, text: fmt::Arguments<'_>) {
-        self.log.push((level, text.to_string()));
-    }
 }
 
-impl Netlink for FakePlatform {
-    fn ask(&mut self, message: &Message, each: &mut dyn FnMut(&Reply)) -> Result<(), Errno> {
-        self.kernel.ask(message, each)
+impl Identity for FakePlatform {
+    fn host_name(&mut self) -> Bounded<64> {
+        Bounded::of(format_args!("{}", self.host_name))
     }
 
     fn set_host_name(&mut self, name: &str) -> Result<(), Errno> {
@@ -190,6 +171,32 @@ impl Netlink for FakePlatform {
         Ok(())
     }
 
+    fn kernel_release(&mut self) -> Bounded<64> {
+        Bounded::of(format_args!("6.1.0-test"))
+    }
+}
+
+impl Entropy for FakePlatform {
+    fn random(&mut self, bytes: &mut [u8]) -> Result<(), Errno> {
+        self.operation()?;
+        bytes.fill(0x5a);
+        Ok(())
+    }
+}
+
+impl Log for FakePlatform {
+    fn log(&mut self, level: Level, text: fmt::Arguments<'_>) {
+        self.log.push((level, text.to_string()));
+    }
+}
+
+impl KernelNet for FakePlatform {
+    fn ask(&mut self, message: &Message, each: &mut dyn FnMut(&Reply)) -> Result<(), Errno> {
+        self.kernel.ask(message, each)
+    }
+}
+
+impl Programs for FakePlatform {
     fn start(&mut self, programs: &[Program<'_>]) {
         for program in programs {
             let words = program.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>();
@@ -200,9 +207,7 @@ impl Netlink for FakePlatform {
     fn end_process(&mut self, process: u32) {
         self.ended.push(process);
     }
-}
 
-impl Programs for FakePlatform {
     fn is_program(&mut self, path: GuestPath<'_>) -> Result<(), Errno> {
         match self.nodes.get(path.as_str()) {
             Some(Node::File { mode: 0o755, .. }) => Ok(()),
@@ -426,7 +431,7 @@ impl Files for FakePlatform {
 /// A kernel that knows what it is told to know, and remembers what it is asked.
 #[derive(Default)]
 pub(crate) struct FakeKernel {
-    pub(crate) links: Vec<crate::netlink::Link>,
+    pub(crate) links: Vec<crate::wire::netlink::Link>,
     pub(crate) addresses: Vec<PresentAddress>,
     pub(crate) routes: Vec<PresentRoute>,
     /// Requests that are no dumps, by their type.
@@ -457,7 +462,7 @@ impl FakeKernel {
 
     /// Removals are carried out: what has these bytes of an address in it goes.
     fn forget(&mut self, kind: u8, bytes: &[u8]) {
-        let has = |ip: crate::network::Ip| {
+        let has = |ip: crate::wire::net::Ip| {
             let (octets, len) = ip.octets();
             bytes.windows(len).any(|window| *window == octets[..len])
         };

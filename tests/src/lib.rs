@@ -16,6 +16,7 @@
 pub mod agent;
 pub mod guest_root;
 pub mod host;
+pub mod imports;
 pub mod machine;
 pub mod nova;
 pub mod scene;

@@ -83,28 +83,23 @@ fn the_second_agent_says_who_runs_already() -> Result<()> {
     let call = |words: &str| {
         format!("{} {words} --xenbus {} --network off", binary().display(), xenstored.guest_socket().display())
     };
+    let (nanova, xenbus) = (binary().display(), xenstored.guest_socket());
+    let xenbus = xenbus.display();
     // $! is the first one's number; it serves before the others are tried.
     let script = format!(
         "ln -s {nanova} /run/nova-agent
         {agent} & first=$!
-        until [ -s /run/nanova.ready ]; do sleep 0.05; {tool} >/run/nanova.ready 2>/dev/null || true; done
-        for second in \"{agent}\" \"{once}\" \"{background}\" \"{report}\"; do
+        until [ -s /run/nanova.ready ]; do sleep 0.05; {nanova} xenstore read data/nanova/version --xenbus {xenbus} >/run/nanova.ready 2>/dev/null || true; done
+        for second in \"{agent}\" \"{once}\" \"{background}\" \"{nanova} report --once --xenbus {xenbus}\"; do
             if $second 2>/run/said; then code=0; else code=$?; fi
             echo \"$code $(tail -n 1 /run/said)\"
         done
         echo first $first
         kill $first; wait $first || true
         {once} 2>/run/said && echo free || cat /run/said",
-        nanova = binary().display(),
         agent = call("agent"),
         once = call("agent --once"),
         background = call("agent").replace(&format!("{} agent", binary().display()), "/run/nova-agent"),
-        report = format!("{} report --once --xenbus {}", binary().display(), xenstored.guest_socket().display()),
-        tool = format!(
-            "{} xenstore read data/nanova/version --xenbus {}",
-            binary().display(),
-            xenstored.guest_socket().display()
-        ),
     );
     let output = ends(&mut with_own_run(&script))?;
     let said = String::from_utf8(output.stdout)?;

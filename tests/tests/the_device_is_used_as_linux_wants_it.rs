@@ -5,16 +5,16 @@ use std::ffi::CStr;
 use std::fmt;
 
 use anyhow::Result;
-use nanova_core::errno::Errno;
-use nanova_core::netlink::{Message, Reply};
-use nanova_core::network::Ip;
+use nanova_core::engine::requests::{Progress, Service};
 use nanova_core::network::Target;
 use nanova_core::platform::{
-    Download, Durability, Ended, FileKind, Files, GuestPath, Level, Netlink, Platform, Program, Programs,
+    Clock, Distrust, Download, Durability, Ended, Entropy, FileKind, Files, GuestPath, Identity, KernelNet, Level, Log,
+    Program, Programs,
 };
-use nanova_core::service::{Progress, Service};
-use nanova_core::text::Bounded;
-use nanova_core::walk::Distrust;
+use nanova_core::wire::errno::Errno;
+use nanova_core::wire::net::Ip;
+use nanova_core::wire::netlink::{Message, Reply};
+use nanova_core::wire::text::Bounded;
 use nanova_core::xenstore::{Client, Error, Event, Lost, Path, Refusal, Transaction, Transport};
 use nanova_tests::host::Host;
 use nanova_tests::nova::uuid;
@@ -41,6 +41,8 @@ impl Transport for Xenbus {
 struct Bare(u64);
 
 impl Programs for Bare {
+    fn start(&mut self, _programs: &[Program<'_>]) {}
+    fn end_process(&mut self, _process: u32) {}
     fn is_program(&mut self, _path: GuestPath<'_>) -> Result<(), Errno> {
         Err(Errno::NOENT)
     }
@@ -75,7 +77,7 @@ impl Download for Bare {
     }
 }
 
-impl Platform for Bare {
+impl Clock for Bare {
     fn unix_time(&mut self) -> u64 {
         0
     }
@@ -83,27 +85,34 @@ impl Platform for Bare {
         self.0 += 1;
         self.0
     }
-    fn host_name(&mut self) -> Bounded<64> {
-        Bounded::new()
-    }
-    fn kernel_release(&mut self) -> Bounded<64> {
-        Bounded::new()
-    }
-    fn random(&mut self, _bytes: &mut [u8]) -> Result<(), Errno> {
-        Err(Errno::IO)
-    }
-    fn log(&mut self, _level: Level, _text: fmt::Arguments<'_>) {}
 }
 
-impl Netlink for Bare {
-    fn ask(&mut self, _message: &Message, _each: &mut dyn FnMut(&Reply)) -> Result<(), Errno> {
-        Err(Errno::IO)
+impl Identity for Bare {
+    fn host_name(&mut self) -> Bounded<64> {
+        Bounded::new()
     }
     fn set_host_name(&mut self, _name: &str) -> Result<(), Errno> {
         Err(Errno::IO)
     }
-    fn start(&mut self, _programs: &[Program<'_>]) {}
-    fn end_process(&mut self, _process: u32) {}
+    fn kernel_release(&mut self) -> Bounded<64> {
+        Bounded::new()
+    }
+}
+
+impl Entropy for Bare {
+    fn random(&mut self, _bytes: &mut [u8]) -> Result<(), Errno> {
+        Err(Errno::IO)
+    }
+}
+
+impl Log for Bare {
+    fn log(&mut self, _level: Level, _text: fmt::Arguments<'_>) {}
+}
+
+impl KernelNet for Bare {
+    fn ask(&mut self, _message: &Message, _each: &mut dyn FnMut(&Reply)) -> Result<(), Errno> {
+        Err(Errno::IO)
+    }
 }
 
 impl Files for Bare {

@@ -2,20 +2,21 @@
 
 use core::ffi::CStr;
 
+use nanova_core::boot::mounts::{MOUNT_POINT_MAX, to_unmount};
 use nanova_core::cli::{End, EndKind, exit};
-use nanova_core::init::mounts::{MOUNT_POINT_MAX, to_unmount};
-use nanova_core::platform::{Level, Platform};
+use nanova_core::platform::{Level, Log};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags, mount_remount, unmount};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
 use rustix::system::RebootCommand;
 
 use super::mounts::read;
+use crate::errno::errno;
 use crate::output::complain;
 use crate::paths::terminated;
 use crate::rt::process::signal_all;
 use crate::rt::signals::Signals;
-use crate::system::{System, errno};
+use crate::system::System;
 use crate::wait::{sleep, uptime_ms};
 
 /// How long processes may take to end by themselves. A toolstack waits longer, but the whole is to take two seconds.

@@ -13,11 +13,11 @@ mod mounts;
 mod program;
 mod root;
 
+use nanova_core::boot::Boot;
 use nanova_core::cli::{AgentOptions, Common, EndKind, LogTarget, exit};
-use nanova_core::init::Boot;
 use nanova_core::network::reset::{Permanence, Wanted};
 use nanova_core::network::{Handover, Target};
-use nanova_core::platform::{Level, Platform};
+use nanova_core::platform::{Level, Log};
 use nanova_core::xenstore::Client;
 use rustix::fs::Mode;
 use rustix::process::{Pid, Signal};

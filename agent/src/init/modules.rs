@@ -1,12 +1,13 @@
 //! Kernel modules of the image: /etc/nanova/modules has one path a line, dependencies first.
 
-use nanova_core::platform::{Level, Platform};
+use nanova_core::platform::{Level, Log};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::mounts::read;
+use crate::errno::errno;
 use crate::paths::open;
-use crate::system::{System, errno};
+use crate::system::System;
 
 /// Room for the list: some two hundred modules.
 const LIST_MAX: usize = 8192;

@@ -1,15 +1,15 @@
 //! The file systems of a kernel, and small files in them.
 
-use nanova_core::errno::Errno;
-use nanova_core::text::number;
+use nanova_core::wire::errno::Errno;
+use nanova_core::wire::text::number;
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno as SystemErrno;
 use rustix::mount::{MountFlags, mount};
 
+use crate::errno::errno;
 use crate::paths::open;
 use crate::rt::stdio::stdout;
-use crate::system::errno;
 
 /// Mounts /proc, /sys, /dev and /run. Those that are there already are left as they are. Returns the first that failed.
 pub(super) fn mount_all() -> Result<(), (&'static str, Errno)> {

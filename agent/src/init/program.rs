@@ -2,16 +2,17 @@
 
 use core::ffi::CStr;
 
+use nanova_core::boot::{Boot, OnExit};
 use nanova_core::cli::EndKind;
-use nanova_core::init::{Boot, OnExit};
-use nanova_core::platform::{Level, Platform};
+use nanova_core::platform::{Level, Log};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, wait};
 
+use crate::errno::errno;
 use crate::rt::Environment;
 use crate::rt::process::{PATH, Side, WORDS_MAX, execute, fork};
 use crate::rt::signals::{SignalSet, Signals};
 use crate::supervise::Supervisor;
-use crate::system::{System, errno};
+use crate::system::System;
 use crate::wait::uptime_ms;
 
 /// A program that is started again is started at most so often.

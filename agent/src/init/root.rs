@@ -3,8 +3,8 @@
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
 
-use nanova_core::init::Boot;
-use nanova_core::platform::{Level, Platform};
+use nanova_core::boot::Boot;
+use nanova_core::platform::{Level, Log};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::inotify::{self, CreateFlags};
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags};
@@ -13,12 +13,13 @@ use rustix::mount::{MountFlags, UnmountFlags, mount, mount_move, unmount};
 
 use super::mounts::{read, use_console};
 use super::program::variables;
+use crate::errno::errno;
 use crate::locate::watch_directories;
 use crate::paths::{open, terminated};
 use crate::rt::Environment;
 use crate::rt::process::execute;
 use crate::rt::signals::{SignalSet, Signals};
-use crate::system::{System, errno};
+use crate::system::System;
 use crate::wait::{sleep, uptime_ms};
 
 const NEW_ROOT: &CStr = c"/newroot";

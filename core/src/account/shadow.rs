@@ -14,12 +14,15 @@
 use core::fmt;
 use core::ops::ControlFlow;
 
-use super::hash::{self, SALT_RANDOM_LEN};
-use crate::edit::{Backup, Batch, Old, Sink, Trouble};
-use crate::errno::Errno;
-use crate::files::{at, for_each_line};
-use crate::platform::{FileError, FileKind, GuestPath, Platform, Unsynced};
+use crate::account::hash;
+use crate::account::hash::SALT_RANDOM_LEN;
+use crate::files::at;
+use crate::files::lines::{Old, Sink};
+use crate::files::read::for_each_line;
+use crate::files::transaction::{Backup, Batch, Trouble};
+use crate::platform::{Clock, Entropy, FileError, FileKind, Files, GuestPath, Log, Unsynced};
 use crate::secret::Password;
+use crate::wire::errno::Errno;
 
 /// The file with the hashes.
 pub const SHADOW: GuestPath<'static> = GuestPath::literal("/etc/shadow");
@@ -74,7 +77,7 @@ impl From<FileError<'static>> for AccountError {
 }
 
 /// Makes `password` root's, from today on. Returns what may undo it.
-pub fn set_root_password<P: Platform>(
+pub fn set_root_password<P: Files + Clock + Entropy + Log>(
     platform: &mut P,
     password: &Password,
 ) -> Result<Option<Unsynced<'static>>, AccountError> {
@@ -119,7 +122,7 @@ pub fn set_root_password<P: Platform>(
 }
 
 /// Whether there is such a file.
-fn is_file<P: Platform>(platform: &mut P, path: GuestPath<'static>) -> Result<bool, AccountError> {
+fn is_file<P: Files>(platform: &mut P, path: GuestPath<'static>) -> Result<bool, AccountError> {
     match at("look at", path, platform.kind(path))? {
         Some(FileKind::Regular) => Ok(true),
         Some(_) => Err(AccountError::NotAFile(path)),
@@ -128,7 +131,7 @@ fn is_file<P: Platform>(platform: &mut P, path: GuestPath<'static>) -> Result<bo
 }
 
 /// Whether passwd says something else of root's password than that shadow has it.
-fn has_own_password<P: Platform>(platform: &mut P) -> Result<bool, AccountError> {
+fn has_own_password<P: Files>(platform: &mut P) -> Result<bool, AccountError> {
     let mut field_is_x = None;
     let read = for_each_line(platform, PASSWD, &mut |line| {
         if let (None, Some(rest)) = (field_is_x, line.strip_prefix("root:")) {
@@ -143,7 +146,7 @@ fn has_own_password<P: Platform>(platform: &mut P) -> Result<bool, AccountError>
 }
 
 /// Stages shadow, and passwd behind it if need be.
-fn edit_both<P: Platform>(
+fn edit_both<P: Files + Log>(
     files: &mut Batch<P::Staged>,
     platform: &mut P,
     hash: &str,

@@ -9,7 +9,7 @@ mod words;
 
 use core::fmt;
 
-use crate::network::style::Style;
+use crate::network::managers::registry::Style;
 use crate::network::{Handover, Target};
 use crate::platform::Level;
 

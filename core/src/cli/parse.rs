@@ -1,9 +1,9 @@
 //! From the words of a command line to what was asked for.
 
-use super::options::{Meaning, Program, meaning};
-use super::words::{Word, Words};
-use super::{EndKind, Invocation, LogTarget, Options, Tool, Topic, UsageError};
-use crate::network::style::Style;
+use crate::cli::options::{Meaning, Program, meaning};
+use crate::cli::words::{Word, Words};
+use crate::cli::{EndKind, Invocation, LogTarget, Options, Tool, Topic, UsageError};
+use crate::network::managers::registry::Style;
 use crate::network::{Handover, Target};
 use crate::platform::Level;
 

@@ -1,7 +1,7 @@
 //! Takes a command line apart: options with and without values, clusters of short ones, `--`.
 
-use super::UsageError;
-use crate::text::number;
+use crate::cli::UsageError;
+use crate::wire::text::number;
 
 /// One word of the command line.
 #[derive(Clone, Copy)]

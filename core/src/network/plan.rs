@@ -18,10 +18,11 @@ use core::fmt;
 
 use heapless::Vec;
 
-use super::{ADDRESSES_MAX, INTERFACES_MAX, Interface, Prefixed, ROUTES_MAX, Route};
-use crate::errno::Errno;
-use crate::netlink::{Link, Message, PresentAddress, PresentRoute, Reply, number};
-use crate::platform::Netlink;
+use crate::network::model::{ADDRESSES_MAX, INTERFACES_MAX, Interface, ROUTES_MAX};
+use crate::platform::KernelNet;
+use crate::wire::errno::Errno;
+use crate::wire::net::{Prefixed, Route};
+use crate::wire::netlink::{Link, Message, PresentAddress, PresentRoute, Reply, number};
 
 /// How many things are removed at once; more are removed in rounds.
 const REMOVALS_MAX: usize = 64;
@@ -70,8 +71,12 @@ impl Step<'_> {
             Step::RemoveAddress(_, present) => Message::remove_address(sequence, present),
             Step::Up(link) => Message::link_up(sequence, link.index),
             Step::Mtu(link, mtu) => Message::mtu(sequence, link.index, *mtu),
-            Step::AddAddress(link, interface, address) => Message::address(sequence, link.index, interface, address),
-            Step::AddRoute(link, interface, route) => Message::route(sequence, link.index, interface, route),
+            Step::AddAddress(link, interface, address) => {
+                Message::address(sequence, link.index, address, interface.broadcast_of(address))
+            }
+            Step::AddRoute(link, interface, route) => {
+                Message::route(sequence, link.index, route, interface.is_far(route.via))
+            }
         }
     }
 
@@ -132,7 +137,7 @@ pub struct Plan<'a> {
 impl<'a> Plan<'a> {
     /// Asks the kernel what there is, and compares.
     #[inline(never)]
-    pub fn read<N: Netlink + ?Sized>(netlink: &mut N, interfaces: &'a [Interface]) -> Result<Plan<'a>, Errno> {
+    pub fn read<N: KernelNet + ?Sized>(netlink: &mut N, interfaces: &'a [Interface]) -> Result<Plan<'a>, Errno> {
         let mut plan = Plan { interfaces, places: Vec::new(), loopback: None, removals: Vec::new() };
         for interface in interfaces {
             let (absent_addresses, absent_routes) =
@@ -288,7 +293,7 @@ const ROUNDS_MAX: u32 = 8;
 ///
 /// What goes, goes first, and then the kernel is read again: with the first address of a network it may have removed the
 /// others, and with the last one all routes.
-pub fn carry_out<'a, N: Netlink + ?Sized>(
+pub fn carry_out<'a, N: KernelNet + ?Sized>(
     netlink: &mut N,
     interfaces: &'a [Interface],
     failed: &mut dyn FnMut(&Step<'_>, Errno),

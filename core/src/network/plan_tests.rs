@@ -1,9 +1,9 @@
 //! The plan against a kernel in memory.
 
 use super::*;
-use crate::netlink::reply::IFA_F_PERMANENT;
-use crate::network::parse::tests::{private, public};
+use crate::network::source::parse::tests::{private, public};
 use crate::test_platform::FakePlatform;
+use crate::wire::netlink::reply::IFA_F_PERMANENT;
 
 fn link(index: u32, name: &str, interface: &Interface) -> Link {
     let name = name.try_into().unwrap();

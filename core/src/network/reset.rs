@@ -5,16 +5,17 @@ use core::fmt::Write;
 
 use heapless::Vec;
 
-use super::handover::hand_over;
-use super::permanent::Permanent;
-use super::plan::{Plan, Step, carry_out};
-use super::style::{Style, detect};
-use super::vm_data::note;
-use super::{Device, Handover, INTERFACES_MAX, Network, Placed, Target};
-use crate::command::Response;
-use crate::files::read_start_if_possible;
-use crate::platform::{GuestPath, Level, Platform};
-use crate::text::{Bounded, number};
+use crate::files::read::read_start_if_possible;
+use crate::network::handover::hand_over;
+use crate::network::managers::persistent::Permanent;
+use crate::network::managers::registry::{Style, detect};
+use crate::network::model::{INTERFACES_MAX, Network, Placed};
+use crate::network::plan::{Plan, Step, carry_out};
+use crate::network::problems::note;
+use crate::network::{Handover, Target};
+use crate::platform::{Clock, Files, GuestPath, Identity, KernelNet, Level, Log, Programs};
+use crate::wire::net::Device;
+use crate::wire::text::{Bounded, number};
 use crate::xenstore::{Client, Error, Transport};
 
 /// A line about what was done, or about what went wrong.
@@ -54,20 +55,9 @@ pub struct Outcome {
     pub problems: Line,
 }
 
-/// Runs the command `resetnetwork`.
-#[inline(never)]
-pub fn resetnetwork<T: Transport, P: Platform>(
-    client: &mut Client<T>,
-    platform: &mut P,
-    target: Target,
-) -> Result<Response, Error> {
-    let (complete, problems) = reset(client, platform, target)?;
-    Ok(if complete { Response::done() } else { Response::failed(format_args!("{}", problems.as_str())) })
-}
-
 /// Reads and applies it. Returns whether nothing failed, and what did or was left out.
 #[inline(never)]
-pub(super) fn reset<T: Transport, P: Platform>(
+pub(crate) fn reset<T: Transport, P: Files + Clock + Log + Identity + Programs + KernelNet>(
     client: &mut Client<T>,
     platform: &mut P,
     target: Target,
@@ -108,7 +98,7 @@ fn places<'a>(network: &'a Network, found: &'a [Found], is_so: fn(&Found) -> boo
 /// Applies a network, or, if there is `show`, shows there what would be done. What did not work beside what did is logged
 /// here; the caller logs the line of the outcome.
 #[inline(never)]
-pub fn apply<P: Platform>(
+pub fn apply<P: Files + Clock + Log + Identity + Programs + KernelNet>(
     platform: &mut P,
     network: &mut Network,
     wanted: &Wanted<'_>,
@@ -168,7 +158,7 @@ pub fn apply<P: Platform>(
 
 /// Plans and does what the kernel lacks, or shows it, or only finds out which device is whose. Returns whether nothing
 /// failed.
-fn in_kernel<P: Platform>(
+fn in_kernel<P: Files + Log + Programs + KernelNet>(
     platform: &mut P,
     network: &Network,
     kernel: bool,
@@ -227,7 +217,7 @@ fn in_kernel<P: Platform>(
 
 /// Ends the DHCP client of a device, if one has left its number where ifupdown and the initscripts have it: it would bring its
 /// address back when it renews it. At once, as it would take our addresses away if it could say goodbye.
-fn end_dhcp<P: Platform>(platform: &mut P, device: &str) {
+fn end_dhcp<P: Files + Log + Programs>(platform: &mut P, device: &str) {
     for (client, between) in [("dhclient", "."), ("dhclient", "-"), ("udhcpc", "."), ("dhcpcd", "/")] {
         let path = Bounded::<64>::of(format_args!("/run/{client}{between}{device}.pid"));
         let mut room = [0; 16];
@@ -240,13 +230,13 @@ fn end_dhcp<P: Platform>(platform: &mut P, device: &str) {
     }
 }
 
-fn first_line<'r, P: Platform>(platform: &mut P, path: &str, room: &'r mut [u8]) -> Option<&'r str> {
+fn first_line<'r, P: Files + Log>(platform: &mut P, path: &str, room: &'r mut [u8]) -> Option<&'r str> {
     let len = read_start_if_possible(platform, GuestPath::new(path).ok()?, room)?;
     core::str::from_utf8(room.get(..len)?).ok()?.lines().next()
 }
 
 /// Writes the files. Returns whether nothing failed, and whether nothing is left that would undo them.
-fn in_files<'w, P: Platform>(
+fn in_files<'w, P: Files + Clock + Log + Identity + Programs + KernelNet>(
     platform: &'w mut P,
     network: &Network,
     wanted: &Wanted<'_>,

@@ -1,11 +1,11 @@
 //! The whole of a reset on a platform in memory.
 
 use super::*;
-use crate::errno::Errno;
-use crate::netlink::Link;
-use crate::network::Mac;
-use crate::network::parse::tests::{private, public};
+use crate::network::source::parse::tests::{private, public};
 use crate::test_platform::{FakePlatform, Node};
+use crate::wire::errno::Errno;
+use crate::wire::net::Mac;
+use crate::wire::netlink::Link;
 
 fn guest() -> (FakePlatform, Network) {
     let mut platform = FakePlatform::with(&[("/etc/hosts", "127.0.0.1 localhost\n")]);

@@ -16,8 +16,8 @@ use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq, ConstantTimeGreater};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::exchange::SharedSecret;
-use crate::json::Text;
+use crate::secret::exchange::SharedSecret;
+use crate::wire::json::Text;
 
 /// Longest password, in bytes; the longest that libxcrypt takes.
 pub const PASSWORD_MAX: usize = 511;

@@ -1,8 +1,8 @@
 //! Decryption judged by the openssl command, and by damage.
 
 use super::*;
-use crate::json::{Value, members};
 use crate::secret::KeyPair;
+use crate::wire::json::{Value, members};
 use base64ct::{Base64, Encoding};
 use std::io::Write;
 use std::process::{Command, Stdio};

@@ -5,8 +5,8 @@ use core::fmt::{self, Write};
 use crate::cli::XenstoreCall;
 use crate::xenstore::{Client, Error, Transaction, Transport};
 
-use super::value::Escaped;
-use super::{Failure, NAMES_MAX, Place, Terminal, walk};
+use crate::tools::value::Escaped;
+use crate::tools::{Failure, NAMES_MAX, Place, Terminal, walk};
 
 /// Columns that a value takes besides its characters when it is cut: ` = "\..."`.
 const FRAME_LEN: usize = 8;

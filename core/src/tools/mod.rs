@@ -10,8 +10,8 @@ pub mod value;
 use core::fmt;
 
 use crate::cli::{Tool, XenstoreCall, exit};
+use crate::wire::xenstore::REQUEST_MAX;
 use crate::xenstore::path::{ABSOLUTE_MAX, BadPath};
-use crate::xenstore::wire::REQUEST_MAX;
 use crate::xenstore::{Client, Error, Event, Path, Permission, Refusal, Transaction, Transport};
 use value::{Escaped, unescape};
 

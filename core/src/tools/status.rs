@@ -1,8 +1,8 @@
 //! `nanova status`: one page for a person, about what the host says, what is published, and why a key is missing.
 
-use super::value::Escaped;
-use super::{NAMES_MAX, Place, Terminal, checked, walk};
 use crate::cli::exit;
+use crate::tools::value::Escaped;
+use crate::tools::{NAMES_MAX, Place, Terminal, checked, walk};
 use crate::xenstore::{Client, Error, Transaction, Transport, unless_refused};
 
 /// What is shown: keys of the guest's, and why one may be missing. What ends in a slash is all below it.

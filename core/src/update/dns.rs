@@ -7,7 +7,7 @@ use core::str::FromStr;
 
 use heapless::Vec;
 
-use crate::network::Ip;
+use crate::wire::net::Ip;
 
 /// The address that a line of /etc/hosts gives a name.
 pub fn in_hosts(line: &str, name: &str) -> Option<Ip> {

@@ -4,8 +4,8 @@
 
 use heapless::String;
 
-use super::url::{URL_MAX, Url};
-use crate::text::{Bounded, digits, number};
+use crate::update::url::{URL_MAX, Url};
+use crate::wire::text::{Bounded, digits, number};
 
 /// Largest file.
 pub const BODY_MAX: u64 = 4 << 20;

@@ -25,12 +25,14 @@ pub mod url;
 
 use core::fmt;
 
-use crate::command::Response;
-use crate::errno::Errno;
-use crate::files::{at, unsynced, warn_of};
-use crate::json::Value;
-use crate::platform::{Ended, FileError, GuestPath, Level, Platform, UPDATE_NAME, UPDATE_NUMBER};
-use crate::text::Bounded;
+use crate::files::at;
+use crate::files::replace::{unsynced, warn_of};
+use crate::platform::{
+    Clock, Download, Ended, FileError, Files, GuestPath, Level, Log, Programs, UPDATE_NAME, UPDATE_NUMBER,
+};
+use crate::wire::errno::Errno;
+use crate::wire::json::Value;
+use crate::wire::text::Bounded;
 
 use archive::Unpacked;
 use http::{Progress, Received};
@@ -58,10 +60,10 @@ pub fn self_test() -> bool {
 }
 
 /// Which step failed, and why.
-type Why = Bounded<256>;
+pub type Why = Bounded<256>;
 
 /// It failed; [`Why`] tells.
-struct Stop;
+pub struct Stop;
 
 #[inline(never)]
 fn note(why: &mut Why, text: fmt::Arguments<'_>) -> Stop {
@@ -75,15 +77,11 @@ fn failure<T>(why: &mut Why, text: fmt::Arguments<'_>) -> Result<T, Stop> {
 
 /// Runs the command. Whether it is done tells the response's code: then the new agent is to be executed.
 #[inline(never)]
-pub fn agentupdate<P: Platform>(value: Value<'_>, platform: &mut P) -> Response {
-    let mut why = Why::new();
-    match update(value, platform, &mut why) {
-        Ok(()) => Response::done(),
-        Err(Stop) => Response::failed(format_args!("{}", why.as_str())),
-    }
-}
-
-fn update<P: Platform>(value: Value<'_>, platform: &mut P, why: &mut Why) -> Result<(), Stop> {
+pub fn update<P: Files + Download + Programs + Clock + Log>(
+    value: Value<'_>,
+    platform: &mut P,
+    why: &mut Why,
+) -> Result<(), Stop> {
     let order = Order::parse(value).or_else(|wrong| failure(why, format_args!("{wrong}")))?;
     let found = platform.own_path();
     let own = found.or_else(|errno| {
@@ -126,7 +124,7 @@ impl Incoming {
     }
 
     /// Takes a piece of what is downloaded; the agent in it goes to its file.
-    fn take<P: Platform>(&mut self, body: &[u8], platform: &mut P, staged: &mut P::Staged) {
+    fn take<P: Files>(&mut self, body: &[u8], platform: &mut P, staged: &mut P::Staged) {
         self.hasher.update(body);
         let (start, failed) = (&mut self.start, &mut self.failed);
         let unpacked = self.unpacked.take(body, &mut |agent| {
@@ -140,7 +138,12 @@ impl Incoming {
 }
 
 /// Downloads into the staged file, and checks what came.
-fn fetch<P: Platform>(order: &Order<'_>, platform: &mut P, staged: &mut P::Staged, why: &mut Why) -> Result<(), Stop> {
+fn fetch<P: Files + Download + Clock + Log>(
+    order: &Order<'_>,
+    platform: &mut P,
+    staged: &mut P::Staged,
+    why: &mut Why,
+) -> Result<(), Stop> {
     let mut at = heapless::String::<URL_MAX>::new();
     at.push_str(order.url).or_else(|_| failure(why, format_args!("the URL is longer than {URL_MAX} bytes")))?;
     let mut incoming = Incoming::new(order);
@@ -161,7 +164,7 @@ fn fetch<P: Platform>(order: &Order<'_>, platform: &mut P, staged: &mut P::Stage
 }
 
 /// Makes one request; where the file is if it is not there.
-fn get<P: Platform>(
+fn get<P: Files + Download + Clock>(
     url: &Url<'_>,
     platform: &mut P,
     staged: &mut P::Staged,
@@ -225,7 +228,7 @@ fn check(sum: &request::Sum, incoming: Incoming, why: &mut Why) -> Result<(), St
 }
 
 /// Tries the new agent.
-fn try_out<P: Platform>(
+fn try_out<P: Files + Programs>(
     platform: &mut P,
     staged: &mut P::Staged,
     path: GuestPath<'_>,
@@ -250,7 +253,7 @@ fn try_out<P: Platform>(
 }
 
 /// Puts the new agent, which serves, in the place of the old one at `path`.
-pub fn take_place<'a, P: Platform>(platform: &mut P, path: GuestPath<'a>) -> Result<(), FileError<'a>> {
+pub fn take_place<'a, P: Files + Log>(platform: &mut P, path: GuestPath<'a>) -> Result<(), FileError<'a>> {
     let previous = Bounded::<256>::of(format_args!("{}.prev", path.split().1));
     at("keep", path, platform.replace_link(path, previous.as_str()))?;
     let durability = at("replace", path, platform.replace_with(path, UPDATE_NAME))?;

@@ -7,8 +7,8 @@ use core::fmt;
 use md5::Md5;
 use sha2::{Digest, Sha256};
 
-use crate::json::Value;
-use crate::json::walk::member;
+use crate::wire::json::Value;
+use crate::wire::json::walk::member;
 
 /// What to fetch.
 pub struct Order<'a> {

@@ -1,7 +1,9 @@
 //! Whole updates on a platform in memory, from servers that misbehave.
 
 use super::*;
-use crate::command::Code;
+use crate::commands::Code;
+use crate::commands::Response;
+use crate::commands::update::agentupdate;
 use crate::test_platform::FakePlatform;
 use md5::Digest;
 use proptest::prelude::{any, prop, prop_assert_eq, proptest};
@@ -34,7 +36,7 @@ fn update_from(servers: &[Vec<u8>], url: &str, sum: &str) -> (Response, FakePlat
     let mut platform = FakePlatform::with(&[("/etc/agent", "old agent")]);
     platform.servers = servers.to_vec();
     let document = &mut format!(r#"{{"value":"{url},{sum}"}}"#).into_bytes();
-    let [value] = crate::json::members(document, ["value"]).unwrap();
+    let [value] = crate::wire::json::members(document, ["value"]).unwrap();
     let response = agentupdate(value, &mut platform);
     (response, platform)
 }
@@ -132,7 +134,7 @@ fn a_new_agent_that_fails_its_own_test_is_not_installed() {
         platform.self_test = ended;
         let document =
             &mut format!(r#"{{"value":{{"url":"http://known/a","md5sum":"{}"}}}}"#, md5_of(&body)).into_bytes();
-        let [value] = crate::json::members(document, ["value"]).unwrap();
+        let [value] = crate::wire::json::members(document, ["value"]).unwrap();
         let response = agentupdate(value, &mut platform);
         assert!(response.message.as_str().contains("the new agent"), "{response:?}");
         assert_eq!(platform.text("/etc/agent"), "old agent");
@@ -147,7 +149,7 @@ fn an_operation_that_fails_leaves_the_old_agent_or_the_new_one() {
         platform.servers = vec![with_length(&body)];
         platform.fail = Some((at, Errno::NOSPC));
         let document = &mut format!(r#"{{"value":"http://known/a,{}"}}"#, md5_of(&body)).into_bytes();
-        let [value] = crate::json::members(document, ["value"]).unwrap();
+        let [value] = crate::wire::json::members(document, ["value"]).unwrap();
         let response = agentupdate(value, &mut platform);
         assert_eq!(platform.text("/etc/agent"), "old agent", "{at}: {response:?}");
         let waits = platform.nodes.contains_key("/etc/.nanova.update");
@@ -196,7 +198,7 @@ fn values_that_are_none_are_answered_in_the_words_of_the_protocol() {
         (r#"{"url":"http://a/"}"#, "Missing URL or MD5 sum in dictionary arguments"),
     ] {
         let document = &mut format!(r#"{{"value":{value}}}"#).into_bytes();
-        let [value] = crate::json::members(document, ["value"]).unwrap();
+        let [value] = crate::wire::json::members(document, ["value"]).unwrap();
         let response = agentupdate(value, &mut FakePlatform::with(&[("/etc/agent", "")]));
         assert!(response.message.as_str().starts_with(words), "{response:?}");
     }

@@ -3,8 +3,8 @@
 use core::fmt::Write;
 use core::str::FromStr;
 
-use crate::network::Ip;
-use crate::text::number;
+use crate::wire::net::Ip;
+use crate::wire::text::number;
 
 /// Longest URL.
 pub const URL_MAX: usize = 1024;

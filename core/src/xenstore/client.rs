@@ -9,11 +9,11 @@
 
 use core::fmt;
 
-use super::events::{Event, Events, NotAnEvent};
-use super::path::Path;
-use super::permission::Permission;
-use super::wire::{Decoder, Kind, Oversized, Refusal, Request, TooLong};
-use crate::text::{Bounded, number};
+use crate::wire::text::{Bounded, number};
+use crate::wire::xenstore::{Decoder, Kind, Oversized, Refusal, Request, TooLong};
+use crate::xenstore::events::{Event, Events, NotAnEvent};
+use crate::xenstore::path::Path;
+use crate::xenstore::permission::Permission;
 
 /// How often a transaction is tried before its EAGAIN is passed on: enough for any real contention, and an end.
 const TRANSACTION_TRIES: u32 = 100;
@@ -50,7 +50,7 @@ impl fmt::Display for Lost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Lost::Closed => f.write_str("closed by the other side"),
-            Lost::Errno(errno) => write!(f, "{}", crate::errno::Errno(*errno)),
+            Lost::Errno(errno) => write!(f, "{}", crate::wire::errno::Errno(*errno)),
             Lost::NotXenstore => f.write_str("what arrived is not the xenstore protocol"),
             Lost::Silent => f.write_str("no answer in the time that was given"),
             Lost::Stopped => f.write_str("told to end while waiting for an answer"),

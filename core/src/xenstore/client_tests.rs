@@ -1,7 +1,7 @@
 //! The client against replies written by hand: order, foreign ids, events in between, parts, retries, noise.
 
 use super::*;
-use crate::xenstore::wire::{HEADER_LEN, Header};
+use crate::wire::xenstore::{HEADER_LEN, Header};
 use proptest::prelude::{any, prop, prop_assert, proptest};
 use std::collections::VecDeque;
 

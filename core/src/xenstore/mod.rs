@@ -1,16 +1,15 @@
-//! xenstore: the wire protocol and a client for it over any byte transport.
+//! xenstore: a client over any byte transport. [`crate::wire::xenstore`] turns packets to and from bytes.
 //!
-//! [`wire`] turns packets to and from bytes, [`path`] and [`permission`] are the values inside, [`client`] is one
-//! request and its reply, with watch events kept on the side.
+//! [`path`] and [`permission`] are the values inside, [`client`] is one request and its reply, with watch events kept on the
+//! side.
 
 pub mod client;
 pub mod events;
 pub mod path;
 pub mod permission;
-pub mod wire;
 
+pub use crate::wire::xenstore::Refusal;
 pub use client::{Client, Error, Listing, Lost, Transaction, Transport, unless_refused};
 pub use events::Event;
 pub use path::{Joined, Path};
 pub use permission::{Access, Permission};
-pub use wire::Refusal;

@@ -2,7 +2,7 @@
 //!
 //! Source: `docs/misc/xenstore.txt` in Xen, "Permissions".
 
-use crate::text::number;
+use crate::wire::text::number;
 use core::fmt;
 
 /// What a domain may do with a node.

@@ -1,0 +1,205 @@
+//! Commands of a site's own: a program `/etc/nanova/commands.d/<name>` serves the command of that name.
+//!
+//! * It gets the value on standard input, a string as its text and an object as JSON; its standard output is the message.
+//! * Exit status 0 is returncode "0", any other "500"; a line `returncode=<number>` in the output says another one.
+//! * Only what root alone can have put there is run, for [`SECONDS`] at the most.
+//! * Commands that are built in come first: they cannot be replaced. `/etc/nanova/disable`, one name a line, takes any
+//!   command away: it is answered as one that there is not.
+//!
+//! The value may be a secret: it is passed on, wiped, and shown nowhere.
+
+use core::fmt::Write;
+
+use zeroize::Zeroizing;
+
+use crate::commands::response::{Code, MESSAGE_MAX, Response};
+use crate::files::read::for_each_line;
+use crate::platform::{Ended, FileKind, Files, GuestPath, Level, Log, Programs};
+use crate::wire::errno::Errno;
+use crate::wire::json::Value;
+use crate::wire::text::{Bounded, Printable};
+
+/// Where the programs are.
+const DIRECTORY: GuestPath<'static> = GuestPath::literal("/etc/nanova/commands.d");
+/// A site's own directory.
+const SITE: GuestPath<'static> = GuestPath::literal("/etc/nanova");
+/// Names of commands that are not served.
+const DISABLED: GuestPath<'static> = GuestPath::literal("/etc/nanova/disable");
+/// Most programs that are listed.
+const LISTED_MAX: usize = 32;
+/// Longest name.
+const NAME_MAX: usize = 64;
+/// How long a program may run: as long as nova waits for `resetnetwork`.
+const SECONDS: u32 = 60;
+/// A value is a part of a xenstore packet.
+const VALUE_MAX: usize = 4096;
+/// As much of the output as is looked at.
+const OUTPUT_MAX: usize = 2048;
+
+/// Letters in lower case, digits, `_` and `-`.
+fn is_name(name: &str) -> bool {
+    let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
+    !name.is_empty() && name.len() <= NAME_MAX && name.bytes().all(good)
+}
+
+/// Whether a command is taken away. A list that cannot be read takes all of them away.
+pub(crate) fn is_disabled<P: Files + Log>(platform: &mut P, name: &str) -> bool {
+    let mut found = false;
+    let read = is_there(platform).and_then(|is_there| match is_there {
+        true => for_each_line(platform, DISABLED, &mut |line| found |= line.trim_ascii() == name),
+        false => Ok(()),
+    });
+    if let Err(errno) = read {
+        platform.log(Level::Error, format_args!("no command is served: cannot read {DISABLED}: {errno}"));
+        return true;
+    }
+    found
+}
+
+/// Whether there is a list. A link that leads nowhere, to the list or to its directory, is one that cannot be read: it may lie
+/// on a file system that is yet to be mounted.
+fn is_there<P: Files>(platform: &mut P) -> Result<bool, Errno> {
+    match platform.kind(SITE)? {
+        None => return Ok(false),
+        Some(FileKind::Symlink) if !platform.exists(SITE)? => return Err(Errno::NOENT),
+        Some(_) => {}
+    }
+    Ok(platform.kind(DISABLED)?.is_some())
+}
+
+/// Calls `each` with the name of every program that would be run.
+pub(crate) fn for_each<P: Files + Programs + Log>(platform: &mut P, each: &mut dyn FnMut(&str)) {
+    let mut names = heapless::Vec::<heapless::String<NAME_MAX>, LISTED_MAX>::new();
+    let mut more = false;
+    let listed = platform.names(DIRECTORY, &mut |name| {
+        if let (true, Ok(name)) = (is_name(name), name.try_into()) {
+            more |= names.push(name).is_err();
+        }
+    });
+    // Whether one is served does not depend on its being listed.
+    if let Err(errno) = listed {
+        platform.log(Level::Warn, format_args!("cannot list {DIRECTORY}: {errno}; its commands are left out"));
+    }
+    if more {
+        platform.log(Level::Warn, format_args!("more than {LISTED_MAX} programs in {DIRECTORY}: not all are listed"));
+    }
+    for name in &names {
+        if let Some(path) = path_of(name)
+            && GuestPath::new(path.as_str()).is_ok_and(|path| platform.is_program(path).is_ok())
+        {
+            each(name);
+        }
+    }
+}
+
+fn path_of(name: &str) -> Option<Bounded<128>> {
+    is_name(name).then(|| Bounded::of(format_args!("{DIRECTORY}/{name}")))
+}
+
+/// Runs the program of this name; none if there is no such command.
+#[inline(never)]
+pub(crate) fn run<P: Programs + Log>(platform: &mut P, name: &str, value: Value<'_>) -> Option<Response> {
+    let path = path_of(name)?;
+    let path = GuestPath::new(path.as_str()).ok()?;
+    match platform.is_program(path) {
+        Ok(()) => {}
+        Err(Errno::NOENT) => return None,
+        Err(errno) => {
+            platform.log(Level::Warn, format_args!("{path} is not run: {errno}"));
+            let text = format_args!(
+                "{path} is not run: it must be an executable file of root's, in directories of root's, that nobody else can write"
+            );
+            return Some(Response::failed(text));
+        }
+    }
+    let mut input = Zeroizing::new(Input { bytes: [0; VALUE_MAX], len: 0 });
+    let written = match value {
+        Value::Missing => Ok(()),
+        Value::Text(text) => write!(input, "{text}"),
+        Value::Number(text) | Value::Object(text) => input.write_str(text),
+        Value::Other => Err(core::fmt::Error),
+    };
+    if written.is_err() {
+        return Some(Response::failed(format_args!("Invalid arguments: a string, a number or an object is needed")));
+    }
+    let mut output = [0; OUTPUT_MAX];
+    let input = input.bytes.get(..input.len).unwrap_or_default();
+    Some(match platform.run(path, None, input, &mut output, SECONDS) {
+        Ok((Ended::Exit(127), 0)) => Response::failed(format_args!(
+            "{path} cannot be executed: is its first line #! and a program that there is?"
+        )),
+        Ok((Ended::Exit(status), len)) => response(status, output.get(..len).unwrap_or_default()),
+        Ok((Ended::Signal(signal), _)) => Response::failed(format_args!("{path} ended by signal {signal}")),
+        Ok((Ended::Late, _)) => Response::failed(format_args!("{path} was ended: it took more than {SECONDS} seconds")),
+        Err(errno) => Response::failed(format_args!("cannot run {path}: {errno}")),
+    })
+}
+
+/// What is said when a program has ended by itself.
+fn response(status: u8, output: &[u8]) -> Response {
+    let mut response = Response { code: if status == 0 { Code::Done } else { Code::Failed }, message: Bounded::new() };
+    let text = output.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    for line in text.lines() {
+        if let Some(code) = line.strip_prefix("returncode=").and_then(Code::of_number) {
+            response.code = code;
+            continue;
+        }
+        let newline = if response.message.as_str().is_empty() { "" } else { "\n" };
+        let _ = write!(response.message, "{newline}{}", Printable(line));
+    }
+    let kept = response.message.as_str().trim_end();
+    let message = Bounded::<MESSAGE_MAX>::of(format_args!("{kept}"));
+    response.message = message;
+    response
+}
+
+/// What goes to a program.
+struct Input {
+    bytes: [u8; VALUE_MAX],
+    len: usize,
+}
+
+impl zeroize::Zeroize for Input {
+    fn zeroize(&mut self) {
+        self.bytes.zeroize();
+    }
+}
+
+impl Write for Input {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        let room = self.bytes.get_mut(self.len..).and_then(|room| room.get_mut(..text.len()));
+        room.ok_or(core::fmt::Error)?.copy_from_slice(text.as_bytes());
+        self.len += text.len();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_plain() {
+        for good in ["kmsactivate", "site_command-2", "0"] {
+            assert!(is_name(good), "{good}");
+        }
+        for bad in ["", "A", "a.b", "../x", "a/b", "a b", ".hidden", &"a".repeat(65)] {
+            assert!(!is_name(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn status_and_output_become_code_and_message() {
+        let said = |status, output: &str| {
+            let response = response(status, output.as_bytes());
+            (response.code.as_str().to_owned(), response.message.as_str().to_owned())
+        };
+        let expect = |code: &str, message: &str| (code.to_owned(), message.to_owned());
+        assert_eq!(said(0, "registered\n"), expect("0", "registered"));
+        assert_eq!(said(1, "no\n\n"), expect("500", "no"));
+        assert_eq!(said(0, "a\nreturncode=42\nb\n"), expect("42", "a\nb"));
+        assert_eq!(said(3, "returncode=0\n"), expect("0", ""));
+        assert_eq!(said(0, "returncode=x\n"), expect("0", "returncode=x"));
+        assert_eq!(said(0, "returncode=12345\x1b"), expect("0", "returncode=12345\\x1b"));
+    }
+}

@@ -1,0 +1,74 @@
+//! `version` and `features`: who answers, and what it can be asked.
+
+use crate::commands::response::{Code, MESSAGE_MAX, Response};
+use crate::commands::{COMMANDS, Command, drop_in};
+use crate::platform::{Files, Log, Programs};
+use crate::wire::text::Bounded;
+
+/// The version of this build: digits and dots, which nova compares with distutils' LooseVersion.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// `version`. The argument ("agent", "xentools", "updater") never made a difference and makes none here.
+pub fn version() -> Response {
+    Response::new(Code::Done, format_args!("{VERSION}"))
+}
+
+/// `features`: the names of all commands, separated by commas, as nova looks for them.
+/// A site's own commands are among them, disabled ones are not.
+pub fn features<P: Files + Programs + Log>(platform: &mut P) -> Response {
+    use core::fmt::Write;
+    let mut message = Bounded::new();
+    let mut add = |name: &str| {
+        let comma = if message.as_str().is_empty() { "" } else { "," };
+        // What there is no room for is served all the same.
+        if comma.len() + name.len() <= MESSAGE_MAX - message.as_str().len() {
+            let _ = write!(message, "{comma}{name}");
+        }
+    };
+    for (name, _) in COMMANDS {
+        if !drop_in::is_disabled(platform, name) {
+            add(name);
+        }
+    }
+    let mut others = Bounded::<MESSAGE_MAX>::new();
+    drop_in::for_each(platform, &mut |name| {
+        let _ = write!(others, "{name},");
+    });
+    // Of a name that was cut nothing is listed.
+    let others = others.as_str().rsplit_once(',').map_or("", |(others, _)| others);
+    for name in others.split_terminator(',') {
+        if Command::named(name).is_none() && !drop_in::is_disabled(platform, name) {
+            add(name);
+        }
+    }
+    Response { code: Code::Done, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_platform::FakePlatform;
+
+    #[test]
+    fn the_version_is_digits_and_dots() {
+        assert!(VERSION.split('.').all(|number| number.parse::<u32>().is_ok()));
+        assert!(!VERSION.starts_with('0'), "Xen Orchestra hides a version whose major number is 0");
+        assert_eq!(version().message.as_str(), VERSION);
+    }
+
+    #[test]
+    fn what_features_has_no_room_for_is_left_out_as_a_whole() {
+        let mut platform = FakePlatform::with(&[]);
+        (10..40).for_each(|n| platform.program(&format!("/etc/nanova/commands.d/site_command_number_{n}")));
+        let message = features(&mut platform).message;
+        assert!(message.as_str().ends_with("site_command_number_27"), "{}", message.as_str());
+    }
+
+    #[test]
+    fn features_lists_what_nova_looks_for() {
+        assert_eq!(
+            features(&mut FakePlatform::with(&[])).message.as_str(),
+            "version,features,keyinit,password,resetnetwork,injectfile,file_inject,agentupdate"
+        );
+    }
+}

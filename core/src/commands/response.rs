@@ -1,0 +1,150 @@
+//! What the host is told: `{"returncode": "<string>", "message": "<string>"}`.
+//!
+//! The return code is always a JSON string: nova's dom0 plugin compares it with strings. The whole value stays below what
+//! a guest may store in a node (2048 bytes with permissions, in both xenstoreds); a longer message is shortened, and shows
+//! it.
+
+use core::fmt;
+
+use serde::Serialize;
+
+use crate::platform::Unsynced;
+use crate::wire::text::Bounded;
+
+/// Longest message.
+pub const MESSAGE_MAX: usize = 512;
+/// Longest response, as JSON.
+pub const RESPONSE_MAX: usize = 1900;
+
+/// The outcome of a command, as the protocol spells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Code {
+    /// Done.
+    Done,
+    /// Done, for `keyinit`.
+    KeyReady,
+    /// There is no such command.
+    NotFound,
+    /// Not done; the message says why.
+    Failed,
+    /// What a site's own command says: up to four digits, zeros behind them.
+    Site([u8; 4]),
+}
+
+impl Code {
+    /// The code as text.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Code::Done => "0",
+            Code::KeyReady => "D0",
+            Code::NotFound => "404",
+            Code::Failed => "500",
+            Code::Site(digits) => core::str::from_utf8(digits).unwrap_or_default().trim_end_matches('\0'),
+        }
+    }
+
+    /// The code of up to four digits.
+    pub fn of_number(text: &str) -> Option<Code> {
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        if text == "0" {
+            return Some(Code::Done);
+        }
+        let mut digits = [0; 4];
+        digits.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        Some(Code::Site(digits))
+    }
+}
+
+/// One response to one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Response {
+    /// The outcome.
+    pub code: Code,
+    /// A value, or a sentence that says whose fault it is and what to do. Never a secret.
+    pub message: Bounded<MESSAGE_MAX>,
+}
+
+#[derive(Serialize)]
+struct Json<'a> {
+    returncode: &'a str,
+    message: &'a str,
+}
+
+impl Response {
+    /// A response.
+    pub fn new(code: Code, message: fmt::Arguments<'_>) -> Response {
+        Response { code, message: Bounded::of(message) }
+    }
+
+    /// Success, and what may undo it.
+    pub fn done_and(unsynced: Option<Unsynced<'_>>) -> Response {
+        match unsynced {
+            None => Response::done(),
+            Some(unsynced) => Response::new(Code::Done, format_args!("{unsynced}")),
+        }
+    }
+
+    /// Success without a value.
+    pub fn done() -> Response {
+        Response { code: Code::Done, message: Bounded::new() }
+    }
+
+    /// A failure.
+    pub fn failed(message: fmt::Arguments<'_>) -> Response {
+        Response::new(Code::Failed, message)
+    }
+
+    /// Writes the response as JSON, its message shortened until it fits.
+    pub fn to_json<'a>(&self, room: &'a mut [u8; RESPONSE_MAX]) -> &'a [u8] {
+        let mut message = self.message.clone();
+        loop {
+            let json = Json { returncode: self.code.as_str(), message: message.as_str() };
+            match serde_json_core::to_slice(&json, &mut room[..]) {
+                Ok(len) => return &room[..len],
+                Err(_) => message.shorten(message.as_str().len() * 3 / 4),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
+
+    #[test]
+    fn the_bytes_that_the_host_reads() {
+        let mut room = [0; RESPONSE_MAX];
+        assert_eq!(Response::done().to_json(&mut room), br#"{"returncode":"0","message":""}"#);
+        let unknown = Response::new(Code::NotFound, format_args!("No such agent command '{}'", "\"\\\n\x01é"));
+        assert_eq!(
+            core::str::from_utf8(unknown.to_json(&mut room)).unwrap(),
+            r#"{"returncode":"404","message":"No such agent command '\"\\\n\u0001é'"}"#
+        );
+    }
+
+    #[test]
+    fn a_message_that_does_not_fit_is_shortened_and_shows_it() {
+        let mut room = [0; RESPONSE_MAX];
+        let long = "\u{1}".repeat(4096);
+        let text = core::str::from_utf8(Response::failed(format_args!("{long}")).to_json(&mut room)).unwrap();
+        assert!(text.ends_with(r#"\u0001..."}"#), "{text}");
+        assert!(text.len() <= RESPONSE_MAX && text.len() > RESPONSE_MAX / 2);
+    }
+
+    proptest! {
+        #[test]
+        fn any_message_is_json_that_a_real_parser_reads(message in any::<String>()) {
+            let mut room = [0; RESPONSE_MAX];
+            let response = Response::failed(format_args!("{message}"));
+            let parsed: serde_json::Value = serde_json::from_slice(response.to_json(&mut room)).unwrap();
+            prop_assert_eq!(&parsed["returncode"], "500");
+            let shown = parsed["message"].as_str().unwrap();
+            prop_assert!(shown == message || (shown.ends_with("...") && message.starts_with(shown.trim_end_matches("..."))));
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! The agent on a platform in memory: every command, every failure, and what is logged.
+
+use super::*;
+use crate::commands::COMMANDS;
+use crate::test_platform::{FakePlatform, Node};
+use crate::wire::errno::Errno;
+use base64ct::{Base64, Encoding};
+use proptest::prelude::{any, prop, prop_assert, proptest};
+
+const SHADOW: &str = "root:*:19000:0:99999:7:::\nbin:*:19000:0:99999:7:::\n";
+
+fn ready(answer: Answer) -> Response {
+    match answer {
+        Answer::Ready(response) => response,
+        Answer::NeedsNetwork => panic!("the network was not asked for"),
+    }
+}
+
+fn ask(agent: &mut Agent, platform: &mut FakePlatform, request: &str) -> (String, String) {
+    let response = ready(agent.handle(&mut request.as_bytes().to_vec(), platform));
+    (response.code.as_str().to_owned(), response.message.as_str().to_owned())
+}
+
+fn answer(request: &str) -> (String, String) {
+    ask(&mut Agent::new(), &mut FakePlatform::with(&[("/etc/shadow", SHADOW)]), request)
+}
+
+fn encode(bytes: &[u8]) -> String {
+    Base64::encode(bytes, &mut [0; 8192]).unwrap().to_owned()
+}
+
+fn injectfile(path: &str, contents: &str) -> String {
+    format!(r#"{{"name":"injectfile","value":"{}"}}"#, encode(format!("{path},{contents}").as_bytes()))
+}
+
+#[test]
+fn what_cannot_be_done_is_said_in_the_words_of_the_protocol() {
+    let cases = [
+        ("", "500", "Request is malformed"),
+        ("{}", "500", "Request is missing 'name' key"),
+        (r#"{"name":"fly \ud83d\ude00 \"high\""}"#, "404", "No such agent command 'fly 😀 \"high\"'"),
+        (r#"{"name":"Version"}"#, "404", "No such agent command 'Version'"),
+        (r#"{"name":"password","value":"AAAA"}"#, "500", "Password without key exchange"),
+        (r#"{"name":"password"}"#, "500", "Password without key exchange"),
+        (r#"{"name":"injectfile","value":"!!!!"}"#, "500", "Error doing base64 decoding of data"),
+        (r#"{"name":"injectfile","value":"A"}"#, "500", "Error doing base64 decoding of data"),
+        (r#"{"name":"injectfile","value":"YWJj"}"#, "500", "Invalid arguments: no comma between path and contents"),
+        (r#"{"name":"injectfile","value":7}"#, "500", "Invalid arguments: base64 of 'path,contents' is needed"),
+        (
+            r#"{"name":"file_inject","value":""}"#,
+            "500",
+            "Invalid arguments: an object with b64_path and b64_file is needed",
+        ),
+        (
+            r#"{"name":"file_inject","value":{"b64_path":"L2E="}}"#,
+            "500",
+            "Invalid arguments: an object with b64_path and b64_file is needed",
+        ),
+        (
+            r#"{"name":"file_inject","value":{"b64_path":"L2E=","b64_file":"*"}}"#,
+            "500",
+            "Error doing base64 decoding of data",
+        ),
+    ];
+    for (request, code, message) in cases {
+        assert_eq!(answer(request), (code.into(), message.into()), "{request}");
+    }
+    for public in
+        [r#""abc""#, r#""0""#, "1", r#""162259276829213363391578010288126""#, "[]", "null", "-5", "5.0", "5e1"]
+    {
+        let (code, message) = answer(&format!(r#"{{"name":"keyinit","value":{public}}}"#));
+        assert_eq!(code, "500");
+        assert!(message.starts_with("Invalid public key"), "{message}");
+    }
+}
+
+#[test]
+fn a_key_is_good_for_one_password_whether_it_worked_or_not() {
+    let (mut agent, mut platform) = (Agent::new(), FakePlatform::with(&[("/etc/shadow", SHADOW)]));
+    let keyinit = r#"{"name":"keyinit","value":"123456789"}"#;
+    let password = r#"{"name":"password","value":"AAAAAAAAAAAAAAAAAAAAAA=="}"#;
+    assert_eq!(ask(&mut agent, &mut platform, keyinit).0, "D0");
+    assert_eq!(ask(&mut agent, &mut platform, password).1, "Invalid password data received");
+    assert_eq!(ask(&mut agent, &mut platform, password).1, "Password without key exchange");
+    assert_eq!(ask(&mut agent, &mut platform, keyinit).0, "D0");
+    let bad = r#"{"name":"keyinit","value":"1"}"#;
+    assert_eq!(ask(&mut agent, &mut platform, bad).0, "500");
+    assert_eq!(ask(&mut agent, &mut platform, password).1, "Password without key exchange");
+    assert_eq!(platform.text("/etc/shadow"), SHADOW);
+}
+
+#[test]
+fn a_file_comes_with_its_directories_and_an_old_one_leaves_a_backup() {
+    let mut platform = FakePlatform::with(&[("/etc/motd", "old")]);
+    let mut agent = Agent::new();
+    assert_eq!(ask(&mut agent, &mut platform, &injectfile("/a/b/c", "1,2")), ("0".into(), String::new()));
+    assert_eq!(platform.nodes["/a/b/c"], Node::File { contents: b"1,2".to_vec(), mode: 0o600 });
+    assert_eq!((&platform.nodes["/a"], &platform.nodes["/a/b"]), (&Node::Directory, &Node::Directory));
+
+    for (contents, backups) in [("new", 1), ("new", 1), ("newer", 2)] {
+        assert_eq!(ask(&mut agent, &mut platform, &injectfile("/etc/motd", contents)).0, "0");
+        assert_eq!(platform.nodes["/etc/motd"], Node::File { contents: contents.into(), mode: 0o640 });
+        assert_eq!(platform.nodes.keys().filter(|path| path.starts_with("/etc/motd.1")).count(), backups);
+    }
+    assert_eq!(platform.text("/etc/motd.1700000000.bak~"), "old");
+    assert_eq!(platform.text("/etc/motd.1700000001.bak~"), "new", "two in one second");
+    let log = platform.logged();
+    for words in [
+        "staging /etc/motd",
+        "backing up /etc/motd (1700000000.bak~)",
+        "updating /etc/motd",
+        "skipping /etc/motd (no changes)",
+    ] {
+        assert!(log.contains(words), "{words}\n{log}");
+    }
+}
+
+#[test]
+fn what_is_not_a_file_is_not_replaced_but_a_link_is() {
+    let mut platform = FakePlatform::with(&[]);
+    platform.nodes.insert("/etc/link".into(), Node::Symlink("/nowhere"));
+    platform.nodes.insert("/etc/null".into(), Node::Device);
+    let mut agent = Agent::new();
+    for path in ["/etc", "/etc/null"] {
+        let (code, message) = ask(&mut agent, &mut platform, &injectfile(path, "x"));
+        assert_eq!((code.as_str(), message.contains("only files are replaced")), ("500", true), "{message}");
+    }
+    assert_eq!(ask(&mut agent, &mut platform, &injectfile("/etc/link", "x")).0, "0");
+    assert_eq!(platform.nodes["/etc/link"], Node::File { contents: b"x".to_vec(), mode: 0o600 });
+    assert_eq!(platform.nodes["/etc/link.1700000000.bak~"], Node::Symlink("/nowhere"));
+}
+
+#[test]
+fn an_operation_that_fails_is_a_sentence_and_leaves_the_old_file() {
+    // The first one looks for commands that are taken away; without that list there are none.
+    for at in 1..9 {
+        let mut platform = FakePlatform::with(&[("/etc/motd", "old")]);
+        platform.fail = Some((at, Errno::NOSPC));
+        let (code, message) = ask(&mut Agent::new(), &mut platform, &injectfile("/etc/motd", "new"));
+        assert_eq!(code, "500", "operation {at}");
+        assert!(message.contains("/etc/motd: no space left on the file system (ENOSPC)"), "{message}");
+        assert_eq!(platform.text("/etc/motd"), "old");
+    }
+}
+
+#[test]
+fn accounts_that_cannot_be_changed_are_named() {
+    use crate::account::set_root_password;
+    use crate::secret::Password;
+    let change = |platform: &mut FakePlatform| {
+        set_root_password(platform, &Password::for_tests("pw")).map(drop).map_err(|error| error.to_string())
+    };
+    assert!(change(&mut FakePlatform::with(&[])).unwrap_err().contains("there is no /etc/shadow"));
+    let mut platform = FakePlatform::with(&[("/etc/shadow", "bin:*:1::::::\n")]);
+    assert!(change(&mut platform).unwrap_err().contains("no line for root"));
+    assert_eq!(platform.text("/etc/shadow"), "bin:*:1::::::\n");
+    let mut platform = FakePlatform::with(&[("/etc/shadow", SHADOW)]);
+    platform.locked = true;
+    assert!(change(&mut platform).unwrap_err().contains("try again"));
+    platform.nodes.insert("/etc/shadow".into(), Node::Symlink("/nowhere"));
+    assert!(change(&mut platform).unwrap_err().contains("not a regular file"));
+
+    for at in 0.. {
+        let mut platform = FakePlatform::with(&[("/etc/shadow", SHADOW)]);
+        platform.fail = Some((at, Errno::IO));
+        if change(&mut platform).is_ok() {
+            assert!(at > 8, "some operation did not matter");
+            assert!(platform.text("/etc/shadow").starts_with("root:$6$"));
+            break;
+        }
+        assert_eq!(platform.text("/etc/shadow"), SHADOW, "operation {at}");
+    }
+}
+
+#[test]
+fn the_log_shows_what_is_harmless_and_no_line_is_forged() {
+    let mut platform = FakePlatform::with(&[("/etc/shadow", SHADOW)]);
+    let mut agent = Agent::new();
+    ask(&mut agent, &mut platform, r#"{"name":"version","value":"agent"}"#);
+    ask(&mut agent, &mut platform, r#"{"name":"make\n2013 [INFO] coffee","value":"s3cret"}"#);
+    ask(&mut agent, &mut platform, &injectfile("/etc/key", "s3cret"));
+    let log = platform.logged();
+    assert!(log.contains("Received command 'version' with argument: 'agent'\n"), "{log}");
+    assert!(log.contains("'version' completed with code '0', message '1."), "{log}");
+    assert!(log.contains("Received command 'make\\x0a2013 [INFO] coffee' with argument: '(not shown)'"), "{log}");
+    assert!(!log.contains("s3cret") && !log.contains(&encode(b"s3cret")[..7]), "{log}");
+    assert!(platform.log.iter().all(|(_, line)| !line.contains('\n')));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_get_an_answer(mut noise in prop::collection::vec(any::<u8>(), 0..300)) {
+        let response = ready(Agent::new().handle(&mut noise, &mut FakePlatform::with(&[])));
+        prop_assert!(response.code == Code::Failed || response.code == Code::NotFound);
+    }
+
+    #[test]
+    fn any_argument_of_any_command_gets_an_answer(command in 0usize..COMMANDS.len(), value in "[a-zA-Z0-9+/=]{0,80}") {
+        let name = COMMANDS[command].0;
+        for value in [format!("\"{value}\""), format!("{{\"b64_path\":\"{value}\",\"b64_file\":\"{value}\"}}")] {
+            let mut request = format!("{{\"name\":\"{name}\",\"value\":{value}}}").into_bytes();
+            Agent::new().handle(&mut request, &mut FakePlatform::with(&[("/etc/shadow", SHADOW)]));
+        }
+    }
+}
+
+#[test]
+fn a_command_of_the_site_is_served_and_listed_and_any_can_be_taken_away() {
+    let program = |contents: &str| Node::File { contents: contents.as_bytes().to_vec(), mode: 0o755 };
+    let mut platform = FakePlatform::with(&[("/etc/nanova/disable", "injectfile\nhidden\n")]);
+    for name in ["kmsactivate", "hidden", "version", "Bad"] {
+        platform.nodes.insert(format!("/etc/nanova/commands.d/{name}"), program("got "));
+    }
+    let open = Node::File { contents: Vec::new(), mode: 0o777 };
+    platform.nodes.insert("/etc/nanova/commands.d/open".to_owned(), open);
+    let mut agent = Agent::new();
+    let mut asked = |request: &str| ask(&mut agent, &mut platform, request);
+    let listed = "version,features,keyinit,password,resetnetwork,file_inject,agentupdate,kmsactivate";
+    assert_eq!(asked(r#"{"name":"features"}"#), ("0".to_owned(), listed.to_owned()));
+    let object = r#"{"name":"kmsactivate","value":{"activation_key": "se\u0063ret", "domains":["a"]}}"#;
+    assert_eq!(asked(object).1, r#"got {"activation_key":"secret","domains":["a"]}"#);
+    assert_eq!(asked(r#"{"name":"kmsactivate","value":"a \"b\"\n"}"#).1, "got a \"b\"");
+    assert_eq!(asked(r#"{"name":"kmsactivate","value":[1]}"#).0, "500");
+    // Built in, so not replaced.
+    assert_eq!(asked(r#"{"name":"version"}"#).1, env!("CARGO_PKG_VERSION"));
+    for gone in ["hidden", "injectfile", "Bad", "missing"] {
+        let expected = ("404".to_owned(), format!("No such agent command '{gone}'"));
+        assert_eq!(asked(&format!(r#"{{"name":"{gone}","value":""}}"#)), expected);
+    }
+    let (code, message) = asked(r#"{"name":"open"}"#);
+    assert!(code == "500" && message.contains("executable file of root's"), "{message}");
+    assert!(!platform.logged().contains("secret"), "{}", platform.logged());
+}

@@ -1,0 +1,11 @@
+//! The engine: requests below `data/host` are answered below `data/guest`.
+//!
+//! | file | is |
+//! |---|---|
+//! | `requests` | which request is next, and that each gets one response |
+//! | `responses` | how long responses stay |
+//! | `dispatch` | one request in, one response out |
+
+pub mod dispatch;
+pub mod requests;
+mod responses;

@@ -1,0 +1,166 @@
+//! The responses below `data/guest`, remembered so that they can be removed again: no host ever does, and a domain may own
+//! only so much.
+//!
+//! A response stays for [`KEPT_SECONDS`], longer than any host waits, unless more than [`KEPT_MAX`] pile up. C xenstored has
+//! less room than that: the names of a node's children count for its size, so about 53 UUIDs fill `data/guest`. Then the
+//! oldest responses go at once, except those of the burst of requests that is being served: they stay for [`READ_SECONDS`],
+//! so that a host that looks twice a second has seen them, and the service waits as long.
+
+use crate::xenstore::{Client, Error, Joined, Path, Transaction, Transport};
+
+/// Where it looks for responses.
+pub(crate) const GUEST: Path<'static> = Path::literal("data/guest");
+/// How many responses are kept at the most: half of the usual quota of nodes, which the guest's kernel and the requests that
+/// wait share.
+const KEPT_MAX: usize = 500;
+/// How long a response is kept, unless there are too many: twice the longest time that nova waits (300 s for the first
+/// `version`).
+const KEPT_SECONDS: u64 = 600;
+/// How long a response of the present burst is kept when there is no room: nova looks every half second.
+const READ_SECONDS: u64 = 3;
+/// Room for [`KEPT_MAX`] names of a UUID's length; fewer longer ones.
+const ROOM: usize = KEPT_MAX * (36 + ENTRY);
+/// Bytes before each name: its length and when it was written.
+const ENTRY: usize = 2 + 4;
+
+/// Whether there is room for one more response.
+#[derive(Clone, Copy)]
+pub(crate) enum Room {
+    /// There is; names that took so many bytes of the directory's list, each with its zero byte, were removed for it.
+    Made(usize),
+    /// There will be in so many seconds.
+    Later(u64),
+    /// Nothing that this agent wrote is left to be removed.
+    Never,
+}
+
+/// The names of responses, oldest first.
+///
+/// # Invariants
+/// `bytes[first..]` is a sequence of entries (length as `u16`, time as `u32`, name), `count` of them; the last `fresh`
+/// belong to the present burst.
+pub(crate) struct Responses {
+    bytes: heapless::Vec<u8, ROOM>,
+    first: usize,
+    count: usize,
+    fresh: usize,
+}
+
+impl Responses {
+    pub(crate) const fn new() -> Responses {
+        Responses { bytes: heapless::Vec::new(), first: 0, count: 0, fresh: 0 }
+    }
+
+    /// Takes over what lies below `data/guest` from an earlier agent, and removes what is too much of it.
+    pub(crate) fn adopt<T: Transport>(
+        &mut self,
+        client: &mut Client<T>,
+        names: &mut [u8],
+        now: u64,
+    ) -> Result<(), Error> {
+        let (mut offset, mut first) = (0, true);
+        loop {
+            let listing = match client.list(Transaction::NONE, GUEST, offset, names) {
+                // What is remembered from an earlier connection is better than nothing.
+                Err(Error::Refused(_)) => return Ok(()),
+                listing => listing?,
+            };
+            if core::mem::take(&mut first) {
+                (self.first, self.count, self.fresh) = (0, 0, 0);
+                self.bytes.clear();
+            }
+            for name in names[..listing.len].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+                let Ok(name) = core::str::from_utf8(name) else { continue };
+                // What is removed stood before this name in the list.
+                let removed = if let Room::Made(removed) = self.make_room(client, name, now)? { removed } else { 0 };
+                self.add(name, now);
+                offset = (offset + name.len() + 1).saturating_sub(removed);
+            }
+            self.settle();
+            if listing.complete || listing.len == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Removes what is too old or too much, so that a response of this name can be added.
+    pub(crate) fn make_room<T: Transport>(
+        &mut self,
+        client: &mut Client<T>,
+        name: &str,
+        now: u64,
+    ) -> Result<Room, Error> {
+        let mut removed = 0;
+        while let Some((written, _)) = self.oldest() {
+            let crowded = self.count >= KEPT_MAX || ROOM - (self.bytes.len() - self.first) < ENTRY + name.len();
+            if !crowded && now.saturating_sub(written) <= KEPT_SECONDS {
+                break;
+            }
+            match self.remove_oldest(client, name, now)? {
+                Room::Made(more) => removed += more,
+                other => return Ok(other),
+            }
+        }
+        Ok(Room::Made(removed))
+    }
+
+    /// Removes the oldest response, because xenstored has no room for one of this name.
+    pub(crate) fn remove_oldest<T: Transport>(
+        &mut self,
+        client: &mut Client<T>,
+        name: &str,
+        now: u64,
+    ) -> Result<Room, Error> {
+        let Some((written, oldest)) = self.oldest() else { return Ok(Room::Never) };
+        let age = now.saturating_sub(written);
+        if self.fresh == self.count && age < READ_SECONDS {
+            return Ok(Room::Later(READ_SECONDS - age));
+        }
+        let len = oldest.len();
+        // A response that will be overwritten under its old name is not the oldest any more.
+        let removed = oldest != name && remove(client, oldest)?;
+        self.first = (self.first + ENTRY + len).min(self.bytes.len());
+        self.count = self.count.saturating_sub(1);
+        self.fresh = self.fresh.min(self.count);
+        Ok(Room::Made(if removed { len + 1 } else { 0 }))
+    }
+
+    /// Remembers a response that was written.
+    pub(crate) fn add(&mut self, name: &str, now: u64) {
+        if self.bytes.capacity() - self.bytes.len() < ENTRY + name.len() {
+            self.bytes.copy_within(self.first.., 0);
+            self.bytes.truncate(self.bytes.len() - self.first);
+            self.first = 0;
+        }
+        if self.bytes.capacity() - self.bytes.len() < ENTRY + name.len() {
+            return;
+        }
+        let (len, time) = ((name.len() as u16).to_le_bytes(), (now as u32).to_le_bytes());
+        let pieces = [&len[..], &time, name.as_bytes()];
+        if pieces.into_iter().all(|piece| self.bytes.extend_from_slice(piece).is_ok()) {
+            self.count += 1;
+            self.fresh += 1;
+        }
+    }
+
+    /// Says that no request waits any more: the burst is over.
+    pub(crate) fn settle(&mut self) {
+        self.fresh = 0;
+    }
+
+    fn oldest(&self) -> Option<(u64, &str)> {
+        let (len, rest) = self.bytes.get(self.first..)?.split_first_chunk::<2>()?;
+        let (time, rest) = rest.split_first_chunk::<4>()?;
+        let name = rest.get(..usize::from(u16::from_le_bytes(*len)))?;
+        Some((u64::from(u32::from_le_bytes(*time)), core::str::from_utf8(name).unwrap_or_default()))
+    }
+}
+
+/// Removes a response. Returns whether it was there and is gone; one that may not be removed is nothing to stop for.
+fn remove<T: Transport>(client: &mut Client<T>, name: &str) -> Result<bool, Error> {
+    let Ok(path) = Joined::new(GUEST, name) else { return Ok(false) };
+    match client.rm(Transaction::NONE, path.as_path()) {
+        Err(Error::Lost(lost)) => Err(Error::Lost(lost)),
+        result => Ok(result.is_ok()),
+    }
+}

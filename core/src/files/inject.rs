@@ -1,0 +1,115 @@
+//! A file that the host sends, as a whole.
+
+use core::fmt;
+
+use zeroize::Zeroizing;
+
+use super::lines::CHUNK;
+use super::replace::{back_up, make_parents, replace, warn_of};
+use crate::files::at;
+use crate::platform::{
+    Clock, FileError, FileKind, Files, GuestPath, Level, LinkNotFollowed, Log, STAGED_NAME, UPDATE_NAME, Unsynced,
+};
+use crate::wire::errno::Errno;
+
+/// Why a file was not written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum InjectError<'a> {
+    /// A system call failed.
+    File(FileError<'a>),
+    /// The name is that of files in the making.
+    Reserved(GuestPath<'a>),
+    /// There is something at the path that is neither a regular file nor a symbolic link.
+    NotAFile(GuestPath<'a>),
+    /// The way there goes through a link that somebody else than root can have made.
+    Link(LinkNotFollowed<'a>),
+}
+
+impl fmt::Display for InjectError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            InjectError::File(error) => error.fmt(f),
+            InjectError::Reserved(path) => write!(f, "{path} has a name that is reserved for files in the making"),
+            InjectError::NotAFile(path) => write!(f, "{path} is a directory or a device; only files are replaced"),
+            InjectError::Link(link) => link.fmt(f),
+        }
+    }
+}
+
+impl<'a> From<FileError<'a>> for InjectError<'a> {
+    fn from(error: FileError<'a>) -> Self {
+        InjectError::File(error)
+    }
+}
+
+/// Writes `contents` to `path`.
+///
+/// Missing directories above it are made (0755). A new file gets mode 0600 and owner root; an old one keeps its mode, owner
+/// and attributes, and what it held stays beside it as `<name>.<unix time>.bak~`. A symbolic link is replaced, not followed.
+/// A file that holds these contents already is left alone. Returns what may undo it.
+pub fn inject<'a, P: Files + Clock + Log>(
+    platform: &mut P,
+    path: GuestPath<'a>,
+    contents: &[u8],
+) -> Result<Option<Unsynced<'a>>, InjectError<'a>> {
+    let name = path.split().1;
+    if name.starts_with(STAGED_NAME) || name == UPDATE_NAME {
+        return Err(InjectError::Reserved(path));
+    }
+    let kind = match platform.kind(path) {
+        Err(Errno::LOOP) => {
+            return Err(match platform.link_not_followed(path) {
+                Some((len, why)) => InjectError::Link(LinkNotFollowed { link: &path.as_str()[..len], why }),
+                None => FileError { action: "look at", path, errno: Errno::LOOP }.into(),
+            });
+        }
+        kind => at("look at", path, kind)?,
+    };
+    let old = match kind {
+        None => {
+            make_parents(platform, path)?;
+            None
+        }
+        Some(FileKind::Regular) => {
+            if at("read", path, holds(platform, path, contents))? {
+                platform.log(Level::Info, format_args!("skipping {path} (no changes)"));
+                return Ok(None);
+            }
+            Some(at("open", path, platform.open(path))?)
+        }
+        Some(FileKind::Symlink) => None,
+        Some(FileKind::Directory | FileKind::Other) => return Err(InjectError::NotAFile(path)),
+    };
+    platform.log(Level::Info, format_args!("staging {path} ({} bytes)", contents.len()));
+    replace(platform, path, |platform, staged| {
+        at("write beside", path, platform.append(staged, contents))?;
+        if let Some(old) = &old {
+            at("keep owner, mode and attributes of", path, platform.take_over(staged, old))?;
+        }
+        if kind.is_some() {
+            back_up(platform, path)?;
+        }
+        platform.log(Level::Info, format_args!("updating {path}"));
+        Ok(())
+    })
+    .map_err(InjectError::File)
+    .inspect(|unsynced| warn_of(platform, unsynced))
+}
+
+/// Whether the file holds exactly these bytes.
+fn holds<P: Files>(platform: &mut P, path: GuestPath<'_>, contents: &[u8]) -> Result<bool, Errno> {
+    let mut file = platform.open(path)?;
+    let mut chunk = Zeroizing::new([0; CHUNK]);
+    let mut rest = contents;
+    loop {
+        let len = platform.read(&mut file, &mut chunk[..])?;
+        if len == 0 {
+            return Ok(rest.is_empty());
+        }
+        match rest.strip_prefix(&chunk[..len]) {
+            Some(after) => rest = after,
+            None => return Ok(false),
+        }
+    }
+}

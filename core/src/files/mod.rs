@@ -1,0 +1,19 @@
+//! The guest's files: how they are found, read, edited and replaced.
+//!
+//! | file | is |
+//! |---|---|
+//! | `walk` | the way to a directory, and which links on it are followed |
+//! | `read` | the start of a file, or its lines |
+//! | `lines` | what an edit sees of a file, and where it writes |
+//! | `replace` | one file put in the place of another |
+//! | `transaction` | several files edited as one |
+//! | `inject` | a file that the host sends |
+
+pub mod inject;
+pub mod lines;
+pub mod read;
+pub mod replace;
+pub mod transaction;
+pub mod walk;
+
+pub(crate) use crate::platform::path::at;

@@ -1,0 +1,147 @@
+//! Putting a whole file in the place of another: how nanova writes every file of the guest's.
+//!
+//! The new file is written beside the old one, takes over its owner, mode and extended attributes, is made durable and
+//! renamed over it. Killed anywhere, the old file or the new one is there; what may be left beside it is removed by the
+//! next attempt. ([`super::transaction`] does it for several files at once.)
+
+use super::lines::{Chunk, Sink};
+use crate::files::at;
+use crate::platform::{Clock, Durability, FileError, Files, GuestPath, Level, Log, Unsynced};
+use crate::wire::errno::Errno;
+use crate::wire::text::Bounded;
+
+/// How many names are tried for a backup before giving up: as many backups of one file in as many seconds.
+const BACKUP_TRIES: u64 = 100;
+/// Longest file name (NAME_MAX).
+const NAME_MAX: usize = 255;
+
+/// Stages a file beside `path`, has it filled, and publishes it; or removes it again when something fails. Returns what may
+/// undo it.
+pub(crate) fn replace<'a, P: Files, E: From<FileError<'a>>>(
+    platform: &mut P,
+    path: GuestPath<'a>,
+    fill: impl FnOnce(&mut P, &mut P::Staged) -> Result<(), E>,
+) -> Result<Option<Unsynced<'a>>, E> {
+    let mut staged = at("make a file beside", path, platform.stage(path, 0))?;
+    let filled = fill(platform, &mut staged);
+    let result = filled.and_then(|()| Ok(at("replace", path, platform.publish(&mut staged, path))?));
+    if result.is_err() {
+        platform.discard(&mut staged);
+    }
+    result.map(|durability| unsynced(path, durability))
+}
+
+/// Writes a file of our own: what `text` gives, in place of whatever was at `path`, without a backup. Missing directories
+/// above it are made. For files that nobody else writes and that can be made again: whether they survive a crash is no matter.
+pub fn write<'a, F: Files>(
+    files: &mut F,
+    path: GuestPath<'a>,
+    mode: u32,
+    text: &mut dyn FnMut(&mut dyn Sink),
+) -> Result<(), FileError<'a>> {
+    make_parents(files, path)?;
+    replace(files, path, |files, staged| {
+        let mut pieces = Pieces { files, staged, waiting: Chunk::new(), result: Ok(()) };
+        text(&mut pieces);
+        pieces.send();
+        at("write beside", path, pieces.result)?;
+        at("set the mode of", path, files.set_mode(staged, mode))
+    })
+    .map(drop)
+}
+
+/// Text on its way into a staged file.
+struct Pieces<'a, F: Files> {
+    files: &'a mut F,
+    staged: &'a mut F::Staged,
+    waiting: Chunk,
+    result: Result<(), Errno>,
+}
+
+impl<F: Files> Pieces<'_, F> {
+    fn send(&mut self) {
+        let waiting = self.waiting.take();
+        // What has failed once is given up as a whole; the caller is told.
+        if self.result.is_ok() {
+            self.result = self.files.append(self.staged, waiting);
+        }
+    }
+}
+
+impl<F: Files> Sink for Pieces<'_, F> {
+    fn bytes(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            bytes = self.waiting.add(bytes);
+            if !bytes.is_empty() {
+                self.send();
+            }
+        }
+    }
+}
+
+/// What may undo a change of what is at `path`.
+pub(crate) fn unsynced(path: GuestPath<'_>, durability: Durability) -> Option<Unsynced<'_>> {
+    match durability {
+        Durability::Synced => None,
+        Durability::Unsynced(errno) => Some(Unsynced { path, errno }),
+    }
+}
+
+/// Logs what may undo a change.
+pub(crate) fn warn_of<P: Log>(platform: &mut P, unsynced: &Option<Unsynced<'_>>) {
+    if let Some(unsynced) = unsynced {
+        platform.log(Level::Warn, format_args!("{unsynced}"));
+    }
+}
+
+/// Makes the directories above a file that are not there.
+pub(crate) fn make_parents<'a, P: Files>(platform: &mut P, path: GuestPath<'a>) -> Result<(), FileError<'a>> {
+    for parent in path.parents() {
+        match platform.kind(parent) {
+            Ok(Some(_)) => {}
+            Ok(None) => at("make directory", parent, platform.make_directory(parent))?,
+            Err(errno) => return Err(FileError { action: "look at", path: parent, errno }),
+        }
+    }
+    Ok(())
+}
+
+/// Gives the present file a second name, so that it outlives being replaced.
+pub(crate) fn back_up<'a, P: Files + Clock + Log>(platform: &mut P, path: GuestPath<'a>) -> Result<(), FileError<'a>> {
+    let (stamp, ()) =
+        at("back up", path, stamped(platform, path, "", &mut |platform, name| platform.link(path, name)))?;
+    platform.log(Level::Info, format_args!("backing up {path} ({stamp}.bak~)"));
+    Ok(())
+}
+
+/// Gives the present file another name, hidden from programs that read whole directories. Returns what may undo it.
+pub(crate) fn move_aside<'a, P: Files + Clock + Log>(
+    platform: &mut P,
+    path: GuestPath<'a>,
+) -> Result<Option<Unsynced<'a>>, FileError<'a>> {
+    let moved = stamped(platform, path, ".", &mut |platform, name| platform.rename(path, name));
+    let (stamp, durability) = at("move aside", path, moved)?;
+    platform.log(Level::Info, format_args!("moving aside {path} ({stamp}.bak~)"));
+    Ok(unsynced(path, durability))
+}
+
+/// Tries names with the time in them until one is free; returns that time. They end as no reader of configuration
+/// directories takes: ifcfg, NetworkManager and run-parts all pass over a tilde.
+fn stamped<P: Clock, T>(
+    platform: &mut P,
+    path: GuestPath<'_>,
+    start: &str,
+    give: &mut dyn FnMut(&mut P, &str) -> Result<T, Errno>,
+) -> Result<(u64, T), Errno> {
+    let (_, name) = path.split();
+    let now = platform.unix_time();
+    for stamp in now..now + BACKUP_TRIES {
+        let stamped = Bounded::<{ NAME_MAX + 1 }>::of(format_args!("{start}{name}.{stamp}.bak~"));
+        match give(platform, stamped.as_str()) {
+            Ok(given) => return Ok((stamp, given)),
+            Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Err(Errno::EXIST)
+}

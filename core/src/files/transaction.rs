@@ -1,0 +1,459 @@
+//! Changing several configuration files as one: what they will be is staged for all of them before the first is replaced.
+//!
+//! A file is edited line by line, so it may be of any size. What would not change is not written; what was there is kept
+//! beside it (`<name>.<unix time>.bak~`) unless it is a secret. A symbolic link is left alone: another program manages that file.
+//!
+//! Killed anywhere, each file is the old one or the new one. While files are staged there is an empty
+//! `/etc/.nanova.new`: who finds it at the next start removes what else may be left ([`Batch::tidy`]).
+
+use core::fmt::{self, Write};
+use core::ops::ControlFlow;
+
+use heapless::{String, Vec};
+use zeroize::Zeroizing;
+
+use super::lines::{CHUNK, Chunk, Edit, LINE_MAX, Old, Sink};
+use super::replace::{back_up, make_parents};
+use crate::files::at;
+use crate::platform::{Clock, Durability, FileError, FileKind, Files, GuestPath, Level, Log, STAGED_MAX, Unsynced};
+use crate::wire::errno::Errno;
+
+/// Longest path of a file that is edited.
+pub const PATH_MAX: usize = 96;
+/// Beside this file lies the mark that others are staged.
+const MARK: GuestPath<'static> = GuestPath::literal("/etc/hostname");
+
+/// The path of a file that is edited.
+pub type EditPath = String<PATH_MAX>;
+
+/// What becomes of a file that is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backup {
+    /// It stays beside the new one.
+    Beside,
+    /// It goes: a secret of an account is not kept.
+    None,
+}
+
+/// What is wrong with a file that was to be put in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble<'a> {
+    /// The old one is still there.
+    Failed(FileError<'a>),
+    /// The new one is there, but may not survive a crash.
+    Unsynced(Unsynced<'a>),
+}
+
+impl fmt::Display for Trouble<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trouble::Failed(error) => error.fmt(f),
+            Trouble::Unsynced(unsynced) => unsynced.fmt(f),
+        }
+    }
+}
+
+/// A file that waits to be put in its place.
+struct Waiting<S> {
+    path: EditPath,
+    staged: S,
+    backed_up: bool,
+}
+
+/// Files that are changed together.
+pub struct Batch<S> {
+    waiting: Vec<Waiting<S>, { STAGED_MAX as usize }>,
+    mark: Option<S>,
+}
+
+impl<S> Default for Batch<S> {
+    fn default() -> Self {
+        Batch { waiting: Vec::new(), mark: None }
+    }
+}
+
+impl<S> Batch<S> {
+    /// How many files will change.
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether nothing will change.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Stages what an edit makes of the file at `path`; a new one gets this mode. E2BIG answers more than [`STAGED_MAX`] files,
+    /// and a path of more than [`PATH_MAX`] bytes.
+    #[inline(never)]
+    pub fn edit<'p, P: Files<Staged = S> + Log>(
+        &mut self,
+        platform: &mut P,
+        path: GuestPath<'p>,
+        mode: u32,
+        backup: Backup,
+        edit: Edit<'_>,
+    ) -> Result<(), FileError<'p>> {
+        let existed = match at("look at", path, platform.kind(path))? {
+            Some(FileKind::Regular) => true,
+            None => false,
+            Some(_) => {
+                platform
+                    .log(Level::Warn, format_args!("leaving {path} alone: it is no regular file, another program's"));
+                return Ok(());
+            }
+        };
+        if existed && at("read", path, run(platform, path, edit, Target::Compare))? {
+            platform.log(Level::Info, format_args!("skipping {path} (no changes)"));
+            return Ok(());
+        }
+        let number = self.waiting.len() as u8 + 1;
+        let (false, Ok(name)) = (self.waiting.is_full(), EditPath::try_from(path.as_str())) else {
+            return Err(FileError { action: "stage so many files, or so long a path as", path, errno: Errno(7) });
+        };
+        make_parents(platform, path)?;
+        if self.mark.is_none() {
+            self.mark = Some(
+                at("make a file beside", MARK, platform.stage(MARK, 0)).map_err(|error| FileError { path, ..error })?,
+            );
+        }
+        let mut staged = at("make a file beside", path, platform.stage(path, number))?;
+        platform.log(Level::Info, format_args!("staging {path}"));
+        let taken_over = match existed.then(|| platform.open(path)).transpose() {
+            Ok(Some(old)) => at("keep owner, mode and attributes of", path, platform.take_over(&mut staged, &old)),
+            Ok(None) => at("set the mode of", path, platform.set_mode(&mut staged, mode)),
+            Err(errno) => at("open", path, Err(errno)),
+        };
+        let filled =
+            taken_over.and_then(|()| at("write beside", path, run(platform, path, edit, Target::Staged(&mut staged))));
+        // There is room: it was looked for.
+        let backed_up = existed && backup == Backup::Beside;
+        let _ = self.waiting.push(Waiting { path: name, staged, backed_up });
+        filled.map(drop)
+    }
+
+    /// Shows what an edit makes of the file at `path`, if that is anything new.
+    pub fn show<'p, P: Files<Staged = S>>(
+        platform: &mut P,
+        path: GuestPath<'p>,
+        edit: Edit<'_>,
+        out: &mut dyn Write,
+    ) -> Result<(), FileError<'p>> {
+        let kind = at("look at", path, platform.kind(path))?;
+        if kind.is_some_and(|kind| kind != FileKind::Regular)
+            || kind.is_some() && at("read", path, run(platform, path, edit, Target::Compare))?
+        {
+            return Ok(());
+        }
+        let _ = writeln!(out, "write {path}:");
+        at("read", path, run(platform, path, edit, Target::Shown(out))).map(drop)
+    }
+
+    /// Puts the files in their places, in the order in which they were edited. `trouble` is called for each that could not be,
+    /// or may not last, and says whether the others still are to be.
+    #[inline(never)]
+    pub fn commit<P: Files<Staged = S> + Clock + Log>(
+        &mut self,
+        platform: &mut P,
+        trouble: &mut dyn FnMut(&Trouble<'_>) -> ControlFlow<()>,
+    ) {
+        let mut go_on = true;
+        for Waiting { path, staged, backed_up } in &mut self.waiting {
+            let Ok(path) = GuestPath::new(path) else { continue };
+            if !go_on {
+                platform.discard(staged);
+                continue;
+            }
+            let backed_up = if *backed_up { back_up(platform, path) } else { Ok(()) };
+            let result = backed_up.and_then(|()| {
+                platform.log(Level::Info, format_args!("updating {path}"));
+                at("replace", path, platform.publish(staged, path))
+            });
+            let told = match result {
+                Ok(Durability::Synced) => continue,
+                Ok(Durability::Unsynced(errno)) => Trouble::Unsynced(Unsynced { path, errno }),
+                Err(error) => {
+                    platform.discard(staged);
+                    Trouble::Failed(error)
+                }
+            };
+            go_on = trouble(&told).is_continue();
+        }
+        if let Some(mark) = &mut self.mark {
+            platform.discard(mark);
+        }
+    }
+
+    /// Removes everything that is staged.
+    pub fn give_up<P: Files<Staged = S>>(&mut self, platform: &mut P) {
+        self.waiting.iter_mut().for_each(|waiting| platform.discard(&mut waiting.staged));
+        if let Some(mark) = &mut self.mark {
+            platform.discard(mark);
+        }
+    }
+
+    /// Removes what a run that was killed has left in the directories of these paths.
+    pub fn tidy<P: Files>(platform: &mut P, beside: &[GuestPath<'static>]) {
+        if platform.tidy(MARK, 0) {
+            for path in beside {
+                for number in 1..=STAGED_MAX {
+                    platform.tidy(*path, number);
+                }
+            }
+        }
+    }
+}
+
+/// What is done with what an edit writes.
+enum Target<'s, S> {
+    /// It is compared with the old file.
+    Compare,
+    /// It goes into a new file.
+    Staged(&'s mut S),
+    /// It is shown.
+    Shown(&'s mut dyn Write),
+}
+
+/// Runs an edit over the file at `path`, which may be missing. Returns whether all is as it was, when that was the question.
+fn run<'a, P: Files>(
+    platform: &'a mut P,
+    path: GuestPath<'_>,
+    edit: Edit<'_>,
+    target: Target<'a, P::Staged>,
+) -> Result<bool, Errno> {
+    let mut old = match platform.open(path) {
+        Err(Errno::NOENT) => None,
+        file => Some(file?),
+    };
+    let compared = match target {
+        Target::Compare => Some(platform.open(path)?),
+        Target::Staged(_) | Target::Shown(_) => None,
+    };
+    let mut out = Output {
+        platform,
+        compared,
+        target,
+        same: true,
+        waiting: Chunk::new(),
+        failed: None,
+        unterminated: false,
+        newline_held: false,
+    };
+    if let Err(errno) = feed(&mut out, &mut old, edit) {
+        out.failed = Some(errno);
+    }
+    out.send();
+    match (out.failed, &mut out.compared) {
+        (Some(errno), _) => Err(errno),
+        // Whether the old file ends here, too.
+        (None, Some(file)) => Ok(out.same && out.platform.read(file, &mut [0])? == 0),
+        (None, None) => Ok(false),
+    }
+}
+
+/// Gives an edit the lines of a file.
+fn feed<P: Files>(out: &mut Output<'_, P>, old: &mut Option<P::File>, edit: Edit<'_>) -> Result<(), Errno> {
+    // Lines of the accounts' files are among them.
+    let mut line = Zeroizing::new([0; LINE_MAX]);
+    let (mut filled, mut in_long_line) = (0, false);
+    while let Some(file) = old {
+        let len = out.platform.read(file, &mut line[filled..])?;
+        if len == 0 {
+            break;
+        }
+        filled += len;
+        let mut start = 0;
+        while let Some(newline) = line[start..filled].iter().position(|byte| *byte == b'\n') {
+            let end = start + newline;
+            let part = if in_long_line { Old::Piece(&line[start..=end]) } else { Old::Line(&line[start..end]) };
+            edit(part, out);
+            (start, in_long_line) = (end + 1, false);
+        }
+        line.copy_within(start..filled, 0);
+        filled -= start;
+        if filled == LINE_MAX {
+            edit(Old::Piece(&line[..]), out);
+            (filled, in_long_line) = (0, true);
+        }
+    }
+    // A last line without a newline gets one only if something comes behind it.
+    if filled > 0 {
+        out.unterminated = true;
+        edit(if in_long_line { Old::Piece(&line[..filled]) } else { Old::Line(&line[..filled]) }, out);
+        out.unterminated = false;
+    }
+    edit(Old::End, out);
+    Ok(())
+}
+
+/// Where the text of an edit goes.
+struct Output<'a, P: Files> {
+    platform: &'a mut P,
+    compared: Option<P::File>,
+    target: Target<'a, P::Staged>,
+    same: bool,
+    waiting: Chunk,
+    failed: Option<Errno>,
+    /// What is written now is of a last line without a newline.
+    unterminated: bool,
+    /// Its newline, which comes before whatever comes next.
+    newline_held: bool,
+}
+
+impl<P: Files> Output<'_, P> {
+    /// Sends on what waits.
+    fn send(&mut self) {
+        let waiting = self.waiting.take();
+        let result = match &mut self.target {
+            _ if self.failed.is_some() => Ok(()),
+            Target::Compare => compare(self.platform, &mut self.compared, waiting, &mut self.same),
+            Target::Staged(staged) => self.platform.append(staged, waiting),
+            Target::Shown(out) => {
+                for chunk in waiting.utf8_chunks() {
+                    let mark = if chunk.invalid().is_empty() { "" } else { "?" };
+                    // A terminal that has gone away is no fault of the file's.
+                    let _ = write!(out, "{}{mark}", chunk.valid());
+                }
+                Ok(())
+            }
+        };
+        self.failed = self.failed.or(result.err());
+    }
+}
+
+/// Compares the next bytes of a file.
+fn compare<P: Files>(platform: &mut P, file: &mut Option<P::File>, bytes: &[u8], same: &mut bool) -> Result<(), Errno> {
+    let Some(file) = file else { return Ok(()) };
+    let (mut there, mut filled) = (Zeroizing::new([0; CHUNK]), 0);
+    while filled < bytes.len() && *same {
+        match platform.read(file, &mut there[filled..bytes.len()])? {
+            0 => *same = false,
+            len => filled += len,
+        }
+    }
+    *same &= there[..filled] == *bytes;
+    Ok(())
+}
+
+impl<P: Files> Output<'_, P> {
+    fn add(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            bytes = self.waiting.add(bytes);
+            if !bytes.is_empty() {
+                self.send();
+            }
+        }
+    }
+}
+
+impl<P: Files> Sink for Output<'_, P> {
+    fn bytes(&mut self, bytes: &[u8]) {
+        if self.newline_held && !bytes.is_empty() {
+            self.newline_held = false;
+            self.add(b"\n");
+        }
+        let held = bytes.strip_suffix(b"\n").filter(|_| self.unterminated);
+        self.newline_held |= held.is_some();
+        self.add(held.unwrap_or(bytes));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_platform::{FakePlatform, Node};
+
+    const FILE: GuestPath<'static> = GuestPath::literal("/etc/file");
+
+    /// Drops lines that begin with `x`, and ends with a line of its own.
+    fn drop_x(old: Old<'_>, out: &mut dyn Sink) {
+        match old {
+            Old::Line([b'x', ..] | b"end") => {}
+            Old::End => out.put("end\n"),
+            old => out.keep(old),
+        }
+    }
+
+    fn edited(text: &str) -> (String, FakePlatform) {
+        let mut platform = FakePlatform::with(&[("/etc/file", text)]);
+        let mut batch = Batch::default();
+        batch.edit(&mut platform, FILE, 0o644, Backup::Beside, &mut drop_x).unwrap();
+        batch.commit(&mut platform, &mut |trouble| panic!("{trouble}"));
+        (platform.text("/etc/file").to_owned(), platform)
+    }
+
+    type String = std::string::String;
+
+    #[test]
+    fn lines_go_and_come_and_the_old_file_is_kept() {
+        let (text, platform) = edited("a\nx1\n\nb");
+        assert_eq!(text, "a\n\nb\nend\n");
+        assert_eq!(platform.text("/etc/file.1700000000.bak~"), "a\nx1\n\nb");
+        assert_eq!(platform.logged(), "staging /etc/file\nbacking up /etc/file (1700000000.bak~)\nupdating /etc/file");
+        let (same, platform) = edited(&text);
+        assert_eq!((same, platform.logged()), (text, "skipping /etc/file (no changes)".to_owned()));
+    }
+
+    #[test]
+    fn what_is_no_text_is_shown_all_the_same() {
+        let mut platform = FakePlatform::with(&[("/etc/file", "")]);
+        let text = b"a\nx\n# b\xfcro\n".to_vec();
+        platform.nodes.insert("/etc/file".to_owned(), Node::File { contents: text, mode: 0o644 });
+        let mut shown = String::new();
+        Batch::show(&mut platform, FILE, &mut drop_x, &mut shown).unwrap();
+        assert_eq!(shown, "write /etc/file:\na\n# b?ro\nend\n");
+    }
+
+    #[test]
+    fn a_last_line_without_a_newline_stays_so() {
+        let mut keep = |old: Old<'_>, out: &mut dyn Sink| match old {
+            Old::Line(b"x") => writeln!(out, "y"),
+            old => out.keep(old),
+        };
+        for (text, edited) in [("a\nx", "a\ny"), ("x\na", "y\na"), ("x\n", "y\n"), ("x", "y"), ("x\n\n", "y\n\n")] {
+            let mut platform = FakePlatform::with(&[("/etc/file", text)]);
+            let mut batch = Batch::default();
+            batch.edit(&mut platform, FILE, 0o644, Backup::None, &mut keep).unwrap();
+            batch.commit(&mut platform, &mut |trouble| panic!("{trouble}"));
+            assert_eq!(platform.text("/etc/file"), edited, "{text:?}");
+        }
+        let mut platform = FakePlatform::with(&[("/etc/file", "a\nb")]);
+        let mut batch = Batch::default();
+        batch.edit(&mut platform, FILE, 0o644, Backup::None, &mut keep).unwrap();
+        assert!(batch.is_empty(), "nothing changes, so nothing is written");
+    }
+
+    #[test]
+    fn a_line_too_long_to_be_looked_at_stays() {
+        let long = format!("{}\n", "x".repeat(3000));
+        assert_eq!(edited(&format!("x\n{long}x\nb\n")).0, format!("{long}b\nend\n"));
+    }
+
+    #[test]
+    fn any_length_is_compared_right() {
+        for len in [0, 1, 1019, 1020, 1021, 1023, 1024, 1025, 5000] {
+            let text = format!("{}end\n", "a\n".repeat(len / 2));
+            assert_eq!(edited(&text).1.logged(), "skipping /etc/file (no changes)", "{len}");
+            assert_eq!(edited(&format!("{text}x\n")).0, text, "{len}");
+        }
+    }
+
+    #[test]
+    fn what_fails_leaves_every_file_as_it_was() {
+        for operation in 0..16 {
+            let mut platform = FakePlatform::with(&[("/etc/file", "x\n")]);
+            platform.fail = Some((operation, Errno::NOSPC));
+            let (mut batch, mut failed) = (Batch::default(), false);
+            if batch.edit(&mut platform, FILE, 0o644, Backup::Beside, &mut drop_x).is_err() {
+                batch.give_up(&mut platform);
+                failed = true;
+            } else {
+                batch.commit(&mut platform, &mut |_| {
+                    failed = true;
+                    ControlFlow::Continue(())
+                });
+            }
+            assert_eq!(platform.text("/etc/file"), if failed { "x\n" } else { "end\n" }, "{operation}");
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! The way to a directory of the guest's, where somebody else than root may have put links.
+//!
+//! A symbolic link on the way is followed only if it is root's *and* lies in a directory that root alone can write; below a
+//! directory that somebody else can write, none is. Otherwise a user's `~/.ssh -> /root/.ssh` would turn the key that the
+//! host injects for him into root's. The walk goes from one open directory to the next, so nobody can exchange one of them
+//! meanwhile, and it never leads out of the root that it begins at.
+//!
+//! Refuses: more than [`LINKS_MAX`] links ([`Errno::LOOP`]), a way that is longer than a path may be
+//! ([`Errno::NAMETOOLONG`]), anything on it that is no directory ([`Errno::NOTDIR`]).
+
+use crate::platform::{Distrust, FileKind, GUEST_PATH_MAX};
+use crate::wire::errno::Errno;
+
+/// Most links on one way, as many as Linux follows (path_resolution(7)).
+pub const LINKS_MAX: u32 = 40;
+
+/// What a walk needs to know of what it has opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// What it is; a link itself, not what it leads to.
+    pub kind: FileKind,
+    /// Device and inode: two directories with the same are one.
+    pub id: (u64, u64),
+    /// The user id of its owner.
+    pub owner: u32,
+    /// Whether its mode lets the group or others write. (An access list cannot give more than the group's bits.)
+    pub others_write: bool,
+}
+
+/// The system calls of a walk.
+pub trait Steps {
+    /// Something that is open, no link followed.
+    type Handle;
+
+    /// Opens the directory that the walk begins at, and that absolute links begin at.
+    fn root(&mut self) -> Result<(Self::Handle, Found), Errno>;
+    /// Opens what has this name in a directory; `..` is the directory above.
+    fn open(&mut self, directory: &Self::Handle, name: &str) -> Result<(Self::Handle, Found), Errno>;
+    /// Reads where an open link leads. Returns how many bytes that are; as many as there is room for are too many.
+    fn read_link(&mut self, link: &Self::Handle, room: &mut [u8]) -> Result<usize, Errno>;
+    /// The user whose links are followed beside root's: the one who runs this program, who is root but in tests.
+    fn own_user(&mut self) -> u32;
+}
+
+/// Where a walk ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Stopped {
+    /// A system call failed, or the way is none.
+    Errno(Errno),
+    /// At a link that is not to be followed: at so many bytes of the path, and why.
+    Link(usize, Distrust),
+}
+
+impl From<Errno> for Stopped {
+    fn from(errno: Errno) -> Stopped {
+        Stopped::Errno(errno)
+    }
+}
+
+impl Stopped {
+    /// As an error number alone.
+    pub fn errno(self) -> Errno {
+        match self {
+            Stopped::Errno(errno) => errno,
+            Stopped::Link(..) => Errno::LOOP,
+        }
+    }
+}
+
+/// Goes from the root to the directory at `path`, which is relative to it, or empty. Returns what was opened last.
+#[inline(never)]
+pub fn walk<S: Steps>(steps: &mut S, path: &str) -> Result<S::Handle, Stopped> {
+    let own_user = steps.own_user();
+    let mut way = Way::new(path)?;
+    let (mut here, mut found) = steps.root()?;
+    let root = found.id;
+    let mut distrust = None;
+    let mut links = 0;
+    loop {
+        let is_own = found.owner == 0 || found.owner == own_user;
+        let by_directory = match (is_own, found.others_write) {
+            (false, _) => Some(Distrust::Directory(found.owner)),
+            (true, true) => Some(Distrust::OthersWrite),
+            (true, false) => None,
+        };
+        distrust = distrust.or(by_directory);
+        let Some(name) = way.next()? else { return Ok(here) };
+        if name == ".." && found.id == root {
+            continue;
+        }
+        let (next, next_found) = steps.open(&here, name)?;
+        match next_found.kind {
+            FileKind::Directory => (here, found) = (next, next_found),
+            FileKind::Symlink => {
+                let is_own = next_found.owner == 0 || next_found.owner == own_user;
+                let distrust = if is_own { distrust } else { Some(Distrust::Owner(next_found.owner)) };
+                if let Some(why) = distrust {
+                    let gone = path.len() - way.left_of(path.len());
+                    return Err(Stopped::Link(path[..gone].trim_end_matches('/').len(), why));
+                }
+                links += 1;
+                if links > LINKS_MAX {
+                    return Err(Errno::LOOP.into());
+                }
+                if way.go_on_behind(&mut |room| steps.read_link(&next, room))? {
+                    (here, found) = steps.root()?;
+                }
+            }
+            FileKind::Regular | FileKind::Other => return Err(Errno::NOTDIR.into()),
+        }
+    }
+}
+
+/// What is still to be gone.
+///
+/// # Invariants
+/// It is the text from `start` to the end of the room; what is left of the path itself ends it.
+struct Way {
+    room: [u8; GUEST_PATH_MAX],
+    start: usize,
+}
+
+impl Way {
+    fn new(path: &str) -> Result<Way, Errno> {
+        let mut way = Way { room: [0; GUEST_PATH_MAX], start: GUEST_PATH_MAX };
+        way.put_before(path.len())?.copy_from_slice(path.as_bytes());
+        Ok(way)
+    }
+
+    /// Room for so many bytes before what is left.
+    fn put_before(&mut self, len: usize) -> Result<&mut [u8], Errno> {
+        let start = self.start.checked_sub(len).ok_or(Errno::NAMETOOLONG)?;
+        let room = self.room.get_mut(start..self.start).ok_or(Errno::NAMETOOLONG)?;
+        self.start = start;
+        Ok(room)
+    }
+
+    /// How much of the last `len` bytes is left.
+    fn left_of(&self, len: usize) -> usize {
+        len.min(GUEST_PATH_MAX - self.start)
+    }
+
+    /// Takes the next name away. One that is no text can only come from a link; nothing of the guest's is named so.
+    fn next(&mut self) -> Result<Option<&str>, Errno> {
+        loop {
+            let rest = self.room.get(self.start..).unwrap_or_default();
+            if rest.is_empty() {
+                return Ok(None);
+            }
+            let len = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
+            let from = self.start;
+            // Behind the last name there is no slash.
+            self.start = (from + len + 1).min(GUEST_PATH_MAX);
+            let name = self.room.get(from..from + len).unwrap_or_default();
+            if !matches!(name, b"" | b".") {
+                return core::str::from_utf8(name).map(Some).map_err(|_| Errno::NOENT);
+            }
+        }
+    }
+
+    /// Puts where a link leads before what is left. Returns whether that is an absolute path.
+    fn go_on_behind(&mut self, read: &mut dyn FnMut(&mut [u8]) -> Result<usize, Errno>) -> Result<bool, Errno> {
+        let mut room = [0; GUEST_PATH_MAX];
+        let len = read(&mut room)?;
+        let to = room.get(..len).filter(|to| to.len() < room.len()).ok_or(Errno::NAMETOOLONG)?;
+        if self.start < GUEST_PATH_MAX {
+            self.put_before(1)?.copy_from_slice(b"/");
+        }
+        self.put_before(len)?.copy_from_slice(to);
+        Ok(to.first() == Some(&b'/'))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::string::String;
+
+    use super::*;
+    use crate::platform::{Distrust, FileKind, GUEST_PATH_MAX, LinkNotFollowed};
+
+    /// What is at an absolute path: owner, whether others may write, and where it leads if it is a link.
+    #[derive(Default)]
+    struct Tree {
+        nodes: BTreeMap<String, (u32, bool, Option<String>)>,
+    }
+
+    impl Tree {
+        fn of(nodes: &[(&str, u32, bool, Option<&str>)]) -> Tree {
+            let mut tree = Tree::default();
+            for (path, owner, others_write, leads) in nodes {
+                tree.nodes.insert((*path).into(), (*owner, *others_write, leads.map(Into::into)));
+            }
+            tree
+        }
+
+        fn found(&self, path: &str) -> Result<(String, Found), Errno> {
+            let (place, (owner, others_write, leads)) = self
+                .nodes
+                .iter()
+                .enumerate()
+                .find(|(_, (known, _))| *known == path)
+                .map(|(n, (_, node))| (n, node))
+                .ok_or(Errno::NOENT)?;
+            let kind = if leads.is_some() { FileKind::Symlink } else { FileKind::Directory };
+            let found = Found { kind, id: (1, place as u64), owner: *owner, others_write: *others_write };
+            Ok((path.into(), found))
+        }
+    }
+
+    impl Steps for Tree {
+        type Handle = String;
+
+        fn root(&mut self) -> Result<(String, Found), Errno> {
+            self.found("/")
+        }
+
+        fn open(&mut self, directory: &String, name: &str) -> Result<(String, Found), Errno> {
+            let above = directory.trim_end_matches('/');
+            if name == ".." {
+                let (above, _) = above.rsplit_once('/').unwrap();
+                return self.found(if above.is_empty() { "/" } else { above });
+            }
+            self.found(&format!("{above}/{name}"))
+        }
+
+        fn read_link(&mut self, link: &String, room: &mut [u8]) -> Result<usize, Errno> {
+            let to = self.nodes[link].2.as_ref().unwrap();
+            let len = to.len().min(room.len());
+            room[..len].copy_from_slice(&to.as_bytes()[..len]);
+            Ok(len)
+        }
+
+        fn own_user(&mut self) -> u32 {
+            0
+        }
+    }
+
+    fn guest() -> Tree {
+        Tree::of(&[
+            ("/", 0, false, None),
+            ("/var", 0, false, None),
+            ("/var/run", 0, false, Some("../run//./")),
+            ("/run", 0, false, None),
+            ("/run/x", 0, false, None),
+            ("/home", 0, false, None),
+            ("/home/u", 1000, false, None),
+            ("/home/u/.ssh", 1000, false, Some("/root/.ssh")),
+            ("/home/u/roots", 0, false, Some("/run")),
+            ("/home/u/real", 1000, false, None),
+            ("/home/u/real/roots", 0, false, Some("/run")),
+            ("/tmp", 0, true, None),
+            ("/tmp/roots", 0, false, Some("/run")),
+            ("/root", 0, false, None),
+            ("/root/.ssh", 0, false, None),
+            ("/theirs", 1000, false, Some("/run")),
+            ("/out", 0, false, Some("../../../run")),
+            ("/over", 0, false, Some("/var/run")),
+            ("/round", 0, false, Some("round")),
+            ("/users", 0, false, Some("/home/u")),
+            ("/empty", 0, false, Some("")),
+        ])
+    }
+
+    #[test]
+    fn roots_links_where_root_alone_may_write_are_followed() {
+        let ways = [
+            ("", "/"),
+            ("var", "/var"),
+            ("var/run", "/run"),
+            ("var/run/x", "/run/x"),
+            ("over/x", "/run/x"),
+            ("out/x", "/run/x"),
+            ("home/u/real", "/home/u/real"),
+            ("users/real", "/home/u/real"),
+        ];
+        for (path, end) in ways {
+            assert_eq!(walk(&mut guest(), path), Ok(end.into()), "{path}");
+        }
+    }
+
+    #[test]
+    fn nobody_elses_links_are_followed_and_none_where_somebody_else_may_write() {
+        let ways = [
+            ("home/u/.ssh", Stopped::Link(11, Distrust::Owner(1000))),
+            ("home/u/.ssh/deeper", Stopped::Link(11, Distrust::Owner(1000))),
+            ("home/u//roots//", Stopped::Link(13, Distrust::Directory(1000))),
+            ("home/u/real/roots/x", Stopped::Link(17, Distrust::Directory(1000))),
+            ("tmp/roots", Stopped::Link(9, Distrust::OthersWrite)),
+            ("theirs/x", Stopped::Link(6, Distrust::Owner(1000))),
+            // Through a link of root's into somebody else's directory: the path as far as that link.
+            ("users/.ssh", Stopped::Link(10, Distrust::Owner(1000))),
+            ("round", Stopped::Errno(Errno::LOOP)),
+            ("nothing/x", Stopped::Errno(Errno::NOENT)),
+        ];
+        for (path, stopped) in ways {
+            assert_eq!(walk(&mut guest(), path), Err(stopped), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_sentence_names_link_and_owner() {
+        let said = LinkNotFollowed { link: "/home/u/.ssh", why: Distrust::Owner(1000) }.to_string();
+        assert_eq!(
+            said,
+            "/home/u/.ssh is a symbolic link of user 1000, not root's: it is not followed; name the path without it"
+        );
+    }
+
+    #[test]
+    fn a_way_that_grows_too_long_ends() {
+        let long = "a/".repeat(1500);
+        let mut tree = Tree::of(&[("/", 0, false, None), ("/l", 0, false, Some(&(long.clone() + "x")))]);
+        let path = format!("l/{long}");
+        assert_eq!(walk(&mut tree, &path), Err(Stopped::Errno(Errno::NAMETOOLONG)));
+        let longer = "a".repeat(GUEST_PATH_MAX);
+        let mut tree = Tree::of(&[("/", 0, false, None), ("/l", 0, false, Some(&longer))]);
+        assert_eq!(walk(&mut tree, "l"), Err(Stopped::Errno(Errno::NAMETOOLONG)));
+        assert_eq!(walk(&mut tree, &"a".repeat(GUEST_PATH_MAX + 1)), Err(Stopped::Errno(Errno::NAMETOOLONG)));
+    }
+}

@@ -1,0 +1,69 @@
+//! klibc's `/run/net-<device>.conf` and `/run/net6-<device>.conf`: what `ipconfig` leaves behind, and initramfs-tools and
+//! cloud-init read.
+//!
+//! A shell sources these files as root. All that is in them are addresses, and two names that have been checked to hold
+//! nothing but letters, digits and `-_.`; they are quoted all the same.
+//!
+//! Only one address of each family fits. The protocol is "none", as ipconfig itself writes it for what is not DHCP: cloud-init
+//! (22.4) fails on "static". Rules: klibc, `usr/kinit/ipconfig/main.c` (`dump_device_config`); cloud-init,
+//! `cloudinit/net/cmdline.py` (`_klibc_to_config_entry`).
+
+use crate::files::lines::Sink;
+use crate::network::model::Interface;
+
+/// Writes the file of one family. Nothing if there is no such address.
+pub fn render(out: &mut dyn Sink, interface: &Interface, device: &str, hostname: Option<&str>, ipv4: bool) {
+    let Some(address) = interface.addresses_of(ipv4).next() else { return };
+    let family = if ipv4 {
+        write!(out, "DEVICE='{device}'\nPROTO='none'\n");
+        "IPV4"
+    } else {
+        write!(out, "DEVICE6='{device}'\nIPV6PROTO='none'\n");
+        "IPV6"
+    };
+    writeln!(out, "{family}ADDR='{}'", address.ip);
+    if let Some(broadcast) = interface.broadcast_of(address) {
+        writeln!(out, "{family}BROADCAST='{broadcast}'");
+    }
+    if ipv4 {
+        writeln!(out, "{family}NETMASK='{}'", address.netmask());
+    } else {
+        writeln!(out, "{family}NETMASK='{}'", u64::from(address.prefix));
+    }
+    if let Some(gateway) = interface.gateway(ipv4) {
+        writeln!(out, "{family}GATEWAY='{gateway}'");
+    }
+    for (number, server) in interface.dns.iter().filter(|server| server.is_ipv4() == ipv4).take(2).enumerate() {
+        writeln!(out, "{family}DNS{number}='{server}'");
+    }
+    if let Some((host, domain)) = hostname.map(|name| name.split_once('.').unwrap_or((name, ""))) {
+        write!(out, "HOSTNAME='{host}'\nDNSDOMAIN='{domain}'\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::source::parse::tests::public;
+
+    fn text(ipv4: bool, hostname: Option<&str>) -> String {
+        let mut text = String::new();
+        render(&mut text, &public(), "eth0", hostname, ipv4);
+        text
+    }
+
+    #[test]
+    fn the_files_of_a_real_guest() {
+        assert_eq!(
+            text(true, Some("web01.example.org")),
+            "DEVICE='eth0'\nPROTO='none'\nIPV4ADDR='166.78.10.124'\nIPV4BROADCAST='166.78.10.255'\n\
+             IPV4NETMASK='255.255.255.0'\nIPV4GATEWAY='166.78.10.1'\nIPV4DNS0='72.3.128.241'\nIPV4DNS1='72.3.128.240'\n\
+             HOSTNAME='web01'\nDNSDOMAIN='example.org'\n"
+        );
+        assert_eq!(
+            text(false, None),
+            "DEVICE6='eth0'\nIPV6PROTO='none'\nIPV6ADDR='2001:4800:7810:512:e38a:a8b5:ff04:cfe5'\n\
+             IPV6NETMASK='64'\nIPV6GATEWAY='fe80::def'\n"
+        );
+    }
+}

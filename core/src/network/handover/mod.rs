@@ -1,0 +1,207 @@
+//! Handing the network over to the real root: which files below /run say it, to whom.
+//!
+//! /run moves over to the real root with all that is in it; nothing below /etc is touched. A file that cannot be written is
+//! a problem of its own: the others are written all the same.
+
+use core::fmt::{self, Write};
+
+pub mod klibc;
+
+use crate::files::lines::Sink;
+use crate::files::read::read_start;
+use crate::files::replace;
+use crate::network::managers::{keyfile, netplan, networkd};
+use crate::network::model::{Placed, is_plain};
+use crate::network::problems::note;
+use crate::platform::{Files, GuestPath};
+use crate::wire::text::{Bounded, number};
+
+/// For which network manager of the real root an initramfs leaves its network behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Handover {
+    /// klibc's `/run/net-<device>.conf` and `/run/net6-<device>.conf`.
+    Klibc,
+    /// `/run/systemd/network/`.
+    Networkd,
+    /// `/run/NetworkManager/system-connections/`.
+    Keyfile,
+    /// `/run/netplan/`.
+    Netplan,
+}
+
+impl Handover {
+    pub(crate) fn named(name: &str) -> Option<Handover> {
+        Some(match name {
+            "klibc" => Handover::Klibc,
+            "networkd" => Handover::Networkd,
+            "keyfile" => Handover::Keyfile,
+            "netplan" => Handover::Netplan,
+            _ => return None,
+        })
+    }
+}
+
+/// Readable for its owner alone.
+const PRIVATE: u32 = 0o600;
+/// Readable for all: networkd runs as a user of its own.
+const PUBLIC: u32 = 0o644;
+/// Room for the path of a file here: plenty, so that the agent's lines and this share their code.
+const PATH_MAX: usize = 512;
+
+/// Writes the files of one style. What fails goes to `problems`; returns whether nothing did.
+pub fn hand_over<F: Files>(
+    files: &mut F,
+    style: Handover,
+    hostname: Option<&str>,
+    interfaces: &[Placed<'_>],
+    problems: &mut dyn Write,
+) -> bool {
+    let mut files = Writer { files, problems, well: true };
+    if style == Handover::Netplan {
+        let path = format_args!("/run/netplan/90-nanova.yaml");
+        files.write(path, PRIVATE, &mut |out| netplan::render(out, interfaces));
+        return files.well;
+    }
+    for Placed { interface, device } in interfaces {
+        let mac = interface.mac.plain();
+        match style {
+            Handover::Networkd => {
+                let path = format_args!("/run/systemd/network/00-nanova-{mac}.network");
+                files.write(path, PUBLIC, &mut |out| networkd::render(out, interface));
+            }
+            Handover::Keyfile => {
+                let path = format_args!("/run/NetworkManager/system-connections/nanova-{mac}.nmconnection");
+                files.write(path, PRIVATE, &mut |out| keyfile::render(out, interface));
+                // An interface that has addresses when NetworkManager starts is somebody else's to it, unless it is told.
+                if let Some(index) = device.and_then(|device| files.index_of(device)) {
+                    let path = format_args!("/run/NetworkManager/devices/{index}");
+                    files.write(path, PUBLIC, &mut |out| keyfile::taken_over(out, interface));
+                }
+            }
+            Handover::Klibc => {
+                let Some(device) = device.filter(|device| is_plain(device)) else {
+                    note(files.problems, format_args!("{} has no name that klibc's files can have", interface.mac));
+                    files.well = false;
+                    continue;
+                };
+                for (ipv4, number) in [(true, ""), (false, "6")] {
+                    if interface.addresses_of(ipv4).next().is_some() {
+                        let path = format_args!("/run/net{number}-{device}.conf");
+                        files.write(path, PUBLIC, &mut |out| klibc::render(out, interface, device, hostname, ipv4));
+                    }
+                }
+            }
+            Handover::Netplan => {}
+        }
+    }
+    files.well
+}
+
+/// Where files go, and what could not be written.
+struct Writer<'a, F> {
+    files: &'a mut F,
+    problems: &'a mut dyn Write,
+    well: bool,
+}
+
+impl<F: Files> Writer<'_, F> {
+    /// The number of a device, which it keeps whatever it is called.
+    fn index_of(&mut self, device: &str) -> Option<u64> {
+        let path = Bounded::<64>::of(format_args!("/sys/class/net/{device}/ifindex"));
+        let mut room = [0; 16];
+        let len = match read_start(self.files, GuestPath::new(path.as_str()).ok()?, &mut room) {
+            Ok(len) => len?,
+            Err(error) => {
+                note(self.problems, format_args!("{error}"));
+                self.well = false;
+                return None;
+            }
+        };
+        number(core::str::from_utf8(room.get(..len)?).ok()?.trim_ascii())
+    }
+
+    #[inline(never)]
+    fn write(&mut self, path: fmt::Arguments<'_>, mode: u32, text: &mut dyn FnMut(&mut dyn Sink)) {
+        let path = Bounded::<PATH_MAX>::of(path);
+        let result = match GuestPath::new(path.as_str()) {
+            Ok(path) => replace::write(self.files, path, mode, text),
+            // Cannot be: all the names in it have been checked.
+            Err(_) => return,
+        };
+        if let Err(error) = result {
+            note(self.problems, format_args!("{error}"));
+            self.well = false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::source::parse::tests::{private, public};
+    use crate::test_platform::{FakePlatform, Node};
+    use crate::wire::errno::Errno;
+
+    const ALL: [Handover; 4] = [Handover::Klibc, Handover::Networkd, Handover::Keyfile, Handover::Netplan];
+
+    fn modes(platform: &FakePlatform) -> Vec<(&str, u32)> {
+        let files = platform.nodes.iter().filter_map(|(path, node)| match node {
+            Node::File { mode, .. } => Some((path.as_str(), *mode)),
+            _ => None,
+        });
+        files.collect()
+    }
+
+    #[test]
+    fn every_style_has_its_files_and_modes() {
+        let mut platform = FakePlatform::with(&[]);
+        let (public, private) = (public(), private());
+        let placed =
+            [Placed { interface: &public, device: Some("eth0") }, Placed { interface: &private, device: Some("eth1") }];
+        let mut problems = String::new();
+        for style in ALL {
+            assert!(hand_over(&mut platform, style, Some("web01"), &placed, &mut problems), "{problems}");
+        }
+        assert_eq!(
+            modes(&platform),
+            [
+                ("/run/NetworkManager/system-connections/nanova-bc764e04cfe5.nmconnection", 0o600),
+                ("/run/NetworkManager/system-connections/nanova-bc764e04d936.nmconnection", 0o600),
+                ("/run/net-eth0.conf", 0o644),
+                ("/run/net-eth1.conf", 0o644),
+                ("/run/net6-eth0.conf", 0o644),
+                ("/run/netplan/90-nanova.yaml", 0o600),
+                ("/run/systemd/network/00-nanova-bc764e04cfe5.network", 0o644),
+                ("/run/systemd/network/00-nanova-bc764e04d936.network", 0o644),
+            ]
+        );
+        assert!(platform.text("/run/net-eth0.conf").contains("HOSTNAME='web01'"));
+        assert_eq!(problems, "");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_told_and_the_others_are_written() {
+        let mut platform = FakePlatform::with(&[]);
+        let public = public();
+        let placed = [Placed { interface: &public, device: Some("eth0") }];
+        let mut problems = String::new();
+        platform.fail = Some((2, Errno::NOSPC));
+        assert!(!hand_over(&mut platform, Handover::Klibc, None, &placed, &mut problems));
+        assert!(problems.contains("no space left on the file system (ENOSPC); "), "{problems}");
+        assert_eq!(modes(&platform), [("/run/net6-eth0.conf", 0o644)]);
+    }
+
+    #[test]
+    fn klibcs_files_need_a_plain_name() {
+        let mut platform = FakePlatform::with(&[]);
+        let public = public();
+        for device in [None, Some("$(reboot)"), Some("../x")] {
+            let mut problems = String::new();
+            let placed = [Placed { interface: &public, device }];
+            assert!(!hand_over(&mut platform, Handover::Klibc, None, &placed, &mut problems));
+            assert_eq!(problems, "bc:76:4e:04:cf:e5 has no name that klibc's files can have; ");
+        }
+        assert_eq!(modes(&platform), []);
+    }
+}

@@ -1,0 +1,177 @@
+//! The initscripts' `/etc/sysconfig/network-scripts/{ifcfg,route,route6}-<device>`: RHEL and CentOS up to 8, Fedora up to 32;
+//! NetworkManager's ifcfg-rh reads the same.
+//!
+//! Keys that are not ours stay (ZONE, UUID, NM_CONTROLLED); so a numbered address that is gone goes. Names of devices and
+//! addresses hold nothing that a shell would take for more than a word. Rules: initscripts' sysconfig.txt,
+//! nm-settings-ifcfg-rh(5).
+
+use core::fmt;
+
+use crate::files::lines::{Old, Sink};
+use crate::network::managers::names::key_of;
+use crate::network::managers::shared::{Dropped, whole};
+use crate::network::model::Interface;
+
+const HEAD: &str = "# Written by nanova from vm-data in xenstore; keys that it does not know are kept.";
+/// Keys that are ours whatever number follows them.
+const KEYS: [&str; 22] = [
+    "DEVICE",
+    "HWADDR",
+    "TYPE",
+    "BOOTPROTO",
+    "ONBOOT",
+    "IPADDR",
+    "NETMASK",
+    "PREFIX",
+    "BROADCAST",
+    "NETWORK",
+    "GATEWAY",
+    "GATEWAYDEV",
+    "DNS",
+    "IPV6INIT",
+    "IPV6ADDR",
+    "IPV6ADDR_SECONDARIES",
+    "IPV6_DEFAULTGW",
+    "IPV6_AUTOCONF",
+    "PEERDNS",
+    "DEFROUTE",
+    "IPV6_DEFROUTE",
+    "DHCPV6C",
+];
+
+fn is_ours(line: &[u8], interface: &Interface) -> bool {
+    let Some(key) = key_of(line).and_then(|key| core::str::from_utf8(key).ok()) else { return line == HEAD.as_bytes() };
+    let key = key.trim_end_matches(|c: char| c.is_ascii_digit());
+    KEYS.contains(&key) || key == "MTU" && interface.mtu.is_some()
+}
+
+/// The edit of `ifcfg-<device>`.
+pub fn edit(old: Old<'_>, out: &mut dyn Sink, dropped: &mut Dropped, interface: &Interface, device: &str) {
+    if !dropped.takes(old, &|line| is_ours(line, interface)) {
+        out.keep(old);
+    }
+    if old == Old::End {
+        render(out, interface, device);
+    }
+}
+
+fn render(out: &mut dyn Sink, interface: &Interface, device: &str) {
+    let protocol = if interface.speaks_of(true) { "none" } else { "dhcp" };
+    write!(out, "{HEAD}\nDEVICE={device}\nHWADDR={}\nTYPE=Ethernet\nBOOTPROTO={protocol}\nONBOOT=yes\n", interface.mac);
+    for (number, address) in interface.addresses_of(true).enumerate() {
+        let number = Number(number);
+        write!(out, "IPADDR{number}={}\nNETMASK{number}={}\n", address.ip, address.netmask());
+        if let Some(broadcast) = interface.broadcast_of(address) {
+            writeln!(out, "BROADCAST{number}={broadcast}");
+        }
+    }
+    if let Some(via) = interface.gateway(true).filter(|via| !interface.is_far(*via)) {
+        writeln!(out, "GATEWAY={via}");
+    }
+    for (number, server) in (1..).zip(&interface.dns) {
+        writeln!(out, "DNS{number}={server}");
+    }
+    if let Some(mtu) = interface.mtu.map(u64::from) {
+        writeln!(out, "MTU={mtu}");
+    }
+    if !interface.speaks_of(false) {
+        out.put("IPV6INIT=yes\nIPV6_AUTOCONF=yes\n");
+    }
+    let mut six = interface.addresses_of(false);
+    let Some(first) = six.next() else { return };
+    write!(out, "IPV6INIT=yes\nIPV6_AUTOCONF=no\nIPV6ADDR={first}\n");
+    for (number, address) in six.enumerate() {
+        write!(out, "{}{address}", if number == 0 { "IPV6ADDR_SECONDARIES=\"" } else { " " });
+    }
+    if interface.addresses_of(false).nth(1).is_some() {
+        out.put("\"\n");
+    }
+    match interface.gateway(false) {
+        Some(via) if via.is_ipv6_link_local() => writeln!(out, "IPV6_DEFAULTGW={via}%{device}"),
+        Some(via) if !interface.is_far(via) => writeln!(out, "IPV6_DEFAULTGW={via}"),
+        _ => {}
+    }
+}
+
+/// The first address has no number, the second has 1.
+#[derive(Clone, Copy)]
+struct Number(usize);
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 0 { Ok(()) } else { self.0.fmt(f) }
+    }
+}
+
+/// The edit of `route-<device>` or `route6-<device>`: arguments of `ip route add`, a line each.
+pub fn routes(old: Old<'_>, out: &mut dyn Sink, interface: &Interface, device: &str, ipv4: bool) {
+    whole(old, out, &mut |out| {
+        out.put("# Written by nanova from vm-data in xenstore.\n");
+        for route in interface.routes.iter().filter(|route| route.via.is_ipv4() == ipv4) {
+            let far = interface.is_far(route.via);
+            if route.to.prefix != 0 || far {
+                let mark = if far { " onlink" } else { "" };
+                writeln!(out, "{} via {} dev {device}{mark}", route.to, route.via);
+            }
+        }
+    });
+}
+
+/// Whether there is anything to say in that file.
+pub fn has_routes(interface: &Interface, ipv4: bool) -> bool {
+    let mut routes = interface.routes.iter().filter(|route| route.via.is_ipv4() == ipv4);
+    routes.any(|route| route.to.prefix != 0 || interface.is_far(route.via))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::managers::shared::edited;
+    use crate::network::source::parse::tests::{private, public};
+
+    #[test]
+    fn what_is_not_ours_is_kept() {
+        let interface = public();
+        let mut dropped = Dropped::default();
+        let mut all = |old: Old<'_>, out: &mut dyn Sink| edit(old, out, &mut dropped, &interface, "eth0");
+        let old = "DEVICE=eth0\nBOOTPROTO=dhcp\nZONE=public\nIPADDR1=10.0.0.1\nNETMASK1=255.0.0.0\nMTU=1400\nUUID=1\n";
+        let new = edited(old, &mut all);
+        assert_eq!(
+            new,
+            "ZONE=public\nMTU=1400\nUUID=1\n\
+             # Written by nanova from vm-data in xenstore; keys that it does not know are kept.
+DEVICE=eth0
+HWADDR=bc:76:4e:04:cf:e5
+TYPE=Ethernet
+BOOTPROTO=none
+ONBOOT=yes
+IPADDR=166.78.10.124
+NETMASK=255.255.255.0
+BROADCAST=166.78.10.255
+GATEWAY=166.78.10.1
+DNS1=72.3.128.241
+DNS2=72.3.128.240
+IPV6INIT=yes
+IPV6_AUTOCONF=no
+IPV6ADDR=2001:4800:7810:512:e38a:a8b5:ff04:cfe5/64
+IPV6_DEFAULTGW=fe80::def%eth0
+"
+        );
+        assert_eq!(edited(&new, &mut all), new);
+        // An assignment goes with all its lines, and nothing else does.
+        let old = "IPV6ADDR_SECONDARIES=\"2001:db8::6/64 \\\n2001:db8::7/64\"\nZONE=public\nIPADDR=10.0.0.1\\\n1\nDNS1='10.0.0.1 # no\n'\n\
+                   DEFROUTE=yes # don't\nMTU=1400\nUUID=1\n";
+        assert_eq!(edited(old, &mut all), new);
+    }
+
+    #[test]
+    fn static_routes_have_a_file_of_their_own() {
+        let interface = private();
+        let text = edited("", &mut |old, out| routes(old, out, &interface, "eth1", true));
+        assert_eq!(
+            text,
+            "# Written by nanova from vm-data in xenstore.\n10.208.0.0/12 via 10.181.0.1 dev eth1\n10.176.0.0/12 via 10.181.0.1 dev eth1\n"
+        );
+        assert!(has_routes(&interface, true) && !has_routes(&interface, false) && !has_routes(&public(), true));
+    }
+}

@@ -1,0 +1,227 @@
+//! ifupdown's /etc/network/interfaces: Debian, Ubuntu before 17.10, Alpine, and busybox's ifup.
+//!
+//! Ours is a marked part at the end. Stanzas of other interfaces stay, byte for byte; those of ours that somebody else has
+//! written go, and so do our names in `auto` and `allow-` lines. A second address of a family is a second stanza. A
+//! gateway outside of all networks is a route of its own, as not every ifup adds it with `onlink`. Rules: interfaces(5).
+
+use crate::files::lines::{Old, Sink};
+use crate::network::managers::shared::{BEGIN, END, Marked};
+use crate::network::model::{Interface, Placed};
+
+/// The interface that a line begins to configure, whatever alias it has (`eth0:1`).
+pub fn configures(line: &str) -> Option<&str> {
+    let mut words = line.split_ascii_whitespace();
+    (words.next() == Some("iface")).then(|| words.next()?.split(':').next())?
+}
+
+/// The edit of /etc/network/interfaces.
+pub struct Interfaces<'a> {
+    placed: &'a [Placed<'a>],
+    marked: Marked,
+    /// In a stanza that goes.
+    dropping: bool,
+    /// Whether the loopback has its stanza; old versions of ifup take only one.
+    has_loopback: bool,
+}
+
+impl<'a> Interfaces<'a> {
+    /// An edit for these.
+    pub fn new(placed: &'a [Placed<'a>]) -> Interfaces<'a> {
+        Interfaces { placed, marked: Marked::default(), dropping: false, has_loopback: false }
+    }
+
+    fn is_ours(&self, word: &str) -> bool {
+        let device = word.split(':').next();
+        self.placed.iter().any(|placed| placed.device == device)
+    }
+
+    /// The edit.
+    pub fn edit(&mut self, old: Old<'_>, out: &mut dyn Sink) {
+        if self.marked.takes(old) {
+            self.dropping = false;
+            return;
+        }
+        match old {
+            Old::Line(line) => self.line(line, out),
+            Old::Piece(_) if self.dropping => {}
+            Old::Piece(_) => out.keep(old),
+            Old::End => {
+                self.dropping = false;
+                writeln!(out, "{BEGIN}");
+                if !core::mem::take(&mut self.has_loopback) {
+                    out.put("auto lo\niface lo inet loopback\n");
+                }
+                for placed in self.placed {
+                    if let Some(device) = placed.device {
+                        interface(out, placed.interface, device);
+                    }
+                }
+                writeln!(out, "{END}");
+            }
+        }
+    }
+
+    fn line(&mut self, line: &[u8], out: &mut dyn Sink) {
+        let text = core::str::from_utf8(line).unwrap_or_default();
+        let mut words = text.split_ascii_whitespace();
+        let first = words.next().unwrap_or_default();
+        let names = || text.split_ascii_whitespace().skip(1);
+        if first == "auto" || first.starts_with("allow-") {
+            self.dropping = false;
+            if !names().any(|name| self.is_ours(name)) {
+                return out.keep(Old::Line(line));
+            }
+            if names().all(|name| self.is_ours(name)) {
+                return;
+            }
+            out.put(first);
+            names().filter(|name| !self.is_ours(name)).for_each(|name| write!(out, " {name}"));
+            out.put("\n");
+            return;
+        }
+        if matches!(first, "iface" | "mapping" | "source" | "source-directory" | "rename" | "template")
+            || first.starts_with("no-")
+        {
+            self.has_loopback |= first == "iface" && names().next() == Some("lo");
+            self.dropping = first == "iface" && words.next().is_some_and(|name| self.is_ours(name));
+        }
+        // Comments and empty lines between stanzas are nobody's.
+        let stays = !self.dropping || first.is_empty() || first.starts_with('#');
+        if stays {
+            out.keep(Old::Line(line));
+        }
+    }
+}
+
+#[inline(never)]
+fn interface(out: &mut dyn Sink, interface: &Interface, device: &str) {
+    writeln!(out, "\nauto {device}");
+    let mut rest = true;
+    for ipv4 in [true, false] {
+        for (number, address) in interface.addresses_of(ipv4).enumerate() {
+            if ipv4 {
+                write!(
+                    out,
+                    "iface {device} inet static\n    address {}\n    netmask {}\n",
+                    address.ip,
+                    address.netmask()
+                );
+            } else {
+                write!(
+                    out,
+                    "iface {device} inet6 static\n    address {}\n    netmask {}\n",
+                    address.ip,
+                    u64::from(address.prefix)
+                );
+            }
+            if let Some(broadcast) = interface.broadcast_of(address) {
+                writeln!(out, "    broadcast {broadcast}");
+            }
+            // A gateway can be in any address's network, so routes come with the last one.
+            if number + 1 == interface.addresses_of(ipv4).count() {
+                family(out, interface, device, ipv4);
+            }
+            if rest {
+                once(out, interface);
+            }
+            rest = false;
+        }
+    }
+    for (ipv4, kind) in [(true, "inet dhcp"), (false, "inet6 auto")] {
+        if !interface.speaks_of(ipv4) {
+            writeln!(out, "iface {device} {kind}");
+            if rest {
+                once(out, interface);
+            }
+            rest = false;
+        }
+    }
+    if rest {
+        writeln!(out, "iface {device} inet manual");
+        once(out, interface);
+        write!(out, "    up ip link set dev {device} up\n    down ip link set dev {device} down\n");
+    }
+}
+
+/// What the first stanza of an interface says.
+#[inline(never)]
+fn once(out: &mut dyn Sink, interface: &Interface) {
+    if let Some(mtu) = interface.mtu.map(u64::from) {
+        writeln!(out, "    mtu {mtu}");
+    }
+    if interface.dns.is_empty() {
+        return;
+    }
+    out.put("    dns-nameservers");
+    interface.dns.iter().for_each(|server| write!(out, " {server}"));
+    out.put("\n");
+}
+
+/// What the last stanza of a family says.
+#[inline(never)]
+fn family(out: &mut dyn Sink, interface: &Interface, device: &str, ipv4: bool) {
+    if !ipv4 {
+        out.put("    accept_ra 0\n");
+    }
+    for route in interface.routes.iter().filter(|route| route.via.is_ipv4() == ipv4) {
+        let (far, six) = (interface.is_far(route.via), if ipv4 { "" } else { "-6 " });
+        if route.to.prefix == 0 && !far {
+            writeln!(out, "    gateway {}", route.via);
+            continue;
+        }
+        write!(out, "    up ip {six}route add {} via {} dev {device}", route.to, route.via);
+        out.put(if far { " onlink\n" } else { "\n" });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::managers::shared::edited;
+    use crate::network::source::parse::tests::{private, public};
+
+    #[test]
+    fn ours_replaces_ours_and_the_rest_stays() {
+        let (public, private) = (public(), private());
+        let placed =
+            [Placed { interface: &public, device: Some("eth0") }, Placed { interface: &private, device: Some("eth1") }];
+        let mut edit = Interfaces::new(&placed);
+        let old = "# The loopback\nsource /etc/network/interfaces.d/*\nauto lo eth0\niface lo inet loopback\n\n\
+                   allow-hotplug eth1\niface eth0 inet dhcp\n  hostname x\n# a note\niface tun0 inet manual\n  up true\n";
+        let new = edited(old, &mut |old, out| edit.edit(old, out));
+        assert_eq!(
+            new,
+            "# The loopback\nsource /etc/network/interfaces.d/*\nauto lo\niface lo inet loopback\n\n# a note\n\
+             iface tun0 inet manual\n  up true\n\
+             # nanova: begin, written from vm-data in xenstore
+
+auto eth0
+iface eth0 inet static
+    address 166.78.10.124
+    netmask 255.255.255.0
+    broadcast 166.78.10.255
+    gateway 166.78.10.1
+    dns-nameservers 72.3.128.241 72.3.128.240
+iface eth0 inet6 static
+    address 2001:4800:7810:512:e38a:a8b5:ff04:cfe5
+    netmask 64
+    accept_ra 0
+    gateway fe80::def
+
+auto eth1
+iface eth1 inet static
+    address 10.181.30.181
+    netmask 255.255.128.0
+    broadcast 10.181.127.255
+    up ip route add 10.208.0.0/12 via 10.181.0.1 dev eth1
+    up ip route add 10.176.0.0/12 via 10.181.0.1 dev eth1
+    dns-nameservers 72.3.128.241 72.3.128.240
+# nanova: end
+"
+        );
+        assert_eq!(edited(&new, &mut |old, out| edit.edit(old, out)), new);
+        let from_nothing = edited("", &mut |old, out| edit.edit(old, out));
+        assert!(from_nothing.contains("begin, written from vm-data in xenstore\nauto lo\niface lo inet loopback\n"));
+        assert_eq!(edited(&from_nothing, &mut |old, out| edit.edit(old, out)), from_nothing);
+    }
+}

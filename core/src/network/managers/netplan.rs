@@ -1,0 +1,236 @@
+//! netplan's `netplan/90-nanova.yaml` below /etc or, handed over by an initramfs, /run, one for all interfaces; mode 0600, as
+//! netplan asks for since 0.107.
+//!
+//! netplan merges all its files, sorted by name, by the ids of the interfaces in them: where the name of the device is
+//! known it is the id, so that this file changes what an installer or cloud-init (`50-cloud-init.yaml`) has written about
+//! it, and DHCP and routers' advertisements are turned off (`networkd` says why, and when not). All strings are quoted; an
+//! address holds colons. `0.0.0.0/0` and not `default`, which netplan knows since 0.100. Rules: netplan(5),
+//! netplan-generate(8).
+
+use crate::files::lines::Sink;
+use crate::network::model::{Interface, Placed};
+use crate::wire::net::{Device, Mac};
+
+/// The name of the file.
+pub const FILE: &str = "90-nanova.yaml";
+
+/// Writes the file of all interfaces.
+#[inline(never)]
+pub fn render(out: &mut dyn Sink, interfaces: &[Placed<'_>]) {
+    out.put("# Written by nanova from vm-data in xenstore.\nnetwork:\n  version: 2\n  ethernets:\n");
+    for placed in interfaces {
+        let mac = placed.interface.mac;
+        match placed.device {
+            Some(device) => writeln!(out, "    \"{device}\":"),
+            None => writeln!(out, "    \"nanova-{}\":", mac.plain()),
+        }
+        let [dhcp4, ra] = [true, false].map(|ipv4| !placed.interface.speaks_of(ipv4));
+        write!(
+            out,
+            "      match:\n        macaddress: \"{mac}\"\n      dhcp4: {dhcp4}\n      dhcp6: false\n      accept-ra: {ra}\n"
+        );
+        lists(out, placed.interface);
+    }
+}
+
+#[inline(never)]
+fn lists(out: &mut dyn Sink, interface: &Interface) {
+    if let Some(mtu) = interface.mtu.map(u64::from) {
+        writeln!(out, "      mtu: {mtu}");
+    }
+    for (number, address) in interface.addresses.iter().enumerate() {
+        if number == 0 {
+            out.put("      addresses:\n");
+        }
+        writeln!(out, "        - \"{address}\"");
+    }
+    for (number, route) in interface.routes.iter().enumerate() {
+        if number == 0 {
+            out.put("      routes:\n");
+        }
+        write!(out, "        - to: \"{}\"\n          via: \"{}\"\n", route.to, route.via);
+        if interface.is_far(route.via) {
+            out.put("          on-link: true\n");
+        }
+    }
+    for (number, server) in interface.dns.iter().enumerate() {
+        if number == 0 {
+            out.put("      nameservers:\n        addresses:\n");
+        }
+        writeln!(out, "          - \"{server}\"");
+    }
+}
+
+/// Finds out, line by line, whose devices another file speaks of. Of YAML it knows as much as netplan's own examples and
+/// installers use: blocks, no flow style. What else there is counts as somebody else's.
+pub struct Subjects<'a> {
+    placed: &'a [Placed<'a>],
+    /// The names of all devices that there are.
+    devices: &'a [Device],
+    /// How far the keys of `network` and those of `ethernets` are indented.
+    section: Option<usize>,
+    id: Option<usize>,
+    in_ethernets: bool,
+    /// The last id is no device of ours, and no address of ours was seen below it yet.
+    unknown: bool,
+    ours: bool,
+    others: bool,
+}
+
+impl<'a> Subjects<'a> {
+    /// Nobody's yet.
+    pub fn new(placed: &'a [Placed<'a>], devices: &'a [Device]) -> Subjects<'a> {
+        let (section, id) = (None, None);
+        Subjects { placed, devices, section, id, in_ethernets: false, unknown: false, ours: false, others: false }
+    }
+
+    /// Takes the next line.
+    pub fn take(&mut self, line: &str) {
+        let text = line.trim_ascii_start();
+        let indent = line.len() - text.len();
+        if text.is_empty() || text.starts_with('#') || text.starts_with("---") {
+            return;
+        }
+        const AROUND: [char; 3] = ['"', '\'', ' '];
+        let (key, value) = text.split_once(':').unwrap_or((text, ""));
+        let (key, value) = (key.trim_matches(AROUND), value.trim_matches(AROUND));
+        if indent == 0 {
+            self.others |= key != "network" || !value.is_empty();
+        } else if indent <= *self.section.get_or_insert(indent) {
+            self.others |= core::mem::take(&mut self.unknown);
+            (self.in_ethernets, self.id) = (key == "ethernets" && value.is_empty(), None);
+            self.others |= !self.in_ethernets && !matches!(key, "version" | "renderer");
+        } else if self.in_ethernets && indent <= *self.id.get_or_insert(indent) {
+            let is_ours = self.is_ours(key);
+            self.others |= core::mem::replace(&mut self.unknown, !is_ours);
+            self.ours |= is_ours;
+        } else if key == "macaddress"
+            && let Some(mac) = Mac::parse(value)
+            && self.placed.iter().any(|placed| placed.interface.mac == mac)
+        {
+            (self.ours, self.unknown) = (true, false);
+        } else if key == "name" && self.in_ethernets {
+            // A pattern is about the devices that there are.
+            for device in self.devices.iter().filter(|device| fits(device, value)) {
+                let is_ours = self.is_ours(device);
+                self.ours |= is_ours;
+                self.others |= !is_ours;
+                self.unknown = false;
+            }
+            self.unknown &= !value.bytes().any(|byte| is_wild(&byte));
+        }
+    }
+
+    fn is_ours(&self, device: &str) -> bool {
+        self.placed.iter().any(|placed| placed.device == Some(device))
+    }
+
+    /// That was all. Returns whether it speaks of ours, and of others.
+    pub fn end(self) -> (bool, bool) {
+        (self.ours, self.others || self.unknown)
+    }
+}
+
+/// What makes a name a pattern (glob(7)).
+fn is_wild(byte: &u8) -> bool {
+    matches!(byte, b'*' | b'?' | b'[' | b']')
+}
+
+/// Whether a device may have a name such as `eth*`: that begins and ends so.
+fn fits(device: &str, name: &str) -> bool {
+    let (device, name) = (device.as_bytes(), name.as_bytes());
+    let mut fixed = name.split(is_wild);
+    let (start, end) = (fixed.next().unwrap_or_default(), fixed.next_back());
+    device.starts_with(start) && end.map_or(device == name, |end| device.ends_with(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::source::parse::tests::{private, public};
+
+    #[test]
+    fn the_file_of_a_real_guest() {
+        let (public, private) = (public(), private());
+        let placed =
+            [Placed { interface: &public, device: Some("eth0") }, Placed { interface: &private, device: None }];
+        let mut text = String::new();
+        render(&mut text, &placed);
+        assert_eq!(
+            text,
+            r#"# Written by nanova from vm-data in xenstore.
+network:
+  version: 2
+  ethernets:
+    "eth0":
+      match:
+        macaddress: "bc:76:4e:04:cf:e5"
+      dhcp4: false
+      dhcp6: false
+      accept-ra: false
+      addresses:
+        - "166.78.10.124/24"
+        - "2001:4800:7810:512:e38a:a8b5:ff04:cfe5/64"
+      routes:
+        - to: "0.0.0.0/0"
+          via: "166.78.10.1"
+        - to: "::/0"
+          via: "fe80::def"
+      nameservers:
+        addresses:
+          - "72.3.128.241"
+          - "72.3.128.240"
+    "nanova-bc764e04d936":
+      match:
+        macaddress: "bc:76:4e:04:d9:36"
+      dhcp4: false
+      dhcp6: false
+      accept-ra: false
+      addresses:
+        - "10.181.30.181/17"
+      routes:
+        - to: "10.208.0.0/12"
+          via: "10.181.0.1"
+        - to: "10.176.0.0/12"
+          via: "10.181.0.1"
+      nameservers:
+        addresses:
+          - "72.3.128.241"
+          - "72.3.128.240"
+"#
+        );
+    }
+
+    #[test]
+    fn whose_devices_a_file_speaks_of() {
+        let public = public();
+        let placed = [Placed { interface: &public, device: Some("eth0") }];
+        let subjects = |text: &str| {
+            let devices = ["lo", "eth0", "ens5"].map(|name| name.try_into().unwrap());
+            let mut subjects = Subjects::new(&placed, &devices);
+            text.lines().for_each(|line| subjects.take(line));
+            subjects.end()
+        };
+        let cloud_init = "# This file is generated\nnetwork:\n    version: 2\n    ethernets:\n        eth0:\n            dhcp4: true\n            match:\n                macaddress: 00:00:00:00:00:01\n";
+        assert_eq!(subjects(cloud_init), (true, false));
+        let by_mac = "network:\n  renderer: networkd\n  ethernets:\n    \"id0\":\n      match: \n        macaddress: 'BC:76:4E:04:CF:E5'\n      addresses: [192.0.2.10/24]\n  version: 2\n";
+        assert_eq!(subjects(by_mac), (true, false));
+        assert_eq!(
+            subjects("network:\n  ethernets:\n    eth0: {dhcp4: true}\n    eth1:\n      dhcp4: true\n"),
+            (true, true)
+        );
+        assert_eq!(subjects("network:\n  ethernets:\n    eth1: {}\n"), (false, true));
+        assert_eq!(subjects(&format!("{by_mac}  bridges:\n    br0:\n      interfaces: [id0]\n")), (true, true));
+        assert_eq!(subjects("network: {ethernets: {eth0: {dhcp4: true}}}\n"), (false, true));
+        assert_eq!(subjects("network:\n  ethernets: {eth0: {dhcp4: true}}\n"), (false, true));
+        assert_eq!(subjects(""), (false, false));
+        let by_name = |name: &str| format!("network:\n  ethernets:\n    all:\n      match:\n        name: {name}\n");
+        let debian = by_name("'enp*'") + "    all-eth:\n      match:\n        name: eth*\n      dhcp4: true\n";
+        assert_eq!(subjects(&debian), (true, false), "Debian's cloud images: enp* is nobody here");
+        assert_eq!(subjects(&debian.replace("enp*", "en*")), (true, true));
+        let cases = [("eth0", (true, false)), ("eth9", (false, true)), ("wl*", (false, false)), ("e*5", (false, true))];
+        for (name, found) in cases {
+            assert_eq!(subjects(&by_name(name)), found, "{name}");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! systemd-networkd's `systemd/network/*.network` below /etc or, handed over by an initramfs, /run, one an interface. Of all files that match a link the first by name
+//! counts, so ours begin with 00 (an installer's or cloud-init's with 10).
+//!
+//! Matched by MAC address, as names may still change. `Type=ether` keeps out a VLAN or a bridge that has the same address.
+//! networkd finds the addresses present already and keeps them. Routers are not listened to: the toolstack has said what
+//! there is, and networkd would call the interface configured only after waiting 12 s for one. (A family that XAPI leaves to the
+//! guest is automatic: DHCP, or what routers say.) Rules: systemd.network(5).
+
+use crate::files::lines::Sink;
+use crate::network::model::Interface;
+
+/// Writes the file of an interface.
+#[inline(never)]
+pub fn render(out: &mut dyn Sink, interface: &Interface) {
+    write!(out, "# Written by nanova from vm-data in xenstore.\n[Match]\nMACAddress={}\nType=ether\n", interface.mac);
+    if let Some(mtu) = interface.mtu.map(u64::from) {
+        write!(out, "\n[Link]\nMTUBytes={mtu}\n");
+    }
+    let yes = |ipv4, word| if interface.speaks_of(ipv4) { "no" } else { word };
+    write!(out, "\n[Network]\nDHCP={}\nIPv6AcceptRA={}\n", yes(true, "ipv4"), yes(false, "yes"));
+    for server in &interface.dns {
+        writeln!(out, "DNS={server}");
+    }
+    for address in &interface.addresses {
+        write!(out, "\n[Address]\nAddress={address}\n");
+        if let Some(broadcast) = interface.broadcast_of(address) {
+            writeln!(out, "Broadcast={broadcast}");
+        }
+    }
+    for route in &interface.routes {
+        write!(out, "\n[Route]\nDestination={}\nGateway={}\n", route.to, route.via);
+        if interface.is_far(route.via) {
+            out.put("GatewayOnLink=yes\n");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::source::parse::tests::{private, public};
+
+    fn text(interface: &Interface) -> String {
+        let mut text = String::new();
+        render(&mut text, interface);
+        text
+    }
+
+    #[test]
+    fn the_file_of_a_real_guest() {
+        assert_eq!(
+            text(&public()),
+            "\
+# Written by nanova from vm-data in xenstore.
+[Match]
+MACAddress=bc:76:4e:04:cf:e5
+Type=ether
+
+[Network]
+DHCP=no
+IPv6AcceptRA=no
+DNS=72.3.128.241
+DNS=72.3.128.240
+
+[Address]
+Address=166.78.10.124/24
+Broadcast=166.78.10.255
+
+[Address]
+Address=2001:4800:7810:512:e38a:a8b5:ff04:cfe5/64
+
+[Route]
+Destination=0.0.0.0/0
+Gateway=166.78.10.1
+
+[Route]
+Destination=::/0
+Gateway=fe80::def
+"
+        );
+    }
+
+    #[test]
+    fn a_far_gateway_is_on_the_link() {
+        let mut interface = private();
+        interface.addresses.clear();
+        assert!(text(&interface).ends_with("Destination=10.176.0.0/12\nGateway=10.181.0.1\nGatewayOnLink=yes\n"));
+    }
+}

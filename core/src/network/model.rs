@@ -1,0 +1,154 @@
+//! The network as the toolstack wants it: addresses, routes, name servers of each interface, bounded.
+//!
+//! A model has been checked: addresses are addresses, prefixes fit their family, networks have no host bits. What does not
+//! fit into it is an error that is reported; nothing is cut.
+
+use heapless::{String, Vec};
+
+use crate::wire::net::{Ip, Mac, Prefixed, Route};
+
+/// Most interfaces of a guest. Xen's own limit without tuning is 8, XenServer's 7.
+pub const INTERFACES_MAX: usize = 8;
+/// Most addresses of an interface, both families together: about as many as a value in xenstore has room for.
+pub const ADDRESSES_MAX: usize = 64;
+/// Most routes of an interface, its default routes among them.
+pub const ROUTES_MAX: usize = 32;
+/// Most name servers of an interface.
+pub const DNS_MAX: usize = 8;
+/// Longest label that is kept.
+pub const LABEL_MAX: usize = 64;
+/// Longest host name (HOST_NAME_MAX).
+pub const HOSTNAME_MAX: usize = 64;
+
+/// What the toolstack wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// The host name, if it names one.
+    pub hostname: Option<String<HOSTNAME_MAX>>,
+    /// The interfaces, in the order of xenstore's directory.
+    pub interfaces: Vec<Interface, INTERFACES_MAX>,
+    /// Whether these are all that xenstore holds: none was left out.
+    pub sound: bool,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Network {
+    /// Nothing.
+    pub const fn new() -> Network {
+        Network { hostname: None, interfaces: Vec::new(), sound: true }
+    }
+}
+
+/// One interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// Which one.
+    pub mac: Mac,
+    /// What the toolstack calls the network it is in; empty if it says nothing.
+    pub label: String<LABEL_MAX>,
+    /// Its addresses, those of the toolstack's `ips` first.
+    pub addresses: Vec<Prefixed, ADDRESSES_MAX>,
+    /// Its routes; those to everything come last.
+    pub routes: Vec<Route, ROUTES_MAX>,
+    /// Name servers.
+    pub dns: Vec<Ip, DNS_MAX>,
+    /// The broadcast address that the toolstack names.
+    pub broadcast: Option<Ip>,
+    /// The largest packet that the network takes; the device's own choice if the toolstack says nothing.
+    pub mtu: Option<u16>,
+    /// The family that the toolstack says nothing of, and leaves to the guest, if there is one: IPv4 if this is true.
+    pub left_alone: Option<bool>,
+}
+
+impl Interface {
+    /// An interface without anything.
+    pub const fn new(mac: Mac) -> Interface {
+        Interface {
+            mac,
+            label: String::new(),
+            addresses: Vec::new(),
+            routes: Vec::new(),
+            dns: Vec::new(),
+            broadcast: None,
+            mtu: None,
+            left_alone: None,
+        }
+    }
+
+    /// The addresses of one family.
+    pub fn addresses_of(&self, ipv4: bool) -> impl Iterator<Item = &Prefixed> {
+        self.addresses.iter().filter(move |address| address.ip.is_ipv4() == ipv4)
+    }
+
+    /// Whether the toolstack says what a family is to have.
+    pub fn speaks_of(&self, ipv4: bool) -> bool {
+        self.left_alone != Some(ipv4)
+    }
+
+    /// The neighbour to send to what has no route of its own.
+    #[inline(never)]
+    pub fn gateway(&self, ipv4: bool) -> Option<Ip> {
+        self.routes.iter().find(|route| route.to.prefix == 0 && route.via.is_ipv4() == ipv4).map(|route| route.via)
+    }
+
+    /// The broadcast address that goes with an address of this interface: the toolstack's if it is in that network.
+    #[inline(never)]
+    pub fn broadcast_of(&self, address: &Prefixed) -> Option<Ip> {
+        let usual = address.broadcast()?;
+        Some(self.broadcast.filter(|named| address.contains(*named)).unwrap_or(usual))
+    }
+
+    /// Whether the kernel must be told that a neighbour is on this link, as no address of the interface says so.
+    #[inline(never)]
+    pub fn is_far(&self, via: Ip) -> bool {
+        !via.is_ipv6_link_local() && !self.addresses.iter().any(|address| address.contains(via))
+    }
+}
+
+/// An interface and the device that carries it, as far as that is known.
+#[derive(Clone, Copy, Debug)]
+pub struct Placed<'a> {
+    /// What it should be.
+    pub interface: &'a Interface,
+    /// The device's name; none before udev has given names.
+    pub device: Option<&'a str>,
+}
+
+/// Whether a device's name can stand in a file name and in a shell's file.
+pub fn is_plain(device: &str) -> bool {
+    !device.is_empty()
+        && !device.starts_with('.')
+        && device.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prefixed(ip: &str, prefix: u8) -> Prefixed {
+        Prefixed::new(ip.parse().unwrap(), prefix).unwrap()
+    }
+
+    #[test]
+    fn a_neighbour_outside_of_all_networks_is_far() {
+        let mut interface = Interface::new(Mac([2, 0, 0, 0, 0, 1]));
+        interface.addresses.push(prefixed("10.0.0.5", 24)).unwrap();
+        let far = |ip: &str| interface.is_far(ip.parse().unwrap());
+        assert!(!far("10.0.0.1") && far("10.0.1.1") && !far("fe80::1") && far("2001:db8::1"));
+    }
+
+    #[test]
+    fn names_that_a_shell_would_act_on_are_none() {
+        for good in ["eth0", "enX0", "ens3.100", "wan_1"] {
+            assert!(is_plain(good), "{good}");
+        }
+        for bad in ["", ".", "..", "a'b", "$(reboot)", "a;b", "eth0:1", "a b", "é"] {
+            assert!(!is_plain(bad), "{bad}");
+        }
+    }
+}

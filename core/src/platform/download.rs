@@ -1,0 +1,24 @@
+//! Connections to servers, and the agent's own file: what an update takes.
+
+use crate::wire::errno::Errno;
+use crate::wire::net::Ip;
+use crate::wire::text::Bounded;
+
+/// A connection to a server, and the agent's own file: what an update takes.
+pub trait Download {
+    /// A connection.
+    type Connection;
+
+    /// Connects, or gives up after so many seconds, as does every later call that waits as long for nothing.
+    fn connect(&mut self, ip: Ip, port: u16, seconds: u32) -> Result<Self::Connection, Errno>;
+    /// The address of a name, from /etc/hosts or the name servers of /etc/resolv.conf; none is asked from a moment of
+    /// [`Clock::uptime`](super::Clock::uptime) on.
+    fn resolve(&mut self, name: &str, deadline: u64) -> Option<Ip>;
+    /// Sends all of it.
+    fn send(&mut self, connection: &mut Self::Connection, bytes: &[u8]) -> Result<(), Errno>;
+    /// Receives some; 0 at the end.
+    fn receive(&mut self, connection: &mut Self::Connection, space: &mut [u8]) -> Result<usize, Errno>;
+    /// Where the running agent's file is, uncut. [`Errno::PERM`] for the first process, which is a part of its image, below
+    /// another root, and for a path of 200 bytes or more.
+    fn own_path(&mut self) -> Result<Bounded<256>, Errno>;
+}

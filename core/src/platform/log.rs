@@ -1,0 +1,39 @@
+//! The log: lines that a person reads.
+
+use core::fmt;
+
+/// How important a log line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Level {
+    /// Something did not work, and a person should know.
+    Error,
+    /// Something is odd; the agent goes on.
+    Warn,
+    /// What the agent does.
+    Info,
+    /// How it does it.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl Level {
+    /// The level with this name.
+    pub fn named(name: &str) -> Option<Level> {
+        Some(match name {
+            "error" => Level::Error,
+            "warn" | "warning" => Level::Warn,
+            "info" => Level::Info,
+            "debug" => Level::Debug,
+            "trace" => Level::Trace,
+            _ => return None,
+        })
+    }
+}
+
+/// Where lines go.
+pub trait Log {
+    /// Writes one line. Never a secret; any text is fine otherwise.
+    fn log(&mut self, level: Level, text: fmt::Arguments<'_>);
+}

@@ -1,0 +1,217 @@
+//! Paths of the guest's files, and what is said of them: checked names, kinds, and the sentences for what failed.
+//!
+//! A [`GuestPath`] is absolute and plain. It says nothing about what is there, and an implementation may put a root before it.
+
+use core::fmt;
+
+use crate::wire::errno::Errno;
+
+/// Longest path of a file, one less than Linux's PATH_MAX, which counts the zero byte.
+pub const GUEST_PATH_MAX: usize = 4095;
+
+/// The path of a file in the guest: absolute, without `.`, `..`, empty components or control characters. It says nothing
+/// about what is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct GuestPath<'a>(&'a str);
+
+/// Why a text is not the path of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum PathError {
+    /// It does not begin with a slash.
+    NotAbsolute,
+    /// It has a component `.` or `..`, or an empty one, or ends in a slash.
+    NotPlain,
+    /// It has a control character in it.
+    NotText,
+    /// It is longer than the system allows.
+    TooLong,
+}
+
+impl fmt::Display for PathError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PathError::NotAbsolute => "the path must be absolute",
+            PathError::NotPlain => "the path must name a file, without '.', '..' or empty components",
+            PathError::NotText => "the path must be text without control characters",
+            PathError::TooLong => "the path is too long",
+        })
+    }
+}
+
+impl<'a> GuestPath<'a> {
+    /// Checks a path.
+    pub fn new(path: &'a str) -> Result<GuestPath<'a>, PathError> {
+        let Some(body) = path.strip_prefix('/') else { return Err(PathError::NotAbsolute) };
+        if path.len() > GUEST_PATH_MAX {
+            return Err(PathError::TooLong);
+        }
+        if path.chars().any(char::is_control) {
+            return Err(PathError::NotText);
+        }
+        if body.split('/').any(|component| matches!(component, "" | "." | "..")) {
+            return Err(PathError::NotPlain);
+        }
+        Ok(GuestPath(path))
+    }
+
+    /// A path that is known to be one, checked when the program is compiled.
+    pub const fn literal(path: &'static str) -> GuestPath<'static> {
+        assert!(path.len() > 1 && path.as_bytes()[0] == b'/');
+        GuestPath(path)
+    }
+
+    /// The path as text.
+    pub fn as_str(&self) -> &'a str {
+        self.0
+    }
+
+    /// The directory (`/` for what is directly below it) and the name in it.
+    pub fn split(&self) -> (&'a str, &'a str) {
+        let slash = self.0.rfind('/').unwrap_or(0);
+        (&self.0[..slash.max(1)], &self.0[slash + 1..])
+    }
+
+    /// The directories above the file, outermost first, the root left out.
+    pub fn parents(&self) -> impl Iterator<Item = GuestPath<'a>> {
+        let path = self.0;
+        path.match_indices('/').skip(1).map(move |(slash, _)| GuestPath(&path[..slash]))
+    }
+}
+
+impl fmt::Display for GuestPath<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// What a name in a directory is. Symbolic links are not followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum FileKind {
+    /// A regular file.
+    Regular,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A device, a pipe, a socket.
+    Other,
+}
+
+/// Why a link is not followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Distrust {
+    /// It belongs to this user, who is not root.
+    Owner(u32),
+    /// It lies in, or below, a directory that this user owns, who is not root.
+    Directory(u32),
+    /// It lies in, or below, a directory of root's that the group or others may write.
+    OthersWrite,
+}
+
+/// A link that was not followed, as a sentence for the host and the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct LinkNotFollowed<'a> {
+    /// The path as far as the link.
+    pub link: &'a str,
+    /// Whose fault it is.
+    pub why: Distrust,
+}
+
+impl fmt::Display for LinkNotFollowed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let link = self.link;
+        match self.why {
+            Distrust::Owner(user) => write!(f, "{link} is a symbolic link of user {user}, not root's"),
+            Distrust::Directory(user) => write!(f, "{link} is a symbolic link below a directory of user {user}"),
+            Distrust::OthersWrite => write!(f, "{link} is a symbolic link below a directory that others may write"),
+        }?;
+        f.write_str(": it is not followed; name the path without it")
+    }
+}
+
+/// A file operation that failed, as a sentence for the host and the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct FileError<'a> {
+    /// What was tried: "read", "replace".
+    pub action: &'static str,
+    /// On what.
+    pub path: GuestPath<'a>,
+    /// What the system said.
+    pub errno: Errno,
+}
+
+impl fmt::Display for FileError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot {} {}: {}", self.action, self.path, self.errno)
+    }
+}
+
+/// Names the file and the action that an errno belongs to.
+pub(crate) fn at<'a, T>(
+    action: &'static str,
+    path: GuestPath<'a>,
+    result: Result<T, Errno>,
+) -> Result<T, FileError<'a>> {
+    result.map_err(|errno| FileError { action, path, errno })
+}
+
+/// A change of a file that is in force and may not last, as a sentence for the host and the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Unsynced<'a> {
+    /// The file.
+    pub path: GuestPath<'a>,
+    /// What the system said when its directory was to be synced.
+    pub errno: Errno,
+}
+
+impl fmt::Display for Unsynced<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Unsynced { path, errno } = self;
+        write!(f, "done, but {path} may not survive a crash: its directory cannot be synced: {errno}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_absolute_and_plain() {
+        for good in ["/a", "/etc/motd", "/a b/ö", "/...", "/a.b/..c"] {
+            assert!(GuestPath::new(good).is_ok(), "{good}");
+        }
+        let bad = [
+            ("", PathError::NotAbsolute),
+            ("etc/motd", PathError::NotAbsolute),
+            ("/", PathError::NotPlain),
+            ("/etc/", PathError::NotPlain),
+            ("/etc//motd", PathError::NotPlain),
+            ("/etc/../root", PathError::NotPlain),
+            ("/./a", PathError::NotPlain),
+            ("/..", PathError::NotPlain),
+            ("/a\nb", PathError::NotText),
+            ("/a\0b", PathError::NotText),
+        ];
+        for (path, why) in bad {
+            assert_eq!(GuestPath::new(path), Err(why), "{path:?}");
+        }
+        assert_eq!(GuestPath::new(&"/a".repeat(2048)), Err(PathError::TooLong));
+    }
+
+    #[test]
+    fn a_path_falls_into_directory_and_name_and_parents() {
+        let path = GuestPath::new("/a/b/c").unwrap();
+        assert_eq!(path.split(), ("/a/b", "c"));
+        assert_eq!(GuestPath::new("/c").unwrap().split(), ("/", "c"));
+        let parents: Vec<_> = path.parents().map(|parent| parent.0).collect();
+        assert_eq!(parents, ["/a", "/a/b"]);
+        assert_eq!(GuestPath::new("/c").unwrap().parents().count(), 0);
+    }
+}

@@ -1,0 +1,41 @@
+//! Programs of the guest: those that are waited for, and those that are only told.
+
+use super::path::GuestPath;
+use crate::wire::errno::Errno;
+
+/// A program of the system and its arguments, the first being its path.
+pub type Program<'a> = &'a [&'a core::ffi::CStr];
+
+/// How a program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Ended {
+    /// By itself, with this status.
+    Exit(u8),
+    /// By this signal.
+    Signal(u8),
+    /// By us: it took too long.
+    Late,
+}
+
+/// Programs of the guest.
+pub trait Programs {
+    /// Whether there is a program at `path` that root alone can have put there: [`Errno::NOENT`] if there is nothing, another
+    /// errno if it is not to be trusted.
+    fn is_program(&mut self, path: GuestPath<'_>) -> Result<(), Errno>;
+    /// Runs it, with one argument or none, for so many seconds at the most. `input` is its standard input; what it prints goes to `output` as far as there
+    /// is room. Returns how it ended and how much it printed.
+    fn run(
+        &mut self,
+        path: GuestPath<'_>,
+        argument: Option<&'static core::ffi::CStr>,
+        input: &[u8],
+        output: &mut [u8],
+        seconds: u32,
+    ) -> Result<(Ended, usize), Errno>;
+    /// Starts programs, one after the other, and does not wait for them. Those that are not there are left alone, and so are
+    /// all where the guest's files are not those of the running system.
+    fn start(&mut self, programs: &[Program<'_>]);
+    /// Ends a process at once, if it is one of the guest's.
+    fn end_process(&mut self, process: u32);
+}

@@ -1,0 +1,173 @@
+//! Addresses and routes, as every part of the program means them.
+
+use core::fmt;
+
+use heapless::String;
+
+pub mod ip;
+
+pub use ip::Ip;
+
+/// Longest name of a device (IFNAMSIZ less the zero byte).
+pub const DEVICE_MAX: usize = 15;
+
+/// The name of a network device.
+pub type Device = String<DEVICE_MAX>;
+
+/// An Ethernet address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Mac(pub [u8; 6]);
+
+impl Mac {
+    /// Twelve hex digits of any case; colons and dashes between them are passed over.
+    pub fn parse(text: &str) -> Option<Mac> {
+        let mut mac = [0; 6];
+        let mut digits = 0;
+        for c in text.chars().filter(|c| !matches!(c, ':' | '-')) {
+            let byte = mac.get_mut(digits / 2)?;
+            *byte = *byte << 4 | c.to_digit(16)? as u8;
+            digits += 1;
+        }
+        (digits == 12).then_some(Mac(mac))
+    }
+
+    /// The address without colons, for file names.
+    pub fn plain(self) -> Plain {
+        Plain(self)
+    }
+
+    fn write(self, f: &mut fmt::Formatter<'_>, between: &str) -> fmt::Result {
+        for (place, byte) in self.0.map(u32::from).iter().enumerate() {
+            write!(f, "{}{byte:02x}", if place == 0 { "" } else { between })?;
+        }
+        Ok(())
+    }
+}
+
+/// `bc:76:4e:04:cf:e5`
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, ":")
+    }
+}
+
+/// Shows an Ethernet address as `bc764e04cfe5`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plain(Mac);
+
+impl fmt::Display for Plain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.write(f, "")
+    }
+}
+
+/// An address with the size of its network, or a network.
+///
+/// # Invariants
+/// `prefix` is at most 32 for IPv4 and 128 for IPv6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Prefixed {
+    /// The address.
+    pub ip: Ip,
+    /// How many leading bits name the network.
+    pub prefix: u8,
+}
+
+impl Prefixed {
+    /// An address in a network; `None` if its family has no such prefix.
+    pub fn new(ip: Ip, prefix: u8) -> Option<Prefixed> {
+        let most = if ip.is_ipv4() { 32 } else { 128 };
+        (prefix <= most).then_some(Prefixed { ip, prefix })
+    }
+
+    /// All addresses of a family.
+    pub fn everything(like: Ip) -> Prefixed {
+        Prefixed { ip: like.like(0), prefix: 0 }
+    }
+
+    /// Whether an address is in this network.
+    #[inline(never)]
+    pub fn contains(&self, ip: Ip) -> bool {
+        self.ip.is_ipv4() == ip.is_ipv4() && (self.ip.bits() ^ ip.bits()) & self.mask() == 0
+    }
+
+    /// The network: no bit set behind the prefix.
+    #[inline(never)]
+    pub fn network(&self) -> Prefixed {
+        Prefixed { ip: self.ip.like(self.ip.bits() & self.mask()), prefix: self.prefix }
+    }
+
+    /// The address to reach all of an IPv4 network with. None with fewer than two host bits (RFC 3021), and in IPv6.
+    #[inline(never)]
+    pub fn broadcast(&self) -> Option<Ip> {
+        let has_one = self.ip.is_ipv4() && self.prefix < 31;
+        has_one.then(|| self.ip.like(self.ip.bits() | !self.mask()))
+    }
+
+    /// The mask as an address: `255.255.255.0`.
+    #[inline(never)]
+    pub fn netmask(&self) -> Ip {
+        self.ip.like(self.mask())
+    }
+
+    /// The leading bits set, the first bit of either family's addresses in front.
+    #[inline(never)]
+    fn mask(&self) -> u128 {
+        u128::MAX.checked_shl(128 - u32::from(self.prefix)).unwrap_or(0)
+    }
+}
+
+/// `10.0.0.1/8`
+impl fmt::Display for Prefixed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.ip, u64::from(self.prefix))
+    }
+}
+
+/// A way to a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Route {
+    /// Where to.
+    pub to: Prefixed,
+    /// Through which neighbour.
+    pub via: Ip,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prefixed(ip: &str, prefix: u8) -> Prefixed {
+        Prefixed::new(ip.parse().unwrap(), prefix).unwrap()
+    }
+
+    #[test]
+    fn an_ethernet_address_in_all_spellings() {
+        let mac = Mac([0xbc, 0x76, 0x4e, 0x04, 0xcf, 0xe5]);
+        for text in ["BC764E04CFE5", "bc:76:4e:04:cf:e5", "BC-76-4E-04-CF-E5"] {
+            assert_eq!(Mac::parse(text), Some(mac), "{text}");
+        }
+        for bad in ["", "BC764E04CFE", "BC764E04CFE50", "BC764E04CFEG", "BC764E04CFE50011"] {
+            assert_eq!(Mac::parse(bad), None, "{bad}");
+        }
+        assert_eq!((mac.to_string().as_str(), mac.plain().to_string().as_str()), ("bc:76:4e:04:cf:e5", "bc764e04cfe5"));
+    }
+
+    #[test]
+    fn what_follows_from_a_prefix() {
+        let address = prefixed("10.181.30.181", 17);
+        assert_eq!(address.netmask().to_string(), "255.255.128.0");
+        assert_eq!(address.broadcast().unwrap().to_string(), "10.181.127.255");
+        assert_eq!(address.network().to_string(), "10.181.0.0/17");
+        assert!(address.contains("10.181.0.1".parse().unwrap()) && !address.contains("10.181.128.1".parse().unwrap()));
+        assert!(!address.contains("::1".parse().unwrap()));
+        assert_eq!(prefixed("10.0.0.1", 0).netmask().to_string(), "0.0.0.0");
+        assert_eq!(prefixed("10.0.0.1", 32).netmask().to_string(), "255.255.255.255");
+        assert_eq!((prefixed("10.0.0.1", 31).broadcast(), prefixed("fe80::1", 64).broadcast()), (None, None));
+        assert_eq!(prefixed("fe80::1:2", 64).network().to_string(), "fe80::/64");
+        assert_eq!(Prefixed::new("10.0.0.1".parse().unwrap(), 33), None);
+    }
+}

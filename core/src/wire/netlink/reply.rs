@@ -1,0 +1,304 @@
+//! What the kernel answers.
+//!
+//! Lengths in a datagram are claims: what does not fit into what was received ends the walk. Attributes and messages of
+//! unknown kinds are passed over.
+
+use crate::wire::errno::Errno;
+use crate::wire::net::{Device, Ip, Mac, Prefixed};
+use crate::wire::netlink::number::{
+    AF_INET, IFA_ADDRESS, IFA_LOCAL, IFF_UP, IFLA_MTU, RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_PRIORITY, RTN_UNICAST,
+};
+use crate::wire::netlink::{ALIGN, HEADER, aligned, kind};
+
+/// `ARPHRD_ETHER`
+const ETHERNET: u16 = 1;
+const IFF_LOOPBACK: u32 = 8;
+/// Bytes of `struct ifinfomsg`.
+const LINK_BODY: usize = 16;
+const IFLA_ADDRESS: u16 = 1;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_LINK: u16 = 5;
+const IFLA_MASTER: u16 = 10;
+const IFLA_LINK_NETNSID: u16 = 37;
+/// Bytes of `struct ifaddrmsg`.
+const ADDRESS_BODY: usize = 8;
+const IFA_FLAGS: u16 = 8;
+const IFA_F_TEMPORARY: u32 = 1;
+const IFA_F_OPTIMISTIC: u32 = 4;
+const IFA_F_DADFAILED: u32 = 8;
+const IFA_F_TENTATIVE: u32 = 0x40;
+pub(crate) const IFA_F_PERMANENT: u32 = 0x80;
+/// Bytes of `struct rtmsg`.
+const ROUTE_BODY: usize = 12;
+const RTA_TABLE: u16 = 15;
+
+/// A link of the system.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Link {
+    /// Its number.
+    pub index: u32,
+    /// Its name.
+    pub name: Device,
+    /// Its address, if it is Ethernet. Tunnels have none.
+    pub mac: Option<Mac>,
+    /// Whether it has been brought up.
+    pub up: bool,
+    /// Whether it is the way of a system to itself.
+    pub loopback: bool,
+    /// The largest packet that it takes.
+    pub mtu: u32,
+    /// The number of the link that it lies upon (a VLAN's), or 0.
+    pub lower: u32,
+    /// Whether that one is in another namespace: a container's.
+    pub lower_elsewhere: bool,
+    /// The number of the link that it is a part of (a bridge's port), or 0.
+    pub master: u32,
+}
+
+/// An address that a link has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PresentAddress {
+    /// The link's number.
+    pub index: u32,
+    /// The address.
+    pub address: Prefixed,
+    /// The address of the far end (IFA_ADDRESS); the same where there is none.
+    pub far: Ip,
+    /// `IFA_F_…`
+    pub flags: u32,
+}
+
+impl PresentAddress {
+    /// Whether it stays until somebody removes it; one that a router has announced does not, nor one of DHCP.
+    pub fn is_permanent(&self) -> bool {
+        self.flags & IFA_F_PERMANENT != 0
+    }
+
+    /// Whether it can be used: it is not being looked for on the network, nor was it found there.
+    pub fn is_usable(&self) -> bool {
+        self.flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED) == 0 || self.flags & IFA_F_OPTIMISTIC != 0
+    }
+
+    /// Whether it is one that changes by the day, to hide its owner (RFC 8981). An IPv4 address that has another one of
+    /// its network before it has the same flag.
+    pub fn is_temporary(&self) -> bool {
+        self.flags & IFA_F_TEMPORARY != 0 && !self.address.ip.is_ipv4()
+    }
+}
+
+/// A unicast route that there is, through one link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PresentRoute {
+    /// The link's number.
+    pub index: u32,
+    /// Where to.
+    pub to: Prefixed,
+    /// Through which neighbour; none if those it leads to are neighbours.
+    pub via: Option<Ip>,
+    /// The lower, the better.
+    pub metric: u32,
+    /// Which table it is in.
+    pub table: u32,
+    /// Who has made it (`RTPROT_`).
+    pub protocol: u8,
+}
+
+/// One message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// A link is there.
+    Link(Link),
+    /// An address is there.
+    Address(PresentAddress),
+    /// A route is there.
+    Route(PresentRoute),
+    /// The request with this number is done, or failed.
+    Answer(u32, Result<(), Errno>),
+    /// Something else.
+    Other,
+}
+
+/// The messages of a datagram.
+pub struct Replies<'a>(&'a [u8]);
+
+impl<'a> Replies<'a> {
+    /// Takes a datagram apart.
+    pub fn of(datagram: &'a [u8]) -> Replies<'a> {
+        Replies(datagram)
+    }
+}
+
+impl Iterator for Replies<'_> {
+    type Item = Reply;
+
+    fn next(&mut self) -> Option<Reply> {
+        let len = u32_at(self.0, 0)? as usize;
+        let body = self.0.get(HEADER..len)?;
+        let (kind, sequence) = (u16_at(self.0, 4)?, u32_at(self.0, 8)?);
+        self.0 = self.0.get(aligned(len)..).unwrap_or_default();
+        Some(match kind {
+            // Both begin with an errno, negative, or 0.
+            kind::ERROR | kind::DONE => {
+                let code = u32_at(body, 0).unwrap_or(0) as i32;
+                let errno = u16::try_from(code.unsigned_abs()).unwrap_or(u16::MAX);
+                Reply::Answer(sequence, if code == 0 { Ok(()) } else { Err(Errno(errno)) })
+            }
+            kind::NEW_LINK => link(body).map_or(Reply::Other, Reply::Link),
+            kind::NEW_ADDRESS => address(body).map_or(Reply::Other, Reply::Address),
+            kind::NEW_ROUTE => route(body).map_or(Reply::Other, Reply::Route),
+            _ => Reply::Other,
+        })
+    }
+}
+
+/// Calls `each` with kind and value of every attribute behind the first `skip` bytes.
+fn attributes<'a>(body: &'a [u8], skip: usize, each: &mut dyn FnMut(u16, &'a [u8])) {
+    let mut rest = body.get(skip..).unwrap_or_default();
+    while let (Some(len), Some(kind)) = (u16_at(rest, 0), u16_at(rest, 2)) {
+        let Some(value) = rest.get(ALIGN..usize::from(len)) else { break };
+        each(kind, value);
+        rest = rest.get(aligned(usize::from(len))..).unwrap_or_default();
+    }
+}
+
+/// A link that has a name.
+fn link(body: &[u8]) -> Option<Link> {
+    let (ethernet, flags) = (u16_at(body, 2)? == ETHERNET, u32_at(body, 8)?);
+    let (up, loopback) = (flags & IFF_UP != 0, flags & IFF_LOOPBACK != 0);
+    let mut link = Link { index: u32_at(body, 4)?, up, loopback, ..Link::default() };
+    attributes(body, LINK_BODY, &mut |kind, value| match kind {
+        IFLA_ADDRESS if ethernet => link.mac = value.try_into().ok().map(Mac),
+        IFLA_MTU => link.mtu = u32_at(value, 0).unwrap_or(0),
+        IFLA_LINK => link.lower = u32_at(value, 0).unwrap_or(0),
+        IFLA_MASTER => link.master = u32_at(value, 0).unwrap_or(0),
+        IFLA_LINK_NETNSID => link.lower_elsewhere = true,
+        IFLA_IFNAME => {
+            let name = value.split(|byte| *byte == 0).next().unwrap_or_default();
+            link.name = core::str::from_utf8(name).ok().and_then(|name| name.try_into().ok()).unwrap_or_default();
+        }
+        _ => {}
+    });
+    (!link.name.is_empty()).then_some(link)
+}
+
+fn address(body: &[u8]) -> Option<PresentAddress> {
+    let (prefix, index) = (*body.get(1)?, u32_at(body, 4)?);
+    let mut flags = u32::from(*body.get(2)?);
+    // Of the two, IFA_LOCAL is the link's own where there is one: the other is then that of the far end.
+    let (mut local, mut other) = (None, None);
+    attributes(body, ADDRESS_BODY, &mut |kind, value| match kind {
+        IFA_LOCAL => local = Ip::from_octets(value),
+        IFA_ADDRESS => other = Ip::from_octets(value),
+        IFA_FLAGS => flags = u32_at(value, 0).unwrap_or(flags),
+        _ => {}
+    });
+    let address = Prefixed::new(local.or(other)?, prefix)?;
+    Some(PresentAddress { index, address, far: other.unwrap_or(address.ip), flags })
+}
+
+/// A unicast route through one link and at most one gateway.
+fn route(body: &[u8]) -> Option<PresentRoute> {
+    let ipv4 = *body.first()? == AF_INET;
+    let (prefix, mut table, protocol, kind) = (*body.get(1)?, u32::from(*body.get(4)?), *body.get(5)?, *body.get(7)?);
+    let (mut to, mut index, mut via, mut metric) = (None, 0, None, 0);
+    attributes(body, ROUTE_BODY, &mut |kind, value| match kind {
+        RTA_DST => to = Ip::from_octets(value),
+        RTA_OIF => index = u32_at(value, 0).unwrap_or(0),
+        RTA_GATEWAY => via = Ip::from_octets(value),
+        RTA_PRIORITY => metric = u32_at(value, 0).unwrap_or(0),
+        RTA_TABLE => table = u32_at(value, 0).unwrap_or(table),
+        _ => {}
+    });
+    let to = Prefixed::new(to.unwrap_or(Ip::unspecified(ipv4)), prefix)?;
+    (kind == RTN_UNICAST && index != 0).then_some(PresentRoute { index, to, via, metric, table, protocol })
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    bytes.get(at..)?.first_chunk().map(|bytes| u16::from_ne_bytes(*bytes))
+}
+
+pub(crate) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..)?.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes))
+}
+
+#[cfg(all(test, target_endian = "little"))]
+mod tests {
+    use crate::wire::errno::Errno;
+    use crate::wire::net::Mac;
+    use crate::wire::netlink::*;
+    use proptest::prelude::{any, prop, prop_assert, proptest};
+
+    /// A link with these attributes, as the kernel would send it.
+    fn new_link(hardware: u16, attributes: &[(u16, &[u8])]) -> Vec<u8> {
+        let mut bytes = vec![0; HEADER];
+        bytes.extend([0, 0]);
+        bytes.extend(hardware.to_le_bytes());
+        bytes.extend([2, 0, 0, 0, 0x43, 0x10, 1, 0, 0, 0, 0, 0]);
+        for (kind, value) in attributes {
+            bytes.extend((4 + value.len() as u16).to_le_bytes());
+            bytes.extend(kind.to_le_bytes());
+            bytes.extend(*value);
+            bytes.resize(aligned(bytes.len()), 0);
+        }
+        let len = bytes.len() as u32;
+        bytes[..4].copy_from_slice(&len.to_le_bytes());
+        bytes[4] = 16;
+        bytes
+    }
+
+    #[test]
+    fn a_dump_of_links_and_its_end() {
+        let mac = [0xbc, 0x76, 0x4e, 0x04, 0xcf, 0xe5];
+        let mut datagram = new_link(1, &[(3, b"eth0\0"), (13, &[0]), (1, &mac)]);
+        datagram.extend(new_link(65534, &[(3, b"tun0\0")]));
+        datagram.extend([20, 0, 0, 0, 3, 0, 2, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        let link = |name: &str, mac| {
+            let name = name.try_into().unwrap();
+            Reply::Link(Link { index: 2, name, mac, up: true, ..Link::default() })
+        };
+        let replies: Vec<_> = Replies::of(&datagram).collect();
+        assert_eq!(replies, [link("eth0", Some(Mac(mac))), link("tun0", None), Reply::Answer(9, Ok(()))]);
+    }
+
+    #[test]
+    fn an_error_carries_its_number_and_no_error_is_done() {
+        let answer = |code: i32| {
+            let mut bytes = vec![36, 0, 0, 0, 2, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0];
+            bytes.extend(code.to_le_bytes());
+            bytes.resize(36, 0);
+            Replies::of(&bytes).next()
+        };
+        assert_eq!(answer(0), Some(Reply::Answer(5, Ok(()))));
+        assert_eq!(answer(-17), Some(Reply::Answer(5, Err(Errno::EXIST))));
+        assert_eq!(answer(i32::MIN), Some(Reply::Answer(5, Err(Errno(u16::MAX)))));
+    }
+
+    #[test]
+    fn names_that_are_none_make_no_link() {
+        for name in [&b"\0"[..], b"a-name-too-long-for-any", b"\xff\0"] {
+            assert_eq!(Replies::of(&new_link(1, &[(3, name)])).next(), Some(Reply::Other));
+        }
+        assert_eq!(Replies::of(&new_link(1, &[])).next(), Some(Reply::Other));
+        // Infiniband's addresses have 20 bytes.
+        let Some(Reply::Link(link)) = Replies::of(&new_link(1, &[(3, b"ib0\0"), (1, &[0; 20])])).next() else {
+            panic!()
+        };
+        assert_eq!(link.mac, None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_end(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert!(Replies::of(&bytes).count() <= bytes.len() / HEADER);
+        }
+
+        #[test]
+        fn any_damage_to_a_link_ends(at in 0_usize..60, byte in any::<u8>()) {
+            let mut bytes = new_link(1, &[(3, b"eth0\0"), (1, &[2; 6]), (5, &[0; 8])]);
+            if let Some(place) = bytes.get_mut(at) {
+                *place = byte;
+            }
+            prop_assert!(Replies::of(&bytes).count() <= 4);
+        }
+    }
+}
