@@ -15,7 +15,6 @@ mod help;
 mod init;
 mod locate;
 mod log;
-mod metrics;
 mod netlink;
 mod network;
 mod notify;

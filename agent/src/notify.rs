@@ -7,14 +7,11 @@ use nanova_core::wire::text::{Bounded, Printable, number};
 
 use crate::datagrams::Receiver;
 use crate::rt::Environment;
-use crate::wait::uptime_ms;
 
 /// The manager's socket.
 pub(crate) struct Notifier {
     socket: Option<Receiver>,
-    /// How often it wants a sign of life, in milliseconds: half of the time after which it loses patience; 0 for never.
-    interval: u64,
-    next: u64,
+    beat_ms: u64,
 }
 
 impl Notifier {
@@ -23,9 +20,13 @@ impl Notifier {
         let number = |name| -> Option<u64> { number(core::str::from_utf8(environment.variable(name)?).ok()?) };
         let own = u64::from(rustix::process::getpid().as_raw_nonzero().get().unsigned_abs());
         let ours = socket.is_some() && number("WATCHDOG_PID").is_none_or(|pid| pid == own);
-        let interval = if ours { number("WATCHDOG_USEC").unwrap_or(0) / 2000 } else { 0 };
-        let next = if interval > 0 { uptime_ms() + interval } else { 0 };
-        Notifier { socket, interval, next }
+        let beat_ms = if ours { number("WATCHDOG_USEC").unwrap_or(0) / 2000 } else { 0 };
+        Notifier { socket, beat_ms }
+    }
+
+    /// How often the manager wants a sign of life, in milliseconds: half of the time after which it loses patience; 0 for never.
+    pub(crate) fn beat_ms(&self) -> u64 {
+        self.beat_ms
     }
 
     /// Says that the guest is ready, and what it is at.
@@ -33,17 +34,9 @@ impl Notifier {
         self.send(&Bounded::of(format_args!("READY=1\nSTATUS={}", Printable(state))));
     }
 
-    /// Gives a sign of life if it is time; returns in how many milliseconds the next one is due.
-    pub(crate) fn beat(&mut self) -> Option<u64> {
-        if self.interval == 0 {
-            return None;
-        }
-        let now = uptime_ms();
-        if now >= self.next {
-            self.send(&Bounded::of(format_args!("WATCHDOG=1")));
-            self.next = now + self.interval;
-        }
-        Some(self.next - now)
+    /// Gives a sign of life.
+    pub(crate) fn beat(&self) {
+        self.send(&Bounded::of(format_args!("WATCHDOG=1")));
     }
 
     fn send(&self, text: &Bounded<256>) {

@@ -1,17 +1,18 @@
-//! `nanova agent`: connect, serve, wait; and again when the connection is lost.
+//! `nanova agent`: poll(2) around the core's engine, which says what to do next.
 
 use nanova_core::cli::{AgentOptions, Common, LogTarget, exit};
-use nanova_core::engine::requests::{Progress, Service, State};
+use nanova_core::engine::{Action, Engine, Options};
 use nanova_core::platform::{Level, Log};
 use nanova_core::wire::text::Bounded;
 use nanova_core::xenstore::{Client, Error, Lost};
+use rustix::fd::OwnedFd;
 use rustix::fs::Mode;
 use rustix::process::Signal;
 
 use crate::background;
 use crate::errno::errno;
 use crate::locate::{Candidates, Waited};
-use crate::metrics::Metrics;
+use crate::netlink::{address_events, drain};
 use crate::notify::Notifier;
 use crate::output::complain;
 use crate::rt::Environment;
@@ -20,20 +21,8 @@ use crate::sole::{Sole, Taken};
 use crate::supervise::{Plain, Supervisor};
 use crate::system::System;
 use crate::takeover::{is_update, settle_in, take_over};
-use crate::wait::{sleep, timespec};
+use crate::wait::{sleep, timespec, uptime_ms};
 use crate::xenbus::{Wake, Xenbus};
-
-/// Why serving on a connection ended.
-enum Ended {
-    /// The program was told to end, or everything that was pending is served and that was all that was asked for.
-    Done,
-    /// The connection failed.
-    Failed(Error),
-}
-
-/// How long to wait before connecting again when a connection served nothing, at first and at the most.
-const PAUSE_MIN_MS: u64 = 100;
-const PAUSE_MAX_MS: u64 = 10_000;
 
 /// Runs the agent; returns the exit code.
 // In a frame of its own: inlined, its buffers would be pages of main's stack whatever the program was called to do.
@@ -70,7 +59,7 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Agen
             match Sole::take(common, options) {
                 Ok(sole) => {
                     if let Some(errno) = sole.unknown {
-                        let text = format_args!("cannot tell whether another nanova runs: no lock in /run: {errno}");
+                        let text = format_args!("cannot tell whether another nanova runs: {errno}");
                         system.log(Level::Warn, text);
                     }
                     serve_for_ever(&candidates, &mut system, &signals, &mut Plain, options)
@@ -112,7 +101,7 @@ pub(crate) fn timed_out(there: Option<(&str, rustix::io::Errno)>) -> i32 {
     exit::FAILED
 }
 
-/// Connects, serves, and connects again, until the program is told to end or `options` are fulfilled; returns the exit code.
+/// Does what the engine says until it is done, or the program is told to end; returns the exit code.
 pub(crate) fn serve_for_ever<'a>(
     candidates: &Candidates<'a>,
     system: &mut System<'_>,
@@ -120,41 +109,42 @@ pub(crate) fn serve_for_ever<'a>(
     supervisor: &mut dyn Supervisor,
     options: &AgentOptions<'_>,
 ) -> i32 {
-    let mut service = Service::new(options.network);
-    let mut metrics = Metrics::new(options);
-    let mut notifier = Notifier::of(candidates.environment);
-    let mut pause = PAUSE_MIN_MS;
-    while !signals.stop() {
-        let mut waiting = Waiting { supervisor, notifier: &mut notifier };
-        let (xenbus, path) = match candidates.wait(system, signals, &mut waiting, options.wait) {
-            Waited::Connected(xenbus, path) => (xenbus, path),
-            Waited::Stopped => break,
-            Waited::TimedOut(there) => return timed_out(there),
-            Waited::Denied(path, error) => return denied(path, error),
-        };
-        let what = if options.commands { "serving data/host" } else { "reporting" };
-        system.log(Level::Info, format_args!("{what} over {path}"));
-        let mut serving = Serving {
-            service: &mut service,
-            metrics: &mut metrics,
-            notifier: &mut notifier,
-            signals,
-            supervisor,
-            options,
-            served: false,
-            environment: candidates.environment,
-        };
-        let result = serving.serve(xenbus, system);
-        let served = serving.served;
-        match result.map_or_else(Ended::Failed, |()| Ended::Done) {
-            Ended::Done => break,
-            Ended::Failed(Error::Lost(Lost::Stopped)) => break,
-            Ended::Failed(error) => system.log(Level::Error, format_args!("{error}; connecting again")),
+    let environment = candidates.environment;
+    let notifier = Notifier::of(environment);
+    let wanted = Options {
+        commands: options.commands,
+        report: options.reports(),
+        once: options.once,
+        network: options.network,
+        report_interval: options.metrics_interval,
+        beat_ms: notifier.beat_ms(),
+    };
+    let mut agent =
+        Agent { engine: Engine::new(wanted, uptime_ms()), environment, signals, supervisor, notifier, links: None };
+    loop {
+        match agent.next() {
+            Action::Done => break,
+            Action::Connect => {
+                let mut waiting = Waiting { supervisor: agent.supervisor, agent: (&mut agent.engine, &agent.notifier) };
+                let (xenbus, path) = match candidates.wait(system, signals, &mut waiting, options.wait) {
+                    Waited::Connected(xenbus, path) => (xenbus, path),
+                    Waited::Stopped => break,
+                    Waited::TimedOut(there) => return timed_out(there),
+                    Waited::Denied(path, error) => return denied(path, error),
+                };
+                let what = if options.commands { "serving data/host" } else { "reporting" };
+                system.log(Level::Info, format_args!("{what} over {path}"));
+                agent.engine.handle_connected();
+                if let Err(error) = agent.serve(&mut Client::new(xenbus), system) {
+                    if error != Error::Lost(Lost::Stopped) {
+                        system.log(Level::Error, format_args!("{error}; connecting again"));
+                    }
+                    agent.engine.handle_lost(uptime_ms());
+                }
+            }
+            Action::Wait { until, .. } => agent.sleep(system, until),
+            other => agent.act(other, system),
         }
-        pause = if served { PAUSE_MIN_MS } else { (pause * 2).min(PAUSE_MAX_MS) };
-        let timeout = [Some(pause), supervisor.wake_in_ms()].into_iter().flatten().min();
-        sleep(signals, None, timeout);
-        supervisor.woke(system, signals);
     }
     system.log(Level::Info, format_args!("nanova ending"));
     exit::DONE
@@ -163,7 +153,7 @@ pub(crate) fn serve_for_ever<'a>(
 /// Who is looked after while xenstore is waited for.
 struct Waiting<'s> {
     supervisor: &'s mut dyn Supervisor,
-    notifier: &'s mut Notifier,
+    agent: (&'s mut Engine, &'s Notifier),
 }
 
 impl Supervisor for Waiting<'_> {
@@ -172,102 +162,104 @@ impl Supervisor for Waiting<'_> {
     }
 
     fn wake_in_ms(&mut self) -> Option<u64> {
-        self.supervisor.wake_in_ms().into_iter().chain(self.notifier.beat()).min()
+        let now = uptime_ms();
+        let (engine, notifier) = &mut self.agent;
+        if engine.take_beat(now) {
+            notifier.beat();
+        }
+        let beat = engine.beat_at().map(|at| at.saturating_sub(now));
+        [self.supervisor.wake_in_ms(), beat].into_iter().flatten().min()
     }
 }
 
-/// What serves on a connection.
-struct Serving<'s> {
-    service: &'s mut Service,
-    metrics: &'s mut Metrics,
-    notifier: &'s mut Notifier,
-    signals: &'s Signals,
+/// The engine and what it is asked to act on.
+struct Agent<'a, 's> {
+    engine: Engine,
+    environment: &'a Environment,
+    signals: &'a Signals,
     supervisor: &'s mut dyn Supervisor,
-    options: &'s AgentOptions<'s>,
-    /// Whether the connection was of any use.
-    served: bool,
-    environment: &'s Environment,
+    notifier: Notifier,
+    /// Readable when links or addresses have changed.
+    links: Option<OwnedFd>,
 }
 
-impl Serving<'_> {
-    /// Serves until the connection fails or there is nothing more to do.
-    fn serve(&mut self, xenbus: Xenbus<'_>, system: &mut System<'_>) -> Result<(), Error> {
-        let client = &mut Client::new(xenbus);
-        let mut told = State::Starting;
-        if self.options.commands {
-            self.service.start(client, system)?;
-            Service::tell(client, &told)?;
+impl Agent<'_, '_> {
+    /// What to do next.
+    fn next(&mut self) -> Action {
+        if self.signals.stop() {
+            self.engine.handle_end();
         }
-        // Before the first request: that may take longer than a new agent has.
-        settle_in(self.environment, system);
-        let mut started = false;
-        while !self.signals.stop() {
-            // However many requests wait, a sign of life is due between them.
-            self.notifier.beat();
-            let room_in = match self.options.commands.then(|| self.service.serve_one(client, system)).transpose()? {
-                Some(Progress::Served) if self.service.is_updated() => {
-                    self.service.forget_update();
-                    take_over(self.environment, system);
-                    continue;
-                }
-                Some(Progress::Served) => continue,
-                Some(Progress::Waiting(seconds)) => Some(seconds * 1000),
-                Some(Progress::Idle) | None => None,
-            };
-            self.served = true;
-            if room_in.is_none() && self.service.take_events(client)? {
-                continue;
-            }
-            // Requests that wait come first.
-            if !core::mem::replace(&mut started, true) {
-                self.metrics.start(client)?;
-            }
-            if self.service.news.life {
-                told = State::Starting;
-            }
-            if self.metrics.run(self.service, client, system)? {
-                continue;
-            }
-            if told != *self.service.state() {
-                told.clone_from(self.service.state());
-                if self.options.commands {
-                    Service::tell(client, &told)?;
-                }
-                self.notifier.ready(Bounded::<160>::of(format_args!("{told}")).as_str());
-                continue;
-            }
-            if room_in.is_none() && self.options.once {
-                return Ok(());
-            }
-            self.wait(client, system, room_in)?;
-        }
-        Ok(())
+        self.engine.poll(uptime_ms())
     }
 
-    /// Waits until something happens, or is due; at the latest in so many milliseconds.
+    /// Serves a connection until it fails, or there is nothing more to do.
+    fn serve(&mut self, client: &mut Client<Xenbus<'_>>, system: &mut System<'_>) -> Result<(), Error> {
+        loop {
+            match self.next() {
+                Action::Serve => self.engine.serve(client, system, uptime_ms())?,
+                Action::Wait { until, links } => self.wait(client, system, until, links)?,
+                Action::Done | Action::Connect => return Ok(()),
+                other => self.act(other, system),
+            }
+        }
+    }
+
+    /// Does what needs no connection.
+    fn act(&mut self, action: Action, system: &mut System<'_>) {
+        match action {
+            Action::SettleIn => settle_in(self.environment, system),
+            Action::TakeOver => take_over(self.environment, system),
+            Action::Beat => self.notifier.beat(),
+            Action::TellReady => {
+                self.notifier.ready(Bounded::<160>::of(format_args!("{}", self.engine.state())).as_str());
+            }
+            Action::ListenForLinks => match address_events() {
+                Ok(events) => self.links = Some(events),
+                Err(error) => {
+                    system.log(Level::Warn, format_args!("cannot hear of addresses: {error}; published once"));
+                }
+            },
+            Action::Connect | Action::Serve | Action::Wait { .. } | Action::Done => {}
+        }
+    }
+
+    /// Waits until something happens on the connection or beside it; at the latest until this moment.
     fn wait(
         &mut self,
         client: &mut Client<Xenbus<'_>>,
         system: &mut System<'_>,
-        room_in: Option<u64>,
+        until: Option<u64>,
+        links: bool,
     ) -> Result<(), Error> {
         // Signals that came while an answer was waited for.
         if self.signals.any_came() {
             self.supervisor.woke(system, self.signals);
             return Ok(());
         }
-        let (events, due) = self.metrics.waits_for();
-        let timeout = [room_in, due, self.supervisor.wake_in_ms(), self.notifier.beat()]
-            .into_iter()
-            .flatten()
-            .min()
-            .map(timespec);
-        match client.transport().wait(events, timeout.as_ref()) {
-            Ok(Some(Wake::Readable)) => client.receive_events()?,
-            Ok(Some(Wake::Other)) => self.metrics.links_changed(),
+        let timeout = self.left(until).map(timespec);
+        match client.transport().wait(self.links.as_ref().filter(|_| links), timeout.as_ref()) {
+            Ok(Some(Wake::Readable)) => self.engine.handle_readable(client)?,
+            Ok(Some(Wake::Other)) => {
+                if let Some(events) = &self.links {
+                    drain(events);
+                    self.engine.handle_links_changed();
+                }
+            }
             Ok(_) => self.supervisor.woke(system, self.signals),
             Err(error) => return Err(Error::Lost(Lost::Errno(errno(error).0))),
         }
         Ok(())
+    }
+
+    /// The same without a connection.
+    fn sleep(&mut self, system: &mut System<'_>, until: Option<u64>) {
+        sleep(self.signals, None, self.left(until));
+        self.supervisor.woke(system, self.signals);
+    }
+
+    /// In how many milliseconds to go on at the latest: at this moment, or when the supervisor wants to.
+    fn left(&mut self, until: Option<u64>) -> Option<u64> {
+        let left = until.map(|until| until.saturating_sub(uptime_ms()));
+        [left, self.supervisor.wake_in_ms()].into_iter().flatten().min()
     }
 }

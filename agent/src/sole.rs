@@ -14,7 +14,6 @@ use rustix::process::{Flock, FlockType, fcntl_getlk};
 use rustix::thread::nanosleep;
 
 use crate::errno::errno;
-use crate::metrics::Metrics;
 use crate::output::complain;
 use crate::paths::open;
 
@@ -44,14 +43,12 @@ impl Sole {
         if common.root != "/" {
             return Ok(sole);
         }
-        let tasks = [(options.commands, SERVING, "agent"), (Metrics::are_wanted(options), REPORTING, "report")];
+        let tasks = [(options.commands, SERVING, "agent"), (options.reports(), REPORTING, "report")];
         for (slot, (_, places, name)) in sole.locks.iter_mut().zip(tasks).filter(|(_, (wanted, ..))| *wanted) {
             match lock(places) {
                 Ok(Lock::Ours(file)) => *slot = Some(file),
                 Ok(Lock::Theirs(process)) => {
-                    complain(format_args!(
-                        "another nanova {name} runs already, process {process}; end it first, or leave the task to it"
-                    ));
+                    complain(format_args!("another nanova {name} runs already, process {process}; end it first"));
                     return Err(Taken);
                 }
                 Err(error) => sole.unknown = Some(errno(error)),

@@ -23,4 +23,5 @@ pub mod scene;
 pub mod strace;
 pub mod toolstack;
 pub mod xen;
-pub mod xenstored;
+
+pub use nanova_bench::{virtual_guest, xenstored};

@@ -64,7 +64,7 @@ impl fmt::Display for AccountError {
             AccountError::NoRoot => write!(f, "{SHADOW} has no line for root; add one to have its password set"),
             AccountError::Locked => write!(f, "another program is changing the accounts ({LOCK} is locked); try again"),
             AccountError::NoRandom(errno) => write!(f, "no randomness for a salt: {errno}"),
-            AccountError::NoHash => f.write_str("the password cannot be hashed; this is a fault of nanova's"),
+            AccountError::NoHash => f.write_str("the password cannot be hashed"),
             AccountError::File(error) => error.fmt(f),
         }
     }

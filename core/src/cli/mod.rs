@@ -197,6 +197,11 @@ impl AgentOptions<'_> {
         background: false,
         pidfile: None,
     };
+
+    /// Whether a report is asked for: not where only what is pending is served.
+    pub fn reports(&self) -> bool {
+        self.metrics && !(self.once && self.commands)
+    }
 }
 
 impl Default for AgentOptions<'_> {

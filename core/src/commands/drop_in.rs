@@ -70,18 +70,15 @@ fn is_there<P: Files>(platform: &mut P) -> Result<bool, Errno> {
 /// Calls `each` with the name of every program that would be run.
 pub(crate) fn for_each<P: Files + Programs + Log>(platform: &mut P, each: &mut dyn FnMut(&str)) {
     let mut names = heapless::Vec::<heapless::String<NAME_MAX>, LISTED_MAX>::new();
-    let mut more = false;
     let listed = platform.names(DIRECTORY, &mut |name| {
         if let (true, Ok(name)) = (is_name(name), name.try_into()) {
-            more |= names.push(name).is_err();
+            // As many as are listed; those behind them are served all the same.
+            let _ = names.push(name);
         }
     });
     // Whether one is served does not depend on its being listed.
     if let Err(errno) = listed {
         platform.log(Level::Warn, format_args!("cannot list {DIRECTORY}: {errno}; its commands are left out"));
-    }
-    if more {
-        platform.log(Level::Warn, format_args!("more than {LISTED_MAX} programs in {DIRECTORY}: not all are listed"));
     }
     for name in &names {
         if let Some(path) = path_of(name)

@@ -1,21 +1,27 @@
 //! `version` and `features`: who answers, and what it can be asked.
 
+use crate::commands::drop_in;
 use crate::commands::response::{Code, MESSAGE_MAX, Response};
-use crate::commands::{COMMANDS, Command, drop_in};
 use crate::platform::{Files, Log, Programs};
 use crate::wire::text::Bounded;
 
 /// The version of this build: digits and dots, which nova compares with distutils' LooseVersion.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// More than there are commands in any build.
+const BUILT_IN_MAX: usize = 16;
+
 /// `version`. The argument ("agent", "xentools", "updater") never made a difference and makes none here.
 pub fn version() -> Response {
     Response::new(Code::Done, format_args!("{VERSION}"))
 }
 
-/// `features`: the names of all commands, separated by commas, as nova looks for them.
-/// A site's own commands are among them, disabled ones are not.
-pub fn features<P: Files + Programs + Log>(platform: &mut P) -> Response {
+/// `features`: these names of commands, separated by commas, as nova looks for them. A site's own commands are among them,
+/// disabled ones are not.
+pub fn features<P: Files + Programs + Log>(
+    platform: &mut P,
+    names: &mut dyn Iterator<Item = &'static str>,
+) -> Response {
     use core::fmt::Write;
     let mut message = Bounded::new();
     let mut add = |name: &str| {
@@ -25,7 +31,10 @@ pub fn features<P: Files + Programs + Log>(platform: &mut P) -> Response {
             let _ = write!(message, "{comma}{name}");
         }
     };
-    for (name, _) in COMMANDS {
+    let mut built_in = heapless::Vec::<&str, BUILT_IN_MAX>::new();
+    for name in names {
+        // There is room for all that there are.
+        let _ = built_in.push(name);
         if !drop_in::is_disabled(platform, name) {
             add(name);
         }
@@ -37,7 +46,7 @@ pub fn features<P: Files + Programs + Log>(platform: &mut P) -> Response {
     // Of a name that was cut nothing is listed.
     let others = others.as_str().rsplit_once(',').map_or("", |(others, _)| others);
     for name in others.split_terminator(',') {
-        if Command::named(name).is_none() && !drop_in::is_disabled(platform, name) {
+        if !built_in.contains(&name) && !drop_in::is_disabled(platform, name) {
             add(name);
         }
     }
@@ -48,6 +57,9 @@ pub fn features<P: Files + Programs + Log>(platform: &mut P) -> Response {
 mod tests {
     use super::*;
     use crate::test_platform::FakePlatform;
+
+    const NAMES: [&str; 8] =
+        ["version", "features", "keyinit", "password", "resetnetwork", "injectfile", "file_inject", "agentupdate"];
 
     #[test]
     fn the_version_is_digits_and_dots() {
@@ -60,14 +72,14 @@ mod tests {
     fn what_features_has_no_room_for_is_left_out_as_a_whole() {
         let mut platform = FakePlatform::with(&[]);
         (10..40).for_each(|n| platform.program(&format!("/etc/nanova/commands.d/site_command_number_{n}")));
-        let message = features(&mut platform).message;
+        let message = features(&mut platform, &mut NAMES.into_iter()).message;
         assert!(message.as_str().ends_with("site_command_number_27"), "{}", message.as_str());
     }
 
     #[test]
     fn features_lists_what_nova_looks_for() {
         assert_eq!(
-            features(&mut FakePlatform::with(&[])).message.as_str(),
+            features(&mut FakePlatform::with(&[]), &mut NAMES.into_iter()).message.as_str(),
             "version,features,keyinit,password,resetnetwork,injectfile,file_inject,agentupdate"
         );
     }

@@ -1,58 +1,49 @@
-//! The agent's state machine: one request in, effects on the [`Platform`], one response out.
+//! One request in, one response out: the request is parsed, its command looked up in the table and run, and what happened is
+//! logged.
 
-use crate::commands::password::Exchange;
-use crate::commands::update::agentupdate;
-use crate::commands::{Code, Command, Request, RequestError, Response, drop_in, identity, inject};
-use crate::files::transaction::Batch;
-use crate::network::managers::persistent::EVERYWHERE;
-use crate::platform::{Files, Level, Log, Platform};
+use crate::commands::table::OverXenstore;
+use crate::commands::{Code, Entry, Request, RequestError, Response, Session, Table, drop_in};
+use crate::platform::{Level, Log, Platform};
 use crate::wire::json::{Text, Value};
 use crate::wire::text::{Bounded, Printable};
+use crate::xenstore::Transport;
 
 /// Longest part of a name or message that is logged.
 const SHOWN_MAX: usize = 128;
 
-/// What becomes of a request.
+/// What has become of a request.
 #[expect(clippy::large_enum_variant, reason = "one value at a time, on the stack")]
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// It is answered.
-    Ready(Response),
-    /// It is about the network, of which xenstore knows more than the request: [`crate::network::reset`] answers it.
-    NeedsNetwork,
+pub enum Step<T, P> {
+    /// This is its response.
+    Answered(Response),
+    /// The command of this name is to be run so, with the client, whose buffer the request was in until now.
+    OverXenstore(&'static str, OverXenstore<T, P>),
 }
 
-/// What the agent remembers between requests.
+/// Runs commands.
 #[derive(Default)]
-pub struct Agent {
-    exchange: Exchange,
-    /// A new agent's file waits beside this one's.
-    updated: bool,
+pub struct Dispatcher {
+    session: Session,
 }
 
-impl Agent {
-    /// An agent that has agreed on no key.
-    pub const fn new() -> Agent {
-        Agent { exchange: Exchange::new(), updated: false }
+impl Dispatcher {
+    /// One that has run nothing.
+    pub const fn new() -> Dispatcher {
+        Dispatcher { session: Session::new() }
     }
 
-    /// Whether a new agent waits to be executed.
-    pub fn is_updated(&self) -> bool {
-        self.updated
+    /// Whether a new agent lies ready to be executed.
+    pub fn update_is_ready(&self) -> bool {
+        self.session.update_is_ready
     }
 
-    /// The caller has taken note of the update, and tries to execute it.
+    /// The new agent is being executed, or cannot be.
     pub fn forget_update(&mut self) {
-        self.updated = false;
+        self.session.update_is_ready = false;
     }
 
-    /// Removes what an earlier run, killed in between, may have left.
-    pub fn tidy<P: Files>(&self, platform: &mut P) {
-        Batch::<P::Staged>::tidy(platform, &EVERYWHERE);
-    }
-
-    /// Answers one request, any bytes. The bytes are made plain in place; wiping them afterwards is the caller's part.
-    pub fn handle<P: Platform>(&mut self, request: &mut [u8], platform: &mut P) -> Answer {
+    /// Runs the command of a request, which may be any bytes.
+    pub fn handle<T: Transport, P: Platform>(&mut self, request: &mut [u8], platform: &mut P) -> Step<T, P> {
         let request = match Request::parse(request) {
             Ok(request) => request,
             Err(error) => {
@@ -61,57 +52,37 @@ impl Agent {
                     RequestError::NoName => format_args!("Request is missing 'name' key"),
                 });
                 platform.log(Level::Warn, format_args!("unreadable request: {}", response.message.as_str()));
-                return Answer::Ready(response);
+                return Step::Answered(response);
             }
         };
         let name = request.name.plain().unwrap_or_default();
         let disabled = drop_in::is_disabled(platform, name);
-        let command = Command::named(name).filter(|_| !disabled);
-        log_received(&request, command, platform);
+        let command = Table::<T, P>::named(name).filter(|_| !disabled);
+        log_received(&request, command.is_some_and(|command| command.shows_argument), platform);
         let response = match command {
-            Some(Command::ResetNetwork) => return Answer::NeedsNetwork,
-            Some(command) => self.run(command, request.value, platform),
+            Some(command) => match command.entry {
+                Entry::OverXenstore(run) => return Step::OverXenstore(command.name, run),
+                Entry::Local(run) => run(request.value, &mut self.session, platform),
+            },
             None => match drop_in::run(platform, if disabled { "" } else { name }, request.value) {
                 Some(response) => {
                     // What the site's program says is between it and the host.
                     let shown = Response { code: response.code, message: Bounded::of(format_args!("(not shown)")) };
                     log_completed(request.name, &shown, platform);
-                    return Answer::Ready(response);
+                    return Step::Answered(response);
                 }
                 None => Response::new(Code::NotFound, format_args!("No such agent command '{}'", request.name)),
             },
         };
         log_completed(request.name, &response, platform);
-        Answer::Ready(response)
-    }
-
-    /// What there is to say about a request that needed more than itself.
-    pub fn completed<P: Log>(&self, name: &'static str, response: &Response, platform: &mut P) {
-        log_completed(name, response, platform);
-    }
-
-    fn run<P: Platform>(&mut self, command: Command, value: Value<'_>, platform: &mut P) -> Response {
-        match command {
-            Command::Version => identity::version(),
-            Command::Features => identity::features(platform),
-            Command::KeyInit => self.exchange.keyinit(value, platform),
-            Command::Password => self.exchange.password(value, platform),
-            Command::ResetNetwork => Response::done(),
-            Command::InjectFile => inject::injectfile(value, platform),
-            Command::FileInject => inject::file_inject(value, platform),
-            Command::AgentUpdate => {
-                let response = agentupdate(value, platform);
-                self.updated |= response.code == Code::Done;
-                response
-            }
-        }
+        Step::Answered(response)
     }
 }
 
-fn log_received<P: Log>(request: &Request<'_>, command: Option<Command>, platform: &mut P) {
+fn log_received<P: Log>(request: &Request<'_>, shows_argument: bool, platform: &mut P) {
     let argument = match request.value {
         Value::Missing | Value::Text(Text::EMPTY) => Shown::new(),
-        Value::Text(text) if command.is_some_and(Command::shows_argument) => shown(text),
+        Value::Text(text) if shows_argument => shown(text),
         _ => shown("(not shown)"),
     };
     let name = shown(request.name);
@@ -119,7 +90,7 @@ fn log_received<P: Log>(request: &Request<'_>, command: Option<Command>, platfor
         .log(Level::Info, format_args!("Received command '{}' with argument: '{}'", name.as_str(), argument.as_str()));
 }
 
-fn log_completed<P: Log>(name: impl core::fmt::Display, response: &Response, platform: &mut P) {
+pub(crate) fn log_completed<P: Log>(name: impl core::fmt::Display, response: &Response, platform: &mut P) {
     let (level, message) = match response.code {
         Code::Done => (Level::Info, shown(response.message.as_str())),
         Code::KeyReady => (Level::Info, shown("(public key)")),

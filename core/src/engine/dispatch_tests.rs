@@ -1,28 +1,44 @@
 //! The agent on a platform in memory: every command, every failure, and what is logged.
 
 use super::*;
-use crate::commands::COMMANDS;
 use crate::test_platform::{FakePlatform, Node};
 use crate::wire::errno::Errno;
+use crate::xenstore::Error;
 use base64ct::{Base64, Encoding};
 use proptest::prelude::{any, prop, prop_assert, proptest};
 
+const NAMES: [&str; 9] =
+    ["version", "features", "keyinit", "password", "resetnetwork", "injectfile", "file_inject", "agentupdate", "none"];
+
 const SHADOW: &str = "root:*:19000:0:99999:7:::\nbin:*:19000:0:99999:7:::\n";
 
-fn ready(answer: Answer) -> Response {
-    match answer {
-        Answer::Ready(response) => response,
-        Answer::NeedsNetwork => panic!("the network was not asked for"),
+/// A connection that nothing here may use.
+struct Unused;
+
+impl Transport for Unused {
+    fn send(&mut self, _packet: &[u8]) -> Result<(), Error> {
+        panic!("the network was not asked for")
+    }
+
+    fn receive(&mut self, _space: &mut [u8]) -> Result<usize, Error> {
+        panic!("the network was not asked for")
     }
 }
 
-fn ask(agent: &mut Agent, platform: &mut FakePlatform, request: &str) -> (String, String) {
-    let response = ready(agent.handle(&mut request.as_bytes().to_vec(), platform));
+fn handle(agent: &mut Dispatcher, request: &mut [u8], platform: &mut FakePlatform) -> Response {
+    match agent.handle::<Unused, _>(request, platform) {
+        Step::Answered(response) => response,
+        Step::OverXenstore(name, _) => panic!("{name} was not asked for"),
+    }
+}
+
+fn ask(agent: &mut Dispatcher, platform: &mut FakePlatform, request: &str) -> (String, String) {
+    let response = handle(agent, &mut request.as_bytes().to_vec(), platform);
     (response.code.as_str().to_owned(), response.message.as_str().to_owned())
 }
 
 fn answer(request: &str) -> (String, String) {
-    ask(&mut Agent::new(), &mut FakePlatform::with(&[("/etc/shadow", SHADOW)]), request)
+    ask(&mut Dispatcher::new(), &mut FakePlatform::with(&[("/etc/shadow", SHADOW)]), request)
 }
 
 fn encode(bytes: &[u8]) -> String {
@@ -76,7 +92,7 @@ fn what_cannot_be_done_is_said_in_the_words_of_the_protocol() {
 
 #[test]
 fn a_key_is_good_for_one_password_whether_it_worked_or_not() {
-    let (mut agent, mut platform) = (Agent::new(), FakePlatform::with(&[("/etc/shadow", SHADOW)]));
+    let (mut agent, mut platform) = (Dispatcher::new(), FakePlatform::with(&[("/etc/shadow", SHADOW)]));
     let keyinit = r#"{"name":"keyinit","value":"123456789"}"#;
     let password = r#"{"name":"password","value":"AAAAAAAAAAAAAAAAAAAAAA=="}"#;
     assert_eq!(ask(&mut agent, &mut platform, keyinit).0, "D0");
@@ -92,7 +108,7 @@ fn a_key_is_good_for_one_password_whether_it_worked_or_not() {
 #[test]
 fn a_file_comes_with_its_directories_and_an_old_one_leaves_a_backup() {
     let mut platform = FakePlatform::with(&[("/etc/motd", "old")]);
-    let mut agent = Agent::new();
+    let mut agent = Dispatcher::new();
     assert_eq!(ask(&mut agent, &mut platform, &injectfile("/a/b/c", "1,2")), ("0".into(), String::new()));
     assert_eq!(platform.nodes["/a/b/c"], Node::File { contents: b"1,2".to_vec(), mode: 0o600 });
     assert_eq!((&platform.nodes["/a"], &platform.nodes["/a/b"]), (&Node::Directory, &Node::Directory));
@@ -120,7 +136,7 @@ fn what_is_not_a_file_is_not_replaced_but_a_link_is() {
     let mut platform = FakePlatform::with(&[]);
     platform.nodes.insert("/etc/link".into(), Node::Symlink("/nowhere"));
     platform.nodes.insert("/etc/null".into(), Node::Device);
-    let mut agent = Agent::new();
+    let mut agent = Dispatcher::new();
     for path in ["/etc", "/etc/null"] {
         let (code, message) = ask(&mut agent, &mut platform, &injectfile(path, "x"));
         assert_eq!((code.as_str(), message.contains("only files are replaced")), ("500", true), "{message}");
@@ -136,7 +152,7 @@ fn an_operation_that_fails_is_a_sentence_and_leaves_the_old_file() {
     for at in 1..9 {
         let mut platform = FakePlatform::with(&[("/etc/motd", "old")]);
         platform.fail = Some((at, Errno::NOSPC));
-        let (code, message) = ask(&mut Agent::new(), &mut platform, &injectfile("/etc/motd", "new"));
+        let (code, message) = ask(&mut Dispatcher::new(), &mut platform, &injectfile("/etc/motd", "new"));
         assert_eq!(code, "500", "operation {at}");
         assert!(message.contains("/etc/motd: no space left on the file system (ENOSPC)"), "{message}");
         assert_eq!(platform.text("/etc/motd"), "old");
@@ -175,7 +191,7 @@ fn accounts_that_cannot_be_changed_are_named() {
 #[test]
 fn the_log_shows_what_is_harmless_and_no_line_is_forged() {
     let mut platform = FakePlatform::with(&[("/etc/shadow", SHADOW)]);
-    let mut agent = Agent::new();
+    let mut agent = Dispatcher::new();
     ask(&mut agent, &mut platform, r#"{"name":"version","value":"agent"}"#);
     ask(&mut agent, &mut platform, r#"{"name":"make\n2013 [INFO] coffee","value":"s3cret"}"#);
     ask(&mut agent, &mut platform, &injectfile("/etc/key", "s3cret"));
@@ -190,16 +206,16 @@ fn the_log_shows_what_is_harmless_and_no_line_is_forged() {
 proptest! {
     #[test]
     fn any_bytes_get_an_answer(mut noise in prop::collection::vec(any::<u8>(), 0..300)) {
-        let response = ready(Agent::new().handle(&mut noise, &mut FakePlatform::with(&[])));
+        let response = handle(&mut Dispatcher::new(), &mut noise, &mut FakePlatform::with(&[]));
         prop_assert!(response.code == Code::Failed || response.code == Code::NotFound);
     }
 
     #[test]
-    fn any_argument_of_any_command_gets_an_answer(command in 0usize..COMMANDS.len(), value in "[a-zA-Z0-9+/=]{0,80}") {
-        let name = COMMANDS[command].0;
+    fn any_argument_of_any_command_gets_an_answer(command in 0usize..NAMES.len(), value in "[a-zA-Z0-9+/=]{0,80}") {
+        let name = NAMES[command];
         for value in [format!("\"{value}\""), format!("{{\"b64_path\":\"{value}\",\"b64_file\":\"{value}\"}}")] {
             let mut request = format!("{{\"name\":\"{name}\",\"value\":{value}}}").into_bytes();
-            Agent::new().handle(&mut request, &mut FakePlatform::with(&[("/etc/shadow", SHADOW)]));
+            let _ = Dispatcher::new().handle::<Unused, _>(&mut request, &mut FakePlatform::with(&[("/etc/shadow", SHADOW)]));
         }
     }
 }
@@ -213,7 +229,7 @@ fn a_command_of_the_site_is_served_and_listed_and_any_can_be_taken_away() {
     }
     let open = Node::File { contents: Vec::new(), mode: 0o777 };
     platform.nodes.insert("/etc/nanova/commands.d/open".to_owned(), open);
-    let mut agent = Agent::new();
+    let mut agent = Dispatcher::new();
     let mut asked = |request: &str| ask(&mut agent, &mut platform, request);
     let listed = "version,features,keyinit,password,resetnetwork,file_inject,agentupdate,kmsactivate";
     assert_eq!(asked(r#"{"name":"features"}"#), ("0".to_owned(), listed.to_owned()));

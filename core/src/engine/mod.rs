@@ -2,6 +2,7 @@
 //!
 //! | file | is |
 //! |---|---|
+//! | `schedule` | what is done next, and when |
 //! | `requests` | which request is next, and that each gets one response |
 //! | `responses` | how long responses stay |
 //! | `dispatch` | one request in, one response out |
@@ -9,3 +10,7 @@
 pub mod dispatch;
 pub mod requests;
 mod responses;
+pub mod schedule;
+
+pub use requests::State;
+pub use schedule::{Action, Engine, Options};

@@ -1,4 +1,4 @@
-//! The service: requests below `data/host` are answered below `data/guest`.
+//! The requests: those below `data/host` are answered below `data/guest`.
 //!
 //! * Every request gets one response. Both change in one transaction, so neither is ever lost: an agent that is killed in
 //!   between serves the request again, at most once more.
@@ -7,20 +7,20 @@
 //! * No host removes responses, so the agent does, the oldest first; see `responses.rs` for how long they stay.
 //! * A request that cannot be removed is served once and then left alone.
 //!
-//! The order to call: [`Service::start`] on a fresh connection, then [`Service::serve_one`] until it is
-//! [`Progress::Idle`] or [`Progress::Waiting`], then [`Service::take_events`], and wait when there are none.
+//! The order to call: [`Requests::start`] on a fresh connection, then [`Requests::serve_one`] until it is [`Progress::Idle`] or
+//! [`Progress::Waiting`]; each event goes to [`Requests::take_event`], and after the last of several
+//! [`Requests::look_again`]. Time is an argument, in milliseconds since any fixed moment.
 
 use core::fmt;
 
-use crate::commands::reset_network::resetnetwork;
+use crate::commands::Code;
 use crate::commands::response::RESPONSE_MAX;
-use crate::commands::static_ip;
-use crate::commands::{Code, drop_in};
-use crate::engine::dispatch::{Agent, Answer};
+use crate::engine::dispatch::{Dispatcher, Step, log_completed};
 use crate::engine::responses::{GUEST, Responses, Room};
+use crate::files::transaction::Batch;
 use crate::network::Target;
-use crate::platform::{Clock, Files, Level, Log, Platform};
-use crate::report::publisher::LIFE_TOKEN;
+use crate::network::managers::persistent::EVERYWHERE;
+use crate::platform::{Level, Log, Platform};
 use crate::wire::text::Bounded;
 use crate::xenstore::path::RELATIVE_MAX;
 use crate::xenstore::{Client, Error, Event, Joined, Listing, Path, Refusal, Transaction, Transport, unless_refused};
@@ -33,12 +33,12 @@ const TOKEN: &str = "nanova";
 /// Room for names: a packet's worth.
 const NAMES_MAX: usize = 4096;
 /// How many requests that cannot be removed are remembered.
-const STUCK_MAX: usize = 64;
+const QUARANTINE_MAX: usize = 64;
 
 /// Fingerprints of requests that stay though they were served, or cannot be.
-type Stuck = heapless::Deque<u64, STUCK_MAX>;
+type Quarantine = heapless::Deque<u64, QUARANTINE_MAX>;
 
-/// What a call of [`Service::serve_one`] did.
+/// What a call of [`Requests::serve_one`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Progress {
@@ -46,8 +46,20 @@ pub enum Progress {
     Served,
     /// There is nothing left to serve until an event comes.
     Idle,
-    /// A response waits for room in xenstore: call again in so many seconds.
+    /// A response waits for room in xenstore: call again at this moment.
     Waiting(u64),
+}
+
+/// What an event means for requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Taken {
+    /// Nothing.
+    NoneOfOurs,
+    /// There may be requests: [`Requests::look_again`] after the last event.
+    LookAgain,
+    /// This one named a request, which comes first; those behind it wait.
+    Named,
 }
 
 /// What became of a response.
@@ -56,16 +68,18 @@ enum Outcome {
     Answered,
     /// It may be there, and its request stays in the directory.
     Stays,
-    /// There is no room for it yet.
+    /// There is no room for it before this moment.
     Later(u64),
 }
 
 /// A request that was run and its response, until both are changed in xenstore.
 struct Pending {
     name: heapless::String<RELATIVE_MAX>,
-    /// The round that it was found in.
-    round: u32,
+    /// The cursor's number when it was found.
+    found_in: u32,
     response: heapless::Vec<u8, RESPONSE_MAX>,
+    /// Whether the connection was lost while it was written: it may be there.
+    unsure: bool,
 }
 
 /// The names under service.
@@ -73,17 +87,17 @@ struct Pending {
 /// # Invariants
 /// `names[next..listing.len]` are names that were listed and not looked at; `offset` bytes of the directory's list belong
 /// to requests that stay.
-struct Round {
+struct RequestCursor {
     names: [u8; NAMES_MAX],
     listing: Listing,
     next: usize,
     offset: usize,
     over: bool,
-    /// Which round this is, modulo 2^32.
+    /// How often it was restarted, modulo 2^32.
     number: u32,
 }
 
-impl Round {
+impl RequestCursor {
     const EMPTY: Listing = Listing { len: 0, complete: false };
 
     fn restart(&mut self) {
@@ -111,31 +125,20 @@ impl Round {
 }
 
 /// The service.
-pub struct Service {
-    agent: Agent,
+pub struct Requests {
+    dispatcher: Dispatcher,
     /// What `resetnetwork` changes.
     network: Target,
     pending: Option<Pending>,
-    round: Round,
+    cursor: RequestCursor,
     responses: Responses,
-    stuck: Stuck,
+    quarantined: Quarantine,
     /// Whether a list longer than a packet can be fetched, as far as is known.
     lists_in_parts: bool,
-    /// Whether [`Service::look_around`] is still to be done on this connection.
+    /// Whether [`Requests::look_around`] is still to be done on this connection.
     new_here: bool,
-    /// What happened beside requests.
-    pub news: News,
     /// How the host's last `resetnetwork` ended.
     state: State,
-}
-
-/// What events told that is not about requests. Whoever acts on it takes it back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct News {
-    /// The guest may have woken up elsewhere.
-    pub life: bool,
-    /// XAPI has set addresses.
-    pub addresses: bool,
 }
 
 /// What `data/nanova/state` says: OpenStack's "is the guest ready?".
@@ -162,31 +165,26 @@ impl fmt::Display for State {
 const STATE: Path<'static> = Path::literal("data/nanova/state");
 const VERSION: Path<'static> = Path::literal("data/nanova/version");
 
-impl News {
-    fn take(&mut self, event: &Event<'_>) {
-        match event {
-            Event::Fired { token: LIFE_TOKEN, .. } => self.life = true,
-            Event::Fired { token: static_ip::TOKEN, path } => self.addresses |= static_ip::is_news(path),
-            Event::Fired { .. } => {}
-            Event::Overflow => *self = News { life: true, addresses: true },
-        }
-    }
-}
-
-impl Service {
+impl Requests {
     /// A service that has served nothing; `network` is what `resetnetwork` changes.
-    pub const fn new(network: Target) -> Service {
-        let round = Round { names: [0; NAMES_MAX], listing: Round::EMPTY, next: 0, offset: 0, over: false, number: 0 };
-        Service {
-            agent: Agent::new(),
+    pub const fn new(network: Target) -> Requests {
+        let cursor = RequestCursor {
+            names: [0; NAMES_MAX],
+            listing: RequestCursor::EMPTY,
+            next: 0,
+            offset: 0,
+            over: false,
+            number: 0,
+        };
+        Requests {
+            dispatcher: Dispatcher::new(),
             network,
             pending: None,
-            round,
+            cursor,
             responses: Responses::new(),
-            stuck: heapless::Deque::new(),
+            quarantined: heapless::Deque::new(),
             lists_in_parts: true,
             new_here: true,
-            news: News { life: false, addresses: false },
             state: State::Ready,
         }
     }
@@ -194,45 +192,45 @@ impl Service {
     /// Begins on a fresh connection: watches for requests.
     pub fn start<T: Transport, P: Platform>(&mut self, client: &mut Client<T>, platform: &mut P) -> Result<(), Error> {
         client.watch(HOST, TOKEN)?;
-        self.agent.tidy(platform);
+        // What an agent that was killed has left beside files.
+        Batch::<P::Staged>::tidy(platform, &EVERYWHERE);
         self.new_here = true;
-        self.round.restart();
+        self.cursor.restart();
         Ok(())
     }
 
     /// What can wait until the requests that wait are answered: learns what this xenstored can do, and takes over the
     /// responses that an earlier agent left.
-    fn look_around<T: Transport, P: Clock>(&mut self, client: &mut Client<T>, platform: &mut P) -> Result<(), Error> {
+    fn look_around<T: Transport>(&mut self, client: &mut Client<T>, now: u64) -> Result<(), Error> {
         self.new_here = false;
         self.lists_in_parts = client.lists_in_parts(HOST)?;
-        self.responses.adopt(client, &mut self.round.names, platform.uptime())?;
-        self.round.restart();
+        self.responses.adopt(client, &mut self.cursor.names, now)?;
+        self.cursor.restart();
         Ok(())
     }
 
-    /// Takes note of the events that came. Returns whether there were any; then [`Service::serve_one`] is to be called.
+    /// Takes note of an event, and says what it means for requests.
     ///
     /// An event says to look again, and one look is enough for many. But where a long list cannot be fetched, the events'
     /// paths are all that names the requests of a burst: they are followed one by one, and the list comes last.
-    pub fn take_events<T: Transport>(&mut self, client: &mut Client<T>) -> Result<bool, Error> {
-        let mut any = false;
-        while let Some(event) = client.next_event()? {
-            self.news.take(&event);
-            if let Event::Fired { token, .. } = event
-                && token != TOKEN
-            {
-                continue;
-            }
-            any = true;
-            if let (false, Some(name)) = (self.lists_in_parts, request_name(event)) {
-                self.round.restart_with(name);
-                return Ok(true);
-            }
+    pub fn take_event(&mut self, event: Event<'_>) -> Taken {
+        if let Event::Fired { token, .. } = event
+            && token != TOKEN
+        {
+            return Taken::NoneOfOurs;
         }
-        if any {
-            self.round.restart();
+        match request_name(event).filter(|_| !self.lists_in_parts) {
+            Some(name) => {
+                self.cursor.restart_with(name);
+                Taken::Named
+            }
+            None => Taken::LookAgain,
         }
-        Ok(any)
+    }
+
+    /// There may be requests that were not there before.
+    pub fn look_again(&mut self) {
+        self.cursor.restart();
     }
 
     /// Answers the next request.
@@ -240,34 +238,36 @@ impl Service {
         &mut self,
         client: &mut Client<T>,
         platform: &mut P,
+        now: u64,
     ) -> Result<Progress, Error> {
         loop {
             if let Some(pending) = self.pending.take() {
-                match self.answer(&pending, client, platform) {
+                match self.answer(&pending, client, platform, now) {
                     Ok(Outcome::Answered) => return Ok(Progress::Served),
                     Ok(Outcome::Stays) => {
-                        // In a later round it is passed over as one that is known.
-                        if pending.round == self.round.number {
-                            self.round.offset += pending.name.len() + 1;
+                        // When it is met again it is passed over as one that is known.
+                        if pending.found_in == self.cursor.number {
+                            self.cursor.offset += pending.name.len() + 1;
                         }
-                        remember(&mut self.stuck, &pending.name);
+                        quarantine(&mut self.quarantined, &pending.name);
                     }
-                    Ok(Outcome::Later(seconds)) => {
+                    Ok(Outcome::Later(moment)) => {
                         self.pending = Some(pending);
-                        return Ok(Progress::Waiting(seconds));
+                        return Ok(Progress::Waiting(moment));
                     }
-                    // The command has been run: on the next connection only its response is still to be written.
+                    // The command has been run: on the next connection only its response is still to be written, if it is
+                    // not there already.
                     Err(error) => {
-                        self.pending = Some(pending);
+                        self.pending = Some(Pending { unsure: true, ..pending });
                         return Err(error);
                     }
                 }
-            } else if self.round.over && self.new_here {
-                self.look_around(client, platform)?;
-            } else if self.round.over {
+            } else if self.cursor.over && self.new_here {
+                self.look_around(client, now)?;
+            } else if self.cursor.over {
                 self.responses.settle();
                 return Ok(Progress::Idle);
-            } else if let Some((start, end)) = self.round.next_name() {
+            } else if let Some((start, end)) = self.cursor.next_name() {
                 self.run(start, end, client, platform)?;
             } else {
                 self.list_more(client)?;
@@ -275,14 +275,14 @@ impl Service {
         }
     }
 
-    /// Whether a new agent waits to be executed, and the response that says so is written.
-    pub fn is_updated(&self) -> bool {
-        self.agent.is_updated() && self.pending.is_none()
+    /// Whether a new agent lies ready to be executed, and the response that says so is written.
+    pub fn update_is_ready(&self) -> bool {
+        self.dispatcher.update_is_ready() && self.pending.is_none()
     }
 
-    /// The caller has taken note of the update, and tries to execute it.
+    /// The new agent is being executed, or cannot be.
     pub fn forget_update(&mut self) {
-        self.agent.forget_update();
+        self.dispatcher.forget_update();
     }
 
     /// What the guest is, now that nothing waits.
@@ -298,34 +298,13 @@ impl Service {
         unless_refused(client.write(Transaction::NONE, STATE, text.as_str().as_bytes())).map(|_| ())
     }
 
-    /// Whether the host may have addresses set: it is the same command under another name.
-    pub fn may_set_addresses<P: Files + Log>(platform: &mut P) -> bool {
-        !drop_in::is_disabled(platform, "resetnetwork")
-    }
-
-    /// Applies the addresses that XAPI has set, and answers.
-    pub fn set_addresses<T: Transport, P: Platform>(
-        &mut self,
-        client: &mut Client<T>,
-        platform: &mut P,
-    ) -> Result<(), Error> {
-        self.news.addresses = false;
-        if !Service::may_set_addresses(platform) {
-            return Ok(());
-        }
-        if let Some(response) = static_ip::apply(client, platform, self.network)? {
-            self.agent.completed("static-ip-setting", &response, platform);
-        }
-        Ok(())
-    }
-
     fn list_more<T: Transport>(&mut self, client: &mut Client<T>) -> Result<(), Error> {
-        let round = &mut self.round;
-        if round.listing.complete {
-            round.over = true;
+        let cursor = &mut self.cursor;
+        if cursor.listing.complete {
+            cursor.over = true;
             return Ok(());
         }
-        round.listing = match client.list(Transaction::NONE, HOST, round.offset, &mut round.names) {
+        cursor.listing = match client.list(Transaction::NONE, HOST, cursor.offset, &mut cursor.names) {
             // Not there; or too much of it for this xenstored to be listed, until events name the requests or the host
             // takes some back.
             Err(error) if error.is(Refusal::NOENT) => Listing { len: 0, complete: true },
@@ -335,8 +314,8 @@ impl Service {
             }
             listing => listing?,
         };
-        round.next = 0;
-        round.over = round.listing.len == 0;
+        cursor.next = 0;
+        cursor.over = cursor.listing.len == 0;
         Ok(())
     }
 
@@ -348,40 +327,41 @@ impl Service {
         client: &mut Client<T>,
         platform: &mut P,
     ) -> Result<(), Error> {
-        let name = core::str::from_utf8(&self.round.names[start..end]).unwrap_or_default();
+        let name = core::str::from_utf8(&self.cursor.names[start..end]).unwrap_or_default();
         let request = Joined::new(HOST, name);
-        let (Ok(request), false) = (request, self.stuck.iter().any(|stuck| *stuck == fingerprint(name))) else {
-            self.round.offset += end - start + 1;
+        let (Ok(request), false) = (request, self.quarantined.iter().any(|known| *known == fingerprint(name))) else {
+            self.cursor.offset += end - start + 1;
             return Ok(());
         };
         match client.read(Transaction::NONE, request.as_path()) {
             Ok(value) => {
-                let answer = self.agent.handle(value, platform);
+                let step = self.dispatcher.handle::<T, P>(value, platform);
                 client.wipe();
-                let response = match answer {
-                    Answer::Ready(response) => response,
-                    Answer::NeedsNetwork => {
-                        let response = resetnetwork(client, platform, self.network)?;
+                let response = match step {
+                    Step::Answered(response) => response,
+                    Step::OverXenstore(name, run) => {
+                        let response = run(client, platform, self.network)?;
+                        // What the guest is, is how its network was last set.
                         self.state = match response.code {
                             Code::Done => State::Ready,
                             _ => State::Failed(Bounded::of(format_args!("{}", response.message.as_str()))),
                         };
-                        self.agent.completed("resetnetwork", &response, platform);
+                        log_completed(name, &response, platform);
                         response
                     }
                 };
                 let mut room = [0; RESPONSE_MAX];
                 let response = heapless::Vec::from_slice(response.to_json(&mut room)).unwrap_or_default();
-                let round = self.round.number;
-                self.pending = name.try_into().ok().map(|name| Pending { name, round, response });
+                let found_in = self.cursor.number;
+                self.pending = name.try_into().ok().map(|name| Pending { name, found_in, response, unsure: false });
                 Ok(())
             }
             // The host has given up and removed it.
             Err(error) if error.is(Refusal::NOENT) => Ok(()),
             Err(Error::Refused(refusal)) => {
                 platform.log(Level::Warn, format_args!("request {name} cannot be read: {refusal}"));
-                self.round.offset += end - start + 1;
-                remember(&mut self.stuck, name);
+                self.cursor.offset += end - start + 1;
+                quarantine(&mut self.quarantined, name);
                 Ok(())
             }
             Err(error) => Err(error),
@@ -389,18 +369,23 @@ impl Service {
     }
 
     /// Has a response take its request's place, and makes room for it if need be.
-    fn answer<T: Transport, P: Platform>(
+    fn answer<T: Transport, P: Log>(
         &mut self,
         pending: &Pending,
         client: &mut Client<T>,
         platform: &mut P,
+        now: u64,
     ) -> Result<Outcome, Error> {
-        let (name, now) = (&*pending.name, platform.uptime());
+        let name = &*pending.name;
+        if pending.unsure && is_written(client, pending)? {
+            self.responses.add(name, now);
+            return Ok(Outcome::Answered);
+        }
         let mut room = self.responses.make_room(client, name, now)?;
         let mut emptied = false;
         loop {
             let error = match room {
-                Room::Later(seconds) => return Ok(Outcome::Later(seconds)),
+                Room::Later(moment) => return Ok(Outcome::Later(moment)),
                 Room::Made(_) | Room::Never => match commit(client, pending) {
                     Ok(()) => {
                         self.responses.add(name, now);
@@ -411,7 +396,7 @@ impl Service {
             };
             match (error, room) {
                 (Error::Refused(refusal), _) if refusal.is_quota() && self.new_here => {
-                    self.look_around(client, platform)?;
+                    self.look_around(client, now)?;
                     room = self.responses.make_room(client, name, now)?;
                 }
                 (Error::Lost(lost), _) => return Err(Error::Lost(lost)),
@@ -433,6 +418,13 @@ impl Service {
             }
         }
     }
+}
+
+/// Whether a response is there: the last that was heard of it was that its connection was lost.
+fn is_written<T: Transport>(client: &mut Client<T>, pending: &Pending) -> Result<bool, Error> {
+    let Ok(response) = Joined::new(GUEST, &pending.name) else { return Ok(false) };
+    let there = unless_refused(client.read(Transaction::NONE, response.as_path()))?;
+    Ok(there.is_some_and(|there| there == pending.response.as_slice()))
 }
 
 /// Removes the request and writes its response, both or neither.
@@ -475,11 +467,12 @@ fn request_name(event: Event<'_>) -> Option<&str> {
     }
 }
 
-fn remember(stuck: &mut Stuck, name: &str) {
-    if stuck.is_full() {
-        stuck.pop_front();
+fn quarantine(quarantined: &mut Quarantine, name: &str) {
+    if quarantined.is_full() {
+        quarantined.pop_front();
     }
-    let _ = stuck.push_back(fingerprint(name));
+    // There is room: it was made.
+    let _ = quarantined.push_back(fingerprint(name));
 }
 
 /// FNV-1a, to recognise a name again. Two names with one fingerprint cost one of them its answer, and only in a directory

@@ -1,9 +1,9 @@
 //! The responses below `data/guest`, remembered so that they can be removed again: no host ever does, and a domain may own
 //! only so much.
 //!
-//! A response stays for [`KEPT_SECONDS`], longer than any host waits, unless more than [`KEPT_MAX`] pile up. C xenstored has
+//! A response stays for [`KEPT_MS`], longer than any host waits, unless more than [`KEPT_MAX`] pile up. C xenstored has
 //! less room than that: the names of a node's children count for its size, so about 53 UUIDs fill `data/guest`. Then the
-//! oldest responses go at once, except those of the burst of requests that is being served: they stay for [`READ_SECONDS`],
+//! oldest responses go at once, except those of the burst of requests that is being served: they stay for [`READ_MS`],
 //! so that a host that looks twice a second has seen them, and the service waits as long.
 
 use crate::xenstore::{Client, Error, Joined, Path, Transaction, Transport};
@@ -15,20 +15,22 @@ pub(crate) const GUEST: Path<'static> = Path::literal("data/guest");
 const KEPT_MAX: usize = 500;
 /// How long a response is kept, unless there are too many: twice the longest time that nova waits (300 s for the first
 /// `version`).
-const KEPT_SECONDS: u64 = 600;
+const KEPT_MS: u64 = 600_000;
 /// How long a response of the present burst is kept when there is no room: nova looks every half second.
-const READ_SECONDS: u64 = 3;
+const READ_MS: u64 = 3_000;
 /// Room for [`KEPT_MAX`] names of a UUID's length; fewer longer ones.
 const ROOM: usize = KEPT_MAX * (36 + ENTRY);
 /// Bytes before each name: its length and when it was written.
 const ENTRY: usize = 2 + 4;
+/// When a response was written is kept in these, which fit four bytes for 13 years.
+const TENTH_MS: u64 = 100;
 
 /// Whether there is room for one more response.
 #[derive(Clone, Copy)]
 pub(crate) enum Room {
     /// There is; names that took so many bytes of the directory's list, each with its zero byte, were removed for it.
     Made(usize),
-    /// There will be in so many seconds.
+    /// There will be at this moment.
     Later(u64),
     /// Nothing that this agent wrote is left to be removed.
     Never,
@@ -93,7 +95,7 @@ impl Responses {
         let mut removed = 0;
         while let Some((written, _)) = self.oldest() {
             let crowded = self.count >= KEPT_MAX || ROOM - (self.bytes.len() - self.first) < ENTRY + name.len();
-            if !crowded && now.saturating_sub(written) <= KEPT_SECONDS {
+            if !crowded && now.saturating_sub(written) <= KEPT_MS {
                 break;
             }
             match self.remove_oldest(client, name, now)? {
@@ -113,8 +115,8 @@ impl Responses {
     ) -> Result<Room, Error> {
         let Some((written, oldest)) = self.oldest() else { return Ok(Room::Never) };
         let age = now.saturating_sub(written);
-        if self.fresh == self.count && age < READ_SECONDS {
-            return Ok(Room::Later(READ_SECONDS - age));
+        if self.fresh == self.count && age < READ_MS {
+            return Ok(Room::Later(now + READ_MS - age));
         }
         let len = oldest.len();
         // A response that will be overwritten under its old name is not the oldest any more.
@@ -135,7 +137,7 @@ impl Responses {
         if self.bytes.capacity() - self.bytes.len() < ENTRY + name.len() {
             return;
         }
-        let (len, time) = ((name.len() as u16).to_le_bytes(), (now as u32).to_le_bytes());
+        let (len, time) = ((name.len() as u16).to_le_bytes(), ((now / TENTH_MS) as u32).to_le_bytes());
         let pieces = [&len[..], &time, name.as_bytes()];
         if pieces.into_iter().all(|piece| self.bytes.extend_from_slice(piece).is_ok()) {
             self.count += 1;
@@ -152,7 +154,7 @@ impl Responses {
         let (len, rest) = self.bytes.get(self.first..)?.split_first_chunk::<2>()?;
         let (time, rest) = rest.split_first_chunk::<4>()?;
         let name = rest.get(..usize::from(u16::from_le_bytes(*len)))?;
-        Some((u64::from(u32::from_le_bytes(*time)), core::str::from_utf8(name).unwrap_or_default()))
+        Some((u64::from(u32::from_le_bytes(*time)) * TENTH_MS, core::str::from_utf8(name).unwrap_or_default()))
     }
 }
 

@@ -124,12 +124,13 @@ pub struct LinkNotFollowed<'a> {
 
 impl fmt::Display for LinkNotFollowed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let link = self.link;
-        match self.why {
-            Distrust::Owner(user) => write!(f, "{link} is a symbolic link of user {user}, not root's"),
-            Distrust::Directory(user) => write!(f, "{link} is a symbolic link below a directory of user {user}"),
-            Distrust::OthersWrite => write!(f, "{link} is a symbolic link below a directory that others may write"),
-        }?;
+        let (whose, user) = match self.why {
+            Distrust::Owner(user) => ("of user", Some(user)),
+            Distrust::Directory(user) => ("below a directory of user", Some(user)),
+            Distrust::OthersWrite => ("below a directory that others may write", None),
+        };
+        write!(f, "{} is a symbolic link {whose}", self.link)?;
+        user.map_or(Ok(()), |user| write!(f, " {}", u64::from(user)))?;
         f.write_str(": it is not followed; name the path without it")
     }
 }

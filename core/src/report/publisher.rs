@@ -111,6 +111,11 @@ impl Report {
         Ok(())
     }
 
+    /// Whether the toolstack may set addresses, as far as this report knows.
+    pub fn takes_addresses(&self) -> bool {
+        self.takes_addresses
+    }
+
     /// All is to be published, or published again.
     pub fn begin_anew(&mut self) {
         (self.begun, self.all_due) = (true, true);
@@ -208,10 +213,9 @@ impl Report {
                 writer.put(key, value.as_str());
             }
         }
-        match platform.exists(BALLOON) {
-            Ok(true) => writer.put("control/feature-balloon", "1"),
-            Ok(false) => {}
-            Err(errno) => platform.log(Level::Warn, format_args!("cannot look at {BALLOON}: {errno}; left out")),
+        // Whatever keeps it from being looked at, the toolstack must not count on it.
+        if platform.exists(BALLOON).unwrap_or(false) {
+            writer.put("control/feature-balloon", "1");
         }
         const ADDRESSES: &str = "control/feature-static-ip-setting";
         match (self.takes_addresses, may_set) {

@@ -77,7 +77,7 @@ impl Errno {
         (32, "EPIPE broken pipe"),
         (36, "ENAMETOOLONG name too long"),
         (38, "ENOSYS not supported by this kernel"),
-        (40, "ELOOP too many symbolic links, or one that is not followed because others than root can make it"),
+        (40, "ELOOP too many symbolic links, or not root's"),
         (95, "EOPNOTSUPP not supported here"),
         (97, "EAFNOSUPPORT no such address family here"),
         (99, "EADDRNOTAVAIL no such address here"),

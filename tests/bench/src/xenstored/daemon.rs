@@ -77,6 +77,19 @@ impl Hub {
         Hub(Mutex::new(daemon))
     }
 
+    /// Another one with the tree that this one has now, and no connections.
+    pub(super) fn fork(&self) -> Hub {
+        let daemon = self.lock();
+        Hub(Mutex::new(Daemon {
+            options: daemon.options.clone(),
+            store: daemon.store.clone(),
+            connections: BTreeMap::new(),
+            next_connection: 1,
+            refuse_commits: 0,
+            requests: BTreeMap::new(),
+        }))
+    }
+
     /// The state. Held for the time of one request.
     pub(super) fn lock(&self) -> MutexGuard<'_, Daemon> {
         lock(&self.0)

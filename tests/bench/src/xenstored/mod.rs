@@ -4,7 +4,7 @@
 //! head says otherwise; the real Debian tools work on its sockets (`XENSTORED_PATH`). It knows nothing of nanova's code.
 //!
 //! ```
-//! # use nanova_tests::xenstored::{Options, Xenstored};
+//! # use nanova_bench::xenstored::{Options, Xenstored};
 //! let xenstored = Xenstored::start(Options::default()).unwrap();
 //! let mut host = xenstored.host();
 //! host.write("/local/domain/7/data/host/1", "{}").unwrap();
@@ -16,7 +16,7 @@
 //! | `wire`, `path`, `perms`, `quota` | the words of the protocol |
 //! | `store`, `transaction`, `tree` | the nodes, views of them, and what a domain does with them |
 //! | `daemon`, `requests`, `outbox`, `layout` | the state, one request, what waits for a client, the first tree |
-//! | `server`, `client` | the sockets and a client for them |
+//! | `server`, `client`, `local` | the sockets, a client for them, and one that needs none |
 //! | `device`, `pty` | Linux's /dev/xen/xenbus, as a struct and behind a terminal |
 
 use std::collections::BTreeMap;
@@ -30,6 +30,7 @@ mod client;
 mod daemon;
 mod device;
 mod layout;
+mod local;
 mod outbox;
 mod path;
 mod perms;
@@ -45,6 +46,7 @@ mod wire;
 pub use client::{Client, Error, Event, Result};
 pub use device::{Device, Kernel};
 pub use layout::Layout;
+pub use local::Local;
 pub use pty::Pty;
 pub use quota::Quotas;
 pub use wire::{Errno, HEADER, PAYLOAD_MAX, Packet, announced_len, decode, op};
@@ -109,26 +111,46 @@ impl Stats {
 pub struct Xenstored {
     hub: Arc<Hub>,
     sockets: Option<Sockets>,
-    directory: TempDir,
+    /// Where the sockets are; nowhere without any.
+    directory: Option<TempDir>,
 }
 
 impl Xenstored {
     /// Makes the guest's tree and listens on both sockets.
     pub fn start(options: Options) -> io::Result<Xenstored> {
         let mut xenstored =
-            Xenstored { hub: Arc::new(Hub::new(options)), sockets: None, directory: tempfile::tempdir()? };
+            Xenstored { hub: Arc::new(Hub::new(options)), sockets: None, directory: Some(tempfile::tempdir()?) };
         xenstored.restart(true)?;
         Ok(xenstored)
     }
 
+    /// Makes the guest's tree and listens nowhere: for [`Xenstored::device`] and [`Xenstored::local`], which need no thread.
+    pub fn in_memory(options: Options) -> Xenstored {
+        Xenstored { hub: Arc::new(Hub::new(options)), sockets: None, directory: None }
+    }
+
+    /// Another one in memory, with the tree that this one has now: cheaper than a new one.
+    pub fn fork(&self) -> Xenstored {
+        Xenstored { hub: Arc::new(self.hub.fork()), sockets: None, directory: None }
+    }
+
+    /// dom0, answered at once.
+    pub fn local(&self) -> io::Result<Local> {
+        Local::open(self.hub.clone())
+    }
+
     /// The socket whose clients act as the guest.
     pub fn guest_socket(&self) -> PathBuf {
-        self.directory.path().join("guest")
+        self.socket("guest")
     }
 
     /// The socket whose clients act as dom0.
     pub fn host_socket(&self) -> PathBuf {
-        self.directory.path().join("host")
+        self.socket("host")
+    }
+
+    fn socket(&self, name: &str) -> PathBuf {
+        self.directory.as_ref().expect("it listens").path().join(name)
     }
 
     /// A client that acts as dom0. Panics while the daemon is stopped.

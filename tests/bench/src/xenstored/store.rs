@@ -61,7 +61,7 @@ pub(super) struct Owned {
 }
 
 /// The tree.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Store {
     nodes: Arc<Nodes>,
     generation: u64,

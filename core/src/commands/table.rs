@@ -1,0 +1,117 @@
+//! Every command of the host, in one table: what is in it is served and advertised, what is not is answered with 404.
+//!
+//! A command is one entry here and one function elsewhere; the entry passes on what the function names, and no more.
+
+use core::marker::PhantomData;
+
+use crate::commands::password::Exchange;
+use crate::commands::response::{Code, Response};
+use crate::commands::{identity, inject, reset_network, update};
+use crate::network::Target;
+use crate::platform::Platform;
+use crate::wire::json::Value;
+use crate::xenstore::{Client, Error, Transport};
+
+/// What commands remember from one request to the next.
+#[derive(Default)]
+pub struct Session {
+    /// The key that was agreed on.
+    pub(crate) exchange: Exchange,
+    /// Whether a new agent lies ready to be executed.
+    pub(crate) update_is_ready: bool,
+}
+
+impl Session {
+    /// One that remembers nothing.
+    pub const fn new() -> Session {
+        Session { exchange: Exchange::new(), update_is_ready: false }
+    }
+}
+
+/// A function that is run with the client.
+pub type OverXenstore<T, P> = fn(&mut Client<T>, &mut P, Target) -> Result<Response, Error>;
+
+/// How a command is run.
+pub enum Entry<T, P> {
+    /// With its value, which borrows from the packet, and what it may use.
+    Local(fn(Value<'_>, &mut Session, &mut P) -> Response),
+    /// With the client, for what else lies in xenstore; its value is not looked at.
+    OverXenstore(OverXenstore<T, P>),
+}
+
+impl<T, P> Clone for Entry<T, P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T, P> Copy for Entry<T, P> {}
+
+/// A command of the host's.
+pub struct Command<T, P> {
+    /// What the host calls it.
+    pub name: &'static str,
+    /// Whether its argument may be shown in a log. Only what is known to be harmless is: arguments carry passwords, keys and
+    /// files.
+    pub shows_argument: bool,
+    /// How it is run.
+    pub entry: Entry<T, P>,
+}
+
+/// The table, for this transport and this platform.
+pub struct Table<'t, T, P>(PhantomData<&'t (T, P)>);
+
+impl<'t, T: Transport + 't, P: Platform + 't> Table<'t, T, P> {
+    /// Every command that this build serves.
+    pub const ALL: &'t [Command<T, P>] = &[
+        Command { name: "version", shows_argument: true, entry: Entry::Local(|_, _, _| identity::version()) },
+        Command {
+            name: "features",
+            shows_argument: true,
+            entry: Entry::Local(|_, _, platform| {
+                identity::features(platform, &mut Table::<T, P>::ALL.iter().map(|command| command.name))
+            }),
+        },
+        Command {
+            name: "keyinit",
+            shows_argument: false,
+            entry: Entry::Local(|value, session, platform| session.exchange.keyinit(value, platform)),
+        },
+        Command {
+            name: "password",
+            shows_argument: false,
+            entry: Entry::Local(|value, session, platform| session.exchange.password(value, platform)),
+        },
+        Command {
+            name: "resetnetwork",
+            shows_argument: true,
+            entry: Entry::OverXenstore(|client, platform, target| {
+                reset_network::resetnetwork(client, platform, target)
+            }),
+        },
+        Command {
+            name: "injectfile",
+            shows_argument: false,
+            entry: Entry::Local(|value, _, platform| inject::injectfile(value, platform)),
+        },
+        Command {
+            name: "file_inject",
+            shows_argument: false,
+            entry: Entry::Local(|value, _, platform| inject::file_inject(value, platform)),
+        },
+        Command {
+            name: "agentupdate",
+            shows_argument: false,
+            entry: Entry::Local(|value, session, platform| {
+                let response = update::agentupdate(value, platform);
+                session.update_is_ready |= response.code == Code::Done;
+                response
+            }),
+        },
+    ];
+
+    /// The command with this name.
+    pub fn named(name: &str) -> Option<&'t Command<T, P>> {
+        Self::ALL.iter().find(|command| command.name == name)
+    }
+}

@@ -1,0 +1,358 @@
+//! What the agent does next, and when: the order of requests, publications, readiness and signs of life, and how it comes
+//! back to a connection that was lost. No system call, no clock: time is an argument, in milliseconds since any fixed moment,
+//! and never goes back.
+//!
+//! * A: [`Engine::state`] tells what the guest is.
+//! * B: what happened goes in by `handle_*`: a connection, its loss, bytes on it, news of links, a signal to end.
+//! * C: [`Engine::poll`] says what to do next. When it says [`Action::Serve`], [`Engine::serve`] does one piece of work on the
+//!   connection, which may be a command and take as long as that takes.
+//!
+//! The order to call: `poll`; do what it says; whatever happened meanwhile by `handle_*`; and again, until [`Action::Done`].
+//!
+//! Guarantees: requests come first, the report only when none waits; a response that waits for room holds up no report; the
+//! service manager hears of the guest when all that waited is served, and gets its signs of life between two requests, however
+//! many there are; a connection that was of no use is not made again at once.
+
+use crate::commands::{drop_in, static_ip};
+use crate::engine::dispatch::log_completed;
+use crate::engine::requests::{Progress, Requests, State, Taken};
+use crate::network::Target;
+use crate::platform::{Files, Log, Platform};
+use crate::report::publisher::{LIFE_TOKEN, Report};
+use crate::xenstore::{Client, Error, Event, Transport};
+
+/// How long to wait before connecting again when a connection was of no use, at first and at the most.
+pub const PAUSE_MIN_MS: u64 = 100;
+/// See [`PAUSE_MIN_MS`].
+pub const PAUSE_MAX_MS: u64 = 10_000;
+
+/// What an engine is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Whether the host's requests are served.
+    pub commands: bool,
+    /// Whether a report is published.
+    pub report: bool,
+    /// Whether it ends when nothing waits any more.
+    pub once: bool,
+    /// What `resetnetwork` changes.
+    pub network: Target,
+    /// How many seconds are between looks at memory and volumes; 0 for never.
+    pub report_interval: u32,
+    /// How many milliseconds are between signs of life; 0 for none.
+    pub beat_ms: u64,
+}
+
+/// What is to be done next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Action {
+    /// Connect to xenstored, however long that takes, then [`Engine::handle_connected`].
+    Connect,
+    /// Call [`Engine::serve`].
+    Serve,
+    /// This agent serves, which one that is an update has to show: now it takes the old one's place.
+    SettleIn,
+    /// Open what tells of links and addresses, so that nothing is missed that changes after they were looked at.
+    ListenForLinks,
+    /// Tell the service manager that the guest is ready, and [`Engine::state`].
+    TellReady,
+    /// Give the service manager a sign of life.
+    Beat,
+    /// Wait for bytes on the connection, for signals, and, if `links`, for news of links; at the latest until this moment.
+    Wait {
+        /// When to look again though nothing has happened.
+        until: Option<u64>,
+        /// Whether news of links are to end the waiting.
+        links: bool,
+    },
+    /// Execute the new agent. Where that cannot be, go on.
+    TakeOver,
+    /// That was all.
+    Done,
+}
+
+/// Where the connection is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// There is none; not to be made before this moment.
+    Apart(u64),
+    /// It was just made.
+    Fresh,
+    /// It is served.
+    Serving,
+}
+
+/// What events told that is not about requests.
+#[derive(Clone, Copy, Default)]
+struct News {
+    /// The guest may have woken up elsewhere.
+    life: bool,
+    /// XAPI has set addresses.
+    addresses: bool,
+}
+
+impl News {
+    fn take(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Fired { token: LIFE_TOKEN, .. } => self.life = true,
+            Event::Fired { token: static_ip::TOKEN, path } => self.addresses |= static_ip::is_news(path),
+            Event::Fired { .. } => {}
+            Event::Overflow => *self = News { life: true, addresses: true },
+        }
+    }
+}
+
+/// The agent's mind.
+///
+/// # Invariants
+/// `idle` says that the last [`Engine::serve`] on this connection found nothing to do, and nothing has happened since.
+pub struct Engine {
+    options: Options,
+    requests: Requests,
+    report: Report,
+    news: News,
+    phase: Phase,
+    /// Whether anything was served, or found not to be there, on this connection.
+    useful: bool,
+    pause: u64,
+    idle: bool,
+    /// When the response that waits for room in xenstore is to be tried again.
+    room_at: Option<u64>,
+    /// What is still to be said once on this connection.
+    settle_due: bool,
+    report_begun: bool,
+    links_asked: bool,
+    ready_due: bool,
+    told: State,
+    next_beat: u64,
+    ending: bool,
+}
+
+impl Engine {
+    /// An engine that has done nothing, at this moment.
+    pub const fn new(options: Options, now: u64) -> Engine {
+        let takes_addresses = options.report && options.commands && !matches!(options.network, Target::Off);
+        Engine {
+            options,
+            requests: Requests::new(options.network),
+            report: Report::new(options.report_interval, takes_addresses),
+            news: News { life: false, addresses: false },
+            phase: Phase::Apart(0),
+            useful: false,
+            pause: PAUSE_MIN_MS,
+            idle: false,
+            room_at: None,
+            settle_due: false,
+            report_begun: false,
+            links_asked: false,
+            ready_due: false,
+            told: State::Starting,
+            next_beat: now + options.beat_ms,
+            ending: false,
+        }
+    }
+
+    /// What the guest is, now that nothing waits.
+    pub fn state(&self) -> &State {
+        self.requests.state()
+    }
+
+    /// When the next sign of life is due.
+    pub fn beat_at(&self) -> Option<u64> {
+        (self.options.beat_ms > 0).then_some(self.next_beat)
+    }
+
+    /// Whether a sign of life is due. It is for whoever cannot call [`Engine::poll`] now, as [`Action::Connect`] takes time.
+    pub fn take_beat(&mut self, now: u64) -> bool {
+        let due = self.beat_at().is_some_and(|at| now >= at);
+        if due {
+            self.next_beat = now + self.options.beat_ms;
+        }
+        due
+    }
+
+    /// There is a connection to xenstored, on which nothing was said yet.
+    pub fn handle_connected(&mut self) {
+        self.phase = Phase::Fresh;
+        (self.useful, self.idle, self.room_at) = (false, false, None);
+    }
+
+    /// The connection is lost.
+    pub fn handle_lost(&mut self, now: u64) {
+        self.pause = if self.useful { PAUSE_MIN_MS } else { (self.pause * 2).min(PAUSE_MAX_MS) };
+        self.phase = Phase::Apart(now + self.pause);
+    }
+
+    /// There are bytes to be read.
+    pub fn handle_readable<T: Transport>(&mut self, client: &mut Client<T>) -> Result<(), Error> {
+        self.idle = false;
+        client.receive_events()
+    }
+
+    /// Links or addresses have changed.
+    pub fn handle_links_changed(&mut self) {
+        self.report.link_changed();
+    }
+
+    /// The program is to end. A piece of work that was begun is finished.
+    pub fn handle_end(&mut self) {
+        self.ending = true;
+    }
+
+    /// What is to be done next.
+    pub fn poll(&mut self, now: u64) -> Action {
+        if self.ending {
+            return Action::Done;
+        }
+        if self.take_beat(now) {
+            return Action::Beat;
+        }
+        match self.phase {
+            Phase::Apart(until) if now < until => return self.wait([Some(until), None], false),
+            Phase::Apart(_) => return Action::Connect,
+            Phase::Fresh => return Action::Serve,
+            Phase::Serving => {}
+        }
+        // Before the first request: that may take longer than a new agent has.
+        if core::mem::take(&mut self.settle_due) {
+            return Action::SettleIn;
+        }
+        if self.requests.update_is_ready() {
+            self.requests.forget_update();
+            return Action::TakeOver;
+        }
+        if core::mem::take(&mut self.ready_due) {
+            return Action::TellReady;
+        }
+        let report_in = if self.options.report { self.report.due_in(now) } else { None };
+        if report_in == Some(0) && !core::mem::replace(&mut self.links_asked, true) {
+            return Action::ListenForLinks;
+        }
+        if !self.idle || report_in == Some(0) || self.room_at.is_some_and(|at| now >= at) {
+            return Action::Serve;
+        }
+        if self.options.once && self.room_at.is_none() {
+            return Action::Done;
+        }
+        let report_at = report_in.filter(|_| self.report.knows_time()).map(|left| now + left);
+        self.wait([self.room_at, report_at], self.options.report && !self.report.is_pausing(now))
+    }
+
+    fn wait(&self, moments: [Option<u64>; 2], links: bool) -> Action {
+        let until = moments.into_iter().chain([self.beat_at()]).flatten().min();
+        Action::Wait { until, links }
+    }
+
+    /// Does one piece of work.
+    pub fn serve<T: Transport, P: Platform>(
+        &mut self,
+        client: &mut Client<T>,
+        platform: &mut P,
+        now: u64,
+    ) -> Result<(), Error> {
+        self.idle = false;
+        if self.phase != Phase::Serving {
+            return self.begin(client, platform);
+        }
+        self.room_at = None;
+        if self.options.commands {
+            match self.requests.serve_one(client, platform, now)? {
+                Progress::Served => return Ok(()),
+                Progress::Waiting(until) => self.room_at = Some(until),
+                Progress::Idle => {}
+            }
+        }
+        self.useful = true;
+        if self.room_at.is_none() && self.take_events(client)? {
+            return Ok(());
+        }
+        if self.options.report && self.report(client, platform, now)? {
+            return Ok(());
+        }
+        if self.told != *self.requests.state() {
+            self.told.clone_from(self.requests.state());
+            if self.options.commands {
+                Requests::tell(client, &self.told)?;
+            }
+            self.ready_due = true;
+            return Ok(());
+        }
+        self.idle = true;
+        Ok(())
+    }
+
+    /// The first words on a connection.
+    fn begin<T: Transport, P: Platform>(&mut self, client: &mut Client<T>, platform: &mut P) -> Result<(), Error> {
+        self.told = State::Starting;
+        if self.options.commands {
+            self.requests.start(client, platform)?;
+            Requests::tell(client, &self.told)?;
+        }
+        (self.phase, self.settle_due, self.report_begun) = (Phase::Serving, true, false);
+        Ok(())
+    }
+
+    /// Takes note of the events that came. Returns whether there may be requests.
+    fn take_events<T: Transport>(&mut self, client: &mut Client<T>) -> Result<bool, Error> {
+        let mut any = false;
+        while let Some(event) = client.next_event()? {
+            self.news.take(&event);
+            match self.requests.take_event(event) {
+                Taken::NoneOfOurs => {}
+                Taken::LookAgain => any = true,
+                Taken::Named => return Ok(true),
+            }
+        }
+        if any {
+            self.requests.look_again();
+        }
+        // Where no requests are served there is nothing to look for.
+        Ok(any && self.options.commands)
+    }
+
+    /// What toolstacks see, and the addresses that XAPI sets. Returns whether there was anything to do.
+    fn report<T: Transport, P: Platform>(
+        &mut self,
+        client: &mut Client<T>,
+        platform: &mut P,
+        now: u64,
+    ) -> Result<bool, Error> {
+        if !core::mem::replace(&mut self.report_begun, true) {
+            self.begin_report(client)?;
+        }
+        if core::mem::take(&mut self.news.life) {
+            self.told = State::Starting;
+            self.report.begin_anew();
+        }
+        if core::mem::take(&mut self.news.addresses) && self.report.takes_addresses() {
+            if may_set_addresses(platform)
+                && let Some(response) = static_ip::apply(client, platform, self.options.network)?
+            {
+                log_completed("static-ip-setting", &response, platform);
+            }
+            return Ok(true);
+        }
+        let due = self.report.due_in(now) == Some(0);
+        // First they have to be listened for, which [`Engine::poll`] asks for.
+        if due && self.links_asked {
+            self.report.run(client, platform, may_set_addresses, now)?;
+        }
+        Ok(due)
+    }
+
+    fn begin_report<T: Transport>(&mut self, client: &mut Client<T>) -> Result<(), Error> {
+        // A single report is no reason to watch anything.
+        if self.options.once {
+            self.report.begin_anew();
+            return Ok(());
+        }
+        self.report.start(client)?;
+        if self.report.takes_addresses() { static_ip::watch(client) } else { Ok(()) }
+    }
+}
+
+/// Whether the host may have addresses set: it is `resetnetwork` under another name.
+fn may_set_addresses<P: Files + Log>(platform: &mut P) -> bool {
+    !drop_in::is_disabled(platform, "resetnetwork")
+}
