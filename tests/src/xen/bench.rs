@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use super::cases::network;
 use super::console::stamps;
 use super::dom0::{Dom0, Xenstored};
-use super::guest::{Guest, Kind, SLOW, Spec};
+use super::guest::{Guest, Kind, Spec};
 use super::images::{Images, OBSERVE};
 use super::lab::Lab;
 use super::mailbox;
@@ -181,7 +181,7 @@ pub fn first_answer(dom0: &mut Dom0, guest: &Guest, marks: Marks) -> Result<(Ans
     // Until the times are taken dom0 does nothing: it would take the guest's processor.
     let started = |text: &str| stamps(text, marks.request, 2).is_some() || text.contains("Kernel panic");
     let what = format!("second line with {:?}", marks.request);
-    guest.console.wait(&what, SLOW, |text| started(text).then_some(()))?;
+    guest.wait_console(dom0, &what, |text| started(text).then_some(()))?;
     let answers = early.map(|id| mailbox::receive(dom0, guest, &id?, mailbox::PATIENCE));
     let [first, second] = answers.map(|answer| answer.context("the requests from before the guest's start"));
     let (answer, _) = (first?, second?);

@@ -4,9 +4,9 @@
 //! domain id is asked for again after every change of it; a guest whose kernel panics is destroyed, not started again.
 //! Refuses: disks and HVM, which this dom0 has no backend for.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use base64ct::{Base64, Encoding};
 
 use super::console::{Console, Observation, observation};
@@ -14,10 +14,14 @@ use super::dom0::{Dom0, quoted};
 use super::lab::Lab;
 use super::packages::Flavour;
 
-/// The time a whole boot, a save or a restore may take under emulation.
-pub const SLOW: Duration = Duration::from_secs(90);
-/// The time the observer may take for a script.
-const OBSERVE: Duration = Duration::from_secs(20);
+/// The time a whole boot, a save or a restore may take. That is no measure of anything, only where a test that hangs is
+/// given up: emulation on a busy machine takes many times what it takes on an idle one.
+pub const SLOW: Duration = Duration::from_secs(600);
+/// How long something is waited for on the console before dom0 is asked whether the guest is still there, and the observer
+/// is asked again: not at once, as it takes time from the guest.
+const GLANCE: Duration = Duration::from_secs(30);
+/// How often the observer is asked one thing: other output may tear an answer, and it may take several [`GLANCE`]s.
+const TRIES: u32 = 20;
 /// Memory of a guest, in MB: a Debian kernel needs most of it.
 const MEMORY: u32 = 160;
 
@@ -134,22 +138,39 @@ impl Guest {
         Ok(text)
     }
 
-    /// Runs a script inside, through the observer; asks again when the console tore the answer.
+    /// Runs a script inside, through the observer; asks again when the console tore the answer, or the question.
     pub fn observe(&mut self, dom0: &mut Dom0, script: &str) -> Result<Observation> {
-        let ready = |text: &str| text.contains("\n@ready").then_some(());
-        self.console.wait("word from the observer (nanova.exec=)", OBSERVE, ready)?;
-        let mut last = None;
-        for _ in 0..3 {
-            self.asked += 1;
-            let line = format!("{} {}", self.asked, Base64::encode_string(script.as_bytes()));
+        self.asked += 1;
+        let number = self.asked;
+        // What was asked before that, it answers afterwards. Its word may be torn, too.
+        self.console.wait(GLANCE, |text| text.contains("\n@ready").then_some(()));
+        for attempt in 0..TRIES {
+            let line = format!("{number} {attempt} {}", Base64::encode_string(script.as_bytes()));
             ensure!(line.len() < 4000, "a script for the observer must fit a terminal's line");
             let tty = self.path("console/tty");
             dom0.sh(&format!("echo {} >\"$(xenstore-read {tty})\"", quoted(&line)))?;
-            match self.console.wait("answer of the observer", OBSERVE, |text| observation(text, self.asked))? {
-                Ok(seen) => return Ok(seen),
-                Err(torn) => last = Some(torn),
+            if let Some(Ok(seen)) = self.console.wait(GLANCE, |text| observation(text, number, attempt)) {
+                return Ok(seen);
             }
+            self.exists(dom0)?;
         }
-        Err(last.context("the observer was not asked")?)
+        bail!("the observer (nanova.exec=) gave no whole answer to {TRIES} questions")
+    }
+
+    /// Waits until `find` finds something on the console, as long as the guest exists.
+    pub fn wait_console<T>(&self, dom0: &mut Dom0, what: &str, find: impl Fn(&str) -> Option<T>) -> Result<T> {
+        let start = Instant::now();
+        while start.elapsed() < SLOW {
+            if let Some(found) = self.console.wait(GLANCE, &find) {
+                return Ok(found);
+            }
+            self.exists(dom0).with_context(|| format!("the guest's console showed no {what}"))?;
+        }
+        bail!("the guest's console showed no {what} within {} s", SLOW.as_secs())
+    }
+
+    /// An error when the guest is gone.
+    fn exists(&self, dom0: &mut Dom0) -> Result<()> {
+        dom0.sh(&format!("xenstore-exists {}", self.path("name"))).context("the guest is gone").map(drop)
     }
 }

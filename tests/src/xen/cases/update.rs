@@ -47,7 +47,7 @@ pub(super) fn agentupdate(bench: &mut Bench<'_>) -> Result<Outcome> {
     alive(dom0, guest).context("a request after the update")?;
     // Before that there is a second process, which would put the old agent back.
     let serves = "the new agent serves";
-    guest.console.wait(serves, SLOW, |text| text.contains(serves).then_some(()))?;
+    guest.wait_console(dom0, serves, |text| text.contains(serves).then_some(()))?;
     let after = guest.sh(dom0, LOOK)?;
     let expected = format!("{pid}\n/proc/{pid}/exe {new}\nnanova {new}\nnanova.prev {old}\n");
     ensure!(after == expected, "after the update the agent is {after:?}, not {expected:?}");
