@@ -182,7 +182,7 @@ pub fn first_answer(dom0: &mut Dom0, guest: &Guest, marks: Marks) -> Result<(Ans
     let started = |text: &str| stamps(text, marks.request, 2).is_some() || text.contains("Kernel panic");
     let what = format!("second line with {:?}", marks.request);
     guest.wait_console(dom0, &what, |text| started(text).then_some(()))?;
-    let answers = early.map(|id| mailbox::receive(dom0, guest, &id?, mailbox::PATIENCE));
+    let answers = early.map(|id| mailbox::receive(dom0, guest, &id?));
     let [first, second] = answers.map(|answer| answer.context("the requests from before the guest's start"));
     let (answer, _) = (first?, second?);
     let text = guest.console.text();

@@ -16,9 +16,9 @@ use super::machine::Machine;
 use super::tools;
 
 /// How long Xen and dom0 may take to come up.
-const BOOT: Duration = Duration::from_secs(120);
-/// The time an ordinary script gets.
-const SHORT: Duration = Duration::from_secs(30);
+const BOOT: Duration = Duration::from_secs(600);
+/// Where an ordinary script is given up. That is for what hangs; on a busy machine a second's work takes a minute.
+const SHORT: Duration = Duration::from_secs(300);
 /// What the kernel prints when a process dies: in dom0, a sign of faulty emulation.
 const CRASHES: &[&str] = &["segfault at", "general protection", "traps: "];
 /// dom0's address on the guests' bridge.
@@ -120,7 +120,7 @@ impl Dom0 {
         self.sh(&format!(
             "grep -q control_d /proc/xen/capabilities || {{ echo not a control domain >&2; exit 1; }}
              XENSTORED_ROOTDIR=/run/xenstored {daemon} --pid-file /run/xenstored.pid || exit
-             until xenstore-read -s / >/dev/null 2>&1; do sleep 0.05; done
+             until xenstore-read -s / >/dev/null 2>&1; do sleep 0.2; done
              xen-init-dom0 || exit
              mkdir -p /out/console
              xenconsoled --pid-file /run/xenconsoled.pid --log=guest --log-dir=/out/console || exit

@@ -22,7 +22,7 @@ const DOM0_MEMORY: u32 = 768;
 const GUEST_MEMORY: u32 = 512;
 const XEN_MEMORY: u32 = 256;
 /// How long QEMU may take to open its end of the channel.
-const QEMU_START: Duration = Duration::from_secs(20);
+const QEMU_START: Duration = Duration::from_secs(300);
 
 /// A running QEMU.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl Machine {
             if let Some(status) = self.qemu.try_wait()? {
                 bail!("it ended with {status}");
             }
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(100));
         }
         bail!("it never opened the channel")
     }

@@ -1,24 +1,28 @@
 //! nova's commands to the standing guest.
 //!
 //! Guarantees: what an answer claims is checked where it shows: files and hashes by the observer in the guest, the hash
-//! by the C library's crypt, the version by the binary itself. Refuses an answer that is late, doubled or not JSON.
+//! by the C library's crypt, the version by the binary itself. Refuses an answer that is doubled or not JSON.
 
-use anyhow::{Context, Result, ensure};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
 use base64ct::{Base64, Encoding};
 use serde_json::json;
 
 use super::super::bench::Bench;
-use super::super::guest::SLOW;
 use super::super::mailbox::{self, alive};
 use super::super::report::Outcome;
 use super::super::tools;
 use super::passed;
-use crate::nova::{Answer, Digest, crypt, uuid};
+use crate::nova::{Digest, crypt};
 
 /// How many requests a burst has.
 const REQUESTS: usize = 200;
-/// dom0's part in it.
-const BURST: &str = include_str!("../dom0/burst.sh");
+/// So long the guest keeps the answers of a burst that xenstored has no room for: a host that looks twice a second has read
+/// them by then.
+const KEPT: Duration = Duration::from_secs(3);
+/// How often a burst is sent at the most, if dom0 does not look twice a second: then it says nothing about the guest.
+const BURSTS: u32 = 10;
 /// What PID 1 may use of anonymous memory, in KiB.
 const MEMORY: u32 = 300;
 
@@ -136,20 +140,26 @@ pub(super) fn unknown(bench: &mut Bench<'_>) -> Result<Outcome> {
     passed(answer.message)
 }
 
-/// Two hundred requests written in one transaction are all answered.
+/// Two hundred requests written in one transaction are all answered, and a host that looks twice a second reads all answers.
 pub(super) fn burst(bench: &mut Bench<'_>) -> Result<Outcome> {
     let (dom0, guest) = bench.guest()?;
-    let ids = (0..REQUESTS).map(|_| uuid()).collect::<Result<Vec<_>>>()?;
-    let (folder, write) = (guest.path("data/guest"), mailbox::write_all(guest, &ids, &mailbox::version_request()));
-    let said = dom0.sh_within(&format!("folder={folder}\nwrite_requests() {{ {write}; }}\n{BURST}"), SLOW)?;
-    let answer = |line: &str| said.lines().find_map(|said| Answer::parse(said.strip_prefix(line)?).ok());
-    let answers: Vec<_> = ids.iter().filter_map(|id| answer(&format!("{folder}/{id}: "))).collect();
-    ensure!(answers.len() == REQUESTS, "{} answers to {REQUESTS} requests", answers.len());
-    for answer in answers {
-        answer.ok()?;
+    for attempt in 1..=BURSTS {
+        let burst = mailbox::burst(dom0, guest, &mailbox::version_request(), REQUESTS)?;
+        let (count, slowest) = (burst.answers.len(), burst.slowest.as_secs_f64());
+        for answer in burst.answers {
+            answer.ok()?;
+        }
+        alive(dom0, guest).context("one more request")?;
+        if count == REQUESTS {
+            let took = burst.took.as_secs_f64();
+            return passed(format!(
+                "{REQUESTS} requests in one transaction, {REQUESTS} answers in {took:.2} s, each read within {slowest:.2} s; \
+                 attempt {attempt}"
+            ));
+        }
+        ensure!(burst.slowest >= KEPT, "{count} of {REQUESTS} answers, though each was read within {slowest:.2} s");
     }
-    alive(dom0, guest).context("one more request")?;
-    passed(format!("{REQUESTS} requests in one transaction, {REQUESTS} answers"))
+    bail!("{BURSTS} times dom0 read answers only after {} s: this machine is too slow for a host", KEPT.as_secs())
 }
 
 /// PID 1 stays small.

@@ -1,6 +1,7 @@
 //! What a toolstack does with a guest: save, restore, reboot, shut down.
 //!
-//! Guarantees: times are dom0's, from xl's start to the domain's end. Refuses a guest that only seems to obey: a domain
+//! Guarantees: times are dom0's, from xl's start to the domain's end; they are told, and nothing depends on them: a machine
+//! that is busy with other things makes them long. Refuses a guest that only seems to obey: a domain
 //! id that did not change, a kernel that did not end in order.
 
 use std::time::Duration;
@@ -14,11 +15,6 @@ use super::super::mailbox::{self, alive};
 use super::super::report::Outcome;
 use super::network::{addresses, seen};
 use super::passed;
-
-/// How long a guest may take to be gone, on a machine that has the build machine to itself.
-pub(super) const LIMIT: Duration = Duration::from_secs(2);
-/// The same beside another machine, where times say little.
-const CROWDED: Duration = Duration::from_secs(6);
 
 /// A restored guest has another domain id and an empty tree; it serves the request it finds there, and dom0 sees the
 /// addresses that it saw before.
@@ -35,7 +31,7 @@ pub(super) fn save_restore(bench: &mut Bench<'_>) -> Result<Outcome> {
     ensure!(before != after, "the domain id is still {before}: this tests nothing");
     let early = mailbox::send(dom0, guest, &mailbox::version_request())?;
     guest.unpause(dom0)?;
-    mailbox::receive(dom0, guest, &early, mailbox::PATIENCE).context("the request the restored guest found")?.ok()?;
+    mailbox::receive(dom0, guest, &early).context("the request the restored guest found")?.ok()?;
     alive(dom0, guest).context("a request after the restore")?;
     seen(dom0, guest).context("after the restore, in an empty tree")?;
     let has = addresses(dom0, guest)?;
@@ -47,14 +43,14 @@ pub(super) fn save_restore(bench: &mut Bench<'_>) -> Result<Outcome> {
 pub(super) fn reboot(bench: &mut Bench<'_>) -> Result<Outcome> {
     let (dom0, guest) = bench.guest()?;
     alive(dom0, guest)?;
-    passed(reboot_within(dom0, guest, CROWDED)?)
+    passed(reboot_and_serve(dom0, guest)?)
 }
 
 /// `xl shutdown` ends the guest.
 pub(super) fn shutdown(bench: &mut Bench<'_>) -> Result<Outcome> {
     let (dom0, guest) = bench.guest()?;
     alive(dom0, guest)?;
-    let took = end(dom0, guest, "shutdown", CROWDED)?;
+    let took = end(dom0, guest, "shutdown")?;
     let said = guest.console.text();
     // "Power down" or, where the kernel knows no power switch, "System halted".
     ensure!(said.contains("] reboot: "), "the guest is gone, but not because its kernel ended in order");
@@ -63,22 +59,20 @@ pub(super) fn shutdown(bench: &mut Bench<'_>) -> Result<Outcome> {
 }
 
 /// Reboots a guest and waits until the next one serves.
-pub(super) fn reboot_within(dom0: &mut Dom0, guest: &mut Guest, limit: Duration) -> Result<String> {
+pub(super) fn reboot_and_serve(dom0: &mut Dom0, guest: &mut Guest) -> Result<String> {
     let before = guest.domid();
     guest.console.next_boot();
-    let took = end(dom0, guest, "reboot", limit)?;
-    let name = quoted(&guest.spec.name);
-    dom0.sh(&format!("until xl domid {name} 2>/dev/null; do sleep 0.1; done"))
-        .context("the guest did not come back")?;
+    let took = end(dom0, guest, "reboot")?;
+    dom0.sh_within(&format!("await -d {}", quoted(&guest.spec.name)), SLOW).context("the guest did not come back")?;
     let after = guest.find(dom0)?;
     ensure!(before != after, "the domain id is still {before}: no new guest was made");
     let id = mailbox::send(dom0, guest, &mailbox::version_request())?;
-    mailbox::receive(dom0, guest, &id, SLOW).context("a request after the reboot")?.ok()?;
+    mailbox::receive(dom0, guest, &id).context("a request after the reboot")?.ok()?;
     Ok(format!("gone after {:.2} s, domain {before} -> {after} serves", took.as_secs_f64()))
 }
 
 /// Tells the guest to end, by `xl reboot` or `xl shutdown`; the time until it is gone.
-pub(super) fn end(dom0: &mut Dom0, guest: &Guest, verb: &str, limit: Duration) -> Result<Duration> {
+pub(super) fn end(dom0: &mut Dom0, guest: &Guest, verb: &str) -> Result<Duration> {
     let home = guest.path("name");
     let script = format!(
         "read -r start rest </proc/uptime
@@ -88,10 +82,8 @@ pub(super) fn end(dom0: &mut Dom0, guest: &Guest, verb: &str, limit: Duration) -
          echo $start $end",
         guest.domid()
     );
-    let said = dom0.sh(&script).with_context(|| format!("the guest is still there after xl {verb}"))?;
+    let said = dom0.sh_within(&script, SLOW).with_context(|| format!("the guest is still there after xl {verb}"))?;
     let line = said.lines().last().unwrap_or_default();
     let (start, end) = line.split_once(' ').with_context(|| format!("dom0 said {said:?}"))?;
-    let took = Duration::try_from_secs_f64(end.parse::<f64>()? - start.parse::<f64>()?)?;
-    ensure!(took <= limit, "gone only after {:.2} s, {} s are allowed", took.as_secs_f64(), limit.as_secs());
-    Ok(took)
+    Ok(Duration::try_from_secs_f64(end.parse::<f64>()? - start.parse::<f64>()?)?)
 }

@@ -38,7 +38,7 @@ pub(super) fn applied_and_pinged(bench: &mut Bench<'_>) -> Result<Outcome> {
     for wanted in [&format!("{ADDRESS}/24"), &format!("{ADDRESS6}/64"), &format!("default via {}", dom0::ADDRESS)] {
         ensure!(seen.contains(wanted.as_str()), "the guest has no {wanted}:\n{seen}");
     }
-    let script = format!("ping -c 3 -W 5 {ADDRESS} && ping6 -c 3 -W 5 {ADDRESS6}");
+    let script = format!("ping -c 3 -W 120 {ADDRESS} && ping6 -c 3 -W 120 {ADDRESS6}");
     bench.dom0.sh(&script).context("the guest cannot be pinged from dom0")?;
     bench.ask("resetnetwork", json!(""))?.ok().context("resetnetwork where all is as it should be")?;
     let again = bench.in_guest("hostname; ip addr show; ip route; ip -6 route")?;
@@ -97,6 +97,6 @@ pub(super) fn bond_and_vlan(bench: &mut Bench<'_>) -> Result<Outcome> {
     let (seen, seen6) = (addresses(dom0, guest)?, dom0.sh(&format!("xenstore-read {last6}"))?);
     let expected = format!("0 = \"{ADDRESS}\"\n1 = \"{VLAN}\"\n");
     ensure!(seen == expected && seen6.trim() == ADDRESS6, "dom0 sees {seen:?} and {seen6:?}, not {expected:?}");
-    dom0.sh(&format!("ping -c 1 -W 5 {ADDRESS}")).context("the guest cannot be pinged through its bond")?;
+    dom0.sh(&format!("ping -c 3 -W 120 {ADDRESS}")).context("the guest cannot be pinged through its bond")?;
     passed(format!("bond0 {ADDRESS}, {ADDRESS6}; bond0.5 {VLAN}"))
 }

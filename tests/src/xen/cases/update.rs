@@ -8,7 +8,6 @@ use serde_json::json;
 
 use super::super::bench::Bench;
 use super::super::dom0::ADDRESS;
-use super::super::guest::SLOW;
 use super::super::images::SERVICE;
 use super::super::mailbox::{self, alive};
 use super::super::report::Outcome;
@@ -27,7 +26,7 @@ pub(super) fn agentupdate(bench: &mut Bench<'_>) -> Result<Outcome> {
     let (dom0, guest) = bench.replace_guest("service", SERVICE)?;
     let early = mailbox::send(dom0, guest, &mailbox::version_request())?;
     guest.unpause(dom0)?;
-    mailbox::receive(dom0, guest, &early, SLOW).context("the request from before the guest's start")?.ok()?;
+    mailbox::receive(dom0, guest, &early).context("the request from before the guest's start")?.ok()?;
     mailbox::ask(dom0, guest, "resetnetwork", json!(""))?.ok()?;
     let sums = dom0.sh(SERVE)?;
     let (old, new) = sums.trim().split_once('\n').with_context(|| format!("dom0 printed {sums:?} as sums"))?;
