@@ -1,8 +1,11 @@
 //! What a case works with: one machine, its guest, and the time marks of the guest's boot.
 //!
 //! Guarantees: the guest is started when the first case needs it, with a request in its mailbox from before its first
-//! instruction; a guest that failed to start fails every later case at once, not after another wait.
+//! instruction. It stands from case to case as long as they pass and it answers after each; after a failure there is another
+//! guest, and another machine where dom0 does not obey any more. Refuses to start a third guest when two in a row did not.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -75,6 +78,9 @@ pub struct Machinery {
     pub xenstored: Xenstored,
 }
 
+/// How many guests in a row may fail to start, and machines to boot, before no other is tried: each takes minutes.
+const STARTS: u32 = 2;
+
 /// One machine in use.
 #[derive(Debug)]
 pub struct Bench<'a> {
@@ -86,23 +92,79 @@ pub struct Bench<'a> {
     pub machinery: Machinery,
     /// Its control domain.
     pub dom0: Dom0,
+    /// What the reader of the report must know.
+    pub notes: Vec<String>,
+    out: PathBuf,
     guest: Option<Guest>,
     milestones: Option<Milestones>,
-    /// A guest did not start or did not end: there will be no other.
-    dead: bool,
+    /// A case failed: what it left behind nobody knows.
+    doubtful: bool,
+    /// How many guests this bench has made, for their names.
+    guests: usize,
+    /// How many machines.
+    machines: usize,
+    /// How many guests failed to start since the last that did, and how many machines.
+    failures: (u32, u32),
 }
 
 impl<'a> Bench<'a> {
-    /// A bench around a booted dom0.
-    pub fn new(lab: &'a Lab, images: &'a Images, machinery: Machinery, dom0: Dom0) -> Bench<'a> {
-        Bench { lab, images, machinery, dom0, guest: None, milestones: None, dead: false }
+    /// Boots a machine; its logs go to `out`.
+    pub fn boot(lab: &'a Lab, images: &'a Images, machinery: Machinery, out: PathBuf) -> Result<Bench<'a>> {
+        Ok(Bench {
+            lab,
+            images,
+            machinery,
+            dom0: boot(lab, &out, machinery)?,
+            notes: Vec::new(),
+            out,
+            guest: None,
+            milestones: None,
+            doubtful: false,
+            guests: 0,
+            machines: 1,
+            failures: (0, 0),
+        })
+    }
+
+    /// Makes sure that a case finds what it would find if the ones before it had passed: after a failure all guests are
+    /// ended, and where that cannot be done the machine.
+    pub fn settle(&mut self) -> Result<()> {
+        if !self.doubtful {
+            return Ok(());
+        }
+        self.guest = None;
+        if let Err(error) = self.dom0.sweep() {
+            ensure!(self.failures.1 < STARTS, "no machine: {STARTS} in a row did not boot");
+            self.notes.push(format!("another machine, because of dom0: {error:#}"));
+            self.dom0.end();
+            self.machines += 1;
+            let out = self.out.join(format!("machine-{}", self.machines));
+            self.failures.1 += 1;
+            self.dom0 = boot(self.lab, &out, self.machinery).context("another machine does not boot")?;
+            self.failures.1 = 0;
+        }
+        self.doubtful = false;
+        Ok(())
+    }
+
+    /// Checks what a case that passed has left: a standing guest still answers.
+    pub fn check(&mut self) -> Result<()> {
+        let Some(guest) = &self.guest else { return Ok(()) };
+        mailbox::alive(&mut self.dom0, guest).context("a request after all else")
+    }
+
+    /// A case failed: nothing that it left is used again.
+    pub fn doubt(&mut self) {
+        self.doubtful = true;
     }
 
     /// The standing guest, started if need be, and dom0.
     pub fn guest(&mut self) -> Result<(&mut Dom0, &mut Guest)> {
-        ensure!(!self.dead, "no guest: an earlier one did not start, or did not end");
         if self.guest.is_none() {
-            self.start().inspect_err(|_| self.dead = true)?;
+            ensure!(self.failures.0 < STARTS, "no guest: {STARTS} in a row did not start");
+            self.failures.0 += 1;
+            self.start()?;
+            self.failures.0 = 0;
         }
         let guest = self.guest.as_mut().context("a bug of the test: no guest after its start")?;
         Ok((&mut self.dom0, guest))
@@ -128,16 +190,13 @@ impl<'a> Bench<'a> {
 
     /// Creates another guest in the standing one's place, paused: with this command line, and the same network.
     pub fn replace_guest(&mut self, name: &str, append: &str) -> Result<(&mut Dom0, &mut Guest)> {
-        self.discard_guest();
-        ensure!(!self.dead, "no guest: an earlier one did not start, or did not end");
+        self.discard_guest()?;
         self.create(name, append)
     }
 
-    /// Ends the standing guest, after a failure or when it is another: the next case starts from a sound one.
-    pub fn discard_guest(&mut self) {
-        if let Some(guest) = self.guest.take() {
-            self.dead |= guest.destroy(&mut self.dom0).is_err();
-        }
+    /// Ends the standing guest: the next case gets a new one.
+    pub fn discard_guest(&mut self) -> Result<()> {
+        self.guest.take().map_or(Ok(()), |guest| guest.destroy(&mut self.dom0))
     }
 
     /// Marks the standing guest as gone: the next case gets a new one.
@@ -159,8 +218,10 @@ impl<'a> Bench<'a> {
     }
 
     fn create(&mut self, name: &str, append: &str) -> Result<(&mut Dom0, &mut Guest)> {
+        // A name of its own, and with it a console that nobody else has written to.
+        self.guests += 1;
         let spec = Spec {
-            name: name.into(),
+            name: format!("{name}-{}", self.guests),
             kind: self.machinery.kind,
             flavour: self.machinery.flavour,
             image: Images::full(self.machinery.flavour),
@@ -172,6 +233,12 @@ impl<'a> Bench<'a> {
         network::give(&mut self.dom0, guest)?;
         Ok((&mut self.dom0, guest))
     }
+}
+
+/// Boots a machine whose logs go to a new folder.
+fn boot(lab: &Lab, out: &Path, machinery: Machinery) -> Result<Dom0> {
+    fs::create_dir_all(out.join("console"))?;
+    Dom0::boot(lab, out, machinery.xenstored)
 }
 
 /// Unpauses a new guest with two version requests in its mailbox; an answer, and when the first was there.

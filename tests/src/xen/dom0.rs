@@ -21,6 +21,12 @@ const BOOT: Duration = Duration::from_secs(600);
 const SHORT: Duration = Duration::from_secs(300);
 /// What the kernel prints when a process dies: in dom0, a sign of faulty emulation.
 const CRASHES: &[&str] = &["segfault at", "general protection", "traps: "];
+/// First goes what would start a guest again that goes away. A domain that was destroyed is there until its memory is free.
+const SWEEP: &str = "for pid in $(pidof xl); do kill -KILL $pid; done
+    domains() { xl list | sed 1,2d | awk '{ print $2 }'; }
+    for domain in $(domains); do xl destroy $domain; done
+    until xl list >/dev/null && [ -z \"$(domains)\" ]; do sleep 0.5; done
+    rm -f /tmp/saved";
 /// dom0's address on the guests' bridge.
 pub const ADDRESS: &str = "10.99.0.1";
 
@@ -46,8 +52,7 @@ impl Xenstored {
 /// The control domain of one emulated machine.
 #[derive(Debug)]
 pub struct Dom0 {
-    /// Ends with this value.
-    _machine: Machine,
+    machine: Machine,
     channel: Channel,
     out: PathBuf,
     log: File,
@@ -62,7 +67,7 @@ impl Dom0 {
             format!("Xen or dom0 failed to boot; it last said:\n{}", tools::last_lines(&said().unwrap_or_default(), 15))
         })?;
         let log = File::create(out.join("dom0-commands.log"))?;
-        let mut dom0 = Dom0 { _machine: machine, channel, out: out.to_owned(), log };
+        let mut dom0 = Dom0 { machine, channel, out: out.to_owned(), log };
         dom0.start_toolstack(xenstored)?;
         Ok(dom0)
     }
@@ -99,6 +104,16 @@ impl Dom0 {
     /// Writes one key.
     pub fn xenstore_write(&mut self, path: &str, value: &str) -> Result<()> {
         self.sh(&format!("xenstore-write {} {}", quoted(path), quoted(value))).map(drop)
+    }
+
+    /// Ends what a case that failed may have left: scripts of xl's, and every guest. An error when one stays.
+    pub fn sweep(&mut self) -> Result<()> {
+        self.sh(SWEEP).context("guests of an earlier case cannot be removed").map(drop)
+    }
+
+    /// Switches the machine off; every later call fails.
+    pub fn end(&mut self) {
+        self.machine.end();
     }
 
     /// The folder dom0 sees as /out.

@@ -111,18 +111,18 @@ pub fn run(chosen: &[Chosen], options: &Options) -> Result<Report> {
 fn run_group(lab: &Lab, images: &Images, chosen: &Chosen, keep: bool) -> Section {
     let started = Instant::now();
     let machinery = chosen.group.machinery;
-    let booted = clean_folder(lab, chosen.group.name).and_then(|out| Dom0::boot(lab, &out, machinery.xenstored));
-    let dom0 = match booted {
-        Ok(dom0) => dom0,
+    let booted = clean_folder(lab, chosen.group.name).and_then(|out| Bench::boot(lab, images, machinery, out));
+    let mut bench = match booted {
+        Ok(bench) => bench,
         Err(error) => return broken(chosen, &format!("{error:#}")),
     };
     let ready = started.elapsed();
-    let mut bench = Bench::new(lab, images, machinery, dom0);
     let lines = chosen.cases.iter().map(|case| run_case(&mut bench, chosen.group.name, case)).collect();
-    let notes = match bench.dom0.save_logs() {
-        Ok(crashes) => crashes.iter().map(|line| format!("a process crashed in dom0: {line}")).collect(),
-        Err(error) => vec![format!("dom0's logs are lost: {error:#}")],
-    };
+    let mut notes = std::mem::take(&mut bench.notes);
+    match bench.dom0.save_logs() {
+        Ok(crashes) => notes.extend(crashes.iter().map(|line| format!("a process crashed in dom0: {line}"))),
+        Err(error) => notes.push(format!("dom0's logs are lost: {error:#}")),
+    }
     if keep {
         converse(&mut bench.dom0);
     }
@@ -131,9 +131,10 @@ fn run_group(lab: &Lab, images: &Images, chosen: &Chosen, keep: bool) -> Section
 
 fn run_case(bench: &mut Bench<'_>, group: &str, case: &Case) -> Line {
     let started = Instant::now();
-    let outcome = (case.run)(bench).unwrap_or_else(|error| {
+    let ran = bench.settle().and_then(|()| (case.run)(bench)).and_then(|outcome| bench.check().map(|()| outcome));
+    let outcome = ran.unwrap_or_else(|error| {
         let tail = bench.console_tail(TAIL).map(|tail| format!("\nthe guest's console ends:\n{tail}"));
-        bench.discard_guest();
+        bench.doubt();
         Outcome::Failed(format!("{error:#}{}", tail.unwrap_or_default()))
     });
     let line = Line { case: case.name.into(), outcome, took: started.elapsed() };

@@ -50,6 +50,6 @@ pub(super) fn agentupdate(bench: &mut Bench<'_>) -> Result<Outcome> {
     let after = guest.sh(dom0, LOOK)?;
     let expected = format!("{pid}\n/proc/{pid}/exe {new}\nnanova {new}\nnanova.prev {old}\n");
     ensure!(after == expected, "after the update the agent is {after:?}, not {expected:?}");
-    bench.discard_guest();
+    bench.discard_guest()?;
     passed(format!("process {pid} runs {new:.8}…, {old:.8}… is kept; refused: {said:.60}…"))
 }
