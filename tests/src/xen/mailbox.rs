@@ -27,12 +27,25 @@ pub fn send(dom0: &mut Dom0, guest: &Guest, body: &str) -> Result<String> {
     Ok(id)
 }
 
-/// Waits for the answer to a request, as long as the guest exists: a watch tells when it is there.
+/// Waits for the answer to a request, as long as the guest exists.
 pub fn receive(dom0: &mut Dom0, guest: &Guest, id: &str) -> Result<Answer> {
+    converse(dom0, guest, id, "")
+}
+
+/// Sends a request's raw text and waits for the answer.
+pub fn ask_raw(dom0: &mut Dom0, guest: &Guest, body: &str) -> Result<Answer> {
+    let id = uuid()?;
+    let write = format!("xenstore-write {} {} || exit", guest.path(&format!("data/host/{id}")), quoted(body));
+    converse(dom0, guest, &id, &write)
+}
+
+/// Runs `first` and waits for an answer: a watch tells when it is there.
+fn converse(dom0: &mut Dom0, guest: &Guest, id: &str, first: &str) -> Result<Answer> {
     let (request, answer) = (guest.path(&format!("data/host/{id}")), guest.path(&format!("data/guest/{id}")));
     let home = guest.path("name");
     let script = format!(
-        "await {answer} {home} || exit
+        "{first}
+         await {answer} {home} || exit
          xenstore-exists {request} && exit 3
          xenstore-read -R {answer}"
     );
@@ -42,14 +55,8 @@ pub fn receive(dom0: &mut Dom0, guest: &Guest, id: &str) -> Result<Answer> {
         3 => bail!("the answer is there, but the request was not removed with it"),
         4 => bail!("the guest is gone: its kernel or its first process ended"),
         137 => bail!("no answer within {} s", SLOW.as_secs()),
-        status => bail!("xenstore-read ended with {status}: {}", String::from_utf8_lossy(&reply.stderr)),
+        status => bail!("dom0's tools ended with {status}: {}", String::from_utf8_lossy(&reply.stderr)),
     }
-}
-
-/// Sends a request's raw text and waits for the answer.
-pub fn ask_raw(dom0: &mut Dom0, guest: &Guest, body: &str) -> Result<Answer> {
-    let id = send(dom0, guest, body)?;
-    receive(dom0, guest, &id)
 }
 
 /// Sends a command and waits for the answer.

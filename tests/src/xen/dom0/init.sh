@@ -21,6 +21,7 @@ share=trans=virtio,version=9p2000.L,msize=262144
 mount -t 9p -o "$share,cache=none" out /out || echo "dom0: no /out"
 mount -t 9p -o "$share,cache=mmap,ro" lab /lab || echo "dom0: no /lab"
 
+mkfifo /run/events
 until set -- /dev/vport*p1 && [ -c "$1" ]; do
     sleep 0.1
 done
@@ -44,7 +45,7 @@ while :; do
     # Not after every script: a daemon leaves the session only after its parent has ended.
     [ $status -ne 137 ] || kill -KILL -$! 2>/dev/null
     read -r uptime idle </proc/uptime
-    echo "$number $status $uptime $(stat -c %s /tmp/stdout) $(stat -c %s /tmp/stderr)" >&3
+    echo "$number $status $uptime" $(stat -c %s /tmp/stdout /tmp/stderr) >&3
     cat /tmp/stdout /tmp/stderr >&3
 done
 echo "dom0: the channel is closed"
