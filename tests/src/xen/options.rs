@@ -13,13 +13,16 @@ Run nanova as a guest's first process on a real Xen hypervisor, in QEMU, and pla
 
 usage: cargo xen-test [options] [WORD]...
 
-  WORD          a group (pv, pvh, start) or a part of a case's name. Groups narrow the choice of machines, the other
-                words that of cases: `pv save reboot` runs two cases on one machine
+  WORD          a group (pv, pvh, start; --all --list names the others) or a part of a case's name. Groups narrow the
+                choice of machines, the other words that of cases: `pv save reboot` runs two cases on one machine
+  --all         every guest type with every kernel and both xenstored (default: two machines that have each of them once,
+                and the starts)
   --list        name the groups and cases, run nothing
   --agent FILE  test this binary (default: build the release profile)
   --keep        when the cases are through, run lines from standard input in dom0, until its end; one machine at a time
 
-Logs are kept below xen-lab/out/GROUP in the build folder. Exit status: 0 all passed, 1 some failed, 2 usage.
+Times are told and nothing fails by them, so a busy machine only takes longer. What hangs is given up after five to ten
+minutes. Logs are kept below xen-lab/out/GROUP in the build folder. Exit status: 0 all passed, 1 some failed, 2 usage.
 ";
 
 /// What the caller wants.
@@ -27,6 +30,8 @@ Logs are kept below xen-lab/out/GROUP in the build folder. Exit status: 0 all pa
 pub struct Options {
     /// Groups and parts of case names.
     pub words: Vec<String>,
+    /// Run all groups, not the usual ones alone.
+    pub all: bool,
     /// Only name the cases.
     pub list: bool,
     /// Print [`HELP`].
@@ -47,6 +52,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Options, l
     while let Some(argument) = parser.next()? {
         match argument {
             Short('h') | Long("help") => options.help = true,
+            Long("all") => options.all = true,
             Long("list") => options.list = true,
             Long("keep") => options.keep = true,
             Long("agent") => options.agent = Some(parser.value()?.into()),
@@ -68,6 +74,7 @@ mod tests {
         assert_eq!(options.words, ["pv", "save"]);
         assert_eq!(options.agent, Some("x".into()));
         assert!(parse(&["--", "--list"]).unwrap().list);
+        assert!(parse(&["--all"]).unwrap().all);
         assert!(parse(&["--no-such"]).is_err());
     }
 }

@@ -5,7 +5,9 @@
 
 use std::fs;
 use std::io::{BufRead, stdin};
+use std::panic::resume_unwind;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -21,6 +23,8 @@ use super::packages::Flavour;
 use super::report::{Line, Outcome, Report, Section};
 use super::tools;
 
+/// How many machines run at a time.
+const MACHINES: usize = 2;
 /// How much of a guest's console goes into the report of a failure.
 const TAIL: usize = 40;
 
@@ -32,26 +36,32 @@ struct Group {
     cases: &'static [Case],
     /// Not beside another machine.
     alone: bool,
+    /// Runs without `--all`.
+    usual: bool,
 }
 
+impl Group {
+    const fn standing(name: &'static str, kind: Kind, flavour: Flavour, xenstored: Xenstored, usual: bool) -> Group {
+        Group { name, machinery: Machinery { kind, flavour, xenstored }, cases: STANDING, alone: false, usual }
+    }
+}
+
+/// All guests that can be made of what there is. Two of them have every kind, kernel and daemon between them: the usual ones.
 const GROUPS: &[Group] = &[
-    Group {
-        name: "pv",
-        machinery: Machinery { kind: Kind::Pv, flavour: Flavour::Amd64, xenstored: Xenstored::Oxenstored },
-        cases: STANDING,
-        alone: false,
-    },
-    Group {
-        name: "pvh",
-        machinery: Machinery { kind: Kind::Pvh, flavour: Flavour::Cloud, xenstored: Xenstored::Xenstored },
-        cases: STANDING,
-        alone: false,
-    },
+    Group::standing("pv", Kind::Pv, Flavour::Amd64, Xenstored::Oxenstored, true),
+    Group::standing("pvh", Kind::Pvh, Flavour::Cloud, Xenstored::Xenstored, true),
+    Group::standing("pv-amd64-xenstored", Kind::Pv, Flavour::Amd64, Xenstored::Xenstored, false),
+    Group::standing("pv-cloud-oxenstored", Kind::Pv, Flavour::Cloud, Xenstored::Oxenstored, false),
+    Group::standing("pv-cloud-xenstored", Kind::Pv, Flavour::Cloud, Xenstored::Xenstored, false),
+    Group::standing("pvh-amd64-oxenstored", Kind::Pvh, Flavour::Amd64, Xenstored::Oxenstored, false),
+    Group::standing("pvh-amd64-xenstored", Kind::Pvh, Flavour::Amd64, Xenstored::Xenstored, false),
+    Group::standing("pvh-cloud-oxenstored", Kind::Pvh, Flavour::Cloud, Xenstored::Oxenstored, false),
     Group {
         name: "start",
         machinery: Machinery { kind: Kind::Pv, flavour: Flavour::Amd64, xenstored: Xenstored::Oxenstored },
         cases: START,
         alone: true,
+        usual: true,
     },
 ];
 
@@ -62,12 +72,13 @@ pub struct Chosen {
     cases: Vec<Case>,
 }
 
-/// What the words select; an error names a word that selects nothing.
-pub fn choose(words: &[String]) -> Result<Vec<Chosen>> {
+/// What the words select; an error names a word that selects nothing. A group that is named needs no `--all`.
+pub fn choose(words: &[String], all: bool) -> Result<Vec<Chosen>> {
     let is_group = |word: &&String| GROUPS.iter().any(|group| group.name == word.as_str());
     let (groups, parts): (Vec<_>, Vec<_>) = words.iter().partition(is_group);
     let mut chosen = Vec::new();
-    for group in GROUPS.iter().filter(|group| groups.is_empty() || groups.iter().any(|name| *name == group.name)) {
+    let named = |group: &&Group| groups.iter().any(|name| *name == group.name);
+    for group in GROUPS.iter().filter(|group| if groups.is_empty() { all || group.usual } else { named(group) }) {
         let wanted = |case: &&Case| parts.is_empty() || parts.iter().any(|part| case.name.contains(part.as_str()));
         let cases: Vec<_> = group.cases.iter().filter(wanted).copied().collect();
         if !cases.is_empty() {
@@ -96,13 +107,18 @@ pub fn run(chosen: &[Chosen], options: &Options) -> Result<Report> {
     let images = Images::make(&lab, options.agent.clone())?;
     let run = |chosen: &Chosen| run_group(&lab, &images, chosen, options.keep);
     let (alone, together): (Vec<_>, Vec<_>) = chosen.iter().partition(|chosen| chosen.group.alone || options.keep);
+    // The index of the group that comes next.
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mine = std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)).filter(|at| *at < together.len()));
+        mine.map(|at| (at, run(together[at]))).collect::<Vec<_>>()
+    };
     let mut sections: Vec<_> = std::thread::scope(|scope| {
-        let running: Vec<_> = together.iter().map(|chosen| scope.spawn(|| run(chosen))).collect();
-        let ended = running.into_iter().zip(&together);
-        ended
-            .map(|(thread, chosen)| thread.join().unwrap_or_else(|_| broken(chosen, "the test itself panicked")))
-            .collect()
+        let threads = [(); MACHINES].map(|()| scope.spawn(work));
+        threads.into_iter().flat_map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
     });
+    sections.sort_by_key(|(at, _)| *at);
+    let mut sections: Vec<_> = sections.into_iter().map(|(_, section)| section).collect();
     sections.extend(alone.into_iter().map(run));
     Ok(Report { sections })
 }
@@ -182,24 +198,35 @@ fn converse(dom0: &mut Dom0) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
-    fn names(words: &[&str]) -> Vec<String> {
+    fn names(words: &[&str], all: bool) -> Vec<String> {
         let words: Vec<_> = words.iter().map(|word| (*word).to_owned()).collect();
-        list(&choose(&words).unwrap()).lines().map(str::to_owned).collect()
+        list(&choose(&words, all).unwrap()).lines().map(str::to_owned).collect()
     }
 
     #[test]
     fn groups_narrow_and_parts_choose() {
-        assert_eq!(names(&["pv", "save", "reboot"]), ["pv save-restore", "pv reboot"]);
-        assert_eq!(names(&["shutdown"]), ["pv shutdown", "pvh shutdown"]);
-        assert_eq!(names(&["start"]).len(), START.len());
-        assert_eq!(names(&[]).len(), 2 * STANDING.len() + START.len());
+        assert_eq!(names(&["pv", "save", "reboot"], false), ["pv save-restore", "pv reboot"]);
+        assert_eq!(names(&["shutdown"], false), ["pv shutdown", "pvh shutdown"]);
+        assert_eq!(names(&["start"], false).len(), START.len());
+        assert_eq!(names(&[], false).len(), 2 * STANDING.len() + START.len());
+    }
+
+    #[test]
+    fn all_is_every_guest_and_a_name_chooses_any() {
+        assert_eq!(names(&[], true).len(), 8 * STANDING.len() + START.len());
+        assert_eq!(names(&["burst"], true).len(), 8);
+        assert_eq!(names(&["pvh-amd64-xenstored", "burst"], false), ["pvh-amd64-xenstored burst"]);
+        let made = GROUPS.iter().filter(|group| !group.alone).map(|group| format!("{:?}", group.machinery));
+        assert_eq!(made.collect::<BTreeSet<_>>().len(), 8);
     }
 
     #[test]
     fn a_word_that_selects_nothing_is_an_error() {
-        assert!(choose(&["saev".to_owned()]).is_err());
-        assert!(choose(&["start".to_owned(), "save".to_owned()]).is_err());
+        assert!(choose(&["saev".to_owned()], true).is_err());
+        assert!(choose(&["start".to_owned(), "save".to_owned()], true).is_err());
     }
 }
