@@ -45,6 +45,8 @@ pub struct Section {
 pub struct Report {
     /// One for each machine.
     pub sections: Vec<Section>,
+    /// How busy the build machine was: times say something on an idle one.
+    pub load: String,
 }
 
 impl Report {
@@ -66,7 +68,7 @@ impl Display for Report {
             section.notes.iter().try_for_each(|note| writeln!(f, "  note: {note}"))?;
         }
         let (passed, failed) = self.counts();
-        write!(f, "\n{passed} passed, {failed} failed")
+        write!(f, "\n{}\n{passed} passed, {failed} failed", self.load)
     }
 }
 
@@ -93,8 +95,8 @@ mod tests {
             [Outcome::Passed("fine".into()), Outcome::Skipped("later".into()), Outcome::Failed("a\nb".into())];
         let section =
             Section { title: "pv".into(), ready: None, lines: outcomes.map(line).into(), notes: vec!["n".into()] };
-        let text = Report { sections: vec![section] }.to_string();
-        assert!(text.ends_with("\n1 passed, 1 failed"), "{text}");
+        let text = Report { sections: vec![section], load: "idle".into() }.to_string();
+        assert!(text.ends_with("\nidle\n1 passed, 1 failed"), "{text}");
         assert!(text.contains("  ok   x                    1.23 s  fine\n"), "{text}");
         assert!(text.contains("a\n         | b\n  note: n\n"), "{text}");
     }

@@ -103,6 +103,7 @@ pub fn list(chosen: &[Chosen]) -> String {
 /// Runs what was chosen.
 pub fn run(chosen: &[Chosen], options: &Options) -> Result<Report> {
     tools::require()?;
+    let started = Instant::now();
     let lab = Lab::prepare()?;
     let images = Images::make(&lab, options.agent.clone())?;
     let run = |chosen: &Chosen| run_group(&lab, &images, chosen, options.keep);
@@ -120,7 +121,19 @@ pub fn run(chosen: &[Chosen], options: &Options) -> Result<Report> {
     sections.sort_by_key(|(at, _)| *at);
     let mut sections: Vec<_> = sections.into_iter().map(|(_, section)| section).collect();
     sections.extend(alone.into_iter().map(run));
-    Ok(Report { sections })
+    Ok(Report { sections, load: load(started.elapsed()) })
+}
+
+/// The time that all took, and how busy the build machine was meanwhile.
+fn load(took: Duration) -> String {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let averages: Vec<_> = load.split(' ').take(3).collect();
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    format!(
+        "{:.0} s on {processors} processors, with a load of {} in the last 1, 5 and 15 minutes",
+        took.as_secs_f64(),
+        averages.join(", ")
+    )
 }
 
 /// Boots a group's machine and runs its cases.
