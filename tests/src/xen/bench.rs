@@ -1,8 +1,9 @@
 //! What a case works with: one machine, its guest, and the time marks of the guest's boot.
 //!
 //! Guarantees: the guest is started when the first case needs it, with a request in its mailbox from before its first
-//! instruction. It stands from case to case as long as they pass and it answers after each; after a failure there is another
-//! guest, and another machine where dom0 does not obey any more. Refuses to start a third guest when two in a row did not.
+//! instruction. It stands from case to case as long as they pass and it answers after each; after a failure there is
+//! another guest, and another machine where dom0 does not obey any more. Refuses to start a third guest when two in a
+//! row did not.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -127,23 +128,32 @@ impl<'a> Bench<'a> {
     }
 
     /// Makes sure that a case finds what it would find if the ones before it had passed: after a failure all guests are
-    /// ended, and where that cannot be done the machine.
+    /// ended, or the machine where that cannot be done.
     pub fn settle(&mut self) -> Result<()> {
         if !self.doubtful {
             return Ok(());
         }
         self.guest = None;
-        if let Err(error) = self.dom0.sweep() {
-            ensure!(self.failures.1 < STARTS, "no machine: {STARTS} in a row did not boot");
-            self.notes.push(format!("another machine, because of dom0: {error:#}"));
-            self.dom0.end();
-            self.machines += 1;
-            let out = self.out.join(format!("machine-{}", self.machines));
-            self.failures.1 += 1;
-            self.dom0 = boot(self.lab, &out, self.machinery).context("another machine does not boot")?;
-            self.failures.1 = 0;
+        // A guest that did not start need not be the one to blame.
+        if (1..STARTS).contains(&self.failures.0) {
+            self.replace_machine("a guest did not start")?;
+        } else if let Err(error) = self.dom0.sweep() {
+            self.replace_machine(&format!("{error:#}"))?;
         }
         self.doubtful = false;
+        Ok(())
+    }
+
+    fn replace_machine(&mut self, reason: &str) -> Result<()> {
+        ensure!(self.failures.1 < STARTS, "no machine: {STARTS} in a row did not boot");
+        self.notes.push(format!("there was another machine, as {reason}"));
+        // Both at once may not fit into memory.
+        self.dom0.end();
+        self.machines += 1;
+        let out = self.out.join(format!("machine-{}", self.machines));
+        self.failures.1 += 1;
+        self.dom0 = boot(self.lab, &out, self.machinery).context("another machine does not boot")?;
+        self.failures.1 = 0;
         Ok(())
     }
 

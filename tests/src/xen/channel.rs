@@ -1,8 +1,8 @@
 //! The wire between the build machine and dom0's first process: one script there, its outcome back.
 //!
-//! Guarantees: a reply belongs to the script just sent, whatever became of earlier ones: scripts and replies carry a number,
-//! and a reply that comes after its script was given up is passed over, also when a part of it had been read before. Refuses
-//! to go on when the wire is closed, or carries what is no reply: every later call fails at once.
+//! Guarantees: a reply belongs to the script just sent, whatever became of earlier ones: scripts and replies carry a
+//! number, and a reply that comes after its script was given up is passed over, also when a part of it had been read
+//! before. Refuses to go on when the wire is closed, or carries what is no reply: every later call fails at once.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;

@@ -21,7 +21,8 @@ const BOOT: Duration = Duration::from_secs(600);
 const SHORT: Duration = Duration::from_secs(300);
 /// What the kernel prints when a process dies: in dom0, a sign of faulty emulation.
 const CRASHES: &[&str] = &["segfault at", "general protection", "traps: "];
-/// First goes what would start a guest again that goes away. A domain that was destroyed is there until its memory is free.
+/// First goes what would start a guest again that goes away. A domain that was destroyed is there until its memory is
+/// free.
 const SWEEP: &str = "for pid in $(pidof xl); do kill -KILL $pid; done
     domains() { xl list | sed 1,2d | awk '{ print $2 }'; }
     for domain in $(domains); do xl destroy $domain; done

@@ -17,8 +17,8 @@ use super::packages::Flavour;
 /// The time a whole boot, a save or a restore may take. That is no measure of anything, only where a test that hangs is
 /// given up: emulation on a busy machine takes many times what it takes on an idle one.
 pub const SLOW: Duration = Duration::from_secs(600);
-/// How long something is waited for on the console before dom0 is asked whether the guest is still there, and the observer
-/// is asked again: not at once, as it takes time from the guest.
+/// How long something is waited for on the console before dom0 is asked whether the guest is still there, and the
+/// observer is asked again: not at once, as it takes time from the guest.
 const GLANCE: Duration = Duration::from_secs(30);
 /// How often the observer is asked one thing: other output may tear an answer, and it may take several [`GLANCE`]s.
 const TRIES: u32 = 20;

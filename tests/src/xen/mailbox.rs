@@ -86,12 +86,13 @@ pub struct Burst {
     pub answers: Vec<Answer>,
     /// The time from the requests to the last answer, by dom0's clock.
     pub took: Duration,
-    /// An answer was there for so long before it was read, at the most: nova takes half a second, and something for reading.
+    /// An answer was there for so long before it was read, at the most: nova takes half a second, and something for
+    /// reading.
     pub slowest: Duration,
 }
 
-/// Writes the same request so many times in one transaction, and reads the answers twice a second, as nova does. None of the
-/// requests waits at the end.
+/// Writes the same request so many times in one transaction, and reads the answers twice a second, as nova does. None
+/// of the requests waits at the end.
 pub fn burst(dom0: &mut Dom0, guest: &Guest, body: &str, count: usize) -> Result<Burst> {
     let ids = (0..count).map(|_| uuid()).collect::<Result<Vec<_>>>()?;
     let (requests, folder, home) = (guest.path("data/host"), guest.path("data/guest"), guest.path("name"));

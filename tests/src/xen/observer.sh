@@ -1,8 +1,8 @@
 #!/bin/sh
 # Runs in a guest, beside the agent under test, and says what is really there: the test must not believe the agent.
 # Reads lines "<number> <try> <script, base64>" from the guest's console, and prints what the script printed as lines
-# "@<number>.<try> <base64>", then "@<number>.<try>. <status> <length>". A script asked for in a second try, because other
-# output tore the answer, is not run a second time. Started as: busybox sh observer.sh
+# "@<number>.<try> <base64>", then "@<number>.<try>. <status> <length>". A script asked for in a second try, because
+# other output tore the answer, is not run a second time. Started as: busybox sh observer.sh
 /bin/busybox mkdir -p /observer/bin
 /bin/busybox --install -s /observer/bin
 export PATH=/observer/bin

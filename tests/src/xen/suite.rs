@@ -46,7 +46,8 @@ impl Group {
     }
 }
 
-/// All guests that can be made of what there is. Two of them have every kind, kernel and daemon between them: the usual ones.
+/// All guests that can be made of what there is. Two of them have every kind, kernel and daemon between them: the usual
+/// ones.
 const GROUPS: &[Group] = &[
     Group::standing("pv", Kind::Pv, Flavour::Amd64, Xenstored::Oxenstored, true),
     Group::standing("pvh", Kind::Pvh, Flavour::Cloud, Xenstored::Xenstored, true),

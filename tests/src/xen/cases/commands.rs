@@ -18,8 +18,8 @@ use crate::nova::{Digest, crypt};
 
 /// How many requests a burst has.
 const REQUESTS: usize = 200;
-/// So long the guest keeps the answers of a burst that xenstored has no room for: a host that looks twice a second has read
-/// them by then.
+/// So long the guest keeps the answers of a burst that xenstored has no room for: a host that looks twice a second has
+/// read them by then.
 const KEPT: Duration = Duration::from_secs(3);
 /// How often a burst is sent at the most, if dom0 does not look twice a second: then it says nothing about the guest.
 const BURSTS: u32 = 10;
@@ -140,7 +140,8 @@ pub(super) fn unknown(bench: &mut Bench<'_>) -> Result<Outcome> {
     passed(answer.message)
 }
 
-/// Two hundred requests written in one transaction are all answered, and a host that looks twice a second reads all answers.
+/// Two hundred requests written in one transaction are all answered, and a host that looks twice a second reads all
+/// answers.
 pub(super) fn burst(bench: &mut Bench<'_>) -> Result<Outcome> {
     let (dom0, guest) = bench.guest()?;
     for attempt in 1..=BURSTS {
@@ -153,8 +154,8 @@ pub(super) fn burst(bench: &mut Bench<'_>) -> Result<Outcome> {
         if count == REQUESTS {
             let took = burst.took.as_secs_f64();
             return passed(format!(
-                "{REQUESTS} requests in one transaction, {REQUESTS} answers in {took:.2} s, each read within {slowest:.2} s; \
-                 attempt {attempt}"
+                "{REQUESTS} requests in one transaction, {REQUESTS} answers in {took:.2} s, each read within \
+                 {slowest:.2} s; attempt {attempt}"
             ));
         }
         ensure!(burst.slowest >= KEPT, "{count} of {REQUESTS} answers, though each was read within {slowest:.2} s");

@@ -1,8 +1,8 @@
 //! What a toolstack does with a guest: save, restore, reboot, shut down.
 //!
-//! Guarantees: times are dom0's, from xl's start to the domain's end; they are told, and nothing depends on them: a machine
-//! that is busy with other things makes them long. Refuses a guest that only seems to obey: a domain
-//! id that did not change, a kernel that did not end in order.
+//! Guarantees: times are dom0's, from xl's start to the domain's end; they are told, and nothing depends on them: a
+//! machine that is busy with other things makes them long. Refuses a guest that only seems to obey: a domain id that
+//! did not change, a kernel that did not end in order.
 
 use std::time::Duration;
 

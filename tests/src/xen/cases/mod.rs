@@ -1,7 +1,7 @@
 //! The cases, in the order they run; each says in its first line what it proves.
 //!
-//! Guarantees: a case that passes leaves the standing guest in a state the next one can use, or marks it as gone; no case
-//! needs that another one passed, or ran.
+//! Guarantees: a case that passes leaves the standing guest in a state the next one can use, or marks it as gone; no
+//! case needs that another one passed, or ran.
 
 mod commands;
 mod lifecycle;

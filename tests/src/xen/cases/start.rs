@@ -1,7 +1,7 @@
 //! Guests that only start: nanova against the floor, and the kernels and types the standing guests are not.
 //!
-//! Guarantees: both sides of a comparison are timed on one machine, in turn, by the guest kernel's own clock. Refuses an
-//! image over its limit. Times are told, with the goal they are to be judged by on an idle machine.
+//! Guarantees: both sides of a comparison are timed on one machine, in turn, by the guest kernel's own clock. Refuses
+//! an image over its limit. Times are told, with the goal they are to be judged by on an idle machine.
 
 use std::fs;
 use std::time::Duration;

@@ -1,9 +1,10 @@
-# Reads the answers to many requests as nova does, twice a second, and prints them: "<path>: <value>". Sourced with $folder,
-# the guest's data/guest, $requests, its data/host, $home, which is there as long as the guest is, and $ids set, and
-# write_requests defined. Like nova it never removes an answer; so the guest must, when its quota is used up.
-# nova looks for each of its answers. Here a watch tells which there are: two hundred looks would be most of what dom0 does.
-# At the end it prints "waiting" if a request still waits, and how many hundredths of a second it took, and how many an answer
-# may have been there before it was read, at the most: from a look that did not find it to the end of the next one's reading.
+# Reads the answers to many requests as nova does, twice a second, and prints them: "<path>: <value>". Sourced with
+# $folder, the guest's data/guest, $requests, its data/host, $home, which is there as long as the guest is, and $ids
+# set, and write_requests defined. Like nova it never removes an answer; so the guest must, when its quota is used up.
+# nova looks for each of its answers. Here a watch tells which there are: two hundred looks would be most of what dom0
+# does. At the end it prints "waiting" if a request still waits, and how many hundredths of a second it took, and how
+# many an answer may have been there before it was read, at the most: from a look that did not find it to the end of the
+# next one's reading.
 rm -rf /tmp/answers
 mkdir /tmp/answers && cd /tmp/answers || exit
 now() { # in hundredths of a second
@@ -31,7 +32,8 @@ while [ $left -gt 0 ]; do
         END { print FNR >"known" }' wanted events)
     if [ $# -eq 0 ]; then
         idle=$((idle + 1))
-        # For ten seconds there was nothing new: the guest is gone, or an answer will not come any more, or it takes long.
+        # For ten seconds there was nothing new: the guest is gone, or an answer will not come any more, or it takes
+        # long.
         [ $((idle % 20)) -eq 0 ] || continue
         xenstore-exists "$home" || exit 4
         [ -n "$(xenstore-list "$requests" 2>&1)" ] || break
