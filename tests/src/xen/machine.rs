@@ -1,9 +1,9 @@
 //! One emulated machine: QEMU with Xen and dom0 in it.
 //!
-//! Guarantees: the machine is gone when the value is dropped, and soon after the test itself was killed (dom0 powers
-//! off when its channel closes). The emulated CPU lacks SMAP, XSAVE and AVX on purpose: QEMU 7.2 treats a ring-3 iret
-//! as a supervisor access under SMAP, and Xen's lazy FPU switching loses AVX state there. More than one virtual CPU
-//! makes everything slower.
+//! Guarantees: the machine is gone when the value is dropped, and when the test itself was killed (the kernel ends it
+//! with the thread that started it). The emulated CPU lacks SMAP, XSAVE and AVX on purpose: QEMU 7.2 treats a ring-3
+//! iret as a supervisor access under SMAP, and Xen's lazy FPU switching loses AVX state there. More than one virtual
+//! CPU makes everything slower.
 
 use std::fs::File;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -36,7 +36,8 @@ impl Machine {
         let socket_dir = tempfile::tempdir()?;
         let socket = socket_dir.path().join("channel");
         let listener = UnixListener::bind(&socket)?;
-        let mut command = tools::command("qemu-system-x86_64");
+        let mut command = tools::command("setpriv");
+        command.args(["--pdeathsig", "KILL"]).arg(tools::find("qemu-system-x86_64").context("there is no QEMU")?);
         arguments(&mut command, lab, out, &socket)?;
         let log = File::create(out.join("qemu.log"))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);

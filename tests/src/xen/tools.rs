@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 /// What the Xen test calls, and the Debian package that has it.
 const NEEDED: &[(&str, &str)] = &[
     ("qemu-system-x86_64", "qemu-system-x86"),
+    ("setpriv", "util-linux"),
     ("apt-get", "apt"),
     ("apt-cache", "apt"),
     ("dpkg-deb", "dpkg"),
