@@ -7,7 +7,7 @@ use nanova_core::cli::{Common, NetworkOptions, exit};
 use nanova_core::network::Target;
 use nanova_core::network::model::{Interface, Network};
 use nanova_core::network::presence::present;
-use nanova_core::network::reset::{self, Line, Outcome, Permanence, Wanted};
+use nanova_core::network::reset::{self, Line, Outcome, Wanted};
 use nanova_core::platform::{Level, Log};
 use nanova_core::wire::errno::Errno;
 use nanova_core::xenstore::Client;
@@ -49,13 +49,7 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Netw
         Waited::TimedOut(there) => return timed_out(there),
         Waited::Denied(path, error) => return denied(path, error),
     };
-    let permanence = match options.style {
-        Some(style) => Permanence::As(style),
-        // An initramfs hands over; what it has below /etc is its own.
-        None if !options.handover.is_empty() => Permanence::Nothing,
-        None => Permanence::Detected,
-    };
-    let wanted = Wanted { target: options.network, permanence, handover: &options.handover };
+    let wanted = options.wanted();
     let mut client = Client::new(xenbus);
     let mut shown = options.dry_run.then_some(Out);
     let show = shown.as_mut().map(|out| -> &mut dyn Write { out });

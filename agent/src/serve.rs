@@ -12,14 +12,16 @@ use rustix::process::Signal;
 use crate::background;
 use crate::errno::errno;
 use crate::locate::{Candidates, Waited};
+#[cfg(feature = "report")]
 use crate::netlink::{address_events, drain};
 use crate::notify::Notifier;
 use crate::output::complain;
 use crate::rt::Environment;
 use crate::rt::signals::Signals;
-use crate::sole::{Sole, Taken};
+use crate::sole::{self, Taken};
 use crate::supervise::{Plain, Supervisor};
 use crate::system::System;
+#[cfg(feature = "update")]
 use crate::takeover::{is_update, settle_in, take_over};
 use crate::wait::{sleep, timespec, uptime_ms};
 use crate::xenbus::{Wake, Xenbus};
@@ -33,9 +35,11 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Agen
         complain(format_args!("not a Xen guest: neither xenstore nor Xen is here; nothing to do"));
         return exit::NOT_A_GUEST;
     }
+    #[cfg(not(feature = "update"))]
+    let is_update = |_: &Environment| false;
     if options.background && !is_update(environment) {
         // Said here, as nobody hears the process in the background. That takes the tasks for itself: a lock is one process's.
-        if Sole::take(common, options).is_err() {
+        if sole::take(common, options).is_err() {
             return exit::FAILED;
         }
         match background::detach(common.log == LogTarget::Stderr) {
@@ -56,9 +60,9 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Agen
     let code = match open(common) {
         Ok((mut system, signals)) => {
             system.log(Level::Info, format_args!("nanova {} starting", env!("CARGO_PKG_VERSION")));
-            match Sole::take(common, options) {
-                Ok(sole) => {
-                    if let Some(errno) = sole.unknown {
+            match sole::take(common, options) {
+                Ok(unknown) => {
+                    if let Some(errno) = unknown {
                         let text = format_args!("cannot tell whether another nanova runs: {errno}");
                         system.log(Level::Warn, text);
                     }
@@ -207,19 +211,23 @@ impl Agent<'_, '_> {
     /// Does what needs no connection.
     fn act(&mut self, action: Action, system: &mut System<'_>) {
         match action {
+            #[cfg(feature = "update")]
             Action::SettleIn => settle_in(self.environment, system),
+            #[cfg(feature = "update")]
             Action::TakeOver => take_over(self.environment, system),
             Action::Beat => self.notifier.beat(),
             Action::TellReady => {
                 self.notifier.ready(Bounded::<160>::of(format_args!("{}", self.engine.state())).as_str());
             }
+            #[cfg(feature = "report")]
             Action::ListenForLinks => match address_events() {
                 Ok(events) => self.links = Some(events),
                 Err(error) => {
                     system.log(Level::Warn, format_args!("cannot hear of addresses: {error}; published once"));
                 }
             },
-            Action::Connect | Action::Serve | Action::Wait { .. } | Action::Done => {}
+            // What is about the connection is done where that is.
+            _ => {}
         }
     }
 
@@ -239,7 +247,9 @@ impl Agent<'_, '_> {
         let timeout = self.left(until).map(timespec);
         match client.transport().wait(self.links.as_ref().filter(|_| links), timeout.as_ref()) {
             Ok(Some(Wake::Readable)) => self.engine.handle_readable(client)?,
-            Ok(Some(Wake::Other)) => {
+            Ok(Some(Wake::Other)) =>
+            {
+                #[cfg(feature = "report")]
                 if let Some(events) = &self.links {
                     drain(events);
                     self.engine.handle_links_changed();

@@ -8,7 +8,6 @@
 use nanova_core::cli::{AgentOptions, Common};
 use nanova_core::wire::errno::Errno;
 use rustix::event::Timespec;
-use rustix::fd::OwnedFd;
 use rustix::fs::{FlockOperation, OFlags, fcntl_lock};
 use rustix::process::{Flock, FlockType, fcntl_getlk};
 use rustix::thread::nanosleep;
@@ -17,64 +16,51 @@ use crate::errno::errno;
 use crate::output::complain;
 use crate::paths::open;
 
-/// The places of a task's lock, the first one whose directory is there (the oldest distributions have no /run).
-type Places = [&'static str; 2];
-const SERVING: Places = ["/run/nanova.agent.lock", "/var/run/nanova.agent.lock"];
-const REPORTING: Places = ["/run/nanova.report.lock", "/var/run/nanova.report.lock"];
+/// The locks of the two tasks.
+const SERVING: &str = "/run/nanova.agent.lock";
+const REPORTING: &str = "/run/nanova.report.lock";
 
 /// One that was told to end may take a moment: tried so often, so long between.
 const TRIES: u32 = 20;
 const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
-/// The tasks of this process.
-pub(crate) struct Sole {
-    locks: [Option<OwnedFd>; 2],
-    /// Why one of them is not locked.
-    pub(crate) unknown: Option<Errno>,
-}
-
 /// Somebody else does it.
 pub(crate) struct Taken;
 
-impl Sole {
-    /// Takes the tasks that these options ask for. If one is taken, standard error says by whom.
-    pub(crate) fn take(common: &Common<'_>, options: &AgentOptions<'_>) -> Result<Sole, Taken> {
-        let mut sole = Sole { locks: [None, None], unknown: None };
-        if common.root != "/" {
-            return Ok(sole);
-        }
-        let tasks = [(options.commands, SERVING, "agent"), (options.reports(), REPORTING, "report")];
-        for (slot, (_, places, name)) in sole.locks.iter_mut().zip(tasks).filter(|(_, (wanted, ..))| *wanted) {
-            match lock(places) {
-                Ok(Lock::Ours(file)) => *slot = Some(file),
-                Ok(Lock::Theirs(process)) => {
-                    complain(format_args!("another nanova {name} runs already, process {process}; end it first"));
-                    return Err(Taken);
-                }
-                Err(error) => sole.unknown = Some(errno(error)),
-            }
-        }
-        Ok(sole)
+/// Takes the tasks that these options ask for, for the rest of this process's life. If one is taken, standard error says by
+/// whom. Returns why it cannot be told, if so.
+pub(crate) fn take(common: &Common<'_>, options: &AgentOptions<'_>) -> Result<Option<Errno>, Taken> {
+    if common.root != "/" {
+        return Ok(None);
     }
+    let mut unknown = None;
+    for (wanted, path, name) in [(options.commands, SERVING, "agent"), (options.reports(), REPORTING, "report")] {
+        if !wanted {
+            continue;
+        }
+        match lock(path) {
+            Ok(None) => {}
+            Ok(Some(process)) => {
+                complain(format_args!("another nanova {name} runs already, process {process}; end it first"));
+                return Err(Taken);
+            }
+            Err(error) => unknown = Some(errno(error)),
+        }
+    }
+    Ok(unknown)
 }
 
-enum Lock {
-    Ours(OwnedFd),
-    /// With the number of the process; 0 if that is not known.
-    Theirs(i32),
-}
-
-/// Takes a lock, or finds out who has it.
-fn lock([usual, old]: Places) -> Result<Lock, rustix::io::Errno> {
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW;
-    let file = match open(usual, flags, 0o600) {
-        Err(rustix::io::Errno::NOENT) => open(old, flags, 0o600)?,
-        opened => opened?,
-    };
+/// Takes a lock; or returns the number of the process that has it, 0 if that is not known.
+fn lock(path: &str) -> Result<Option<i32>, rustix::io::Errno> {
+    let file = open(path, OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW, 0o600)?;
     let mut holder = None;
     for _ in 0..TRIES {
         match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(Lock::Ours(file)),
+            Ok(()) => {
+                // Open as long as the process lives: closing it would give the lock back.
+                core::mem::forget(file);
+                return Ok(None);
+            }
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => {
                 holder = fcntl_getlk(&file, &Flock::from(FlockType::WriteLock))?;
                 // A signal that shortens the pause does no harm.
@@ -83,5 +69,5 @@ fn lock([usual, old]: Places) -> Result<Lock, rustix::io::Errno> {
             Err(error) => return Err(error),
         }
     }
-    Ok(Lock::Theirs(holder.and_then(|holder| holder.pid).map_or(0, |process| process.as_raw_nonzero().get())))
+    Ok(Some(holder.and_then(|holder| holder.pid).map_or(0, |process| process.as_raw_nonzero().get())))
 }

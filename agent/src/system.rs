@@ -4,8 +4,11 @@
 use core::fmt;
 
 use nanova_core::cli::Common;
-use nanova_core::platform::{Clock, Entropy, Identity, KernelNet, Level};
+#[cfg(any(feature = "network", feature = "report"))]
+use nanova_core::platform::KernelNet;
+use nanova_core::platform::{Clock, Entropy, Identity, Level};
 use nanova_core::wire::errno::Errno;
+#[cfg(any(feature = "network", feature = "report"))]
 use nanova_core::wire::netlink::{Message, Reply};
 use nanova_core::wire::text::Bounded;
 use rustix::fd::OwnedFd;
@@ -15,6 +18,7 @@ use rustix::system::uname;
 
 use crate::errno::errno;
 use crate::log::Log;
+#[cfg(any(feature = "network", feature = "report"))]
 use crate::netlink::Netlink;
 use crate::paths::open;
 use crate::rt::clock::{monotonic, realtime};
@@ -23,6 +27,7 @@ use crate::rt::clock::{monotonic, realtime};
 pub(crate) struct System<'a> {
     pub(crate) log: Log<'a>,
     /// To the kernel's side of the network, once that was needed.
+    #[cfg(any(feature = "network", feature = "report"))]
     netlink: Option<Netlink>,
     /// The guest's root directory.
     pub(crate) root: OwnedFd,
@@ -38,10 +43,19 @@ impl<'a> System<'a> {
     /// Opens log and root.
     pub(crate) fn open(common: &Common<'a>) -> Result<System<'a>, rustix::io::Errno> {
         let root = open(common.root, OFlags::RDONLY | OFlags::DIRECTORY, 0)?;
-        Ok(System { log: Log::open(common), netlink: None, root, staged: 0, lock: None, confined: common.root != "/" })
+        Ok(System {
+            log: Log::open(common),
+            #[cfg(any(feature = "network", feature = "report"))]
+            netlink: None,
+            root,
+            staged: 0,
+            lock: None,
+            confined: common.root != "/",
+        })
     }
 }
 
+#[cfg(any(feature = "network", feature = "report"))]
 impl KernelNet for System<'_> {
     fn ask(&mut self, message: &Message, each: &mut dyn FnMut(&Reply)) -> Result<(), Errno> {
         let netlink = match &mut self.netlink {

@@ -5,7 +5,7 @@
 //! Input of any bytes (from the host, the network or the file system) never panics; what does not fit is an error that
 //! is answered. A panic in this crate is a bug.
 //!
-//! Leaves first; no module imports one that stands below it:
+//! Each part is a feature, on by default; README.md has the table. Leaves first; no module imports one that stands below it:
 //!
 //! | module | is |
 //! |---|---|
@@ -26,18 +26,29 @@
 
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
+// Small things that several parts share are unused in a build with few of them; the linker drops them.
+#![cfg_attr(
+    not(all(feature = "xapi", feature = "handover", feature = "update", feature = "drop-in", feature = "status")),
+    allow(dead_code)
+)]
 
+#[cfg(feature = "commands")]
 pub mod account;
+#[cfg(feature = "init")]
 pub mod boot;
 pub mod cli;
+#[cfg(feature = "commands")]
 pub mod commands;
 pub mod engine;
 pub mod files;
 pub mod network;
 pub mod platform;
 pub mod report;
+#[cfg(feature = "commands")]
 pub mod secret;
+#[cfg(feature = "tools")]
 pub mod tools;
+#[cfg(feature = "update")]
 pub mod update;
 pub mod wire;
 pub mod xenstore;

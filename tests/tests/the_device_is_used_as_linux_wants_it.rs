@@ -2,7 +2,8 @@
 //! and the next begins, and whether a read was asked for no bytes; here nothing is hidden.
 
 use anyhow::Result;
-use nanova_core::engine::requests::{Progress, Requests, Taken};
+use nanova_core::engine::progress::{Progress, Taken};
+use nanova_core::engine::requests::Requests;
 use nanova_core::network::Target;
 use nanova_core::xenstore::{Client, Error, Event, Lost, Path, Refusal, Transaction, Transport};
 use nanova_tests::host::Host;

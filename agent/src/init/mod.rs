@@ -15,8 +15,9 @@ mod root;
 
 use nanova_core::boot::Boot;
 use nanova_core::cli::{AgentOptions, Common, EndKind, LogTarget, exit};
+use nanova_core::network::Target;
+#[cfg(feature = "network")]
 use nanova_core::network::reset::{Permanence, Wanted};
-use nanova_core::network::{Handover, Target};
 use nanova_core::platform::{Level, Log};
 use nanova_core::xenstore::Client;
 use rustix::fs::Mode;
@@ -26,6 +27,7 @@ use rustix::system::RebootCommand;
 pub(crate) use end::end;
 
 use crate::locate::{Candidates, Waited};
+#[cfg(feature = "network")]
 use crate::network;
 use crate::output::complain;
 use crate::rt::Environment;
@@ -113,6 +115,7 @@ fn first_contact<'a>(
         Waited::Connected(mut xenbus, path) => {
             xenbus.answer_until(uptime_ms() + u64::from(XENSTORE_SECONDS) * 1000);
             system.log(Level::Debug, format_args!("xenstore is there: {path}"));
+            #[cfg(feature = "network")]
             apply_network(xenbus, system, signals, boot);
         }
         Waited::Stopped => {}
@@ -126,14 +129,15 @@ fn first_contact<'a>(
 
 /// Gives the kernel the network that xenstore holds; and the real root, if there is one, files from which its network manager
 /// takes it over.
+#[cfg(feature = "network")]
 fn apply_network(xenbus: Xenbus<'_>, system: &mut System<'_>, signals: &Signals, boot: &Boot<'_>) {
-    const STYLES: [Handover; 3] = [Handover::Klibc, Handover::Networkd, Handover::Keyfile];
-    let files = boot.root.is_some() && boot.network != Target::Kernel;
-    let wanted = Wanted {
-        target: if files { boot.network } else { Target::Kernel },
-        permanence: Permanence::Nothing,
-        handover: if files { &STYLES } else { &STYLES[..0] },
-    };
+    #[cfg_attr(not(feature = "handover"), expect(unused_mut, reason = "nothing is handed over"))]
+    let mut wanted = Wanted::of(Target::Kernel, Permanence::Nothing);
+    #[cfg(feature = "handover")]
+    if boot.root.is_some() && boot.network != Target::Kernel {
+        use nanova_core::network::Handover;
+        (wanted.target, wanted.handover) = (boot.network, &[Handover::Klibc, Handover::Networkd, Handover::Keyfile]);
+    }
     let deadline = Some(uptime_ms() + INTERFACES_MS);
     let outcome = network::apply(&mut Client::new(xenbus), system, signals, &wanted, deadline, None);
     if !outcome.complete {

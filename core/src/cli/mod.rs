@@ -9,8 +9,13 @@ mod words;
 
 use core::fmt;
 
+#[cfg(feature = "handover")]
+use crate::network::Handover;
+use crate::network::Target;
+#[cfg(feature = "managers")]
 use crate::network::managers::registry::Style;
-use crate::network::{Handover, Target};
+#[cfg(feature = "network")]
+use crate::network::reset::{Permanence, Wanted};
 use crate::platform::Level;
 
 pub use parse::parse;
@@ -107,13 +112,40 @@ pub struct NetworkOptions {
     /// Whether files are written, the kernel is configured, or both.
     pub network: Target,
     /// The forms in which the network is handed over; at most one of each.
+    #[cfg(feature = "handover")]
     pub handover: heapless::Vec<Handover, 4>,
     /// Seconds that the whole may take; for ever if there is no number.
     pub wait: Option<u32>,
     /// The style of the files, instead of detection.
+    #[cfg(feature = "managers")]
     pub style: Option<Style>,
     /// Print what would be done.
     pub dry_run: bool,
+}
+
+#[cfg(feature = "network")]
+impl NetworkOptions {
+    /// What is to be done.
+    pub fn wanted(&self) -> Wanted<'_> {
+        #[cfg_attr(
+            not(feature = "managers"),
+            expect(unused_mut, reason = "only a manager's files, or a hand-over, are other wishes")
+        )]
+        let mut wanted = Wanted::of(self.network, Permanence::Detected);
+        #[cfg(feature = "handover")]
+        {
+            wanted.handover = &self.handover;
+            // An initramfs hands over; what it has below /etc is its own.
+            if !self.handover.is_empty() {
+                wanted.permanence = Permanence::Nothing;
+            }
+        }
+        #[cfg(feature = "managers")]
+        if let Some(style) = self.style {
+            wanted.permanence = Permanence::As(style);
+        }
+        wanted
+    }
 }
 
 /// What help is about.
@@ -311,6 +343,8 @@ pub enum UsageError<'a> {
     Operands(Tool),
     /// An argument that is no text.
     NotText,
+    /// It needs a part that this build was made without.
+    NotBuilt(&'static str),
 }
 
 impl fmt::Display for UsageError<'_> {
@@ -325,6 +359,7 @@ impl fmt::Display for UsageError<'_> {
             UsageError::Operands(Tool::Chmod) => f.write_str("chmod needs a path and modes such as n0 r7"),
             UsageError::Operands(_) => f.write_str("a path is needed"),
             UsageError::NotText => f.write_str("an argument is not UTF-8"),
+            UsageError::NotBuilt(part) => write!(f, "this build has no '{part}'"),
         }
     }
 }

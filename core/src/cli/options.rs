@@ -1,5 +1,7 @@
 //! Every option of every subcommand: one row each.
 
+use crate::cli::Tool;
+
 /// Whose words are read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Program {
@@ -48,6 +50,81 @@ pub(super) enum Meaning {
     Force,
     /// What predecessors took, and what changes nothing here.
     Nothing,
+}
+
+/// A part of a build, which may be left out.
+#[derive(Clone, Copy)]
+pub(super) enum Part {
+    /// What every build has.
+    Always,
+    Commands,
+    Handover,
+    Init,
+    Managers,
+    Network,
+    Report,
+    Status,
+    Tools,
+}
+
+impl Part {
+    /// Whether this build has it.
+    pub(super) const fn is_built(self) -> bool {
+        match self {
+            Part::Always => true,
+            Part::Commands => cfg!(feature = "commands"),
+            Part::Handover => cfg!(feature = "handover"),
+            Part::Init => cfg!(feature = "init"),
+            Part::Managers => cfg!(feature = "managers"),
+            Part::Network => cfg!(feature = "network"),
+            Part::Report => cfg!(feature = "report"),
+            Part::Status => cfg!(feature = "status"),
+            Part::Tools => cfg!(feature = "tools"),
+        }
+    }
+
+    /// The name of its feature.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Part::Always => "",
+            Part::Commands => "commands",
+            Part::Handover => "handover",
+            Part::Init => "init",
+            Part::Managers => "managers",
+            Part::Network => "network",
+            Part::Report => "report",
+            Part::Status => "status",
+            Part::Tools => "tools",
+        }
+    }
+}
+
+impl Program {
+    /// The part that it is.
+    pub(super) const fn part(self, tool: Option<Tool>) -> Part {
+        match self {
+            Program::Nanova => Part::Always,
+            Program::Agent | Program::NovaAgent => Part::Commands,
+            Program::Report | Program::XeDaemon => Part::Report,
+            Program::Network => Part::Network,
+            Program::Xenstore if matches!(tool, Some(Tool::Status)) => Part::Status,
+            Program::Xenstore => Part::Tools,
+            Program::End => Part::Init,
+        }
+    }
+}
+
+impl Meaning {
+    /// The part that an option is about.
+    pub(super) const fn part(self) -> Part {
+        match self {
+            Meaning::Network => Part::Network,
+            Meaning::NoMetrics | Meaning::Interval => Part::Report,
+            Meaning::Handover => Part::Handover,
+            Meaning::Style => Part::Managers,
+            _ => Part::Always,
+        }
+    }
 }
 
 /// Some of the programs: a bit each.

@@ -1,11 +1,15 @@
 //! From the words of a command line to what was asked for.
 
-use crate::cli::options::{Meaning, Program, meaning};
+use crate::cli::options::{Meaning, Part, Program, meaning};
 use crate::cli::words::{Word, Words};
 use crate::cli::{EndKind, Invocation, LogTarget, Options, Tool, Topic, UsageError};
-use crate::network::managers::registry::Style;
-use crate::network::{Handover, Target};
+use crate::network::Target;
 use crate::platform::Level;
+
+/// Whether a part that is needed is built, if any is.
+fn needs<'a>(part: Part) -> Result<(), UsageError<'a>> {
+    if part.is_built() { Ok(()) } else { Err(UsageError::NotBuilt(part.name())) }
+}
 
 /// Where the walk is.
 struct Walk<'o, 'a> {
@@ -22,13 +26,17 @@ pub fn parse<'a>(
     let called = arguments.next().and_then(|name| core::str::from_utf8(name).ok()).unwrap_or("nanova");
     let called = called.rsplit('/').next().unwrap_or(called);
     if called == "init" {
+        needs(Part::Init)?;
         return Ok(Invocation::Init);
     }
     let mut words = Words::new(arguments);
     let mut walk = Walk::by(called, options);
     while let Some(word) = words.next()? {
         let known = match word {
-            Word::Operand("init") if walk.program == Program::Nanova => return Ok(Invocation::Init),
+            Word::Operand("init") if walk.program == Program::Nanova => {
+                needs(Part::Init)?;
+                return Ok(Invocation::Init);
+            }
             Word::Operand("help") if walk.program == Program::Nanova => Some(Meaning::Help),
             Word::Operand(operand) => {
                 walk.operand(operand)?;
@@ -102,6 +110,7 @@ impl<'o, 'a> Walk<'o, 'a> {
         words: &mut Words<'a, I>,
     ) -> Result<(), UsageError<'a>> {
         let wrong = UsageError::Value(option);
+        needs(meaning.part())?;
         match meaning {
             Meaning::Xenbus => self.options.common.xenbus = Some(words.value(option)?),
             Meaning::Root => self.options.common.root = words.value(option)?,
@@ -133,19 +142,25 @@ impl<'o, 'a> Walk<'o, 'a> {
             Meaning::NoFork => self.options.agent.background = false,
             Meaning::NoForkIf => self.options.agent.background = words.value(option)? != "true",
             Meaning::PidFile => self.options.agent.pidfile = Some(words.value(option)?),
+            #[cfg(feature = "handover")]
             Meaning::Handover => {
                 for name in words.value(option)?.split(',') {
-                    let style = Handover::named(name).ok_or(wrong)?;
+                    let style = crate::network::Handover::named(name).ok_or(wrong)?;
                     if !self.options.network.handover.contains(&style) {
                         self.options.network.handover.push(style).map_err(|_| wrong)?;
                     }
                 }
             }
-            Meaning::Style => self.options.network.style = Some(Style::named(words.value(option)?).ok_or(wrong)?),
+            #[cfg(feature = "managers")]
+            Meaning::Style => {
+                let style = crate::network::managers::registry::Style::named(words.value(option)?);
+                self.options.network.style = Some(style.ok_or(wrong)?);
+            }
             Meaning::DryRun => self.options.network.dry_run = true,
             Meaning::Socket => self.options.common.sockets_only = true,
             Meaning::Force => self.options.end.force = true,
-            Meaning::Help | Meaning::Version | Meaning::SelfTest | Meaning::Nothing => {}
+            // What is not built was refused, and what needs no value is done.
+            _ => {}
         }
         Ok(())
     }
@@ -184,6 +199,7 @@ impl<'o, 'a> Walk<'o, 'a> {
 
     /// What was asked for, once all is read.
     fn end(self) -> Result<Invocation, UsageError<'a>> {
+        needs(self.program.part(self.tool))?;
         let call = &mut self.options.call;
         Ok(match self.program {
             Program::Nanova => return Err(UsageError::Nothing),

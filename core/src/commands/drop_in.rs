@@ -3,8 +3,7 @@
 //! * It gets the value on standard input, a string as its text and an object as JSON; its standard output is the message.
 //! * Exit status 0 is returncode "0", any other "500"; a line `returncode=<number>` in the output says another one.
 //! * Only what root alone can have put there is run, for [`SECONDS`] at the most.
-//! * Commands that are built in come first: they cannot be replaced. `/etc/nanova/disable`, one name a line, takes any
-//!   command away: it is answered as one that there is not.
+//! * Commands that are built in come first: they cannot be replaced. [`super::disabled`] takes any away.
 //!
 //! The value may be a secret: it is passed on, wiped, and shown nowhere.
 
@@ -13,18 +12,13 @@ use core::fmt::Write;
 use zeroize::Zeroizing;
 
 use crate::commands::response::{Code, MESSAGE_MAX, Response};
-use crate::files::read::for_each_line;
-use crate::platform::{Ended, FileKind, Files, GuestPath, Level, Log, Programs};
+use crate::platform::{Ended, Files, GuestPath, Level, Log, Programs};
 use crate::wire::errno::Errno;
 use crate::wire::json::Value;
 use crate::wire::text::{Bounded, Printable};
 
 /// Where the programs are.
 const DIRECTORY: GuestPath<'static> = GuestPath::literal("/etc/nanova/commands.d");
-/// A site's own directory.
-const SITE: GuestPath<'static> = GuestPath::literal("/etc/nanova");
-/// Names of commands that are not served.
-const DISABLED: GuestPath<'static> = GuestPath::literal("/etc/nanova/disable");
 /// Most programs that are listed.
 const LISTED_MAX: usize = 32;
 /// Longest name.
@@ -42,33 +36,8 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= NAME_MAX && name.bytes().all(good)
 }
 
-/// Whether a command is taken away. A list that cannot be read takes all of them away.
-pub(crate) fn is_disabled<P: Files + Log>(platform: &mut P, name: &str) -> bool {
-    let mut found = false;
-    let read = is_there(platform).and_then(|is_there| match is_there {
-        true => for_each_line(platform, DISABLED, &mut |line| found |= line.trim_ascii() == name),
-        false => Ok(()),
-    });
-    if let Err(errno) = read {
-        platform.log(Level::Error, format_args!("no command is served: cannot read {DISABLED}: {errno}"));
-        return true;
-    }
-    found
-}
-
-/// Whether there is a list. A link that leads nowhere, to the list or to its directory, is one that cannot be read: it may lie
-/// on a file system that is yet to be mounted.
-fn is_there<P: Files>(platform: &mut P) -> Result<bool, Errno> {
-    match platform.kind(SITE)? {
-        None => return Ok(false),
-        Some(FileKind::Symlink) if !platform.exists(SITE)? => return Err(Errno::NOENT),
-        Some(_) => {}
-    }
-    Ok(platform.kind(DISABLED)?.is_some())
-}
-
 /// Calls `each` with the name of every program that would be run.
-pub(crate) fn for_each<P: Files + Programs + Log>(platform: &mut P, each: &mut dyn FnMut(&str)) {
+pub fn for_each<P: Files + Programs + Log>(platform: &mut P, each: &mut dyn FnMut(&str)) {
     let mut names = heapless::Vec::<heapless::String<NAME_MAX>, LISTED_MAX>::new();
     let listed = platform.names(DIRECTORY, &mut |name| {
         if let (true, Ok(name)) = (is_name(name), name.try_into()) {
@@ -95,7 +64,7 @@ fn path_of(name: &str) -> Option<Bounded<128>> {
 
 /// Runs the program of this name; none if there is no such command.
 #[inline(never)]
-pub(crate) fn run<P: Programs + Log>(platform: &mut P, name: &str, value: Value<'_>) -> Option<Response> {
+pub fn run<P: Programs + Log>(platform: &mut P, name: &str, value: Value<'_>) -> Option<Response> {
     let path = path_of(name)?;
     let path = GuestPath::new(path.as_str()).ok()?;
     match platform.is_program(path) {

@@ -1,15 +1,12 @@
 //! `version` and `features`: who answers, and what it can be asked.
 
-use crate::commands::drop_in;
+use crate::commands::disabled::is_disabled;
 use crate::commands::response::{Code, MESSAGE_MAX, Response};
-use crate::platform::{Files, Log, Programs};
+use crate::platform::{Files, Log, SitePrograms};
 use crate::wire::text::Bounded;
 
 /// The version of this build: digits and dots, which nova compares with distutils' LooseVersion.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// More than there are commands in any build.
-const BUILT_IN_MAX: usize = 16;
 
 /// `version`. The argument ("agent", "xentools", "updater") never made a difference and makes none here.
 pub fn version() -> Response {
@@ -18,9 +15,9 @@ pub fn version() -> Response {
 
 /// `features`: these names of commands, separated by commas, as nova looks for them. A site's own commands are among them,
 /// disabled ones are not.
-pub fn features<P: Files + Programs + Log>(
+pub fn features<P: Files + SitePrograms + Log>(
     platform: &mut P,
-    names: &mut dyn Iterator<Item = &'static str>,
+    names: impl Iterator<Item = &'static str> + Clone,
 ) -> Response {
     use core::fmt::Write;
     let mut message = Bounded::new();
@@ -31,23 +28,23 @@ pub fn features<P: Files + Programs + Log>(
             let _ = write!(message, "{comma}{name}");
         }
     };
-    let mut built_in = heapless::Vec::<&str, BUILT_IN_MAX>::new();
-    for name in names {
-        // There is room for all that there are.
-        let _ = built_in.push(name);
-        if !drop_in::is_disabled(platform, name) {
+    for name in names.clone() {
+        if !is_disabled(platform, name) {
             add(name);
         }
     }
-    let mut others = Bounded::<MESSAGE_MAX>::new();
-    drop_in::for_each(platform, &mut |name| {
-        let _ = write!(others, "{name},");
-    });
-    // Of a name that was cut nothing is listed.
-    let others = others.as_str().rsplit_once(',').map_or("", |(others, _)| others);
-    for name in others.split_terminator(',') {
-        if !built_in.contains(&name) && !drop_in::is_disabled(platform, name) {
-            add(name);
+    #[cfg(feature = "drop-in")]
+    {
+        let mut others = Bounded::<MESSAGE_MAX>::new();
+        crate::commands::drop_in::for_each(platform, &mut |name| {
+            let _ = write!(others, "{name},");
+        });
+        // Of a name that was cut nothing is listed.
+        let others = others.as_str().rsplit_once(',').map_or("", |(others, _)| others);
+        for name in others.split_terminator(',') {
+            if !names.clone().any(|built_in| built_in == name) && !is_disabled(platform, name) {
+                add(name);
+            }
         }
     }
     Response { code: Code::Done, message }
@@ -72,14 +69,14 @@ mod tests {
     fn what_features_has_no_room_for_is_left_out_as_a_whole() {
         let mut platform = FakePlatform::with(&[]);
         (10..40).for_each(|n| platform.program(&format!("/etc/nanova/commands.d/site_command_number_{n}")));
-        let message = features(&mut platform, &mut NAMES.into_iter()).message;
+        let message = features(&mut platform, NAMES.into_iter()).message;
         assert!(message.as_str().ends_with("site_command_number_27"), "{}", message.as_str());
     }
 
     #[test]
     fn features_lists_what_nova_looks_for() {
         assert_eq!(
-            features(&mut FakePlatform::with(&[]), &mut NAMES.into_iter()).message.as_str(),
+            features(&mut FakePlatform::with(&[]), NAMES.into_iter()).message.as_str(),
             "version,features,keyinit,password,resetnetwork,injectfile,file_inject,agentupdate"
         );
     }

@@ -1,14 +1,20 @@
 //! The commands of the host: request JSON in, response JSON out, one file a family. [`table`] is the one list of them.
 
+pub mod disabled;
+#[cfg(feature = "drop-in")]
 pub mod drop_in;
 pub mod identity;
+#[cfg(feature = "inject")]
 pub mod inject;
 pub mod password;
 pub mod request;
+#[cfg(feature = "network")]
 pub mod reset_network;
 pub mod response;
+#[cfg(feature = "xapi")]
 pub mod static_ip;
 pub mod table;
+#[cfg(feature = "update")]
 pub mod update;
 
 pub use request::{Request, RequestError};

@@ -4,9 +4,15 @@
 
 use core::marker::PhantomData;
 
+use crate::commands::identity;
+#[cfg(feature = "inject")]
+use crate::commands::inject;
 use crate::commands::password::Exchange;
-use crate::commands::response::{Code, Response};
-use crate::commands::{identity, inject, reset_network, update};
+#[cfg(feature = "network")]
+use crate::commands::reset_network;
+use crate::commands::response::Response;
+#[cfg(feature = "update")]
+use crate::commands::update;
 use crate::network::Target;
 use crate::platform::Platform;
 use crate::wire::json::Value;
@@ -69,7 +75,7 @@ impl<'t, T: Transport + 't, P: Platform + 't> Table<'t, T, P> {
             name: "features",
             shows_argument: true,
             entry: Entry::Local(|_, _, platform| {
-                identity::features(platform, &mut Table::<T, P>::ALL.iter().map(|command| command.name))
+                identity::features(platform, Table::<T, P>::ALL.iter().map(|command| command.name))
             }),
         },
         Command {
@@ -82,6 +88,7 @@ impl<'t, T: Transport + 't, P: Platform + 't> Table<'t, T, P> {
             shows_argument: false,
             entry: Entry::Local(|value, session, platform| session.exchange.password(value, platform)),
         },
+        #[cfg(feature = "network")]
         Command {
             name: "resetnetwork",
             shows_argument: true,
@@ -89,22 +96,25 @@ impl<'t, T: Transport + 't, P: Platform + 't> Table<'t, T, P> {
                 reset_network::resetnetwork(client, platform, target)
             }),
         },
+        #[cfg(feature = "inject")]
         Command {
             name: "injectfile",
             shows_argument: false,
             entry: Entry::Local(|value, _, platform| inject::injectfile(value, platform)),
         },
+        #[cfg(feature = "inject")]
         Command {
             name: "file_inject",
             shows_argument: false,
             entry: Entry::Local(|value, _, platform| inject::file_inject(value, platform)),
         },
+        #[cfg(feature = "update")]
         Command {
             name: "agentupdate",
             shows_argument: false,
             entry: Entry::Local(|value, session, platform| {
                 let response = update::agentupdate(value, platform);
-                session.update_is_ready |= response.code == Code::Done;
+                session.update_is_ready |= response.code == crate::commands::Code::Done;
                 response
             }),
         },

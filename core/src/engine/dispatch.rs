@@ -1,8 +1,9 @@
 //! One request in, one response out: the request is parsed, its command looked up in the table and run, and what happened is
 //! logged.
 
+use crate::commands::disabled::is_disabled;
 use crate::commands::table::OverXenstore;
-use crate::commands::{Code, Entry, Request, RequestError, Response, Session, Table, drop_in};
+use crate::commands::{Code, Entry, Request, RequestError, Response, Session, Table};
 use crate::platform::{Level, Log, Platform};
 use crate::wire::json::{Text, Value};
 use crate::wire::text::{Bounded, Printable};
@@ -56,7 +57,7 @@ impl Dispatcher {
             }
         };
         let name = request.name.plain().unwrap_or_default();
-        let disabled = drop_in::is_disabled(platform, name);
+        let disabled = is_disabled(platform, name);
         let command = Table::<T, P>::named(name).filter(|_| !disabled);
         log_received(&request, command.is_some_and(|command| command.shows_argument), platform);
         let response = match command {
@@ -64,15 +65,18 @@ impl Dispatcher {
                 Entry::OverXenstore(run) => return Step::OverXenstore(command.name, run),
                 Entry::Local(run) => run(request.value, &mut self.session, platform),
             },
-            None => match drop_in::run(platform, if disabled { "" } else { name }, request.value) {
-                Some(response) => {
+            None => {
+                #[cfg(feature = "drop-in")]
+                if let (false, Some(response)) =
+                    (disabled, crate::commands::drop_in::run(platform, name, request.value))
+                {
                     // What the site's program says is between it and the host.
                     let shown = Response { code: response.code, message: Bounded::of(format_args!("(not shown)")) };
                     log_completed(request.name, &shown, platform);
                     return Step::Answered(response);
                 }
-                None => Response::new(Code::NotFound, format_args!("No such agent command '{}'", request.name)),
-            },
+                Response::new(Code::NotFound, format_args!("No such agent command '{}'", request.name))
+            }
         };
         log_completed(request.name, &response, platform);
         Step::Answered(response)

@@ -4,13 +4,21 @@
 //! |---|---|
 //! | `schedule` | what is done next, and when |
 //! | `requests` | which request is next, and that each gets one response |
+//! | `progress` | how far they are |
 //! | `responses` | how long responses stay |
 //! | `dispatch` | one request in, one response out |
 
+#[cfg(feature = "commands")]
 pub mod dispatch;
+pub mod progress;
+#[cfg(feature = "commands")]
 pub mod requests;
+#[cfg(not(feature = "commands"))]
+#[path = "no_requests.rs"]
+pub mod requests;
+#[cfg(feature = "commands")]
 mod responses;
 pub mod schedule;
 
-pub use requests::State;
+pub use progress::State;
 pub use schedule::{Action, Engine, Options};

@@ -11,19 +11,23 @@
 //! [`Progress::Waiting`]; each event goes to [`Requests::take_event`], and after the last of several
 //! [`Requests::look_again`]. Time is an argument, in milliseconds since any fixed moment.
 
-use core::fmt;
-
 use crate::commands::Code;
 use crate::commands::response::RESPONSE_MAX;
 use crate::engine::dispatch::{Dispatcher, Step, log_completed};
+use crate::engine::progress::{Progress, State, Taken};
 use crate::engine::responses::{GUEST, Responses, Room};
 use crate::files::transaction::Batch;
 use crate::network::Target;
-use crate::network::managers::persistent::EVERYWHERE;
-use crate::platform::{Level, Log, Platform};
+use crate::platform::{GuestPath, Level, Log, Platform};
 use crate::wire::text::Bounded;
 use crate::xenstore::path::RELATIVE_MAX;
 use crate::xenstore::{Client, Error, Event, Joined, Listing, Path, Refusal, Transaction, Transport, unless_refused};
+
+/// A file in each directory where files are staged.
+#[cfg(feature = "managers")]
+const PLACES: &[GuestPath<'static>] = &crate::network::managers::persistent::EVERYWHERE;
+#[cfg(not(feature = "managers"))]
+const PLACES: &[GuestPath<'static>] = &[crate::account::shadow::SHADOW];
 
 /// Where the host puts requests.
 pub const HOST: Path<'static> = Path::literal("data/host");
@@ -37,30 +41,6 @@ const QUARANTINE_MAX: usize = 64;
 
 /// Fingerprints of requests that stay though they were served, or cannot be.
 type Quarantine = heapless::Deque<u64, QUARANTINE_MAX>;
-
-/// What a call of [`Requests::serve_one`] did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Progress {
-    /// A request was answered; there may be more.
-    Served,
-    /// There is nothing left to serve until an event comes.
-    Idle,
-    /// A response waits for room in xenstore: call again at this moment.
-    Waiting(u64),
-}
-
-/// What an event means for requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Taken {
-    /// Nothing.
-    NoneOfOurs,
-    /// There may be requests: [`Requests::look_again`] after the last event.
-    LookAgain,
-    /// This one named a request, which comes first; those behind it wait.
-    Named,
-}
 
 /// What became of a response.
 enum Outcome {
@@ -141,27 +121,6 @@ pub struct Requests {
     state: State,
 }
 
-/// What `data/nanova/state` says: OpenStack's "is the guest ready?".
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Requests that waited are not served yet.
-    Starting,
-    /// They are, and the network is as the host wants it.
-    Ready,
-    /// The host's last `resetnetwork` failed, with this message.
-    Failed(Bounded<128>),
-}
-
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            State::Starting => f.write_str("starting"),
-            State::Ready => f.write_str("ready"),
-            State::Failed(why) => write!(f, "failed: {}", why.as_str()),
-        }
-    }
-}
-
 const STATE: Path<'static> = Path::literal("data/nanova/state");
 const VERSION: Path<'static> = Path::literal("data/nanova/version");
 
@@ -193,7 +152,7 @@ impl Requests {
     pub fn start<T: Transport, P: Platform>(&mut self, client: &mut Client<T>, platform: &mut P) -> Result<(), Error> {
         client.watch(HOST, TOKEN)?;
         // What an agent that was killed has left beside files.
-        Batch::<P::Staged>::tidy(platform, &EVERYWHERE);
+        Batch::<P::Staged>::tidy(platform, PLACES);
         self.new_here = true;
         self.cursor.restart();
         Ok(())

@@ -13,11 +13,12 @@
 //! service manager hears of the guest when all that waited is served, and gets its signs of life between two requests, however
 //! many there are; a connection that was of no use is not made again at once.
 
-use crate::commands::{drop_in, static_ip};
-use crate::engine::dispatch::log_completed;
-use crate::engine::requests::{Progress, Requests, State, Taken};
+#[cfg(feature = "xapi")]
+use crate::commands::static_ip;
+use crate::engine::progress::{Progress, State, Taken};
+use crate::engine::requests::Requests;
 use crate::network::Target;
-use crate::platform::{Files, Log, Platform};
+use crate::platform::Platform;
 use crate::report::publisher::{LIFE_TOKEN, Report};
 use crate::xenstore::{Client, Error, Event, Transport};
 
@@ -84,21 +85,35 @@ enum Phase {
 }
 
 /// What events told that is not about requests.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct News {
     /// The guest may have woken up elsewhere.
     life: bool,
     /// XAPI has set addresses.
+    #[cfg(feature = "xapi")]
     addresses: bool,
 }
 
 impl News {
+    const NONE: News = News {
+        life: false,
+        #[cfg(feature = "xapi")]
+        addresses: false,
+    };
+
     fn take(&mut self, event: &Event<'_>) {
         match event {
             Event::Fired { token: LIFE_TOKEN, .. } => self.life = true,
+            #[cfg(feature = "xapi")]
             Event::Fired { token: static_ip::TOKEN, path } => self.addresses |= static_ip::is_news(path),
             Event::Fired { .. } => {}
-            Event::Overflow => *self = News { life: true, addresses: true },
+            Event::Overflow => {
+                self.life = true;
+                #[cfg(feature = "xapi")]
+                {
+                    self.addresses = true;
+                }
+            }
         }
     }
 }
@@ -132,12 +147,13 @@ pub struct Engine {
 impl Engine {
     /// An engine that has done nothing, at this moment.
     pub const fn new(options: Options, now: u64) -> Engine {
-        let takes_addresses = options.report && options.commands && !matches!(options.network, Target::Off);
+        let takes_addresses =
+            cfg!(feature = "xapi") && options.report && options.commands && !matches!(options.network, Target::Off);
         Engine {
             options,
             requests: Requests::new(options.network),
             report: Report::new(options.report_interval, takes_addresses),
-            news: News { life: false, addresses: false },
+            news: News::NONE,
             phase: Phase::Apart(0),
             useful: false,
             pause: PAUSE_MIN_MS,
@@ -325,11 +341,12 @@ impl Engine {
             self.told = State::Starting;
             self.report.begin_anew();
         }
+        #[cfg(feature = "xapi")]
         if core::mem::take(&mut self.news.addresses) && self.report.takes_addresses() {
             if may_set_addresses(platform)
                 && let Some(response) = static_ip::apply(client, platform, self.options.network)?
             {
-                log_completed("static-ip-setting", &response, platform);
+                crate::engine::dispatch::log_completed("static-ip-setting", &response, platform);
             }
             return Ok(true);
         }
@@ -348,11 +365,22 @@ impl Engine {
             return Ok(());
         }
         self.report.start(client)?;
-        if self.report.takes_addresses() { static_ip::watch(client) } else { Ok(()) }
+        #[cfg(feature = "xapi")]
+        if self.report.takes_addresses() {
+            return static_ip::watch(client);
+        }
+        Ok(())
     }
 }
 
 /// Whether the host may have addresses set: it is `resetnetwork` under another name.
-fn may_set_addresses<P: Files + Log>(platform: &mut P) -> bool {
-    !drop_in::is_disabled(platform, "resetnetwork")
+#[cfg(feature = "xapi")]
+fn may_set_addresses<P: Platform>(platform: &mut P) -> bool {
+    !crate::commands::disabled::is_disabled(platform, "resetnetwork")
+}
+
+/// Nobody sets any.
+#[cfg(not(feature = "xapi"))]
+fn may_set_addresses<P: Platform>(_platform: &mut P) -> bool {
+    false
 }

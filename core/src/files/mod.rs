@@ -9,10 +9,14 @@
 //! | `transaction` | several files edited as one |
 //! | `inject` | a file that the host sends |
 
+#[cfg(feature = "inject")]
 pub mod inject;
+#[cfg(any(feature = "commands", feature = "managers"))]
 pub mod lines;
 pub mod read;
+#[cfg(any(feature = "commands", feature = "managers"))]
 pub mod replace;
+#[cfg(any(feature = "commands", feature = "managers"))]
 pub mod transaction;
 pub mod walk;
 

@@ -72,19 +72,18 @@ impl Stopped {
 #[inline(never)]
 pub fn walk<S: Steps>(steps: &mut S, path: &str) -> Result<S::Handle, Stopped> {
     let own_user = steps.own_user();
+    let is_own = |found: &Found| found.owner == 0 || found.owner == own_user;
     let mut way = Way::new(path)?;
     let (mut here, mut found) = steps.root()?;
     let root = found.id;
     let mut distrust = None;
     let mut links = 0;
     loop {
-        let is_own = found.owner == 0 || found.owner == own_user;
-        let by_directory = match (is_own, found.others_write) {
-            (false, _) => Some(Distrust::Directory(found.owner)),
-            (true, true) => Some(Distrust::OthersWrite),
-            (true, false) => None,
-        };
-        distrust = distrust.or(by_directory);
+        if distrust.is_none() && !is_own(&found) {
+            distrust = Some(Distrust::Directory(found.owner));
+        } else if distrust.is_none() && found.others_write {
+            distrust = Some(Distrust::OthersWrite);
+        }
         let Some(name) = way.next()? else { return Ok(here) };
         if name == ".." && found.id == root {
             continue;
@@ -93,8 +92,7 @@ pub fn walk<S: Steps>(steps: &mut S, path: &str) -> Result<S::Handle, Stopped> {
         match next_found.kind {
             FileKind::Directory => (here, found) = (next, next_found),
             FileKind::Symlink => {
-                let is_own = next_found.owner == 0 || next_found.owner == own_user;
-                let distrust = if is_own { distrust } else { Some(Distrust::Owner(next_found.owner)) };
+                let distrust = if is_own(&next_found) { distrust } else { Some(Distrust::Owner(next_found.owner)) };
                 if let Some(why) = distrust {
                     let gone = path.len() - way.left_of(path.len());
                     return Err(Stopped::Link(path[..gone].trim_end_matches('/').len(), why));

@@ -12,16 +12,26 @@
 //! | `target` | whether the kernel is changed, or files, or both |
 //! | `problems` | what was wrong, collected |
 
+#[cfg(feature = "handover")]
 pub mod handover;
+#[cfg(feature = "managers")]
 pub mod managers;
+#[cfg(feature = "network")]
 pub mod model;
+#[cfg(feature = "network")]
 pub mod plan;
+#[cfg(feature = "network")]
 pub mod presence;
+#[cfg(feature = "network")]
 pub mod problems;
+#[cfg(feature = "network")]
 pub mod reset;
+#[cfg(feature = "network")]
 pub mod source;
 pub mod target;
 
+#[cfg(feature = "handover")]
 pub use handover::Handover;
+#[cfg(feature = "network")]
 pub use model::{Interface, Network, Placed};
 pub use target::Target;

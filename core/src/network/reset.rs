@@ -6,13 +6,10 @@ use core::fmt::Write;
 use heapless::Vec;
 
 use crate::files::read::read_start_if_possible;
-use crate::network::handover::hand_over;
-use crate::network::managers::persistent::Permanent;
-use crate::network::managers::registry::{Style, detect};
+use crate::network::Target;
 use crate::network::model::{INTERFACES_MAX, Network, Placed};
 use crate::network::plan::{Plan, Step, carry_out};
 use crate::network::problems::note;
-use crate::network::{Handover, Target};
 use crate::platform::{Clock, Files, GuestPath, Identity, KernelNet, Level, Log, Programs};
 use crate::wire::net::Device;
 use crate::wire::text::{Bounded, number};
@@ -29,7 +26,8 @@ pub enum Permanence {
     /// Those that the guest's distribution reads.
     Detected,
     /// Those of this style.
-    As(Style),
+    #[cfg(feature = "managers")]
+    As(crate::network::managers::registry::Style),
 }
 
 /// What is to be done.
@@ -40,7 +38,25 @@ pub struct Wanted<'a> {
     /// Which files.
     pub permanence: Permanence,
     /// The forms of the files below /run for the real root of an initramfs.
-    pub handover: &'a [Handover],
+    #[cfg(feature = "handover")]
+    pub handover: &'a [crate::network::Handover],
+    #[cfg(not(feature = "handover"))]
+    /// None.
+    pub handover: core::marker::PhantomData<&'a ()>,
+}
+
+impl Wanted<'_> {
+    /// With nothing for the real root of an initramfs.
+    pub const fn of(target: Target, permanence: Permanence) -> Self {
+        Wanted {
+            target,
+            permanence,
+            #[cfg(feature = "handover")]
+            handover: &[],
+            #[cfg(not(feature = "handover"))]
+            handover: core::marker::PhantomData,
+        }
+    }
 }
 
 /// What came of it.
@@ -68,7 +84,7 @@ pub(crate) fn reset<T: Transport, P: Files + Clock + Log + Identity + Programs +
     let mut problems = Line::new();
     let mut network = Network::new();
     network.read(client, &mut problems)?;
-    let wanted = Wanted { target, permanence: Permanence::Detected, handover: &[] };
+    let wanted = Wanted::of(target, Permanence::Detected);
     let outcome = apply(platform, &mut network, &wanted, problems, None);
     Ok((outcome.complete, outcome.problems))
 }
@@ -235,7 +251,21 @@ fn first_line<'r, P: Files + Log>(platform: &mut P, path: &str, room: &'r mut [u
     core::str::from_utf8(room.get(..len)?).ok()?.lines().next()
 }
 
+/// A build without the files of any network manager: the kernel has it all.
+#[cfg(not(feature = "managers"))]
+fn in_files<'w, P: Files + Log>(
+    _platform: &'w mut P,
+    _network: &Network,
+    _wanted: &Wanted<'_>,
+    _found: &[Found],
+    _problems: &'w mut Line,
+    _show: Option<&'w mut dyn Write>,
+) -> (bool, bool) {
+    (true, true)
+}
+
 /// Writes the files. Returns whether nothing failed, and whether nothing is left that would undo them.
+#[cfg(feature = "managers")]
 fn in_files<'w, P: Files + Clock + Log + Identity + Programs + KernelNet>(
     platform: &'w mut P,
     network: &Network,
@@ -245,16 +275,19 @@ fn in_files<'w, P: Files + Clock + Log + Identity + Programs + KernelNet>(
     show: Option<&'w mut dyn Write>,
 ) -> (bool, bool) {
     let hostname = network.hostname.as_deref();
+    #[cfg_attr(not(feature = "handover"), expect(unused_mut, reason = "only a hand-over can fail here"))]
     let mut done = true;
+    #[cfg(feature = "handover")]
     let handed = places(network, found, |found| found.chosen && !found.is_master);
+    #[cfg(feature = "handover")]
     if show.is_none() && !handed.is_empty() {
         for style in wanted.handover {
-            done &= hand_over(platform, *style, hostname, &handed, problems);
+            done &= crate::network::handover::hand_over(platform, *style, hostname, &handed, problems);
         }
     }
     let style = match wanted.permanence {
         Permanence::Nothing => return (done, true),
-        Permanence::Detected => match detect(platform) {
+        Permanence::Detected => match crate::network::managers::registry::detect(platform) {
             Ok(style) => style,
             Err(error) => {
                 note(problems, format_args!("cannot tell which files this guest has: {error}"));
@@ -269,7 +302,8 @@ fn in_files<'w, P: Files + Clock + Log + Identity + Programs + KernelNet>(
     let placed = &places(network, found, |found| (found.chosen || found.device.is_some()) && !found.is_master);
     // The files of a part of something are not looked for.
     let tidy = sound && !found.iter().any(|found| found.is_master);
-    let permanent = Permanent { style, hostname, placed, interfaces, sound, tidy };
+    let permanent =
+        crate::network::managers::persistent::Permanent { style, hostname, placed, interfaces, sound, tidy };
     let (written, tidied) = permanent.write(platform, problems, show);
     (done & written, tidied)
 }

@@ -1,6 +1,7 @@
 //! The whole of a reset on a platform in memory.
 
 use super::*;
+use crate::network::managers::registry::Style;
 use crate::network::source::parse::tests::{private, public};
 use crate::test_platform::{FakePlatform, Node};
 use crate::wire::errno::Errno;

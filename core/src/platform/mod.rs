@@ -4,26 +4,71 @@
 //! decides nothing. A function asks for the traits that it needs and no more: what it may do is in its signature.
 
 pub mod clock;
+#[cfg(feature = "update")]
 pub mod download;
 pub mod entropy;
 pub mod files;
 pub mod identity;
+#[cfg(any(feature = "network", feature = "report"))]
 pub mod kernel_net;
 pub mod log;
 pub mod path;
+#[cfg(any(feature = "network", feature = "update", feature = "drop-in"))]
 pub mod programs;
 
 pub use clock::Clock;
+#[cfg(feature = "update")]
 pub use download::Download;
 pub use entropy::Entropy;
 pub use files::{Durability, Files, STAGED_MAX, STAGED_NAME, UPDATE_NAME, UPDATE_NUMBER};
 pub use identity::Identity;
+#[cfg(any(feature = "network", feature = "report"))]
 pub use kernel_net::KernelNet;
 pub use log::{Level, Log};
 pub use path::{Distrust, FileError, FileKind, GUEST_PATH_MAX, GuestPath, LinkNotFollowed, PathError, Unsynced};
+#[cfg(any(feature = "network", feature = "update", feature = "drop-in"))]
 pub use programs::{Ended, Program, Programs};
 
-/// All of it: what the engine passes on, part by part. Below the engine no function asks for this.
-pub trait Platform: Files + Clock + Entropy + Log + Identity + KernelNet + Programs + Download {}
+/// Declares a trait that asks for another one if a build has a part that needs it, and for nothing otherwise.
+macro_rules! if_built {
+    ($(#[$doc:meta])* $name:ident: $asked:ident if $($condition:tt)*) => {
+        $(#[$doc])*
+        #[cfg($($condition)*)]
+        pub trait $name: $asked {}
+        #[cfg($($condition)*)]
+        impl<P: $asked> $name for P {}
+        $(#[$doc])*
+        #[cfg(not($($condition)*))]
+        pub trait $name {}
+        #[cfg(not($($condition)*))]
+        impl<P> $name for P {}
+    };
+}
 
-impl<P: Files + Clock + Entropy + Log + Identity + KernelNet + Programs + Download> Platform for P {}
+if_built!(
+    /// [`KernelNet`], where the network is set or reported.
+    NetIfBuilt: KernelNet if any(feature = "network", feature = "report")
+);
+if_built!(
+    /// [`Programs`], where any are run or told.
+    ProgramsIfBuilt: Programs if any(feature = "network", feature = "update", feature = "drop-in")
+);
+if_built!(
+    /// [`Programs`], where a site's own commands are served.
+    SitePrograms: Programs if feature = "drop-in"
+);
+if_built!(
+    /// [`Download`], where the agent is updated.
+    DownloadIfBuilt: Download if feature = "update"
+);
+
+/// All of it: what the engine passes on, part by part. Below the engine no function asks for this.
+pub trait Platform:
+    Files + Clock + Entropy + Log + Identity + NetIfBuilt + ProgramsIfBuilt + SitePrograms + DownloadIfBuilt
+{
+}
+
+impl<P> Platform for P where
+    P: Files + Clock + Entropy + Log + Identity + NetIfBuilt + ProgramsIfBuilt + SitePrograms + DownloadIfBuilt
+{
+}

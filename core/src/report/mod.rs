@@ -8,9 +8,18 @@
 //! | `memory`, `volumes` | what /proc tells |
 //! | `os` | the name and version of the operating system, as XenServer's tools give them |
 
+#[cfg(feature = "report")]
 pub mod addresses;
+#[cfg(feature = "report")]
 pub mod memory;
+#[cfg(feature = "report")]
 pub mod os;
+#[cfg(feature = "report")]
 pub mod publisher;
+#[cfg(not(feature = "report"))]
+#[path = "absent.rs"]
+pub mod publisher;
+#[cfg(feature = "report")]
 pub mod volumes;
+#[cfg(feature = "report")]
 mod writer;

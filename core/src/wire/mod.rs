@@ -11,8 +11,11 @@
 //! | `errno` | error numbers as sentences |
 
 pub mod errno;
+#[cfg(feature = "json")]
 pub mod json;
+#[cfg(any(feature = "network", feature = "report", feature = "update"))]
 pub mod net;
+#[cfg(any(feature = "network", feature = "report"))]
 pub mod netlink;
 pub mod text;
 pub mod time;

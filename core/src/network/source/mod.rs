@@ -11,6 +11,7 @@ use crate::xenstore::{Client, Error, Transport};
 
 pub mod parse;
 pub mod vm_data;
+#[cfg(feature = "xapi")]
 pub mod xapi;
 
 impl Network {
@@ -18,6 +19,7 @@ impl Network {
     /// and settings of XAPI's there is no interface.
     pub fn read<T: Transport>(&mut self, client: &mut Client<T>, problems: &mut dyn Write) -> Result<(), Error> {
         vm_data::read(self, client, problems)?;
+        #[cfg(feature = "xapi")]
         xapi::overlay(self, client)?;
         self.without_twins(problems);
         Ok(())

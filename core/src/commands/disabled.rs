@@ -1,0 +1,35 @@
+//! Commands that a site takes away: `/etc/nanova/disable` names them, one a line, built in or not. They are answered as those
+//! that there are not.
+
+use crate::files::read::for_each_line;
+use crate::platform::{FileKind, Files, GuestPath, Level, Log};
+use crate::wire::errno::Errno;
+
+/// A site's own directory.
+const SITE: GuestPath<'static> = GuestPath::literal("/etc/nanova");
+/// Names of commands that are not served.
+const DISABLED: GuestPath<'static> = GuestPath::literal("/etc/nanova/disable");
+/// Whether a command is taken away. A list that cannot be read takes all of them away.
+pub fn is_disabled<P: Files + Log>(platform: &mut P, name: &str) -> bool {
+    let mut found = false;
+    let read = is_there(platform).and_then(|is_there| match is_there {
+        true => for_each_line(platform, DISABLED, &mut |line| found |= line.trim_ascii() == name),
+        false => Ok(()),
+    });
+    if let Err(errno) = read {
+        platform.log(Level::Error, format_args!("no command is served: cannot read {DISABLED}: {errno}"));
+        return true;
+    }
+    found
+}
+
+/// Whether there is a list. A link that leads nowhere, to the list or to its directory, is one that cannot be read: it may lie
+/// on a file system that is yet to be mounted.
+fn is_there<P: Files>(platform: &mut P) -> Result<bool, Errno> {
+    match platform.kind(SITE)? {
+        None => return Ok(false),
+        Some(FileKind::Symlink) if !platform.exists(SITE)? => return Err(Errno::NOENT),
+        Some(_) => {}
+    }
+    Ok(platform.kind(DISABLED)?.is_some())
+}

@@ -1,0 +1,56 @@
+//! A build without the feature `commands`: no request is looked for, none is served.
+
+use crate::engine::progress::{Progress, State, Taken};
+use crate::network::Target;
+use crate::xenstore::{Client, Error, Event, Transport};
+
+/// None.
+pub struct Requests;
+
+impl Requests {
+    /// None.
+    pub const fn new(_network: Target) -> Requests {
+        Requests
+    }
+
+    /// Does nothing.
+    pub fn start<T: Transport, P>(&mut self, _client: &mut Client<T>, _platform: &mut P) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// It is not about requests.
+    pub fn take_event(&mut self, _event: Event<'_>) -> Taken {
+        Taken::NoneOfOurs
+    }
+
+    /// Does nothing.
+    pub fn look_again(&mut self) {}
+
+    /// There is nothing to serve.
+    pub fn serve_one<T: Transport, P>(
+        &mut self,
+        _client: &mut Client<T>,
+        _platform: &mut P,
+        _now: u64,
+    ) -> Result<Progress, Error> {
+        Ok(Progress::Idle)
+    }
+
+    /// No.
+    pub fn update_is_ready(&self) -> bool {
+        false
+    }
+
+    /// Does nothing.
+    pub fn forget_update(&mut self) {}
+
+    /// Ready.
+    pub fn state(&self) -> &State {
+        &State::Ready
+    }
+
+    /// Does nothing.
+    pub fn tell<T: Transport>(_client: &mut Client<T>, _state: &State) -> Result<(), Error> {
+        Ok(())
+    }
+}
