@@ -2,7 +2,7 @@
 //!
 //! * It gets the value on standard input, a string as its text and an object as JSON; its standard output is the message.
 //! * Exit status 0 is returncode "0", any other "500"; a line `returncode=<number>` in the output says another one.
-//! * Only what root alone can have put there is run, for [`SECONDS`] at the most.
+//! * Only what root alone can have put there is run, for a minute at the most.
 //! * Commands that are built in come first: they cannot be replaced. [`super::disabled`] takes any away.
 //!
 //! The value may be a secret: it is passed on, wiped, and shown nowhere.

@@ -1,6 +1,7 @@
 //! The agent on a platform in memory: every command, every failure, and what is logged.
 
 use super::*;
+use crate::platform::Distrust;
 use crate::test_platform::{FakePlatform, Node};
 use crate::wire::errno::Errno;
 use crate::xenstore::Error;
@@ -144,6 +145,40 @@ fn what_is_not_a_file_is_not_replaced_but_a_link_is() {
     assert_eq!(ask(&mut agent, &mut platform, &injectfile("/etc/link", "x")).0, "0");
     assert_eq!(platform.nodes["/etc/link"], Node::File { contents: b"x".to_vec(), mode: 0o600 });
     assert_eq!(platform.nodes["/etc/link.1700000000.bak~"], Node::Symlink("/nowhere"));
+}
+
+#[test]
+fn names_of_files_in_the_making_are_nobodys() {
+    for name in [".nanova.new", ".nanova.new.3", ".nanova.new2", ".nanova.update"] {
+        for directory in ["/etc", "/srv"] {
+            let mut platform = FakePlatform::with(&[]);
+            let path = format!("{directory}/{name}");
+            let (code, message) = ask(&mut Dispatcher::new(), &mut platform, &injectfile(&path, "x"));
+            assert_eq!((code.as_str(), message.contains("reserved")), ("500", true), "{path}: {message}");
+            assert!(!platform.nodes.contains_key(&path));
+        }
+    }
+    let mut platform = FakePlatform::with(&[]);
+    assert_eq!(ask(&mut Dispatcher::new(), &mut platform, &injectfile("/etc/.nanova.old", "x")).0, "0");
+}
+
+#[test]
+fn a_way_through_somebody_elses_link_is_refused_with_its_owner() {
+    let mut platform = FakePlatform::with(&[("/home/u/.ssh/authorized_keys", "old")]);
+    platform.distrusted = Some(("/home/u/.ssh", Distrust::Owner(1000)));
+    let (code, message) =
+        ask(&mut Dispatcher::new(), &mut platform, &injectfile("/home/u/.ssh/authorized_keys", "new"));
+    assert!(code == "500" && message.starts_with("/home/u/.ssh is a symbolic link of user 1000"), "{message}");
+    assert_eq!(platform.text("/home/u/.ssh/authorized_keys"), "old");
+}
+
+#[test]
+fn a_list_of_disabled_commands_behind_a_link_that_leads_nowhere_takes_all_away() {
+    for link in ["/etc/nanova", "/etc/nanova/disable"] {
+        let mut platform = FakePlatform::with(&[("/etc/nanova/commands.d/site", "")]);
+        platform.nodes.insert(link.to_owned(), Node::Symlink("/nowhere"));
+        assert_eq!(ask(&mut Dispatcher::new(), &mut platform, r#"{"name":"version"}"#).0, "404", "{link}");
+    }
 }
 
 #[test]

@@ -395,6 +395,21 @@ mod tests {
     }
 
     #[test]
+    fn an_old_file_keeps_its_mode_and_a_new_one_has_the_mode_that_was_asked_for() {
+        let mut platform = FakePlatform::with(&[("/etc/file", "x\n")]);
+        for path in [FILE, GuestPath::literal("/etc/new")] {
+            let mut batch = Batch::default();
+            batch.edit(&mut platform, path, 0o604, Backup::None, &mut drop_x).unwrap();
+            batch.commit(&mut platform, &mut |trouble| panic!("{trouble}"));
+        }
+        let mode = |path: &str| match &platform.nodes[path] {
+            Node::File { mode, .. } => *mode,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((mode("/etc/file"), mode("/etc/new")), (0o640, 0o604));
+    }
+
+    #[test]
     fn what_is_no_text_is_shown_all_the_same() {
         let mut platform = FakePlatform::with(&[("/etc/file", "")]);
         let text = b"a\nx\n# b\xfcro\n".to_vec();

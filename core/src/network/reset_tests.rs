@@ -84,6 +84,30 @@ fn every_style_has_its_files() {
 }
 
 #[test]
+fn a_file_of_several_interfaces_stays_while_one_of_them_cannot_be_read() {
+    let shared = [
+        (Style::Ifupdown, "/etc/network/interfaces"),
+        (Style::Netplan, "/etc/netplan/90-nanova.yaml"),
+        (Style::Netifrc, "/etc/conf.d/net"),
+    ];
+    for (style, path) in shared {
+        let (mut platform, mut network) = guest();
+        platform.put(path, "# as it was\n");
+        network.sound = false;
+        let outcome = apply(&mut platform, &mut network, &wanted(style), Line::new(), None);
+        assert!(!outcome.complete, "{path}");
+        assert_eq!(platform.text(path), "# as it was\n");
+        // The host's name is one whatever else there is.
+        assert_eq!(platform.text("/etc/hostname"), "web01\n");
+    }
+    // Where each has files of its own, those of the others are written.
+    let (mut platform, mut network) = guest();
+    network.sound = false;
+    apply(&mut platform, &mut network, &wanted(Style::Networkd), Line::new(), None);
+    assert_eq!(files(&platform).iter().filter(|file| file.starts_with("/etc/systemd/network/")).count(), 2);
+}
+
+#[test]
 fn whatever_fails_while_files_are_staged_replaces_none() {
     let (mut before, mut network) = guest();
     apply(&mut before, &mut network, &Wanted { target: Target::Kernel, ..wanted(Style::Ifcfg) }, Line::new(), None);
