@@ -6,8 +6,11 @@
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed=discard.ld");
-    println!("cargo::rustc-link-arg-bins=-Wl,-T,{}/discard.ld", env!("CARGO_MANIFEST_DIR"));
+    // A debug build has variables of core's own; all that it needs of a script is what is thrown away.
+    let release = std::env::var("PROFILE").is_ok_and(|profile| profile == "release");
+    let script = if release { "release.ld" } else { "discard.ld" };
+    println!("cargo::rerun-if-changed={script}");
+    println!("cargo::rustc-link-arg-bins=-Wl,-T,{}/{script}", env!("CARGO_MANIFEST_DIR"));
     for flag in [
         "-nostartfiles",
         "-nostdlib",

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use nanova_tests::agent::{SIZE_MAX, binary};
+use nanova_tests::scene::Scene;
 use object::elf::{self, FileHeader64};
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{Endianness, Object, ObjectSymbol};
@@ -39,12 +40,25 @@ fn it_asks_for_no_loader_and_no_library() -> Result<()> {
         let (writable, executable) = (flags.0 & elf::PF_W.0 != 0, flags.0 & elf::PF_X.0 != 0);
         assert!(kind != elf::PT_INTERP && kind != elf::PT_DYNAMIC, "{kind:?}");
         assert!(!(writable && executable), "a segment is writable and executable");
+        assert!(kind != elf::PT_LOAD || !writable, "a part of the file can be written in memory");
         if kind == elf::PT_GNU_STACK {
             stacks += 1;
             assert!(!executable, "the stack is executable");
         }
     }
     assert_eq!(stacks, 1, "without it the kernel makes the stack executable");
+    Ok(())
+}
+
+#[test]
+fn nothing_of_it_can_be_written_while_it_runs() -> Result<()> {
+    let scene = Scene::new()?;
+    scene.agent.wait_until_serving();
+    let maps = fs::read_to_string(format!("/proc/{}/maps", scene.agent.pid()))?;
+    let file = fs::canonicalize(binary())?;
+    let ours: Vec<&str> = maps.lines().filter(|line| line.ends_with(file.to_str().unwrap_or_default())).collect();
+    let may: Vec<&str> = ours.iter().filter_map(|line| line.split(' ').nth(1)).collect();
+    assert_eq!(may, ["r--p", "r-xp"], "{maps}");
     Ok(())
 }
 
