@@ -51,29 +51,28 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Agen
             }
         }
     }
+    let (mut system, signals) = match open(common) {
+        Ok(opened) => opened,
+        Err(code) => return code,
+    };
+    system.log(Level::Info, format_args!("nanova {} starting", env!("CARGO_PKG_VERSION")));
+    match sole::take(common, options) {
+        Ok(None) => {}
+        Ok(Some(errno)) => {
+            system.log(Level::Warn, format_args!("cannot tell whether another nanova runs: {errno}"));
+        }
+        Err(Taken) => return exit::FAILED,
+    }
+    // Only now: of two agents with one such file it is the first one's.
     if let Some(path) = options.pidfile
         && let Err(error) = background::write_pidfile(path)
     {
         complain(format_args!("cannot write {path}: {}", errno(error)));
         return exit::FAILED;
     }
-    let code = match open(common) {
-        Ok((mut system, signals)) => {
-            system.log(Level::Info, format_args!("nanova {} starting", env!("CARGO_PKG_VERSION")));
-            match sole::take(common, options) {
-                Ok(unknown) => {
-                    if let Some(errno) = unknown {
-                        let text = format_args!("cannot tell whether another nanova runs: {errno}");
-                        system.log(Level::Warn, text);
-                    }
-                    serve_for_ever(&candidates, &mut system, &signals, &mut Plain, options)
-                }
-                Err(Taken) => exit::FAILED,
-            }
-        }
-        Err(code) => code,
-    };
+    let code = serve_for_ever(&candidates, &mut system, &signals, &mut Plain, options);
     if let Some(path) = options.pidfile {
+        // One that is gone already is no matter.
         let _ = crate::paths::remove(path);
     }
     code

@@ -94,19 +94,20 @@ fn the_second_agent_says_who_runs_already() -> Result<()> {
             if $second 2>/run/said; then code=0; else code=$?; fi
             echo \"$code $(tail -n 1 /run/said)\"
         done
-        echo first $first
+        echo first $first; cat /run/number
         kill $first; wait $first || true
         {once} 2>/run/said && echo free || cat /run/said",
-        agent = call("agent"),
+        agent = call("agent") + " -p /run/number",
         once = call("agent --once"),
-        background = call("agent").replace(&format!("{} agent", binary().display()), "/run/nova-agent"),
+        background = call("agent").replace(&format!("{nanova} agent"), "/run/nova-agent"),
     );
     let output = ends(&mut with_own_run(&script))?;
     let said = String::from_utf8(output.stdout)?;
     let first = said.lines().find_map(|line| line.strip_prefix("first ")).expect("the first one has a number");
     let taken = |what: &str| format!("1 nanova: another nanova {what} runs already, process {first}; end it first");
-    let expected =
-        [taken("agent"), taken("agent"), taken("agent"), taken("report"), format!("first {first}"), "free".into()];
+    let agent = taken("agent");
+    // Whoever comes second leaves the first one's number where it is.
+    let expected = [&agent, &agent, &agent, &taken("report"), &format!("first {first}"), first, "free"];
     assert_eq!(said.lines().collect::<Vec<_>>(), expected, "{}", String::from_utf8_lossy(&output.stderr));
     Ok(())
 }
