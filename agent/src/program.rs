@@ -42,6 +42,7 @@ impl Programs for System<'_> {
 
     fn end_process(&mut self, process: u32) {
         if let (false, Some(process)) = (self.confined, Pid::from_raw(process as i32)) {
+            // It may have ended by itself.
             let _ = rustix::process::kill_process(process, Signal::KILL);
         }
     }
@@ -98,6 +99,7 @@ fn may_run(path: &CStr) -> bool {
 fn start(programs: &[Program<'_>]) {
     let Ok(Side::Parent(child)) = in_a_child(|| {
         let _ = in_a_child(|| {
+            // Neither fails in a new process, and without them the programs run as well.
             let _ = rustix::process::setsid();
             let _ = SignalSet::NONE.block_only();
             // Nobody who reads what we print is to wait for them.

@@ -51,12 +51,14 @@ pub(crate) fn settle_in(environment: &Environment, system: &mut System<'_>) {
     // By its file's name it would be unknown to whoever looks for the old one's.
     let called = environment.words().next().unwrap_or_default().to_bytes_with_nul();
     let name = called.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    // Under another name it serves as well.
     let _ = CStr::from_bytes_with_nul(name).map(rustix::thread::set_name);
     let Ok(path) = GuestPath::new(old) else { return };
     let taken = take_place(system, path);
     dismiss(guard);
     let Err(error) = taken else { return system.log(Level::Info, format_args!("the new agent serves")) };
     system.log(Level::Error, format_args!("the update is taken back, the old agent returns: {error}"));
+    // What stays there is overwritten by the next update.
     let _ = crate::paths::remove(beside(old).as_str());
     let mut room = [0; PATH_MAX];
     if let Ok(old) = terminated(old, &mut room) {
@@ -73,6 +75,7 @@ fn beside(own: &str) -> Bounded<PATH_MAX> {
 
 /// Ends the guard.
 fn dismiss(guard: Pid) {
+    // A child of ours that has ended already is only taken note of.
     let _ = kill_process(guard, Signal::KILL);
     let _ = rustix::io::retry_on_intr(|| waitpid(Some(guard), WaitOptions::empty()));
 }
@@ -132,6 +135,7 @@ fn guard(
     let _ = SignalSet::NONE.block_only();
     let deadline = uptime_ms() + GUARD_MS;
     while uptime_ms() < deadline && getppid() == Some(agent) {
+        // A signal that shortens the pause does no harm.
         let _ = nanosleep(&LOOK);
     }
     let lives = getppid() == Some(agent);
@@ -139,6 +143,7 @@ fn guard(
     system.log(Level::Error, format_args!("the update is taken back, the old agent returns: {why}"));
     let _ = rustix::fs::unlinkat(rustix::fs::CWD, new, AtFlags::empty());
     if lives {
+        // It may have ended since it was looked at.
         let _ = kill_process(agent, Signal::KILL);
     }
     if !supervised {

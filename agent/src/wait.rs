@@ -10,6 +10,7 @@ use crate::rt::signals::Signals;
 pub(crate) fn sleep(signals: &Signals, names: Option<&OwnedFd>, timeout_ms: Option<u64>) {
     let timeout = timeout_ms.map(timespec);
     let mut fds = [PollFd::new(signals.fd(), PollFlags::IN), PollFd::new(names.unwrap_or(signals.fd()), PollFlags::IN)];
+    // Whatever ends it, the caller looks at everything anew.
     let _ = poll(&mut fds, timeout.as_ref());
     signals.take();
     if let Some(names) = names {

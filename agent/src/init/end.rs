@@ -118,6 +118,7 @@ pub(super) fn finish(how: EndKind) -> ! {
         }
     }
     loop {
+        // There is nothing else that could be done.
         let _ = rustix::event::poll(&mut [], None);
     }
 }

@@ -54,6 +54,7 @@ pub(crate) fn run(environment: &Environment) -> i32 {
         complain(format_args!("init is for the first process; start 'nanova agent' instead"));
         return exit::FAILED;
     }
+    // In a container there is no such key.
     let _ = rustix::system::reboot(RebootCommand::CadOff);
     rustix::process::umask(Mode::from_raw_mode(0o022));
     let mounted = mounts::mount_all();

@@ -22,6 +22,7 @@ pub(super) fn mount_all() -> Result<(), (&'static str, Errno)> {
     ];
     let mut result = Ok(());
     for (place, kind, flags, options) in kinds {
+        // It may be there; if it cannot be made, mounting fails and says so.
         let _ = rustix::fs::mkdirat(CWD, place, Mode::from_raw_mode(0o755));
         match mount(kind, place, kind, flags, options) {
             Ok(()) | Err(SystemErrno::BUSY) => {}
@@ -60,6 +61,7 @@ fn become_standard(file: &OwnedFd) -> Result<(), SystemErrno> {
 /// (`printk.devkmsg=`, Linux `Documentation/admin-guide/sysctl/kernel.rst`).
 pub(super) fn lift_log_limit() {
     if let Ok(file) = open("/proc/sys/kernel/printk_devkmsg", OFlags::WRONLY, 0) {
+        // Then some of the lines are lost, as they were before.
         let _ = rustix::io::write(&file, b"on\n");
     }
 }

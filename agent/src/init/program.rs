@@ -116,6 +116,7 @@ impl Supervisor for FirstProcess<'_> {
         }
         for signal in [Signal::HUP, Signal::CONT, Signal::WINCH, Signal::ALARM] {
             if let (true, Some(child)) = (came.has(signal), self.child) {
+                // It may have ended since.
                 let _ = kill_process_group(child, signal);
             }
         }
@@ -148,6 +149,7 @@ fn become_program(exec: &str, environment: &Environment) -> rustix::io::Errno {
         }
     }
     let Some(path) = arguments.first().copied() else { return rustix::io::Errno::NOENT };
+    // Neither fails in a new process, and without them the program runs as well.
     let _ = rustix::process::setsid();
     let _ = SignalSet::NONE.block_only();
     execute(path, &arguments, &variables(environment))

@@ -56,6 +56,7 @@ pub(super) fn hand_over(
 
 /// Mounts the device when it has appeared: read-only, unless the boot options say `rw`.
 fn mount_device(device: &str, boot: &Boot<'_>, signals: &Signals) -> Result<(), Errno> {
+    // It may be there; if it cannot be made, mounting fails and says so.
     let _ = fs::mkdirat(fs::CWD, NEW_ROOT, Mode::from_raw_mode(0o755));
     let names = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
     let deadline = uptime_ms() + DEVICE_MS;
@@ -164,6 +165,7 @@ fn empty(directory: impl AsFd, device: u64) {
             if let Ok(below) = fs::openat(&directory, name, flags, Mode::empty()) {
                 empty(below, device);
             }
+            // What stays of the initramfs takes memory, and does no other harm.
             let _ = fs::unlinkat(&directory, name, AtFlags::REMOVEDIR);
         } else {
             let _ = fs::unlinkat(&directory, name, AtFlags::empty());
