@@ -244,6 +244,7 @@ impl Files for System<'_> {
         match self.follow(path.as_str(), OFlags::PATH) {
             Ok(_) => Ok(true),
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
+            Err(Errno::NOSYS | Errno::PERM) => Ok(self.kind(path)?.is_some()),
             Err(error) => Err(error),
         }
     }
@@ -262,7 +263,8 @@ impl Files for System<'_> {
 
     fn open_linked(&mut self, path: GuestPath<'_>) -> Result<OwnedFd, Errno> {
         match self.follow(path.as_str(), OFlags::RDONLY | OFlags::NONBLOCK) {
-            Err(Errno::NOSYS) => self.open(path),
+            // As in `directory_of`.
+            Err(Errno::NOSYS | Errno::PERM) => self.open(path),
             file => file,
         }
     }

@@ -135,6 +135,36 @@ fn a_guest_that_may_own_few_nodes_answers_all_the_same() {
 }
 
 #[test]
+fn what_waited_in_a_list_that_was_too_long_is_served_when_the_list_is_short_enough() {
+    let mut guest = guest_with(Options { directory_part: false, ..Options::default() });
+    let ids: Vec<_> = (0..150).map(id).collect();
+    for id in &ids {
+        guest.happens(VirtualGuest::probe(id));
+    }
+    guest.run_for(MINUTE);
+    for id in &ids[..100] {
+        guest.take_back(id);
+    }
+    guest.happens(VirtualGuest::probe("new"));
+    guest.run_for(MINUTE);
+    assert_served(&mut guest, &ids[100..], "what is left");
+    assert_eq!(guest.changes()["new"], 1);
+}
+
+#[test]
+fn ready_is_said_when_nothing_waits_any_more() {
+    let mut guest = guest();
+    for number in 0..130 {
+        guest.happens(VirtualGuest::probe(&id(number)));
+    }
+    while guest.said.iter().all(|(_, said)| said != "TellReady") {
+        guest.run_for(500);
+        assert!(guest.now < 1_000_000 + 10 * MINUTE, "it is never ready");
+    }
+    assert_eq!(guest.requests(), [] as [String; 0]);
+}
+
+#[test]
 fn events_that_do_not_fit_are_not_requests_that_are_missed() {
     let mut guest = guest();
     guest.run_for(10);

@@ -14,11 +14,12 @@
 use core::fmt;
 use core::ops::ControlFlow;
 
+use zeroize::Zeroizing;
+
 use crate::account::hash;
 use crate::account::hash::SALT_RANDOM_LEN;
 use crate::files::at;
-use crate::files::lines::{Old, Sink};
-use crate::files::read::for_each_line;
+use crate::files::lines::{CHUNK, Old, Sink};
 use crate::files::transaction::{Backup, Batch, Trouble};
 use crate::platform::{Clock, Entropy, FileError, FileKind, Files, GuestPath, Log, Unsynced};
 use crate::secret::Password;
@@ -130,19 +131,33 @@ fn is_file<P: Files>(platform: &mut P, path: GuestPath<'static>) -> Result<bool,
     }
 }
 
-/// Whether passwd says something else of root's password than that shadow has it.
+/// Whether passwd says something else of root's password than that shadow has it. Whatever bytes are in the file: what people
+/// are called need not be UTF-8.
 fn has_own_password<P: Files>(platform: &mut P) -> Result<bool, AccountError> {
-    let mut field_is_x = None;
-    let read = for_each_line(platform, PASSWD, &mut |line| {
-        if let (None, Some(rest)) = (field_is_x, line.strip_prefix("root:")) {
-            field_is_x = Some(rest.starts_with("x:"));
+    let mut file = match platform.open_linked(PASSWD) {
+        Err(Errno::NOENT) => return Ok(false),
+        file => at("open", PASSWD, file)?,
+    };
+    let mut chunk = Zeroizing::new([0; CHUNK]);
+    // As much of a line as tells.
+    let mut start = heapless::Vec::<u8, { b"root:x:".len() }>::new();
+    loop {
+        let len = at("read", PASSWD, platform.read(&mut file, &mut chunk[..]))?;
+        for byte in &chunk[..len] {
+            if *byte != b'\n' {
+                // What there is no room for does not matter.
+                let _ = start.push(*byte);
+                continue;
+            }
+            if start.starts_with(b"root:") {
+                return Ok(start != b"root:x:");
+            }
+            start.clear();
         }
-    });
-    match read {
-        Err(Errno::NOENT) => {}
-        read => at("read", PASSWD, read)?,
+        if len == 0 {
+            return Ok(start.starts_with(b"root:") && start != b"root:x:");
+        }
     }
-    Ok(field_is_x == Some(false))
 }
 
 /// Stages shadow, and passwd behind it if need be.
@@ -162,8 +177,15 @@ fn edit_both<P: Files + Log>(
         return Err(AccountError::NoRoot);
     }
     if has_own {
-        let mut found = false;
-        files.edit(platform, PASSWD, PRIVATE, Backup::None, &mut |old, out| in_shadow(old, out, &mut found))?;
+        let (mut found, mut ever_found) = (false, false);
+        files.edit(platform, PASSWD, PRIVATE, Backup::None, &mut |old, out| {
+            in_shadow(old, out, &mut found);
+            ever_found |= found;
+        })?;
+        // A line that is too long to be edited.
+        if !ever_found {
+            return Err(FileError { action: "change root's line of", path: PASSWD, errno: Errno(7) }.into());
+        }
     }
     Ok(())
 }
@@ -254,6 +276,7 @@ mod tests {
             ("bin:x:1:1::/:\nroot:$1$old:0:0::/root:", "bin:x:1:1::/:\nroot:x:0:0::/root:"),
             ("root:*:0:0:root:/root:/bin/sh\nroot:y:0:0\n", "root:x:0:0:root:/root:/bin/sh\nroot:y:0:0\n"),
             ("root:xy:0:0:root:/root:/bin/sh\n", "root:x:0:0:root:/root:/bin/sh\n"),
+            ("toor:x\nroot", "toor:x\nroot"),
             // Nothing to be said of root, or not by us.
             ("", ""),
             ("rooted::0:0\n", "rooted::0:0\n"),
@@ -264,6 +287,23 @@ mod tests {
             let expected = (Ok(()), "root:HASH:19675:::::\n".to_owned(), after.to_owned());
             assert_eq!((result, shadow, passwd), expected, "{before:?}");
         }
+    }
+
+    #[test]
+    fn a_name_that_is_no_text_hides_no_password() {
+        let mut platform = FakePlatform::with(&[("/etc/shadow", "root:*:1:\n"), ("/etc/passwd", "")]);
+        let passwd = |own: &str| [b"b\xf6n:x:1:1\nroot:", own.as_bytes(), b":0:0:r\xf6\xf6t:/root:/bin/sh\n"].concat();
+        platform.nodes.insert("/etc/passwd".to_owned(), Node::File { contents: passwd(""), mode: 0o644 });
+        assert_eq!(set_root_password(&mut platform, &Password::for_tests("pw")), Ok(None));
+        assert_eq!(platform.nodes["/etc/passwd"], Node::File { contents: passwd("x"), mode: 0o644 });
+    }
+
+    #[test]
+    fn a_line_of_roots_that_is_too_long_to_be_changed_is_an_error() {
+        let long = format!("root::0:0:{}:/root:/bin/sh\n", "y".repeat(2000));
+        let (result, shadow, passwd) = changed("root:*:1:\n", &long);
+        assert!(matches!(result, Err(AccountError::File(FileError { path: PASSWD, .. }))), "{result:?}");
+        assert_eq!((shadow.as_str(), passwd), ("root:*:1:\n", long));
     }
 
     #[test]

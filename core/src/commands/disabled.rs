@@ -1,7 +1,8 @@
 //! Commands that a site takes away: `/etc/nanova/disable` names them, one a line, built in or not. They are answered as those
-//! that there are not.
+//! that there are not. Behind a `#` there may be a note; a line that is no text, or a list that is no file, is one that cannot
+//! be read, and takes all of them away.
 
-use crate::files::read::for_each_line;
+use crate::files::read::for_each_line_or_gap;
 use crate::platform::{FileKind, Files, GuestPath, Level, Log};
 use crate::wire::errno::Errno;
 
@@ -9,13 +10,23 @@ use crate::wire::errno::Errno;
 const SITE: GuestPath<'static> = GuestPath::literal("/etc/nanova");
 /// Names of commands that are not served.
 const DISABLED: GuestPath<'static> = GuestPath::literal("/etc/nanova/disable");
+/// What some editors begin a file with.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// Whether a command is taken away. A list that cannot be read takes all of them away.
 pub fn is_disabled<P: Files + Log>(platform: &mut P, name: &str) -> bool {
-    let mut found = false;
+    let (mut found, mut gaps) = (false, false);
     let read = is_there(platform).and_then(|is_there| match is_there {
-        true => for_each_line(platform, DISABLED, &mut |line| found |= line.trim_ascii() == name),
+        true => for_each_line_or_gap(platform, DISABLED, &mut |line| match line {
+            Some(line) => {
+                let listed = line.trim_start_matches(BYTE_ORDER_MARK).split('#').next().unwrap_or_default();
+                found |= listed.trim_ascii() == name;
+            }
+            None => gaps = true,
+        }),
         false => Ok(()),
     });
+    let read = read.and(if gaps { Err(Errno::ILSEQ) } else { Ok(()) });
     if let Err(errno) = read {
         platform.log(Level::Error, format_args!("no command is served: cannot read {DISABLED}: {errno}"));
         return true;
@@ -31,5 +42,9 @@ fn is_there<P: Files>(platform: &mut P) -> Result<bool, Errno> {
         Some(FileKind::Symlink) if !platform.exists(SITE)? => return Err(Errno::NOENT),
         Some(_) => {}
     }
-    Ok(platform.kind(DISABLED)?.is_some())
+    match platform.kind(DISABLED)? {
+        None => Ok(false),
+        Some(FileKind::Regular | FileKind::Symlink) => Ok(true),
+        Some(FileKind::Directory | FileKind::Other) => Err(Errno::ISDIR),
+    }
 }

@@ -182,6 +182,24 @@ fn a_list_of_disabled_commands_behind_a_link_that_leads_nowhere_takes_all_away()
 }
 
 #[test]
+fn a_list_of_disabled_commands_is_read_as_people_write_it_or_takes_all_away() {
+    let code = |list: &[u8], name: &str| {
+        let mut platform = FakePlatform::with(&[("/etc/nanova/disable", "")]);
+        platform.nodes.insert("/etc/nanova/disable".into(), Node::File { contents: list.to_vec(), mode: 0o644 });
+        ask(&mut Dispatcher::new(), &mut platform, &format!(r#"{{"name":"{name}"}}"#)).0
+    };
+    for list in ["version", "version # not here", "\u{feff}version\n", "# a note\n\n  version\r\n"] {
+        assert_eq!(
+            (code(list.as_bytes(), "version").as_str(), code(list.as_bytes(), "features").as_str()),
+            ("404", "0")
+        );
+    }
+    for list in [&b"caf\xe9\n"[..], b"v\0e\0\xff\xfe", "x".repeat(2000).as_bytes()] {
+        assert_eq!(code(list, "version"), "404");
+    }
+}
+
+#[test]
 fn an_operation_that_fails_is_a_sentence_and_leaves_the_old_file() {
     // The first one looks for commands that are taken away; without that list there are none.
     for at in 1..9 {

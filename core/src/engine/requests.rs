@@ -73,6 +73,8 @@ struct RequestCursor {
     next: usize,
     offset: usize,
     over: bool,
+    /// Whether an event named what is listed.
+    named: bool,
     /// How often it was restarted, modulo 2^32.
     number: u32,
 }
@@ -82,7 +84,7 @@ impl RequestCursor {
 
     fn restart(&mut self) {
         self.number = self.number.wrapping_add(1);
-        (self.listing, self.next, self.offset, self.over) = (Self::EMPTY, 0, 0, false);
+        (self.listing, self.next, self.offset, self.over, self.named) = (Self::EMPTY, 0, 0, false, false);
     }
 
     /// Has this name be all there is.
@@ -93,6 +95,7 @@ impl RequestCursor {
         room[..len - 1].copy_from_slice(name.as_bytes());
         room[len - 1] = 0;
         self.listing = Listing { len, complete: true };
+        self.named = true;
     }
 
     fn next_name(&mut self) -> Option<(usize, usize)> {
@@ -115,6 +118,8 @@ pub struct Requests {
     quarantined: Quarantine,
     /// Whether a list longer than a packet can be fetched, as far as is known.
     lists_in_parts: bool,
+    /// Whether the last list was too long to be fetched: there are requests that nothing has named.
+    list_owed: bool,
     /// Whether [`Requests::look_around`] is still to be done on this connection.
     new_here: bool,
     /// How the host's last `resetnetwork` ended.
@@ -133,6 +138,7 @@ impl Requests {
             next: 0,
             offset: 0,
             over: false,
+            named: false,
             number: 0,
         };
         Requests {
@@ -143,6 +149,7 @@ impl Requests {
             responses: Responses::new(),
             quarantined: heapless::Deque::new(),
             lists_in_parts: true,
+            list_owed: false,
             new_here: true,
             state: State::Ready,
         }
@@ -261,6 +268,10 @@ impl Requests {
         let cursor = &mut self.cursor;
         if cursor.listing.complete {
             cursor.over = true;
+            // Events name requests; but those that waited before can only be listed, once the host has taken some back.
+            if core::mem::take(&mut cursor.named) && core::mem::take(&mut self.list_owed) {
+                cursor.restart();
+            }
             return Ok(());
         }
         cursor.listing = match client.list(Transaction::NONE, HOST, cursor.offset, &mut cursor.names) {
@@ -268,7 +279,7 @@ impl Requests {
             // takes some back.
             Err(error) if error.is(Refusal::NOENT) => Listing { len: 0, complete: true },
             Err(error) if error.is(Refusal::NOSYS) => {
-                self.lists_in_parts = false;
+                (self.lists_in_parts, self.list_owed) = (false, true);
                 Listing { len: 0, complete: true }
             }
             listing => listing?,
@@ -338,7 +349,7 @@ impl Requests {
         let name = &*pending.name;
         if pending.unsure && is_written(client, pending)? {
             self.responses.add(name, now);
-            return Ok(Outcome::Answered);
+            return remove_request(client, name);
         }
         let mut room = self.responses.make_room(client, name, now)?;
         let mut emptied = false;
@@ -386,6 +397,16 @@ fn is_written<T: Transport>(client: &mut Client<T>, pending: &Pending) -> Result
     Ok(there.is_some_and(|there| there == pending.response.as_slice()))
 }
 
+/// Removes a request whose response is there: it must not be run again.
+fn remove_request<T: Transport>(client: &mut Client<T>, name: &str) -> Result<Outcome, Error> {
+    let Ok(request) = Joined::new(HOST, name) else { return Ok(Outcome::Stays) };
+    match client.rm(Transaction::NONE, request.as_path()) {
+        Err(error) if error.is(Refusal::NOENT) => Ok(Outcome::Answered),
+        Err(Error::Lost(lost)) => Err(Error::Lost(lost)),
+        removed => Ok(if removed.is_ok() { Outcome::Answered } else { Outcome::Stays }),
+    }
+}
+
 /// Removes the request and writes its response, both or neither.
 fn commit<T: Transport>(client: &mut Client<T>, pending: &Pending) -> Result<(), Error> {
     let request = Joined::new(HOST, &pending.name).map_err(|_| Error::TooLong)?;
@@ -409,11 +430,7 @@ fn commit_in_parts<T: Transport>(client: &mut Client<T>, pending: &Pending) -> R
     if let Ok(response) = Joined::new(GUEST, &pending.name) {
         unless_refused(client.write(Transaction::NONE, response.as_path(), &pending.response))?;
     }
-    let removed = match Joined::new(HOST, &pending.name) {
-        Ok(request) => unless_refused(client.rm(Transaction::NONE, request.as_path()))?.is_some(),
-        Err(_) => false,
-    };
-    Ok(if removed { Outcome::Answered } else { Outcome::Stays })
+    remove_request(client, &pending.name)
 }
 
 /// The name of the request that an event speaks of.

@@ -274,7 +274,10 @@ impl Engine {
         self.room_at = None;
         if self.options.commands {
             match self.requests.serve_one(client, platform, now)? {
-                Progress::Served => return Ok(()),
+                Progress::Served => {
+                    self.useful = true;
+                    return Ok(());
+                }
                 Progress::Waiting(until) => self.room_at = Some(until),
                 Progress::Idle => {}
             }
@@ -286,7 +289,7 @@ impl Engine {
         if self.options.report && self.report(client, platform, now)? {
             return Ok(());
         }
-        if self.told != *self.requests.state() {
+        if self.room_at.is_none() && self.told != *self.requests.state() {
             self.told.clone_from(self.requests.state());
             if self.options.commands {
                 Requests::tell(client, &self.told)?;

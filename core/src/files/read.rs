@@ -39,8 +39,17 @@ pub(crate) fn read_start_if_possible<P: Files + Log>(
 }
 
 /// Calls `each` with every line of a file. A line that is no text, or longer than a kilobyte, is passed over.
-#[inline(never)]
 pub fn for_each_line<F: Files>(files: &mut F, path: GuestPath<'_>, each: &mut dyn FnMut(&str)) -> Result<(), Errno> {
+    for_each_line_or_gap(files, path, &mut |line| line.into_iter().for_each(&mut *each))
+}
+
+/// The same, and `None` where a line is no text or longer than a kilobyte.
+#[inline(never)]
+pub fn for_each_line_or_gap<F: Files>(
+    files: &mut F,
+    path: GuestPath<'_>,
+    each: &mut dyn FnMut(Option<&str>),
+) -> Result<(), Errno> {
     let mut file = files.open_linked(path)?;
     let (mut room, mut filled, mut too_long) = ([0; 1024], 0, false);
     loop {
@@ -53,9 +62,8 @@ pub fn for_each_line<F: Files>(files: &mut F, path: GuestPath<'_>, each: &mut dy
             .position(|byte| *byte == b'\n')
             .or((len == 0 && start < filled).then_some(filled - start))
         {
-            if let (Ok(line), false) = (core::str::from_utf8(&text[start..start + newline]), too_long) {
-                each(line);
-            }
+            let line = core::str::from_utf8(&text[start..start + newline]);
+            each(line.ok().filter(|_| !too_long));
             (start, too_long) = (filled.min(start + newline + 1), false);
         }
         if len == 0 {

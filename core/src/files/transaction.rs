@@ -282,6 +282,8 @@ fn feed<P: Files>(out: &mut Output<'_, P>, old: &mut Option<P::File>, edit: Edit
         edit(if in_long_line { Old::Piece(&line[..filled]) } else { Old::Line(&line[..filled]) }, out);
         out.unterminated = false;
     }
+    // Of a long line no piece has it.
+    out.newline_held |= in_long_line;
     edit(Old::End, out);
     Ok(())
 }
@@ -436,6 +438,14 @@ mod tests {
         let mut batch = Batch::default();
         batch.edit(&mut platform, FILE, 0o644, Backup::None, &mut keep).unwrap();
         assert!(batch.is_empty(), "nothing changes, so nothing is written");
+    }
+
+    #[test]
+    fn a_last_line_of_whole_pieces_is_not_glued_to_what_comes_behind_it() {
+        for len in [1023, 1024, 1025, 2048] {
+            let last = "y".repeat(len);
+            assert_eq!(edited(&last).0, format!("{last}\nend\n"), "{len}");
+        }
     }
 
     #[test]

@@ -78,6 +78,8 @@ pub fn walk<S: Steps>(steps: &mut S, path: &str) -> Result<S::Handle, Stopped> {
     let root = found.id;
     let mut distrust = None;
     let mut links = 0;
+    // How much of the path itself is left: what a link leads through belongs to the name that was the link's.
+    let mut left = path.len();
     loop {
         if distrust.is_none() && !is_own(&found) {
             distrust = Some(Distrust::Directory(found.owner));
@@ -89,13 +91,14 @@ pub fn walk<S: Steps>(steps: &mut S, path: &str) -> Result<S::Handle, Stopped> {
             continue;
         }
         let (next, next_found) = steps.open(&here, name)?;
+        left = left.min(way.left());
         match next_found.kind {
             FileKind::Directory => (here, found) = (next, next_found),
             FileKind::Symlink => {
                 let distrust = if is_own(&next_found) { distrust } else { Some(Distrust::Owner(next_found.owner)) };
                 if let Some(why) = distrust {
-                    let gone = path.len() - way.left_of(path.len());
-                    return Err(Stopped::Link(path[..gone].trim_end_matches('/').len(), why));
+                    let gone = path.get(..path.len() - left).unwrap_or(path);
+                    return Err(Stopped::Link(gone.trim_end_matches('/').len(), why));
                 }
                 links += 1;
                 if links > LINKS_MAX {
@@ -134,9 +137,9 @@ impl Way {
         Ok(room)
     }
 
-    /// How much of the last `len` bytes is left.
-    fn left_of(&self, len: usize) -> usize {
-        len.min(GUEST_PATH_MAX - self.start)
+    /// How many bytes are left.
+    fn left(&self) -> usize {
+        GUEST_PATH_MAX - self.start
     }
 
     /// Takes the next name away. One that is no text can only come from a link; nothing of the guest's is named so.
@@ -258,6 +261,8 @@ mod tests {
             ("/round", 0, false, Some("round")),
             ("/users", 0, false, Some("/home/u")),
             ("/empty", 0, false, Some("")),
+            ("/é", 0, false, None),
+            ("/é/through", 0, false, Some("/home/u/.ssh/a/much/longer/way/than/the/path")),
         ])
     }
 
@@ -289,6 +294,8 @@ mod tests {
             ("theirs/x", Stopped::Link(6, Distrust::Owner(1000))),
             // Through a link of root's into somebody else's directory: the path as far as that link.
             ("users/.ssh", Stopped::Link(10, Distrust::Owner(1000))),
+            // Through the text of a link: the path as far as that link, whatever its text.
+            ("é/through/deeper", Stopped::Link(10, Distrust::Owner(1000))),
             ("round", Stopped::Errno(Errno::LOOP)),
             ("nothing/x", Stopped::Errno(Errno::NOENT)),
         ];

@@ -39,6 +39,9 @@ impl Errno {
     /// Too many symbolic links, or one that is not to be followed ([`crate::files::walk`]).
     pub const LOOP: Errno = Errno(40);
 
+    /// Not text as it should be.
+    pub const ILSEQ: Errno = Errno(84);
+
     /// No such process; of routes: no such route.
     pub const SRCH: Errno = Errno(3);
     /// Cannot assign requested address; of addresses: no such address.
@@ -56,7 +59,7 @@ impl Errno {
     pub const TIMEDOUT: Errno = Errno(110);
 
     /// Name and words of each.
-    const WORDS: [(u16, &'static str); 31] = [
+    const WORDS: [(u16, &'static str); 32] = [
         (1, "EPERM operation not permitted"),
         (2, "ENOENT no such file or directory"),
         (3, "ESRCH no such process or route"),
@@ -78,6 +81,7 @@ impl Errno {
         (36, "ENAMETOOLONG name too long"),
         (38, "ENOSYS not supported by this kernel"),
         (40, "ELOOP too many symbolic links, or not root's"),
+        (84, "EILSEQ not UTF-8"),
         (95, "EOPNOTSUPP not supported here"),
         (97, "EAFNOSUPPORT no such address family here"),
         (99, "EADDRNOTAVAIL no such address here"),

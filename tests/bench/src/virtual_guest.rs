@@ -340,6 +340,13 @@ impl VirtualGuest {
         self.wire.borrow_mut().happens(event, &xenstored);
     }
 
+    /// The host takes a request back.
+    pub fn take_back(&mut self, id: &str) {
+        let mut wire = self.wire.borrow_mut();
+        let path = format!("{}/data/host/{id}", wire.home);
+        wire.host.rm(&path).expect("dom0 may remove everything");
+    }
+
     /// Links or addresses change.
     pub fn links_change(&mut self) {
         self.engine.handle_links_changed();
