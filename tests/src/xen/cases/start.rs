@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
+use crate::agent::SIZE_MAX;
+
 use super::super::bench::{Bench, FLOOR, Marks, Milestones, NANOVA, first_answer};
 use super::super::guest::{Guest, Kind, Spec};
 use super::super::packages::Flavour;
@@ -16,8 +18,8 @@ use super::{lifecycle, passed};
 
 /// How often each is started; the fastest of each counts, as emulation only ever adds time.
 const ROUNDS: usize = 3;
-/// What an image with the agent alone may have, in bytes.
-const IMAGE: u64 = 243 * 1024;
+/// What an image with the agent alone may have, in bytes: the agent's own limit, and room for the archive around it.
+const IMAGE: u64 = SIZE_MAX + 3 * 1024;
 /// What nanova may take longer than the floor, when nothing else runs on the build machine.
 const GOAL: Duration = Duration::from_millis(50);
 
