@@ -143,10 +143,7 @@ echo == end
 fn disk(home: &Path, task: &str) -> Result<std::path::PathBuf> {
     let (root, disk) = (home.join("root"), home.join("root.ext4"));
     tools::run(tools::command("cp").args(["-a", "--no-preserve=ownership"]).arg(debian()).arg(&root))?;
-    let mut cargo = images::cargo();
-    cargo.args(["rustc", "--quiet", "--package", "nanova-tests", "--example", "initramfs-xenstored"]);
-    tools::run(cargo.args(["--", "-C", "strip=symbols"]))?;
-    fs::copy(lab::target_dir().join("debug/examples/initramfs-xenstored"), root.join("usr/sbin/stand-in"))?;
+    fs::copy(images::stand_in()?, root.join("usr/sbin/stand-in"))?;
     fs::copy(agent::binary(), root.join("usr/sbin/nanova"))?;
 
     // What the packages' own scripts would have done.

@@ -14,7 +14,7 @@ use std::path::Path;
 use anyhow::Result;
 use nanova_tests::agent;
 use nanova_tests::machine::{Boot, Console, root_disk, write_script};
-use nanova_tests::xen::{images, lab, tools};
+use nanova_tests::xen::images;
 use system::in_a_system_with_nanova;
 
 const MAC: &str = "00:16:3e:4e:61:6e";
@@ -70,16 +70,13 @@ install() {
 
 /// Runs a script that leaves images in `home`, in a system that has the stand-in and the real nanova, too.
 fn build(home: &Path, script: &str) -> Result<()> {
-    let mut cargo = images::cargo();
-    cargo.args(["rustc", "--quiet", "--package", "nanova-tests", "--example", "initramfs-xenstored"]);
-    tools::run(cargo.args(["--", "-C", "strip=symbols"]))?;
     let (tools, dracut) = ("usr/share/initramfs-tools", "usr/lib/dracut/modules.d/01stand-in");
     let tree = home.join("tree");
     for folder in ["usr/sbin", "etc", &format!("{tools}/hooks"), &format!("{tools}/scripts/init-top"), dracut] {
         fs::create_dir_all(tree.join(folder))?;
     }
     fs::copy(agent::binary(), tree.join("usr/sbin/nanova"))?;
-    fs::copy(lab::target_dir().join("debug/examples/initramfs-xenstored"), tree.join("usr/sbin/stand-in"))?;
+    fs::copy(images::stand_in()?, tree.join("usr/sbin/stand-in"))?;
     fs::write(tree.join("etc/stand-in"), VM_DATA)?;
     write_script(&tree.join(tools).join("hooks/stand-in"), &format!("{PREREQ}{TOOLS_HOOK}"))?;
     write_script(&tree.join(tools).join("scripts/init-top/stand-in"), &format!("{PREREQ}{START}"))?;

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::agent;
 use crate::xen::packages::{self, Flavour};
 use crate::xen::{lab, tools};
 
@@ -23,7 +24,7 @@ pub const LIMIT: Duration = Duration::from_secs(120);
 pub fn kernel() -> &'static Path {
     static ROOT: OnceLock<PathBuf> = OnceLock::new();
     ROOT.get_or_init(|| {
-        let folder = std::path::absolute(lab::target_dir().join("machine")).expect("the build folder has a path");
+        let folder = std::path::absolute(agent::target_dir().join("machine")).expect("the build folder has a path");
         packages::kernel_alone(&folder, Flavour::Cloud).expect("Debian's cloud kernel can be fetched")
     })
 }
@@ -32,7 +33,7 @@ pub fn kernel() -> &'static Path {
 pub fn debian() -> &'static Path {
     static ROOT: OnceLock<PathBuf> = OnceLock::new();
     ROOT.get_or_init(|| {
-        let folder = std::path::absolute(lab::target_dir().join("machine")).expect("the build folder has a path");
+        let folder = std::path::absolute(agent::target_dir().join("machine")).expect("the build folder has a path");
         packages::debian(&folder).expect("Debian's packages can be fetched")
     })
 }

@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use anyhow::{Result, ensure};
-use nanova_tests::agent::Agent;
+use anyhow::Result;
+use nanova_tests::agent::{self, Agent, cargo};
 use nanova_tests::guest_root::GuestRoot;
 use nanova_tests::host::Host;
 use nanova_tests::nova::Digest;
@@ -14,16 +14,8 @@ use nanova_tests::xenstored::{Options, Xenstored};
 
 /// The release binary with these features, in a target directory of its own.
 fn build(profile: &str, features: &str) -> Result<PathBuf> {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are in the workspace");
-    let target = workspace.join("target/profiles").join(profile);
-    let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--quiet", "--release", "--package", "nanova", "--no-default-features", "--features", features])
-        .arg("--target-dir")
-        .arg(&target)
-        .current_dir(workspace)
-        .status()?;
-    ensure!(status.success(), "{profile} does not build");
-    Ok(target.join("release/nanova"))
+    let target = agent::target_dir().join("profiles").join(profile);
+    agent::build(&mut cargo(), &target, &["--no-default-features", "--features", features])
 }
 
 /// What a profile is made of.

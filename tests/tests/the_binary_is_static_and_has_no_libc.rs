@@ -2,10 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
-use nanova_tests::agent::{SIZE_MAX, binary};
+use anyhow::{Context, Result};
+use nanova_tests::agent::{SIZE_MAX, binary, build, cargo, target_dir};
 use nanova_tests::scene::Scene;
 use object::elf::{self, FileHeader64};
 use object::read::elf::{FileHeader, ProgramHeader};
@@ -16,16 +15,7 @@ const PATH_MIN: usize = 4;
 
 /// The release build with its symbols, in a directory of its own so that the one that is shipped stays as it is.
 fn unstripped() -> Result<PathBuf> {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the workspace")?;
-    let target = binary().parent().and_then(Path::parent).context("the target directory")?.join("unstripped");
-    let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--quiet", "--release", "--package", "nanova", "--target-dir"])
-        .arg(&target)
-        .env("CARGO_PROFILE_RELEASE_STRIP", "false")
-        .current_dir(workspace)
-        .status()?;
-    ensure!(built.success(), "the unstripped build failed");
-    Ok(target.join("release/nanova"))
+    build(cargo().env("CARGO_PROFILE_RELEASE_STRIP", "false"), &target_dir().join("unstripped"), &[])
 }
 
 #[test]

@@ -13,6 +13,7 @@ use super::archive::Archive;
 use super::lab::{self, Lab};
 use super::packages::Flavour;
 use super::tools;
+use crate::agent;
 
 const OBSERVER: &str = include_str!("observer.sh");
 const FLOOR: &str = include_str!("floor.c");
@@ -102,16 +103,21 @@ fn initramfs(agent: &Path, output: &Path, options: &[String]) -> Result<()> {
 
 /// Builds the agent of this workspace.
 fn build_agent() -> Result<PathBuf> {
-    tools::run(cargo().args(["build", "--quiet", "--release", "--package", "nanova"]))?;
-    Ok(lab::target_dir().join("release/nanova"))
+    agent::build(&mut cargo(), &agent::target_dir(), &[])
 }
 
-/// cargo, in this workspace.
+/// cargo, in this workspace, into the lab's target directory.
 pub fn cargo() -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
-    command.env("CARGO_TARGET_DIR", std::path::absolute(lab::target_dir()).unwrap_or_else(|_| lab::target_dir()));
+    let mut command = agent::cargo();
+    command.env("CARGO_TARGET_DIR", std::path::absolute(agent::target_dir()).unwrap_or_else(|_| agent::target_dir()));
     command
+}
+
+/// Builds the program that stands in for a host in the guests of other tests; returns where it is.
+pub fn stand_in() -> Result<PathBuf> {
+    let mut cargo = cargo();
+    cargo.args(["rustc", "--quiet", "--package", "nanova-tests", "--example", "initramfs-xenstored", agent::TELL]);
+    agent::executable(cargo.args(["--", "-C", "strip=symbols"]))
 }
 
 /// Compiles the floor and makes it the only file of an image.

@@ -14,6 +14,7 @@ use super::archive::Archive;
 use super::modules::Modules;
 use super::packages::{Flavour, Packages, sorted_files};
 use super::{kernel, tools};
+use crate::agent;
 
 /// dom0's first process: mounts, loads modules, then serves the channel.
 const INIT: &str = include_str!("dom0/init.sh");
@@ -52,7 +53,7 @@ pub struct Lab {
 impl Lab {
     /// Fetches and builds what is missing.
     pub fn prepare() -> Result<Lab> {
-        let dir = target_dir().join("xen-lab");
+        let dir = agent::target_dir().join("xen-lab");
         fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
         let dir = dir.canonicalize()?;
         let packages = Packages::fetch(&dir)?;
@@ -166,12 +167,6 @@ impl Lab {
         root.file("/modules/order", 0o644, order);
         Ok(())
     }
-}
-
-/// The build folder of this workspace.
-pub fn target_dir() -> PathBuf {
-    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(default, PathBuf::from)
 }
 
 /// The machine's busybox, which must be static to run in dom0 and in guests.
