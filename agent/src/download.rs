@@ -7,7 +7,7 @@ use nanova_core::files::read::for_each_line;
 use nanova_core::platform::{Clock, Download, GuestPath, Level, Log};
 use nanova_core::update::dns;
 use nanova_core::wire::errno::Errno;
-use nanova_core::wire::net::Ip;
+use nanova_core::wire::net::{Family, Ip};
 use nanova_core::wire::text::Bounded;
 use rustix::fd::OwnedFd;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
@@ -32,13 +32,16 @@ fn timed_out(error: rustix::io::Errno) -> Errno {
 }
 
 fn open(kind: SocketType, ip: Ip, port: u16, seconds: u32) -> Result<OwnedFd, rustix::io::Errno> {
-    let family = if ip.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let family = match ip.family() {
+        Family::V4 => AddressFamily::INET,
+        Family::V6 => AddressFamily::INET6,
+    };
     let socket = socket_with(family, kind, SocketFlags::CLOEXEC, None)?;
     for side in [Timeout::Recv, Timeout::Send] {
         set_socket_timeout(&socket, side, Some(Duration::from_secs(seconds.into())))?;
     }
     let (bytes, _) = ip.octets();
-    if let (true, Some(bytes)) = (ip.is_ipv4(), bytes.first_chunk::<4>()) {
+    if let (true, Some(bytes)) = (ip.family() == Family::V4, bytes.first_chunk::<4>()) {
         connect(&socket, &SocketAddrV4::new(Ipv4Addr::from_octets(*bytes), port))?;
     } else {
         connect(&socket, &SocketAddrV6::new(Ipv6Addr::from_octets(bytes), port, 0, 0))?;
@@ -83,11 +86,11 @@ impl Download for System<'_> {
         self.warn_unless_missing(resolv, read);
         for server in servers.iter().cycle().take(servers.len() * NAME_TRIES) {
             // What cannot be resolved in one family may be in the other.
-            for ipv4 in [true, false] {
+            for family in Family::BOTH {
                 if self.uptime() >= deadline {
                     return None;
                 }
-                if let Ok(Some(ip)) = ask(*server, name, ipv4) {
+                if let Ok(Some(ip)) = ask(*server, name, family) {
                     return Some(ip);
                 }
             }
@@ -124,13 +127,13 @@ impl Download for System<'_> {
 }
 
 /// Asks a name server for the addresses of one family.
-fn ask(server: Ip, name: &str, ipv4: bool) -> Result<Option<Ip>, rustix::io::Errno> {
+fn ask(server: Ip, name: &str, family: Family) -> Result<Option<Ip>, rustix::io::Errno> {
     let socket = open(SocketType::DGRAM, server, 53, NAME_SECONDS)?;
     let mut id = [0; 2];
     getrandom(&mut id[..], GetRandomFlags::empty())?;
-    let Some(query) = dns::query(id, name, ipv4) else { return Ok(None) };
+    let Some(query) = dns::query(id, name, family) else { return Ok(None) };
     send(&socket, &query, SendFlags::NOSIGNAL)?;
     let mut answer = [0; 1024];
     let (len, _) = recv(&socket, &mut answer[..], RecvFlags::empty())?;
-    Ok(dns::address(answer.get(..len).unwrap_or_default(), id, ipv4))
+    Ok(dns::address(answer.get(..len).unwrap_or_default(), id, family))
 }

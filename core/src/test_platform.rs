@@ -41,6 +41,8 @@ pub(crate) struct FakePlatform {
     pub(crate) distrusted: Option<(&'static str, Distrust)>,
     pub(crate) kernel: FakeKernel,
     pub(crate) host_name: String,
+    /// What files were staged beside.
+    pub(crate) staged_beside: Vec<String>,
     pub(crate) started: Vec<String>,
     /// Processes that were ended.
     pub(crate) ended: Vec<u32>,
@@ -107,6 +109,7 @@ impl FakePlatform {
             distrusted: None,
             kernel: FakeKernel::default(),
             host_name: String::new(),
+            staged_beside: Vec::new(),
             started: Vec::new(),
             ended: Vec::new(),
             spaces: BTreeMap::new(),
@@ -356,6 +359,7 @@ impl Files for FakePlatform {
         self.operation()?;
         let (directory, _) = path.split();
         assert!(directory == "/" || self.nodes.get(directory) == Some(&Node::Directory), "no directory for {path}");
+        self.staged_beside.push(path.as_str().to_owned());
         let sealed = (number == UPDATE_NUMBER).then(|| format!("{directory}/{UPDATE_NAME}"));
         Ok(FakeStaged { contents: Vec::new(), mode: 0o600, sealed })
     }

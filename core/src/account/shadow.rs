@@ -20,7 +20,7 @@ use crate::account::hash;
 use crate::account::hash::SALT_RANDOM_LEN;
 use crate::files::at;
 use crate::files::lines::{CHUNK, Old, Sink};
-use crate::files::transaction::{Backup, Batch, Trouble};
+use crate::files::transaction::{Backup, FileTransaction, Trouble};
 use crate::platform::{Clock, Entropy, FileError, FileKind, Files, GuestPath, Log, Unsynced};
 use crate::secret::Password;
 use crate::wire::errno::Errno;
@@ -98,7 +98,7 @@ pub fn set_root_password<P: Files + Clock + Entropy + Log>(
     if has_own && !is_file(platform, PASSWD)? {
         return Err(FileError { action: "look at", path: PASSWD, errno: Errno::NOENT }.into());
     }
-    let mut files = Batch::default();
+    let mut files = FileTransaction::default();
     if let Err(error) = edit_both(&mut files, platform, &hash, day, has_own) {
         files.give_up(platform);
         return Err(error);
@@ -162,7 +162,7 @@ fn has_own_password<P: Files>(platform: &mut P) -> Result<bool, AccountError> {
 
 /// Stages shadow, and passwd behind it if need be.
 fn edit_both<P: Files + Log>(
-    files: &mut Batch<P::Staged>,
+    files: &mut FileTransaction<P::Staged>,
     platform: &mut P,
     hash: &str,
     day: u64,

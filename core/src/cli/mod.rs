@@ -13,7 +13,7 @@ use core::fmt;
 use crate::network::Handover;
 use crate::network::Target;
 #[cfg(feature = "managers")]
-use crate::network::managers::registry::Style;
+use crate::network::managers::Manager;
 #[cfg(feature = "network")]
 use crate::network::reset::{Permanence, Wanted};
 use crate::platform::Level;
@@ -118,7 +118,7 @@ pub struct NetworkOptions {
     pub wait: Option<u32>,
     /// The style of the files, instead of detection.
     #[cfg(feature = "managers")]
-    pub style: Option<Style>,
+    pub style: Option<&'static Manager>,
     /// Print what would be done.
     pub dry_run: bool,
 }

@@ -153,7 +153,7 @@ impl<'o, 'a> Walk<'o, 'a> {
             }
             #[cfg(feature = "managers")]
             Meaning::Style => {
-                let style = crate::network::managers::registry::Style::named(words.value(option)?);
+                let style = crate::network::managers::registry::named(words.value(option)?);
                 self.options.network.style = Some(style.ok_or(wrong)?);
             }
             Meaning::DryRun => self.options.network.dry_run = true,

@@ -16,18 +16,21 @@ use crate::commands::response::RESPONSE_MAX;
 use crate::engine::dispatch::{Dispatcher, Step, log_completed};
 use crate::engine::progress::{Progress, State, Taken};
 use crate::engine::responses::{GUEST, Responses, Room};
-use crate::files::transaction::Batch;
+use crate::files::transaction::FileTransaction;
 use crate::network::Target;
 use crate::platform::{GuestPath, Level, Log, Platform};
 use crate::wire::text::Bounded;
 use crate::xenstore::path::RELATIVE_MAX;
 use crate::xenstore::{Client, Error, Event, Joined, Listing, Path, Refusal, Transaction, Transport, unless_refused};
 
-/// A file in each directory where files are staged.
-#[cfg(feature = "managers")]
-const PLACES: &[GuestPath<'static>] = &crate::network::managers::persistent::EVERYWHERE;
-#[cfg(not(feature = "managers"))]
-const PLACES: &[GuestPath<'static>] = &[crate::account::shadow::SHADOW];
+/// A file in each directory where files are staged: the accounts' and the network's.
+fn places() -> impl Iterator<Item = GuestPath<'static>> {
+    let accounts = core::iter::once(crate::account::shadow::SHADOW);
+    #[cfg(feature = "managers")]
+    return accounts.chain(crate::network::managers::registry::places());
+    #[cfg(not(feature = "managers"))]
+    accounts
+}
 
 /// Where the host puts requests.
 pub const HOST: Path<'static> = Path::literal("data/host");
@@ -159,7 +162,7 @@ impl Requests {
     pub fn start<T: Transport, P: Platform>(&mut self, client: &mut Client<T>, platform: &mut P) -> Result<(), Error> {
         client.watch(HOST, TOKEN)?;
         // What an agent that was killed has left beside files.
-        Batch::<P::Staged>::tidy(platform, PLACES);
+        FileTransaction::<P::Staged>::tidy(platform, places());
         self.new_here = true;
         self.cursor.restart();
         Ok(())

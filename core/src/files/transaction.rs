@@ -4,7 +4,7 @@
 //! beside it (`<name>.<unix time>.bak~`) unless it is a secret. A symbolic link is left alone: another program manages that file.
 //!
 //! Killed anywhere, each file is the old one or the new one. While files are staged there is an empty
-//! `/etc/.nanova.new`: who finds it at the next start removes what else may be left ([`Batch::tidy`]).
+//! `/etc/.nanova.new`: who finds it at the next start removes what else may be left ([`FileTransaction::tidy`]).
 
 use core::fmt::{self, Write};
 use core::ops::ControlFlow;
@@ -60,19 +60,19 @@ struct Waiting<S> {
     backed_up: bool,
 }
 
-/// Files that are changed together.
-pub struct Batch<S> {
+/// Files that are changed together: staged, then published.
+pub struct FileTransaction<S> {
     waiting: Vec<Waiting<S>, { STAGED_MAX as usize }>,
     mark: Option<S>,
 }
 
-impl<S> Default for Batch<S> {
+impl<S> Default for FileTransaction<S> {
     fn default() -> Self {
-        Batch { waiting: Vec::new(), mark: None }
+        FileTransaction { waiting: Vec::new(), mark: None }
     }
 }
 
-impl<S> Batch<S> {
+impl<S> FileTransaction<S> {
     /// How many files will change.
     pub fn len(&self) -> usize {
         self.waiting.len()
@@ -193,11 +193,11 @@ impl<S> Batch<S> {
     }
 
     /// Removes what a run that was killed has left in the directories of these paths.
-    pub fn tidy<P: Files>(platform: &mut P, beside: &[GuestPath<'static>]) {
+    pub fn tidy<P: Files>(platform: &mut P, beside: impl Iterator<Item = GuestPath<'static>>) {
         if platform.tidy(MARK, 0) {
             for path in beside {
                 for number in 1..=STAGED_MAX {
-                    platform.tidy(*path, number);
+                    platform.tidy(path, number);
                 }
             }
         }
@@ -378,7 +378,7 @@ mod tests {
 
     fn edited(text: &str) -> (String, FakePlatform) {
         let mut platform = FakePlatform::with(&[("/etc/file", text)]);
-        let mut batch = Batch::default();
+        let mut batch = FileTransaction::default();
         batch.edit(&mut platform, FILE, 0o644, Backup::Beside, &mut drop_x).unwrap();
         batch.commit(&mut platform, &mut |trouble| panic!("{trouble}"));
         (platform.text("/etc/file").to_owned(), platform)
@@ -400,7 +400,7 @@ mod tests {
     fn an_old_file_keeps_its_mode_and_a_new_one_has_the_mode_that_was_asked_for() {
         let mut platform = FakePlatform::with(&[("/etc/file", "x\n")]);
         for path in [FILE, GuestPath::literal("/etc/new")] {
-            let mut batch = Batch::default();
+            let mut batch = FileTransaction::default();
             batch.edit(&mut platform, path, 0o604, Backup::None, &mut drop_x).unwrap();
             batch.commit(&mut platform, &mut |trouble| panic!("{trouble}"));
         }
@@ -417,7 +417,7 @@ mod tests {
         let text = b"a\nx\n# b\xfcro\n".to_vec();
         platform.nodes.insert("/etc/file".to_owned(), Node::File { contents: text, mode: 0o644 });
         let mut shown = String::new();
-        Batch::show(&mut platform, FILE, &mut drop_x, &mut shown).unwrap();
+        FileTransaction::show(&mut platform, FILE, &mut drop_x, &mut shown).unwrap();
         assert_eq!(shown, "write /etc/file:\na\n# b?ro\nend\n");
     }
 
@@ -429,13 +429,13 @@ mod tests {
         };
         for (text, edited) in [("a\nx", "a\ny"), ("x\na", "y\na"), ("x\n", "y\n"), ("x", "y"), ("x\n\n", "y\n\n")] {
             let mut platform = FakePlatform::with(&[("/etc/file", text)]);
-            let mut batch = Batch::default();
+            let mut batch = FileTransaction::default();
             batch.edit(&mut platform, FILE, 0o644, Backup::None, &mut keep).unwrap();
             batch.commit(&mut platform, &mut |trouble| panic!("{trouble}"));
             assert_eq!(platform.text("/etc/file"), edited, "{text:?}");
         }
         let mut platform = FakePlatform::with(&[("/etc/file", "a\nb")]);
-        let mut batch = Batch::default();
+        let mut batch = FileTransaction::default();
         batch.edit(&mut platform, FILE, 0o644, Backup::None, &mut keep).unwrap();
         assert!(batch.is_empty(), "nothing changes, so nothing is written");
     }
@@ -468,7 +468,7 @@ mod tests {
         for operation in 0..16 {
             let mut platform = FakePlatform::with(&[("/etc/file", "x\n")]);
             platform.fail = Some((operation, Errno::NOSPC));
-            let (mut batch, mut failed) = (Batch::default(), false);
+            let (mut batch, mut failed) = (FileTransaction::default(), false);
             if batch.edit(&mut platform, FILE, 0o644, Backup::Beside, &mut drop_x).is_err() {
                 batch.give_up(&mut platform);
                 failed = true;

@@ -5,7 +5,7 @@
 
 use heapless::{String, Vec};
 
-use crate::wire::net::{Ip, Mac, Prefixed, Route};
+use crate::wire::net::{Family, Ip, Mac, Prefixed, Route};
 
 /// Most interfaces of a guest. Xen's own limit without tuning is 8, XenServer's 7.
 pub const INTERFACES_MAX: usize = 8;
@@ -61,8 +61,8 @@ pub struct Interface {
     pub broadcast: Option<Ip>,
     /// The largest packet that the network takes; the device's own choice if the toolstack says nothing.
     pub mtu: Option<u16>,
-    /// The family that the toolstack says nothing of, and leaves to the guest, if there is one: IPv4 if this is true.
-    pub left_alone: Option<bool>,
+    /// The family that the toolstack says nothing of, and leaves to the guest, if there is one.
+    pub left_alone: Option<Family>,
 }
 
 impl Interface {
@@ -81,19 +81,19 @@ impl Interface {
     }
 
     /// The addresses of one family.
-    pub fn addresses_of(&self, ipv4: bool) -> impl Iterator<Item = &Prefixed> {
-        self.addresses.iter().filter(move |address| address.ip.is_ipv4() == ipv4)
+    pub fn addresses_of(&self, family: Family) -> impl Iterator<Item = &Prefixed> {
+        self.addresses.iter().filter(move |address| address.ip.family() == family)
     }
 
     /// Whether the toolstack says what a family is to have.
-    pub fn speaks_of(&self, ipv4: bool) -> bool {
-        self.left_alone != Some(ipv4)
+    pub fn speaks_of(&self, family: Family) -> bool {
+        self.left_alone != Some(family)
     }
 
     /// The neighbour to send to what has no route of its own.
     #[inline(never)]
-    pub fn gateway(&self, ipv4: bool) -> Option<Ip> {
-        self.routes.iter().find(|route| route.to.prefix == 0 && route.via.is_ipv4() == ipv4).map(|route| route.via)
+    pub fn gateway(&self, family: Family) -> Option<Ip> {
+        self.routes.iter().find(|route| route.to.prefix == 0 && route.via.family() == family).map(|route| route.via)
     }
 
     /// The broadcast address that goes with an address of this interface: the toolstack's if it is in that network.

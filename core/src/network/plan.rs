@@ -21,7 +21,7 @@ use heapless::Vec;
 use crate::network::model::{ADDRESSES_MAX, INTERFACES_MAX, Interface, ROUTES_MAX};
 use crate::platform::KernelNet;
 use crate::wire::errno::Errno;
-use crate::wire::net::{Prefixed, Route};
+use crate::wire::net::{Family, Prefixed, Route};
 use crate::wire::netlink::{Link, Message, PresentAddress, PresentRoute, Reply, number};
 
 /// How many things are removed at once; more are removed in rounds.
@@ -85,8 +85,10 @@ impl Step<'_> {
     pub fn is_unwanted(&self, errno: Errno, without: bool) -> bool {
         let refused = matches!(errno, Errno::ACCES | Errno::OPNOTSUPP | Errno::AFNOSUPPORT);
         match self {
-            Step::AddAddress(_, _, address) => !address.ip.is_ipv4() && refused,
-            Step::AddRoute(_, _, route) => !route.via.is_ipv4() && (refused || without && errno == Errno::HOSTUNREACH),
+            Step::AddAddress(_, _, address) => address.ip.family() == Family::V6 && refused,
+            Step::AddRoute(_, _, route) => {
+                route.via.family() == Family::V6 && (refused || without && errno == Errno::HOSTUNREACH)
+            }
             _ => false,
         }
     }
@@ -202,9 +204,9 @@ impl<'a> Plan<'a> {
         match interface.addresses.iter().position(|address| *address == present.address) {
             Some(wanted) if present.is_permanent() => place.absent_addresses &= !(1 << wanted),
             Some(_) => {}
-            None if !interface.speaks_of(present.address.ip.is_ipv4()) => {}
+            None if !interface.speaks_of(present.address.ip.family()) => {}
             None if present.address.ip.is_link_local() => {}
-            None if !present.is_permanent() && !present.address.ip.is_ipv4() => {}
+            None if !present.is_permanent() && present.address.ip.family() == Family::V6 => {}
             // One that finds no room is found again in the next round.
             None => drop(self.removals.push(Removal::Address(*present))),
         }
@@ -223,7 +225,7 @@ impl<'a> Plan<'a> {
         let near = present.via.is_none() && present.to.prefix != 0;
         let leads_to_gateway = near && interface.routes.iter().any(|route| present.to.contains(route.via));
         let kept = present.to.prefix != 0 && (present.to.ip.is_link_local() || present.to.ip.is_multicast())
-            || !interface.speaks_of(present.to.ip.is_ipv4());
+            || !interface.speaks_of(present.to.ip.family());
         if STATIC_PROTOCOLS.contains(&present.protocol) && !leads_to_gateway && !kept {
             // As above.
             let _ = self.removals.push(Removal::Route(*present));

@@ -3,6 +3,7 @@
 use super::*;
 use crate::network::source::parse::tests::{private, public};
 use crate::test_platform::FakePlatform;
+use crate::wire::net::Family;
 use crate::wire::netlink::reply::IFA_F_PERMANENT;
 
 fn link(index: u32, name: &str, interface: &Interface) -> Link {
@@ -173,7 +174,7 @@ fn an_address_that_would_expire_is_made_one_that_stays() {
 #[test]
 fn a_family_that_the_toolstack_says_nothing_of_is_left_alone() {
     let (mut platform, mut interfaces) = guest();
-    interfaces[1].left_alone = Some(true);
+    interfaces[1].left_alone = Some(Family::V4);
     interfaces[1].addresses.clear();
     interfaces[1].routes.clear();
     platform.kernel.addresses = vec![address(3, "10.0.0.77", 24), address(3, "2001:db8::9", 64)];

@@ -11,7 +11,7 @@ use crate::network::model::{INTERFACES_MAX, Network, Placed};
 use crate::network::plan::{Plan, Step, carry_out};
 use crate::network::problems::note;
 use crate::platform::{Clock, Files, GuestPath, Identity, KernelNet, Level, Log, Programs};
-use crate::wire::net::Device;
+use crate::wire::net::{Device, Family};
 use crate::wire::text::{Bounded, number};
 use crate::xenstore::{Client, Error, Transport};
 
@@ -25,9 +25,9 @@ pub enum Permanence {
     Nothing,
     /// Those that the guest's distribution reads.
     Detected,
-    /// Those of this style.
+    /// Those of this manager.
     #[cfg(feature = "managers")]
-    As(crate::network::managers::registry::Style),
+    As(&'static crate::network::managers::Manager),
 }
 
 /// What is to be done.
@@ -223,7 +223,7 @@ fn in_kernel<P: Files + Log + Programs + KernelNet>(
         let count = refused.iter().find(|(index, _)| *index == link.index).map_or(0, |(_, count)| *count);
         found.device = Some(link.name.clone());
         found.is_master = plan.is_master(place);
-        if changes && interface.speaks_of(true) {
+        if changes && interface.speaks_of(Family::V4) {
             end_dhcp(platform, &link.name);
         }
         found.chosen = count == 0 || (count as usize) < interface.addresses.len();
@@ -285,26 +285,25 @@ fn in_files<'w, P: Files + Clock + Log + Identity + Programs + KernelNet>(
             done &= crate::network::handover::hand_over(platform, *style, hostname, &handed, problems);
         }
     }
-    let style = match wanted.permanence {
+    let manager = match wanted.permanence {
         Permanence::Nothing => return (done, true),
         Permanence::Detected => match crate::network::managers::registry::detect(platform) {
-            Ok(style) => style,
+            Ok(manager) => manager,
             Err(error) => {
                 note(problems, format_args!("cannot tell which files this guest has: {error}"));
                 return (false, true);
             }
         },
-        Permanence::As(style) => style,
+        Permanence::As(manager) => manager,
     };
-    platform.log(Level::Debug, format_args!("network files: {}", style.name()));
+    platform.log(Level::Debug, format_args!("network files: {}", manager.name));
     let (interfaces, sound) = (&network.interfaces, network.sound);
     // An address that the kernel refuses today is in the files all the same.
     let placed = &places(network, found, |found| (found.chosen || found.device.is_some()) && !found.is_master);
     // The files of a part of something are not looked for.
     let tidy = sound && !found.iter().any(|found| found.is_master);
-    let permanent =
-        crate::network::managers::persistent::Permanent { style, hostname, placed, interfaces, sound, tidy };
-    let (written, tidied) = permanent.write(platform, problems, show);
+    let config = crate::network::managers::PersistentConfig { manager, hostname, placed, interfaces, sound, tidy };
+    let (written, tidied) = config.write(platform, problems, show);
     (done & written, tidied)
 }
 
@@ -325,7 +324,7 @@ fn describe(network: &Network, placed: &[Placed<'_>]) -> Line {
         for address in &interface.addresses {
             let _ = write!(line, " {address}");
         }
-        for via in [true, false].into_iter().filter_map(|ipv4| interface.gateway(ipv4)) {
+        for via in Family::BOTH.into_iter().filter_map(|family| interface.gateway(family)) {
             let _ = write!(line, " via {via}");
         }
     }

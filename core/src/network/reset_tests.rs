@@ -1,11 +1,11 @@
 //! The whole of a reset on a platform in memory.
 
 use super::*;
-use crate::network::managers::registry::Style;
+use crate::network::managers::registry::named;
 use crate::network::source::parse::tests::{private, public};
 use crate::test_platform::{FakePlatform, Node};
 use crate::wire::errno::Errno;
-use crate::wire::net::Mac;
+use crate::wire::net::{Family, Mac};
 use crate::wire::netlink::Link;
 
 fn guest() -> (FakePlatform, Network) {
@@ -21,8 +21,8 @@ fn guest() -> (FakePlatform, Network) {
     (platform, network)
 }
 
-fn wanted(style: Style) -> Wanted<'static> {
-    Wanted { target: Target::Both, permanence: Permanence::As(style), handover: &[] }
+fn wanted(style: &str) -> Wanted<'static> {
+    Wanted { target: Target::Both, permanence: Permanence::As(named(style).unwrap()), handover: &[] }
 }
 
 fn files(platform: &FakePlatform) -> Vec<&str> {
@@ -34,25 +34,25 @@ type Vec<T> = std::vec::Vec<T>;
 
 #[test]
 fn every_style_has_its_files() {
-    let cases: [(Style, &[&str]); 9] = [
-        (Style::Ifupdown, &["/etc/network/interfaces"]),
-        (Style::Netplan, &["/etc/netplan/90-nanova.yaml"]),
+    let cases: [(&str, &[&str]); 9] = [
+        ("ifupdown", &["/etc/network/interfaces"]),
+        ("netplan", &["/etc/netplan/90-nanova.yaml"]),
         (
-            Style::Networkd,
+            "networkd",
             &[
                 "/etc/systemd/network/00-nanova-bc764e04cfe5.network",
                 "/etc/systemd/network/00-nanova-bc764e04d936.network",
             ],
         ),
         (
-            Style::Keyfile,
+            "keyfile",
             &[
                 "/etc/NetworkManager/system-connections/nanova-bc764e04cfe5.nmconnection",
                 "/etc/NetworkManager/system-connections/nanova-bc764e04d936.nmconnection",
             ],
         ),
         (
-            Style::Ifcfg,
+            "ifcfg",
             &[
                 "/etc/sysconfig/network-scripts/ifcfg-eth0",
                 "/etc/sysconfig/network-scripts/ifcfg-eth1",
@@ -60,7 +60,7 @@ fn every_style_has_its_files() {
             ],
         ),
         (
-            Style::Suse,
+            "suse",
             &[
                 "/etc/sysconfig/network/ifcfg-eth0",
                 "/etc/sysconfig/network/ifcfg-eth1",
@@ -68,9 +68,9 @@ fn every_style_has_its_files() {
                 "/etc/sysconfig/network/ifroute-eth1",
             ],
         ),
-        (Style::Netifrc, &["/etc/conf.d/net"]),
-        (Style::Netctl, &["/etc/netctl/nanova-eth0", "/etc/netctl/nanova-eth1"]),
-        (Style::None, &[]),
+        ("netifrc", &["/etc/conf.d/net"]),
+        ("netctl", &["/etc/netctl/nanova-eth0", "/etc/netctl/nanova-eth1"]),
+        ("none", &[]),
     ];
     for (style, own) in cases {
         let (mut platform, mut network) = guest();
@@ -78,7 +78,7 @@ fn every_style_has_its_files() {
         assert!(outcome.well && outcome.complete, "{}", outcome.problems.as_str());
         let always = ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"];
         let found: Vec<_> = files(&platform).into_iter().filter(|file| !always.contains(file)).collect();
-        assert_eq!(found, own, "{}", style.name());
+        assert_eq!(found, own, "{}", style);
         assert_eq!(platform.host_name, "web01");
     }
 }
@@ -86,9 +86,9 @@ fn every_style_has_its_files() {
 #[test]
 fn a_file_of_several_interfaces_stays_while_one_of_them_cannot_be_read() {
     let shared = [
-        (Style::Ifupdown, "/etc/network/interfaces"),
-        (Style::Netplan, "/etc/netplan/90-nanova.yaml"),
-        (Style::Netifrc, "/etc/conf.d/net"),
+        ("ifupdown", "/etc/network/interfaces"),
+        ("netplan", "/etc/netplan/90-nanova.yaml"),
+        ("netifrc", "/etc/conf.d/net"),
     ];
     for (style, path) in shared {
         let (mut platform, mut network) = guest();
@@ -103,21 +103,21 @@ fn a_file_of_several_interfaces_stays_while_one_of_them_cannot_be_read() {
     // Where each has files of its own, those of the others are written.
     let (mut platform, mut network) = guest();
     network.sound = false;
-    apply(&mut platform, &mut network, &wanted(Style::Networkd), Line::new(), None);
+    apply(&mut platform, &mut network, &wanted("networkd"), Line::new(), None);
     assert_eq!(files(&platform).iter().filter(|file| file.starts_with("/etc/systemd/network/")).count(), 2);
 }
 
 #[test]
 fn whatever_fails_while_files_are_staged_replaces_none() {
     let (mut before, mut network) = guest();
-    apply(&mut before, &mut network, &Wanted { target: Target::Kernel, ..wanted(Style::Ifcfg) }, Line::new(), None);
+    apply(&mut before, &mut network, &Wanted { target: Target::Kernel, ..wanted("ifcfg") }, Line::new(), None);
     let before = before.nodes;
     let mut failures = 0;
     // Before them a look for each DHCP client.
     for operation in 7..18 {
         let (mut platform, mut network) = guest();
         platform.fail = Some((operation, Errno::NOSPC));
-        let outcome = apply(&mut platform, &mut network, &wanted(Style::Ifcfg), Line::new(), None);
+        let outcome = apply(&mut platform, &mut network, &wanted("ifcfg"), Line::new(), None);
         if outcome.complete {
             // A look at a place that only some distributions have.
             continue;
@@ -135,7 +135,7 @@ fn whatever_fails_while_files_are_staged_replaces_none() {
 fn what_is_shown_is_not_done() {
     let (mut platform, mut network) = guest();
     let mut shown = std::string::String::new();
-    apply(&mut platform, &mut network, &wanted(Style::Ifupdown), Line::new(), Some(&mut shown));
+    apply(&mut platform, &mut network, &wanted("ifupdown"), Line::new(), Some(&mut shown));
     assert!(shown.contains("add address 166.78.10.124/24 to eth0\n"), "{shown}");
     assert!(shown.contains("write /etc/network/interfaces:\n# nanova: begin"), "{shown}");
     assert_eq!(files(&platform), ["/etc/hosts"]);
@@ -144,27 +144,27 @@ fn what_is_shown_is_not_done() {
 
 #[test]
 fn a_family_that_is_left_to_the_guest_is_automatic_in_files() {
-    let cases: [(Style, &str, [&str; 2]); 8] = [
-        (Style::Ifupdown, "/etc/network/interfaces", ["iface eth0 inet dhcp\n", "iface eth0 inet6 auto\n"]),
-        (Style::Netplan, "/etc/netplan/90-nanova.yaml", ["dhcp4: true\n", "accept-ra: true\n"]),
-        (Style::Networkd, "/etc/systemd/network/00-nanova-bc764e04cfe5.network", ["DHCP=ipv4\n", "IPv6AcceptRA=yes\n"]),
+    let cases: [(&str, &str, [&str; 2]); 8] = [
+        ("ifupdown", "/etc/network/interfaces", ["iface eth0 inet dhcp\n", "iface eth0 inet6 auto\n"]),
+        ("netplan", "/etc/netplan/90-nanova.yaml", ["dhcp4: true\n", "accept-ra: true\n"]),
+        ("networkd", "/etc/systemd/network/00-nanova-bc764e04cfe5.network", ["DHCP=ipv4\n", "IPv6AcceptRA=yes\n"]),
         (
-            Style::Keyfile,
+            "keyfile",
             "/etc/NetworkManager/system-connections/nanova-bc764e04cfe5.nmconnection",
             ["[ipv4]\nmethod=auto\n", "[ipv6]\nmethod=auto\n"],
         ),
-        (Style::Ifcfg, "/etc/sysconfig/network-scripts/ifcfg-eth0", ["BOOTPROTO=dhcp\n", "IPV6_AUTOCONF=yes\n"]),
-        (Style::Suse, "/etc/sysconfig/network/ifcfg-eth0", ["BOOTPROTO='dhcp4'\n", "BOOTPROTO='static'\n"]),
-        (Style::Netifrc, "/etc/conf.d/net", ["dhcp\n", "config_eth0=\"166.78.10.124/24"]),
-        (Style::Netctl, "/etc/netctl/nanova-eth0", ["IP=dhcp\n", "IP6=stateless\n"]),
+        ("ifcfg", "/etc/sysconfig/network-scripts/ifcfg-eth0", ["BOOTPROTO=dhcp\n", "IPV6_AUTOCONF=yes\n"]),
+        ("suse", "/etc/sysconfig/network/ifcfg-eth0", ["BOOTPROTO='dhcp4'\n", "BOOTPROTO='static'\n"]),
+        ("netifrc", "/etc/conf.d/net", ["dhcp\n", "config_eth0=\"166.78.10.124/24"]),
+        ("netctl", "/etc/netctl/nanova-eth0", ["IP=dhcp\n", "IP6=stateless\n"]),
     ];
     for (style, path, words) in cases {
-        for (ipv4, wanted_words) in [true, false].into_iter().zip(words) {
+        for (family, wanted_words) in Family::BOTH.into_iter().zip(words) {
             let (mut platform, mut network) = guest();
             let interface = &mut network.interfaces[0];
-            interface.left_alone = Some(ipv4);
-            interface.addresses.retain(|address| address.ip.is_ipv4() != ipv4);
-            interface.routes.retain(|route| route.via.is_ipv4() != ipv4);
+            interface.left_alone = Some(family);
+            interface.addresses.retain(|address| address.ip.family() != family);
+            interface.routes.retain(|route| route.via.family() != family);
             let outcome = apply(&mut platform, &mut network, &wanted(style), Line::new(), None);
             assert!(outcome.complete && platform.text(path).contains(wanted_words), "{}", platform.text(path));
         }
@@ -180,7 +180,7 @@ fn the_files_of_a_part_of_a_bridge_stay_where_they_are() {
     let bridge = Link { index: 77, name: "br0".try_into().unwrap(), ..platform.kernel.links[0].clone() };
     platform.kernel.links.push(bridge);
     platform.kernel.links.iter_mut().find(|link| link.index == port).unwrap().master = 77;
-    let outcome = apply(&mut platform, &mut network, &wanted(Style::Ifcfg), Line::new(), None);
+    let outcome = apply(&mut platform, &mut network, &wanted("ifcfg"), Line::new(), None);
     assert!(outcome.complete && platform.text(path).contains("BRIDGE=br0"), "{}", platform.logged());
     assert!(platform.logged().contains("bc:76:4e:04:cf:e5 is a part of br0, whose files are left alone"));
 }
@@ -200,13 +200,13 @@ fn a_dhcp_client_of_ours_is_ended_and_no_other_process() {
     ] {
         platform.put(path, text);
     }
-    apply(&mut platform, &mut network, &wanted(Style::None), Line::new(), None);
+    apply(&mut platform, &mut network, &wanted("none"), Line::new(), None);
     assert_eq!(platform.ended, [101, 104]);
 }
 
 #[test]
 fn what_others_wrote_about_our_interfaces_is_moved_aside_or_told() {
-    let moved = |style, path: &str, text: &str| {
+    let moved = |style: &str, path: &str, text: &str| {
         let (mut platform, mut network) = guest();
         platform.put(path, text);
         let outcome = apply(&mut platform, &mut network, &wanted(style), Line::new(), None);
@@ -220,16 +220,16 @@ fn what_others_wrote_about_our_interfaces_is_moved_aside_or_told() {
     let goes = (true, String::new());
     let told = |path: &str| (false, format!("{path} speaks of our interfaces, too: divide it"));
     let path = "/etc/network/interfaces.d/50-cloud-init";
-    assert_eq!(moved(Style::Ifupdown, path, "auto lo\niface lo inet loopback\nauto eth0\niface eth0 inet dhcp"), goes);
-    assert_eq!(moved(Style::Ifupdown, path, "iface eth0:1 inet static\n address 192.0.2.9\n"), goes);
-    assert_eq!(moved(Style::Ifupdown, path, "iface tun0 inet manual\n"), stays);
-    assert_eq!(moved(Style::Ifupdown, path, "iface tun0 inet manual\niface eth1 inet dhcp\n"), told(path));
+    assert_eq!(moved("ifupdown", path, "auto lo\niface lo inet loopback\nauto eth0\niface eth0 inet dhcp"), goes);
+    assert_eq!(moved("ifupdown", path, "iface eth0:1 inet static\n address 192.0.2.9\n"), goes);
+    assert_eq!(moved("ifupdown", path, "iface tun0 inet manual\n"), stays);
+    assert_eq!(moved("ifupdown", path, "iface tun0 inet manual\niface eth1 inet dhcp\n"), told(path));
     let path = "/etc/netplan/50-cloud-init.yaml";
-    assert_eq!(moved(Style::Netplan, path, "network:\n  ethernets:\n    eth0: {dhcp4: true}\n"), goes);
-    assert_eq!(moved(Style::Netplan, path, "network:\n  ethernets:\n    eth0: {}\n    eth9: {}\n"), told(path));
-    assert_eq!(moved(Style::Netplan, path, "network:\n  ethernets:\n    eth9: {}\n"), stays);
+    assert_eq!(moved("netplan", path, "network:\n  ethernets:\n    eth0: {dhcp4: true}\n"), goes);
+    assert_eq!(moved("netplan", path, "network:\n  ethernets:\n    eth0: {}\n    eth9: {}\n"), told(path));
+    assert_eq!(moved("netplan", path, "network:\n  ethernets:\n    eth9: {}\n"), stays);
     let path = "/etc/sysconfig/network-scripts/ifcfg-eth0:1";
-    assert_eq!(moved(Style::Ifcfg, path, "DEVICE=eth0:1\nIPADDR=192.0.2.9\n"), goes);
+    assert_eq!(moved("ifcfg", path, "DEVICE=eth0:1\nIPADDR=192.0.2.9\n"), goes);
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn what_will_be_moved_aside_is_shown_and_stays() {
     let path = "/etc/netplan/50-cloud-init.yaml";
     platform.put(path, "network:\n  ethernets:\n    eth0: {dhcp4: true}\n");
     let mut shown = std::string::String::new();
-    apply(&mut platform, &mut network, &wanted(Style::Netplan), Line::new(), Some(&mut shown));
+    apply(&mut platform, &mut network, &wanted("netplan"), Line::new(), Some(&mut shown));
     assert!(shown.ends_with(&format!("move aside {path}\n")), "{shown}");
     assert!(platform.nodes.contains_key(path));
 }
@@ -250,7 +250,7 @@ fn an_interface_that_is_not_there_takes_no_route_and_no_name_from_one_that_is() 
     gone.mac = Mac([0xbc, 0x76, 0x4e, 0, 0, 1]);
     gone.addresses[0].ip = "166.78.10.4".parse().unwrap();
     network.interfaces.insert(0, gone).unwrap();
-    let outcome = apply(&mut platform, &mut network, &wanted(Style::Ifupdown), Line::new(), None);
+    let outcome = apply(&mut platform, &mut network, &wanted("ifupdown"), Line::new(), None);
     assert_eq!(outcome.line.as_str().matches(" via ").count(), 2, "{}", outcome.line.as_str());
     assert!(platform.text("/etc/network/interfaces").contains("gateway 166.78.10.1\n"));
     assert!(platform.text("/etc/hosts").contains("166.78.10.124\tweb01"), "{}", platform.text("/etc/hosts"));
@@ -259,7 +259,7 @@ fn an_interface_that_is_not_there_takes_no_route_and_no_name_from_one_that_is() 
 #[test]
 fn network_manager_is_told_to_read_and_to_use_the_profiles() {
     let (mut platform, mut network) = guest();
-    apply(&mut platform, &mut network, &wanted(Style::Keyfile), Line::new(), None);
+    apply(&mut platform, &mut network, &wanted("keyfile"), Line::new(), None);
     assert_eq!(
         platform.started,
         [
@@ -276,7 +276,7 @@ fn the_manager_is_told_only_of_changes() {
     // At last nothing else happens than that the file of an interface that is gone is moved aside.
     for (interfaces, told) in [(2, 1), (2, 1), (1, 2)] {
         network.interfaces.truncate(interfaces);
-        apply(&mut platform, &mut network, &wanted(Style::Networkd), Line::new(), None);
+        apply(&mut platform, &mut network, &wanted("networkd"), Line::new(), None);
         assert_eq!(platform.started.len(), told);
     }
 }

@@ -13,7 +13,7 @@ use core::fmt;
 
 use heapless::Vec;
 
-use crate::wire::net::{Device, Ip, Mac};
+use crate::wire::net::{Device, Family, Ip, Mac};
 use crate::wire::netlink::{Link, PresentAddress};
 use crate::wire::text::number;
 
@@ -253,12 +253,15 @@ impl Published {
 
     /// Whether both are of one VIF and one family.
     pub fn is_beside(&self, other: &Published) -> bool {
-        self.vif == other.vif && self.ip.is_ipv4() == other.ip.is_ipv4()
+        self.vif == other.vif && self.ip.family() == other.ip.family()
     }
 
     /// The name of its family's directory.
     pub fn family(&self) -> &'static str {
-        if self.ip.is_ipv4() { "ipv4" } else { "ipv6" }
+        match self.ip.family() {
+            Family::V4 => "ipv4",
+            Family::V6 => "ipv6",
+        }
     }
 }
 

@@ -25,7 +25,7 @@ use crate::report::volumes;
 use crate::report::volumes::{Found, UUID_LEN, Uuid, VOLUMES_MAX, Volume, Volumes};
 use crate::report::writer::Writer;
 use crate::wire::errno::Errno;
-use crate::wire::net::Mac;
+use crate::wire::net::{Family, Mac};
 use crate::wire::netlink::{Message, Reply};
 use crate::wire::text::Bounded;
 use crate::xenstore::{Client, Error, Path, Refusal, Transaction, Transport, unless_refused};
@@ -419,7 +419,7 @@ fn publish<T: Transport>(
 /// The form of XenServer before 7.0, which has no `xenserver/attr` and reads nothing else: all IPv4 addresses of a VIF,
 /// separated by spaces.
 fn write_legacy<T: Transport>(writer: &mut Writer<'_, T>, addresses: &Addresses) {
-    for (place, one) in addresses.all().iter().enumerate().filter(|(_, one)| one.ip.is_ipv4()) {
+    for (place, one) in addresses.all().iter().enumerate().filter(|(_, one)| one.ip.family() == Family::V4) {
         let (before, behind) = addresses.all().split_at(place + 1);
         if before.iter().filter(|other| other.is_beside(one)).count() > 1 {
             continue;

@@ -7,7 +7,7 @@ use core::str::FromStr;
 
 use heapless::Vec;
 
-use crate::wire::net::Ip;
+use crate::wire::net::{Family, Ip};
 
 /// The address that a line of /etc/hosts gives a name.
 pub fn in_hosts(line: &str, name: &str) -> Option<Ip> {
@@ -22,8 +22,16 @@ pub fn name_server(line: &str) -> Option<Ip> {
     (words.next() == Some("nameserver")).then(|| Ip::from_str(words.next()?).ok())?
 }
 
+/// A (RFC 1035, 3.2.2) or AAAA (RFC 3596, 2.1).
+fn record_type(family: Family) -> u8 {
+    match family {
+        Family::V4 => 1,
+        Family::V6 => 28,
+    }
+}
+
 /// A question for the addresses of a name in one family.
-pub fn query(id: [u8; 2], name: &str, ipv4: bool) -> Option<Vec<u8, 300>> {
+pub fn query(id: [u8; 2], name: &str, family: Family) -> Option<Vec<u8, 300>> {
     let mut packet = Vec::new();
     // One question, recursion wanted.
     packet.extend_from_slice(&[id[0], id[1], 1, 0, 0, 1, 0, 0, 0, 0, 0, 0]).ok()?;
@@ -32,13 +40,12 @@ pub fn query(id: [u8; 2], name: &str, ipv4: bool) -> Option<Vec<u8, 300>> {
         packet.push(len).ok()?;
         packet.extend_from_slice(label.as_bytes()).ok()?;
     }
-    let kind = if ipv4 { 1 } else { 28 };
-    packet.extend_from_slice(&[0, 0, kind, 0, 1]).ok()?;
+    packet.extend_from_slice(&[0, 0, record_type(family), 0, 1]).ok()?;
     Some(packet)
 }
 
 /// The first address of a family in the answer to the question of this number.
-pub fn address(packet: &[u8], id: [u8; 2], ipv4: bool) -> Option<Ip> {
+pub fn address(packet: &[u8], id: [u8; 2], family: Family) -> Option<Ip> {
     let number = |at: usize| packet.get(at..)?.first_chunk().map(|bytes| u16::from_be_bytes(*bytes));
     // An answer (QR), without an error (RCODE).
     if packet.first_chunk() != Some(&id) || number(2)? & 0x800f != 0x8000 {
@@ -52,7 +59,7 @@ pub fn address(packet: &[u8], id: [u8; 2], ipv4: bool) -> Option<Ip> {
         at = behind_name(packet, at)?;
         let (kind, len) = (number(at)?, usize::from(number(at + 8)?));
         at += 10;
-        if (kind, len) == if ipv4 { (1, 4) } else { (28, 16) } {
+        if (kind, len) == (record_type(family).into(), family.octets()) {
             return Ip::from_octets(packet.get(at..at + len)?);
         }
         at += len;
@@ -91,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_question_and_an_answer_with_an_alias() {
-        let question = query([0x12, 0x34], "www.example.org", true).unwrap();
+        let question = query([0x12, 0x34], "www.example.org", Family::V4).unwrap();
         let mut expected = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 3];
         expected.extend(b"www\x07example\x03org\x00\x00\x01\x00\x01");
         assert_eq!(question.as_slice(), expected);
@@ -101,12 +108,15 @@ mod tests {
         // www is an alias of a, whose address follows.
         answer.extend(b"\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x04\x01a\xc0\x10");
         answer.extend(b"\xc0\x2d\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x07");
-        assert_eq!(address(&answer, [0x12, 0x34], true), Some("192.0.2.7".parse().unwrap()));
-        assert_eq!((address(&answer, [0x12, 0x35], true), address(&answer, [0x12, 0x34], false)), (None, None));
+        assert_eq!(address(&answer, [0x12, 0x34], Family::V4), Some("192.0.2.7".parse().unwrap()));
+        assert_eq!(
+            (address(&answer, [0x12, 0x35], Family::V4), address(&answer, [0x12, 0x34], Family::V6)),
+            (None, None)
+        );
         answer[3] = 0x83;
-        assert_eq!(address(&answer, [0x12, 0x34], true), None, "NXDOMAIN");
+        assert_eq!(address(&answer, [0x12, 0x34], Family::V4), None, "NXDOMAIN");
         for bad in ["", ".", "a..b", &"a".repeat(64), &"a.".repeat(200)] {
-            assert_eq!(query([0, 0], bad, true), None, "{bad}");
+            assert_eq!(query([0, 0], bad, Family::V4), None, "{bad}");
         }
     }
 
@@ -116,7 +126,7 @@ mod tests {
             if let Some(head) = packet.get_mut(..8) {
                 head[..4].copy_from_slice(&[0, 0, 0x80, 0]);
             }
-            let _ = address(&packet, [0, 0], true);
+            let _ = address(&packet, [0, 0], Family::V4);
         }
     }
 }

@@ -3,7 +3,7 @@
 use core::fmt::Write;
 use core::str::FromStr;
 
-use crate::wire::net::Ip;
+use crate::wire::net::{Family, Ip};
 use crate::wire::text::number;
 
 /// Longest URL.
@@ -56,7 +56,8 @@ impl<'a> Url<'a> {
         let (host, port) = match authority.strip_prefix('[') {
             Some(inside) => {
                 let (ip, port) = inside.split_once(']').ok_or(NOT_A_URL)?;
-                let ip = Ip::from_str(ip).ok().filter(|ip| !ip.is_ipv4()).ok_or("the URL's address is none")?;
+                let ip =
+                    Ip::from_str(ip).ok().filter(|ip| ip.family() == Family::V6).ok_or("the URL's address is none")?;
                 (Host::Ip(ip), port)
             }
             None => {

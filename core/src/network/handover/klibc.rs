@@ -10,31 +10,34 @@
 
 use crate::files::lines::Sink;
 use crate::network::model::Interface;
+use crate::wire::net::Family;
 
 /// Writes the file of one family. Nothing if there is no such address.
-pub fn render(out: &mut dyn Sink, interface: &Interface, device: &str, hostname: Option<&str>, ipv4: bool) {
-    let Some(address) = interface.addresses_of(ipv4).next() else { return };
-    let family = if ipv4 {
-        write!(out, "DEVICE='{device}'\nPROTO='none'\n");
-        "IPV4"
-    } else {
-        write!(out, "DEVICE6='{device}'\nIPV6PROTO='none'\n");
-        "IPV6"
+pub fn render(out: &mut dyn Sink, interface: &Interface, device: &str, hostname: Option<&str>, family: Family) {
+    let Some(address) = interface.addresses_of(family).next() else { return };
+    let name = match family {
+        Family::V4 => {
+            write!(out, "DEVICE='{device}'\nPROTO='none'\n");
+            "IPV4"
+        }
+        Family::V6 => {
+            write!(out, "DEVICE6='{device}'\nIPV6PROTO='none'\n");
+            "IPV6"
+        }
     };
-    writeln!(out, "{family}ADDR='{}'", address.ip);
+    writeln!(out, "{name}ADDR='{}'", address.ip);
     if let Some(broadcast) = interface.broadcast_of(address) {
-        writeln!(out, "{family}BROADCAST='{broadcast}'");
+        writeln!(out, "{name}BROADCAST='{broadcast}'");
     }
-    if ipv4 {
-        writeln!(out, "{family}NETMASK='{}'", address.netmask());
-    } else {
-        writeln!(out, "{family}NETMASK='{}'", u64::from(address.prefix));
+    match family {
+        Family::V4 => writeln!(out, "{name}NETMASK='{}'", address.netmask()),
+        Family::V6 => writeln!(out, "{name}NETMASK='{}'", u64::from(address.prefix)),
     }
-    if let Some(gateway) = interface.gateway(ipv4) {
-        writeln!(out, "{family}GATEWAY='{gateway}'");
+    if let Some(gateway) = interface.gateway(family) {
+        writeln!(out, "{name}GATEWAY='{gateway}'");
     }
-    for (number, server) in interface.dns.iter().filter(|server| server.is_ipv4() == ipv4).take(2).enumerate() {
-        writeln!(out, "{family}DNS{number}='{server}'");
+    for (number, server) in interface.dns.iter().filter(|server| server.family() == family).take(2).enumerate() {
+        writeln!(out, "{name}DNS{number}='{server}'");
     }
     if let Some((host, domain)) = hostname.map(|name| name.split_once('.').unwrap_or((name, ""))) {
         write!(out, "HOSTNAME='{host}'\nDNSDOMAIN='{domain}'\n");
@@ -46,22 +49,22 @@ mod tests {
     use super::*;
     use crate::network::source::parse::tests::public;
 
-    fn text(ipv4: bool, hostname: Option<&str>) -> String {
+    fn text(family: Family, hostname: Option<&str>) -> String {
         let mut text = String::new();
-        render(&mut text, &public(), "eth0", hostname, ipv4);
+        render(&mut text, &public(), "eth0", hostname, family);
         text
     }
 
     #[test]
     fn the_files_of_a_real_guest() {
         assert_eq!(
-            text(true, Some("web01.example.org")),
+            text(Family::V4, Some("web01.example.org")),
             "DEVICE='eth0'\nPROTO='none'\nIPV4ADDR='166.78.10.124'\nIPV4BROADCAST='166.78.10.255'\n\
              IPV4NETMASK='255.255.255.0'\nIPV4GATEWAY='166.78.10.1'\nIPV4DNS0='72.3.128.241'\nIPV4DNS1='72.3.128.240'\n\
              HOSTNAME='web01'\nDNSDOMAIN='example.org'\n"
         );
         assert_eq!(
-            text(false, None),
+            text(Family::V6, None),
             "DEVICE6='eth0'\nIPV6PROTO='none'\nIPV6ADDR='2001:4800:7810:512:e38a:a8b5:ff04:cfe5'\n\
              IPV6NETMASK='64'\nIPV6GATEWAY='fe80::def'\n"
         );

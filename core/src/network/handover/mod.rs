@@ -10,10 +10,12 @@ pub mod klibc;
 use crate::files::lines::Sink;
 use crate::files::read::read_start;
 use crate::files::replace;
+use crate::network::managers::manager::{PRIVATE, PUBLIC};
 use crate::network::managers::{keyfile, netplan, networkd};
 use crate::network::model::{Placed, is_plain};
 use crate::network::problems::note;
 use crate::platform::{Files, GuestPath};
+use crate::wire::net::Family;
 use crate::wire::text::{Bounded, number};
 
 /// For which network manager of the real root an initramfs leaves its network behind.
@@ -42,10 +44,6 @@ impl Handover {
     }
 }
 
-/// Readable for its owner alone.
-const PRIVATE: u32 = 0o600;
-/// Readable for all: networkd runs as a user of its own.
-const PUBLIC: u32 = 0o644;
 /// Room for the path of a file here: plenty, so that the agent's lines and this share their code.
 const PATH_MAX: usize = 512;
 
@@ -85,10 +83,10 @@ pub fn hand_over<F: Files>(
                     files.well = false;
                     continue;
                 };
-                for (ipv4, number) in [(true, ""), (false, "6")] {
-                    if interface.addresses_of(ipv4).next().is_some() {
+                for (family, number) in [(Family::V4, ""), (Family::V6, "6")] {
+                    if interface.addresses_of(family).next().is_some() {
                         let path = format_args!("/run/net{number}-{device}.conf");
-                        files.write(path, PUBLIC, &mut |out| klibc::render(out, interface, device, hostname, ipv4));
+                        files.write(path, PUBLIC, &mut |out| klibc::render(out, interface, device, hostname, family));
                     }
                 }
             }

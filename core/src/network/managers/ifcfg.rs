@@ -8,11 +8,52 @@
 use core::fmt;
 
 use crate::files::lines::{Old, Sink};
+use crate::network::managers::manager::{
+    Claim, ConfigFiles, ConflictingFiles, Guest, Manager, NETWORK_MANAGER, NETWORK_SCRIPTS, NamesBy, PUBLIC,
+    PersistentConfig, Scope,
+};
 use crate::network::managers::names::key_of;
-use crate::network::managers::shared::{Dropped, whole};
+use crate::network::managers::shared::{Dropped, KEYS_KEPT, WRITTEN, may_be_of_a_vif, stays_if_foreign};
 use crate::network::model::Interface;
+use crate::platform::GuestPath;
+use crate::wire::net::Family;
+use crate::wire::text::Bounded;
 
-const HEAD: &str = "# Written by nanova from vm-data in xenstore; keys that it does not know are kept.";
+const DIRECTORY: &str = "/etc/sysconfig/network-scripts";
+
+/// What nanova knows of them.
+pub(super) static MANAGER: Manager = Manager {
+    name: "ifcfg",
+    claims,
+    places: &[GuestPath::literal("/etc/sysconfig/network-scripts/x")],
+    scope: Scope::OneInterface,
+    names_by: NamesBy::Device,
+    write,
+    conflicts: Some(ConflictingFiles { directory: DIRECTORY, may_be: may_be_of_a_vif, judge: stays_if_foreign }),
+    tell: |_, manager| manager.start(&[&[c"/usr/bin/nmcli", c"connection", c"reload"]]),
+};
+
+fn claims(guest: &mut Guest<'_>) -> Claim {
+    let has_them = guest.is_red_hat() && guest.has(&[NETWORK_SCRIPTS]);
+    Claim::yes_if(has_them && !(guest.is_past_ifcfg() && guest.has(&NETWORK_MANAGER)))
+}
+
+fn write(config: &PersistentConfig<'_>, files: &mut dyn ConfigFiles) {
+    for (interface, device) in config.devices() {
+        let mut dropped = Dropped::default();
+        files.edit(format_args!("{DIRECTORY}/ifcfg-{device}"), PUBLIC, &mut |old, out| {
+            edit(old, out, &mut dropped, interface, device)
+        });
+        for (family, six) in [(Family::V4, ""), (Family::V6, "6")] {
+            let path = Bounded::<512>::of(format_args!("{DIRECTORY}/route{six}-{device}"));
+            if files.is_file(path.as_str()) || has_routes(interface, family) {
+                let path = format_args!("{}", path.as_str());
+                files.write(path, PUBLIC, &mut |out| routes(out, interface, device, family));
+            }
+        }
+    }
+}
+
 /// Keys that are ours whatever number follows them.
 const KEYS: [&str; 22] = [
     "DEVICE",
@@ -40,13 +81,15 @@ const KEYS: [&str; 22] = [
 ];
 
 fn is_ours(line: &[u8], interface: &Interface) -> bool {
-    let Some(key) = key_of(line).and_then(|key| core::str::from_utf8(key).ok()) else { return line == HEAD.as_bytes() };
+    let Some(key) = key_of(line).and_then(|key| core::str::from_utf8(key).ok()) else {
+        return line == KEYS_KEPT.as_bytes();
+    };
     let key = key.trim_end_matches(|c: char| c.is_ascii_digit());
     KEYS.contains(&key) || key == "MTU" && interface.mtu.is_some()
 }
 
 /// The edit of `ifcfg-<device>`.
-pub fn edit(old: Old<'_>, out: &mut dyn Sink, dropped: &mut Dropped, interface: &Interface, device: &str) {
+fn edit(old: Old<'_>, out: &mut dyn Sink, dropped: &mut Dropped, interface: &Interface, device: &str) {
     if !dropped.takes(old, &|line| is_ours(line, interface)) {
         out.keep(old);
     }
@@ -56,16 +99,20 @@ pub fn edit(old: Old<'_>, out: &mut dyn Sink, dropped: &mut Dropped, interface: 
 }
 
 fn render(out: &mut dyn Sink, interface: &Interface, device: &str) {
-    let protocol = if interface.speaks_of(true) { "none" } else { "dhcp" };
-    write!(out, "{HEAD}\nDEVICE={device}\nHWADDR={}\nTYPE=Ethernet\nBOOTPROTO={protocol}\nONBOOT=yes\n", interface.mac);
-    for (number, address) in interface.addresses_of(true).enumerate() {
+    let protocol = if interface.speaks_of(Family::V4) { "none" } else { "dhcp" };
+    write!(
+        out,
+        "{KEYS_KEPT}\nDEVICE={device}\nHWADDR={}\nTYPE=Ethernet\nBOOTPROTO={protocol}\nONBOOT=yes\n",
+        interface.mac
+    );
+    for (number, address) in interface.addresses_of(Family::V4).enumerate() {
         let number = Number(number);
         write!(out, "IPADDR{number}={}\nNETMASK{number}={}\n", address.ip, address.netmask());
         if let Some(broadcast) = interface.broadcast_of(address) {
             writeln!(out, "BROADCAST{number}={broadcast}");
         }
     }
-    if let Some(via) = interface.gateway(true).filter(|via| !interface.is_far(*via)) {
+    if let Some(via) = interface.gateway(Family::V4).filter(|via| !interface.is_far(*via)) {
         writeln!(out, "GATEWAY={via}");
     }
     for (number, server) in (1..).zip(&interface.dns) {
@@ -74,19 +121,19 @@ fn render(out: &mut dyn Sink, interface: &Interface, device: &str) {
     if let Some(mtu) = interface.mtu.map(u64::from) {
         writeln!(out, "MTU={mtu}");
     }
-    if !interface.speaks_of(false) {
+    if !interface.speaks_of(Family::V6) {
         out.put("IPV6INIT=yes\nIPV6_AUTOCONF=yes\n");
     }
-    let mut six = interface.addresses_of(false);
+    let mut six = interface.addresses_of(Family::V6);
     let Some(first) = six.next() else { return };
     write!(out, "IPV6INIT=yes\nIPV6_AUTOCONF=no\nIPV6ADDR={first}\n");
     for (number, address) in six.enumerate() {
         write!(out, "{}{address}", if number == 0 { "IPV6ADDR_SECONDARIES=\"" } else { " " });
     }
-    if interface.addresses_of(false).nth(1).is_some() {
+    if interface.addresses_of(Family::V6).nth(1).is_some() {
         out.put("\"\n");
     }
-    match interface.gateway(false) {
+    match interface.gateway(Family::V6) {
         Some(via) if via.is_ipv6_link_local() => writeln!(out, "IPV6_DEFAULTGW={via}%{device}"),
         Some(via) if !interface.is_far(via) => writeln!(out, "IPV6_DEFAULTGW={via}"),
         _ => {}
@@ -103,23 +150,21 @@ impl fmt::Display for Number {
     }
 }
 
-/// The edit of `route-<device>` or `route6-<device>`: arguments of `ip route add`, a line each.
-pub fn routes(old: Old<'_>, out: &mut dyn Sink, interface: &Interface, device: &str, ipv4: bool) {
-    whole(old, out, &mut |out| {
-        out.put("# Written by nanova from vm-data in xenstore.\n");
-        for route in interface.routes.iter().filter(|route| route.via.is_ipv4() == ipv4) {
-            let far = interface.is_far(route.via);
-            if route.to.prefix != 0 || far {
-                let mark = if far { " onlink" } else { "" };
-                writeln!(out, "{} via {} dev {device}{mark}", route.to, route.via);
-            }
+/// Writes `route-<device>` or `route6-<device>`: arguments of `ip route add`, a line each.
+fn routes(out: &mut dyn Sink, interface: &Interface, device: &str, family: Family) {
+    writeln!(out, "{WRITTEN}");
+    for route in interface.routes.iter().filter(|route| route.via.family() == family) {
+        let far = interface.is_far(route.via);
+        if route.to.prefix != 0 || far {
+            let mark = if far { " onlink" } else { "" };
+            writeln!(out, "{} via {} dev {device}{mark}", route.to, route.via);
         }
-    });
+    }
 }
 
 /// Whether there is anything to say in that file.
-pub fn has_routes(interface: &Interface, ipv4: bool) -> bool {
-    let mut routes = interface.routes.iter().filter(|route| route.via.is_ipv4() == ipv4);
+fn has_routes(interface: &Interface, family: Family) -> bool {
+    let mut routes = interface.routes.iter().filter(|route| route.via.family() == family);
     routes.any(|route| route.to.prefix != 0 || interface.is_far(route.via))
 }
 
@@ -167,11 +212,13 @@ IPV6_DEFAULTGW=fe80::def%eth0
     #[test]
     fn static_routes_have_a_file_of_their_own() {
         let interface = private();
-        let text = edited("", &mut |old, out| routes(old, out, &interface, "eth1", true));
+        let mut text = String::new();
+        routes(&mut text, &interface, "eth1", Family::V4);
         assert_eq!(
             text,
             "# Written by nanova from vm-data in xenstore.\n10.208.0.0/12 via 10.181.0.1 dev eth1\n10.176.0.0/12 via 10.181.0.1 dev eth1\n"
         );
-        assert!(has_routes(&interface, true) && !has_routes(&interface, false) && !has_routes(&public(), true));
+        assert!(has_routes(&interface, Family::V4) && !has_routes(&interface, Family::V6));
+        assert!(!has_routes(&public(), Family::V4));
     }
 }

@@ -5,18 +5,57 @@
 //! gateway outside of all networks is a route of its own, as not every ifup adds it with `onlink`. Rules: interfaces(5).
 
 use crate::files::lines::{Old, Sink};
+use crate::network::managers::manager::{
+    Claim, ConflictingFiles, Manager, NamesBy, PUBLIC, PersistentConfig, Scope, Suspect, Verdict, tell_nobody,
+};
 use crate::network::managers::shared::{BEGIN, END, Marked};
-use crate::network::model::{Interface, Placed};
+use crate::network::model::Interface;
+use crate::platform::GuestPath;
+use crate::wire::net::Family;
+
+const SIGNS: [GuestPath<'static>; 2] = [GuestPath::literal("/sbin/ifup"), GuestPath::literal("/usr/sbin/ifup")];
+
+/// What nanova knows of it.
+pub(super) static MANAGER: Manager = Manager {
+    name: "ifupdown",
+    claims: |guest| guest.claim_by(&SIGNS, Claim::IfNobodyElse),
+    places: &[GuestPath::literal("/etc/network/x")],
+    scope: Scope::AllInterfaces,
+    names_by: NamesBy::Device,
+    write: |config, files| {
+        let mut edit = Interfaces::new(config);
+        files.edit(format_args!("/etc/network/interfaces"), PUBLIC, &mut |old, out| edit.edit(old, out));
+    },
+    // Those that configure no interface but ours.
+    conflicts: Some(ConflictingFiles {
+        directory: "/etc/network/interfaces.d",
+        may_be: |_, name| !name.starts_with('.') && !name.ends_with('~'),
+        judge,
+    }),
+    tell: tell_nobody,
+};
+
+fn judge(config: &PersistentConfig<'_>, file: &mut Suspect<'_>) -> Verdict {
+    let (mut ours, mut others) = (false, false);
+    (file.lines)(&mut |line| {
+        if let Some(device) = configures(line) {
+            let is_ours = config.has_device(device);
+            ours |= is_ours;
+            others |= !is_ours && device != "lo";
+        }
+    });
+    Verdict::of(ours, others)
+}
 
 /// The interface that a line begins to configure, whatever alias it has (`eth0:1`).
-pub fn configures(line: &str) -> Option<&str> {
+fn configures(line: &str) -> Option<&str> {
     let mut words = line.split_ascii_whitespace();
     (words.next() == Some("iface")).then(|| words.next()?.split(':').next())?
 }
 
 /// The edit of /etc/network/interfaces.
-pub struct Interfaces<'a> {
-    placed: &'a [Placed<'a>],
+struct Interfaces<'a> {
+    config: &'a PersistentConfig<'a>,
     marked: Marked,
     /// In a stanza that goes.
     dropping: bool,
@@ -25,18 +64,15 @@ pub struct Interfaces<'a> {
 }
 
 impl<'a> Interfaces<'a> {
-    /// An edit for these.
-    pub fn new(placed: &'a [Placed<'a>]) -> Interfaces<'a> {
-        Interfaces { placed, marked: Marked::default(), dropping: false, has_loopback: false }
+    fn new(config: &'a PersistentConfig<'a>) -> Interfaces<'a> {
+        Interfaces { config, marked: Marked::default(), dropping: false, has_loopback: false }
     }
 
     fn is_ours(&self, word: &str) -> bool {
-        let device = word.split(':').next();
-        self.placed.iter().any(|placed| placed.device == device)
+        word.split(':').next().is_some_and(|device| self.config.has_device(device))
     }
 
-    /// The edit.
-    pub fn edit(&mut self, old: Old<'_>, out: &mut dyn Sink) {
+    fn edit(&mut self, old: Old<'_>, out: &mut dyn Sink) {
         if self.marked.takes(old) {
             self.dropping = false;
             return;
@@ -51,10 +87,8 @@ impl<'a> Interfaces<'a> {
                 if !core::mem::take(&mut self.has_loopback) {
                     out.put("auto lo\niface lo inet loopback\n");
                 }
-                for placed in self.placed {
-                    if let Some(device) = placed.device {
-                        interface(out, placed.interface, device);
-                    }
+                for (ours, device) in self.config.devices() {
+                    interface(out, ours, device);
                 }
                 writeln!(out, "{END}");
             }
@@ -97,29 +131,24 @@ impl<'a> Interfaces<'a> {
 fn interface(out: &mut dyn Sink, interface: &Interface, device: &str) {
     writeln!(out, "\nauto {device}");
     let mut rest = true;
-    for ipv4 in [true, false] {
-        for (number, address) in interface.addresses_of(ipv4).enumerate() {
-            if ipv4 {
-                write!(
-                    out,
-                    "iface {device} inet static\n    address {}\n    netmask {}\n",
-                    address.ip,
-                    address.netmask()
-                );
-            } else {
-                write!(
-                    out,
-                    "iface {device} inet6 static\n    address {}\n    netmask {}\n",
-                    address.ip,
-                    u64::from(address.prefix)
-                );
+    for family in Family::BOTH {
+        for (number, address) in interface.addresses_of(family).enumerate() {
+            let ip = address.ip;
+            match family {
+                Family::V4 => {
+                    write!(out, "iface {device} inet static\n    address {ip}\n    netmask {}\n", address.netmask());
+                }
+                Family::V6 => {
+                    let prefix = u64::from(address.prefix);
+                    write!(out, "iface {device} inet6 static\n    address {ip}\n    netmask {prefix}\n");
+                }
             }
             if let Some(broadcast) = interface.broadcast_of(address) {
                 writeln!(out, "    broadcast {broadcast}");
             }
             // A gateway can be in any address's network, so routes come with the last one.
-            if number + 1 == interface.addresses_of(ipv4).count() {
-                family(out, interface, device, ipv4);
+            if number + 1 == interface.addresses_of(family).count() {
+                routes(out, interface, device, family);
             }
             if rest {
                 once(out, interface);
@@ -127,8 +156,8 @@ fn interface(out: &mut dyn Sink, interface: &Interface, device: &str) {
             rest = false;
         }
     }
-    for (ipv4, kind) in [(true, "inet dhcp"), (false, "inet6 auto")] {
-        if !interface.speaks_of(ipv4) {
+    for (family, kind) in [(Family::V4, "inet dhcp"), (Family::V6, "inet6 auto")] {
+        if !interface.speaks_of(family) {
             writeln!(out, "iface {device} {kind}");
             if rest {
                 once(out, interface);
@@ -159,12 +188,12 @@ fn once(out: &mut dyn Sink, interface: &Interface) {
 
 /// What the last stanza of a family says.
 #[inline(never)]
-fn family(out: &mut dyn Sink, interface: &Interface, device: &str, ipv4: bool) {
-    if !ipv4 {
+fn routes(out: &mut dyn Sink, interface: &Interface, device: &str, family: Family) {
+    if family == Family::V6 {
         out.put("    accept_ra 0\n");
     }
-    for route in interface.routes.iter().filter(|route| route.via.is_ipv4() == ipv4) {
-        let (far, six) = (interface.is_far(route.via), if ipv4 { "" } else { "-6 " });
+    for route in interface.routes.iter().filter(|route| route.via.family() == family) {
+        let (far, six) = (interface.is_far(route.via), if family == Family::V6 { "-6 " } else { "" });
         if route.to.prefix == 0 && !far {
             writeln!(out, "    gateway {}", route.via);
             continue;
@@ -177,7 +206,8 @@ fn family(out: &mut dyn Sink, interface: &Interface, device: &str, ipv4: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::managers::shared::edited;
+    use crate::network::managers::shared::{config, edited};
+    use crate::network::model::Placed;
     use crate::network::source::parse::tests::{private, public};
 
     #[test]
@@ -185,7 +215,8 @@ mod tests {
         let (public, private) = (public(), private());
         let placed =
             [Placed { interface: &public, device: Some("eth0") }, Placed { interface: &private, device: Some("eth1") }];
-        let mut edit = Interfaces::new(&placed);
+        let config = config(&MANAGER, &placed);
+        let mut edit = Interfaces::new(&config);
         let old = "# The loopback\nsource /etc/network/interfaces.d/*\nauto lo eth0\niface lo inet loopback\n\n\
                    allow-hotplug eth1\niface eth0 inet dhcp\n  hostname x\n# a note\niface tun0 inet manual\n  up true\n";
         let new = edited(old, &mut |old, out| edit.edit(old, out));

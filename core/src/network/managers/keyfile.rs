@@ -1,44 +1,98 @@
 //! NetworkManager's `NetworkManager/system-connections/*.nmconnection` below /etc or, handed over by an initramfs, /run, one an
 //! interface; mode 0600, or NetworkManager does not read it. It is preferred to any other profile (cloud-init's have 120).
 //!
-//! Matched by MAC address. A family without an address is left as the kernel has it (IPv6) or turned off (IPv4); one that XAPI leaves to
-//! the guest is automatic. A gateway
-//! outside of all networks needs no mark: NetworkManager adds the route to it. Rules: nm-settings-keyfile(5),
-//! nm-settings(5).
+//! Matched by MAC address. A family without an address is left as the kernel has it (IPv6) or turned off (IPv4); one that XAPI
+//! leaves to the guest is automatic. A gateway outside of all networks needs no mark: NetworkManager adds the route to it.
+//! Rules: nm-settings-keyfile(5), nm-settings(5).
 
+use core::ffi::CStr;
 use core::fmt;
 
+use heapless::Vec;
+
 use crate::files::lines::Sink;
-use crate::network::model::Interface;
-use crate::wire::net::Mac;
+use crate::network::managers::manager::{
+    Claim, ConflictingFiles, Guest, Manager, NETWORK_MANAGER, NETWORK_SCRIPTS, NamesBy, PRIVATE, PersistentConfig,
+    Scope, Tell, always_goes,
+};
+use crate::network::managers::shared::WRITTEN;
+use crate::network::model::{INTERFACES_MAX, Interface};
+use crate::platform::{GuestPath, Program};
+use crate::wire::net::{Family, Mac};
+use crate::wire::text::Bounded;
+
+const DIRECTORY: &str = "/etc/NetworkManager/system-connections";
+
+/// What nanova knows of it.
+pub(super) static MANAGER: Manager = Manager {
+    name: "keyfile",
+    claims,
+    places: &[GuestPath::literal("/etc/NetworkManager/system-connections/x")],
+    scope: Scope::OneInterface,
+    names_by: NamesBy::Mac,
+    write: |config, files| {
+        for interface in config.placed.iter().map(|placed| placed.interface) {
+            let path = format_args!("{DIRECTORY}/nanova-{}.nmconnection", interface.mac.plain());
+            files.write(path, PRIVATE, &mut |out| render(out, interface));
+        }
+    },
+    // Ours of interfaces that are gone.
+    conflicts: Some(ConflictingFiles {
+        directory: DIRECTORY,
+        may_be: |config, name| config.names_gone_mac(name, "nanova-", ".nmconnection"),
+        judge: always_goes,
+    }),
+    tell,
+};
+
+fn claims(guest: &mut Guest<'_>) -> Claim {
+    match (guest.has(&NETWORK_MANAGER), guest.is_red_hat()) {
+        (false, _) => Claim::No,
+        (true, true) => Claim::yes_if(guest.is_past_ifcfg() || !guest.has(&[NETWORK_SCRIPTS])),
+        (true, false) => Claim::IfNobodyElse,
+    }
+}
+
+/// Reading alone leaves a connection active that asks DHCP.
+fn tell(config: &PersistentConfig<'_>, manager: &mut dyn Tell) {
+    let ids = config.placed.iter().map(|placed| Bounded::<48>::of(format_args!("{}\0", Uuid(placed.interface.mac))));
+    let ids = ids.collect::<Vec<_, INTERFACES_MAX>>();
+    let ids = ids.iter().filter_map(|id| CStr::from_bytes_until_nul(id.as_str().as_bytes()).ok());
+    let ups = ids.map(|id| [c"/usr/bin/nmcli", c"--wait", c"0", c"connection", c"up", c"uuid", id]);
+    let ups = ups.collect::<Vec<_, INTERFACES_MAX>>();
+    let mut programs = Vec::<Program<'_>, { INTERFACES_MAX + 1 }>::new();
+    let _ = programs.push(&RELOAD);
+    for up in &ups {
+        let _ = programs.push(up);
+    }
+    manager.start(&programs);
+}
+
+/// Has NetworkManager read its files again.
+const RELOAD: [&CStr; 3] = [c"/usr/bin/nmcli", c"connection", c"reload"];
 
 /// Writes the file of an interface.
 #[inline(never)]
-pub fn render(out: &mut dyn Sink, interface: &Interface) {
+pub(crate) fn render(out: &mut dyn Sink, interface: &Interface) {
     let mac = interface.mac;
-    write!(
-        out,
-        "# Written by nanova from vm-data in xenstore.\n[connection]\nid=nanova-{}\nuuid={}",
-        mac.plain(),
-        Uuid(mac)
-    );
+    write!(out, "{WRITTEN}\n[connection]\nid=nanova-{}\nuuid={}", mac.plain(), Uuid(mac));
     write!(out, "\ntype=ethernet\nautoconnect-priority=999\n\n[ethernet]\nmac-address={mac}\n");
     if let Some(mtu) = interface.mtu.map(u64::from) {
         writeln!(out, "mtu={mtu}");
     }
-    family(out, interface, true);
-    family(out, interface, false);
+    section(out, interface, Family::V4);
+    section(out, interface, Family::V6);
 }
 
 /// Writes NetworkManager's note about a device: that its addresses are those of this file. NetworkManager leaves such a note
 /// for itself when it ends in an initramfs (`src/core/nm-config.c`, `nm_config_device_state_load`).
-pub fn taken_over(out: &mut dyn Sink, interface: &Interface) {
+pub(crate) fn taken_over(out: &mut dyn Sink, interface: &Interface) {
     write!(out, "[device]\nmanaged=1\nconnection-uuid={}\n", Uuid(interface.mac));
 }
 
 /// A UUID of version 8 (RFC 9562, 5.8): "nanova" in front, the MAC address behind. Always the same, so that a connection
 /// that is active stays what it is when the file is read again.
-pub struct Uuid(pub Mac);
+struct Uuid(Mac);
 
 impl fmt::Display for Uuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -46,10 +100,13 @@ impl fmt::Display for Uuid {
     }
 }
 
-fn family(out: &mut dyn Sink, interface: &Interface, ipv4: bool) {
-    let (name, without) = if ipv4 { ("ipv4", "disabled") } else { ("ipv6", "ignore") };
-    let has_any = interface.addresses_of(ipv4).next().is_some();
-    let method = match (has_any, interface.speaks_of(ipv4)) {
+fn section(out: &mut dyn Sink, interface: &Interface, family: Family) {
+    let (name, without) = match family {
+        Family::V4 => ("ipv4", "disabled"),
+        Family::V6 => ("ipv6", "ignore"),
+    };
+    let has_any = interface.addresses_of(family).next().is_some();
+    let method = match (has_any, interface.speaks_of(family)) {
         (true, _) => "manual",
         (false, true) => without,
         (false, false) => "auto",
@@ -58,19 +115,19 @@ fn family(out: &mut dyn Sink, interface: &Interface, ipv4: bool) {
     if !has_any {
         return;
     }
-    for (number, address) in (1..).zip(interface.addresses_of(ipv4)) {
+    for (number, address) in (1..).zip(interface.addresses_of(family)) {
         writeln!(out, "address{number}={address}");
     }
-    if let Some(gateway) = interface.gateway(ipv4) {
+    if let Some(gateway) = interface.gateway(family) {
         writeln!(out, "gateway={gateway}");
     }
-    let routes = interface.routes.iter().filter(|route| route.via.is_ipv4() == ipv4 && route.to.prefix != 0);
+    let routes = interface.routes.iter().filter(|route| route.via.family() == family && route.to.prefix != 0);
     for (number, route) in (1..).zip(routes) {
         writeln!(out, "route{number}={},{}", route.to, route.via);
     }
-    if interface.dns.iter().any(|server| server.is_ipv4() == ipv4) {
+    if interface.dns.iter().any(|server| server.family() == family) {
         out.put("dns=");
-        for server in interface.dns.iter().filter(|server| server.is_ipv4() == ipv4) {
+        for server in interface.dns.iter().filter(|server| server.family() == family) {
             write!(out, "{server};");
         }
         out.put("\n");

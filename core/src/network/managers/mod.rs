@@ -2,22 +2,35 @@
 //!
 //! | file | is |
 //! |---|---|
+//! | `manager` | what a manager is to nanova |
 //! | `registry` | which managers there are, and whose files the guest has |
-//! | `persistent` | which files say the network: staged together, then replaced |
-//! | `conflicts` | which files would undo them |
+//! | `persistent` | their files: staged together, then replaced |
+//! | `conflicts` | files that would undo them are moved aside |
 //! | `names` | /etc/hostname, /etc/hosts, /etc/resolv.conf: ours whoever manages the network |
 //! | `ifupdown`, `netplan`, `networkd`, `keyfile`, `ifcfg`, `suse`, `netifrc`, `netctl` | their formats (`shared` is what they share) |
 
 mod conflicts;
-pub mod ifcfg;
-pub mod ifupdown;
-pub mod keyfile;
-pub mod names;
-pub mod netctl;
-pub mod netifrc;
-pub mod netplan;
-pub mod networkd;
+#[cfg(feature = "style-ifcfg")]
+mod ifcfg;
+#[cfg(feature = "style-ifupdown")]
+mod ifupdown;
+#[cfg(feature = "style-keyfile")]
+pub(crate) mod keyfile;
+pub mod manager;
+mod names;
+#[cfg(feature = "style-netctl")]
+mod netctl;
+#[cfg(feature = "style-netifrc")]
+mod netifrc;
+#[cfg(feature = "style-netplan")]
+pub(crate) mod netplan;
+#[cfg(feature = "style-networkd")]
+pub(crate) mod networkd;
+pub mod none;
 pub mod persistent;
 pub mod registry;
-pub(crate) mod shared;
-pub mod suse;
+mod shared;
+#[cfg(feature = "style-suse")]
+mod suse;
+
+pub use manager::{Manager, PersistentConfig};

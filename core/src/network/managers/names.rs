@@ -2,22 +2,61 @@
 //! distributions keep the name. Lines that are not ours stay, byte for byte.
 
 use crate::files::lines::{Old, Sink};
+use crate::network::managers::manager::{ConfigFiles, PUBLIC, PersistentConfig};
 use crate::network::managers::shared::Dropped;
 use crate::network::model::Interface;
-use crate::wire::net::Ip;
+use crate::platform::GuestPath;
+use crate::wire::net::{Family, Ip};
+
+/// A file in each directory where these files are staged, for who tidies up.
+pub(crate) const PLACES: &[GuestPath<'static>] =
+    &[GuestPath::literal("/etc/x"), GuestPath::literal("/etc/sysconfig/x"), GuestPath::literal("/etc/conf.d/x")];
+
+/// Where some distributions keep the host's name beside /etc/hostname; changed if they do.
+const ASSIGNED: [(&str, &str); 3] =
+    [("/etc/sysconfig/network", "HOSTNAME"), ("/etc/conf.d/hostname", "hostname"), ("/etc/rc.conf", "HOSTNAME")];
+const HOSTS: &str = "/etc/hosts";
+/// SUSE's of old.
+const OLD_NAME: &str = "/etc/HOSTNAME";
+
+/// Writes the files of names; `own_name` is the one that the guest has now.
+pub(crate) fn write(config: &PersistentConfig<'_>, own_name: &str, files: &mut dyn ConfigFiles) {
+    if let Some(name) = config.hostname {
+        files.edit(format_args!("/etc/hostname"), PUBLIC, &mut |old, out| hostname(old, out, name));
+        if files.is_file(OLD_NAME) {
+            files.edit(format_args!("{OLD_NAME}"), PUBLIC, &mut |old, out| hostname(old, out, name));
+        }
+        for (path, key) in ASSIGNED {
+            if files.is_file(path) {
+                let mut dropped = Dropped::default();
+                let edit = &mut |old: Old<'_>, out: &mut dyn Sink| assignment(old, out, &mut dropped, key, name);
+                files.edit(format_args!("{path}"), PUBLIC, edit);
+            }
+        }
+    }
+    if !config.interfaces.is_empty() && (config.hostname.is_some() || files.is_file(HOSTS)) {
+        let name = config.hostname.unwrap_or(own_name);
+        let mut hosts = Hosts::new(name, config.hostname.is_some(), config.interfaces);
+        files.edit(format_args!("{HOSTS}"), PUBLIC, &mut |old, out| hosts.edit(old, out));
+    }
+    let mut resolv = Resolv::new(config.interfaces);
+    if resolv.has_any() {
+        files.edit(format_args!("/etc/resolv.conf"), PUBLIC, &mut |old, out| resolv.edit(old, out));
+    }
+}
 
 /// What our line in /etc/hosts ends with (hosts(5): a comment).
 const MARK: &str = " # nanova";
 
 /// /etc/hostname, /etc/HOSTNAME: one line (hostname(5)).
-pub fn hostname(old: Old<'_>, out: &mut dyn Sink, name: &str) {
+fn hostname(old: Old<'_>, out: &mut dyn Sink, name: &str) {
     if old == Old::End {
         writeln!(out, "{name}");
     }
 }
 
 /// A file of shell assignments: the value of `key`, if it has one, becomes `value`.
-pub fn assignment(old: Old<'_>, out: &mut dyn Sink, dropped: &mut Dropped, key: &str, value: &str) {
+pub(super) fn assignment(old: Old<'_>, out: &mut dyn Sink, dropped: &mut Dropped, key: &str, value: &str) {
     let assigns = |line: &[u8]| key_of(line) == Some(key.as_bytes());
     if !dropped.takes(old, &assigns) {
         out.keep(old);
@@ -27,7 +66,7 @@ pub fn assignment(old: Old<'_>, out: &mut dyn Sink, dropped: &mut Dropped, key: 
 }
 
 /// The variable that a line of shell assigns to.
-pub(crate) fn key_of(line: &[u8]) -> Option<&[u8]> {
+pub(super) fn key_of(line: &[u8]) -> Option<&[u8]> {
     let equals = line.iter().position(|byte| *byte == b'=')?;
     let key = line[..equals].trim_ascii();
     key.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').then_some(key)
@@ -35,16 +74,16 @@ pub(crate) fn key_of(line: &[u8]) -> Option<&[u8]> {
 
 /// The address of one family that the guest is known by: the first one of the interface with the default route, or else
 /// the first of all.
-fn primary(interfaces: &[Interface], ipv4: bool) -> Option<Ip> {
-    let with_route = interfaces.iter().filter(|interface| interface.gateway(ipv4).is_some());
-    let address = with_route.chain(interfaces).find_map(|interface| interface.addresses_of(ipv4).next())?;
+fn primary(interfaces: &[Interface], family: Family) -> Option<Ip> {
+    let with_route = interfaces.iter().filter(|interface| interface.gateway(family).is_some());
+    let address = with_route.chain(interfaces).find_map(|interface| interface.addresses_of(family).next())?;
     Some(address.ip)
 }
 
 /// /etc/hosts (hosts(5)): a line for each primary address with the name, whole and short. Ours are those with our mark and
 /// those that name nothing but this guest at an address that is not its own loopback's: earlier agents left such. Where the
 /// toolstack gives no name, the guest's own one, and nothing changes but lines with our mark.
-pub struct Hosts<'a> {
+struct Hosts<'a> {
     name: &'a str,
     given: bool,
     interfaces: &'a [Interface],
@@ -53,7 +92,7 @@ pub struct Hosts<'a> {
 
 impl<'a> Hosts<'a> {
     /// An edit for these.
-    pub fn new(name: &'a str, given: bool, interfaces: &'a [Interface]) -> Hosts<'a> {
+    fn new(name: &'a str, given: bool, interfaces: &'a [Interface]) -> Hosts<'a> {
         Hosts { name, given, interfaces, written: false }
     }
 
@@ -62,7 +101,7 @@ impl<'a> Hosts<'a> {
     }
 
     /// The edit. Ours come where the first of them was.
-    pub fn edit(&mut self, old: Old<'_>, out: &mut dyn Sink) {
+    fn edit(&mut self, old: Old<'_>, out: &mut dyn Sink) {
         match old {
             Old::Line(line) if !self.is_ours(line) => out.keep(old),
             Old::Piece(_) => out.keep(old),
@@ -76,7 +115,7 @@ impl<'a> Hosts<'a> {
     }
 
     fn write(&self, out: &mut dyn Sink) {
-        for ip in [true, false].into_iter().filter_map(|ipv4| primary(self.interfaces, ipv4)) {
+        for ip in Family::BOTH.into_iter().filter_map(|family| primary(self.interfaces, family)) {
             write!(out, "{ip}\t{}", self.name);
             if self.short() != self.name {
                 write!(out, " {}", self.short());
@@ -101,24 +140,24 @@ impl<'a> Hosts<'a> {
 
 /// /etc/resolv.conf (resolv.conf(5)): our name servers in the place of those there, each once. `search` and all else
 /// stays. Without any of ours nothing changes.
-pub struct Resolv<'a> {
+struct Resolv<'a> {
     interfaces: &'a [Interface],
     written: bool,
 }
 
 impl<'a> Resolv<'a> {
     /// An edit for these.
-    pub fn new(interfaces: &'a [Interface]) -> Resolv<'a> {
+    fn new(interfaces: &'a [Interface]) -> Resolv<'a> {
         Resolv { interfaces, written: false }
     }
 
     /// Whether there is a name server at all.
-    pub fn has_any(&self) -> bool {
+    fn has_any(&self) -> bool {
         self.interfaces.iter().any(|interface| !interface.dns.is_empty())
     }
 
     /// The edit.
-    pub fn edit(&mut self, old: Old<'_>, out: &mut dyn Sink) {
+    fn edit(&mut self, old: Old<'_>, out: &mut dyn Sink) {
         match old {
             Old::Line(line) if !line.trim_ascii_start().starts_with(b"nameserver") => out.keep(old),
             Old::Piece(_) => out.keep(old),
@@ -133,7 +172,7 @@ impl<'a> Resolv<'a> {
 }
 
 /// Every name server of all interfaces, once.
-pub(crate) fn servers(interfaces: &[Interface], each: &mut dyn FnMut(Ip)) {
+pub(super) fn servers(interfaces: &[Interface], each: &mut dyn FnMut(Ip)) {
     for (place, interface) in interfaces.iter().enumerate() {
         for (number, server) in interface.dns.iter().enumerate() {
             let known = interface.dns[..number].contains(server)

@@ -2,32 +2,62 @@
 //! (`netctl enable`). Rules: netctl.profile(5).
 
 use crate::files::lines::Sink;
+use crate::network::managers::manager::{
+    Claim, ConflictingFiles, Manager, NamesBy, PUBLIC, Scope, always_goes, tell_nobody,
+};
+use crate::network::managers::shared::WRITTEN;
 use crate::network::model::Interface;
+use crate::platform::GuestPath;
+use crate::wire::net::Family;
+
+const DIRECTORY: &str = "/etc/netctl";
+const SIGNS: [GuestPath<'static>; 1] = [GuestPath::literal("/usr/bin/netctl")];
+
+/// What nanova knows of it.
+pub(super) static MANAGER: Manager = Manager {
+    name: "netctl",
+    claims: |guest| guest.claim_by(&SIGNS, Claim::IfNobodyElse),
+    places: &[GuestPath::literal("/etc/netctl/x")],
+    scope: Scope::OneInterface,
+    names_by: NamesBy::Device,
+    write: |config, files| {
+        for (interface, device) in config.devices() {
+            let path = format_args!("{DIRECTORY}/nanova-{device}");
+            files.write(path, PUBLIC, &mut |out| render(out, interface, device));
+        }
+    },
+    // Ours of interfaces that are gone.
+    conflicts: Some(ConflictingFiles {
+        directory: DIRECTORY,
+        may_be: |config, name| {
+            let device = name.strip_prefix("nanova-");
+            device.is_some_and(|device| !device.ends_with('~') && !config.has_device(device))
+        },
+        judge: always_goes,
+    }),
+    tell: tell_nobody,
+};
 
 /// Writes the profile of an interface.
 #[inline(never)]
-pub fn render(out: &mut dyn Sink, interface: &Interface, device: &str) {
-    write!(
-        out,
-        "# Written by nanova from vm-data in xenstore.\nDescription='nanova'\nInterface={device}\nConnection=ethernet\n"
-    );
-    for (ipv4, six) in [(true, ""), (false, "6")] {
-        if interface.addresses_of(ipv4).next().is_none() {
-            let automatic = if ipv4 { "dhcp" } else { "stateless" };
-            writeln!(out, "IP{six}={}", if interface.speaks_of(ipv4) { "no" } else { automatic });
+fn render(out: &mut dyn Sink, interface: &Interface, device: &str) {
+    write!(out, "{WRITTEN}\nDescription='nanova'\nInterface={device}\nConnection=ethernet\n");
+    for (family, six, automatic) in [(Family::V4, "", "dhcp"), (Family::V6, "6", "stateless")] {
+        if interface.addresses_of(family).next().is_none() {
+            writeln!(out, "IP{six}={}", if interface.speaks_of(family) { "no" } else { automatic });
             continue;
         }
         write!(out, "IP{six}=static\nAddress{six}=(");
-        interface.addresses_of(ipv4).for_each(|address| write!(out, "'{address}' "));
+        interface.addresses_of(family).for_each(|address| write!(out, "'{address}' "));
         write!(out, ")\nRoutes{six}=(");
-        for route in interface.routes.iter().filter(|route| route.via.is_ipv4() == ipv4) {
+        for route in interface.routes.iter().filter(|route| route.via.family() == family) {
             let far = interface.is_far(route.via);
             if route.to.prefix != 0 || far {
                 write!(out, "'{} via {}{}' ", route.to, route.via, if far { " onlink" } else { "" });
             }
         }
         out.put(")\n");
-        if let Some(via) = interface.gateway(ipv4).filter(|via| !interface.is_far(*via)) {
+        if let Some(via) = interface.gateway(family).filter(|via| !interface.is_far(*via)) {
             writeln!(out, "Gateway{six}='{via}'");
         }
     }

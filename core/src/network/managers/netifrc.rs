@@ -5,37 +5,44 @@
 use core::fmt::{self, Write};
 
 use crate::files::lines::{Old, Sink};
+use crate::network::managers::manager::{Claim, Manager, NamesBy, PUBLIC, PersistentConfig, Scope, tell_nobody};
 use crate::network::managers::shared::{BEGIN, END, Marked};
-use crate::network::model::{Interface, Placed};
+use crate::network::model::Interface;
+use crate::platform::GuestPath;
+use crate::wire::net::Family;
+
+const SIGNS: [GuestPath<'static>; 3] =
+    [GuestPath::literal("/lib/netifrc"), GuestPath::literal("/usr/lib/netifrc"), GuestPath::literal("/lib/rc/net")];
+
+/// What nanova knows of it.
+pub(super) static MANAGER: Manager = Manager {
+    name: "netifrc",
+    claims: |guest| guest.claim_by(&SIGNS, Claim::IfNobodyElse),
+    places: &[GuestPath::literal("/etc/conf.d/x")],
+    scope: Scope::AllInterfaces,
+    names_by: NamesBy::Device,
+    write: |config, files| {
+        let mut marked = Marked::default();
+        files.edit(format_args!("/etc/conf.d/net"), PUBLIC, &mut |old, out| edit(old, out, &mut marked, config));
+    },
+    // All is in the one file.
+    conflicts: None,
+    tell: tell_nobody,
+};
 
 /// The edit of /etc/conf.d/net.
-pub struct Net<'a> {
-    placed: &'a [Placed<'a>],
-    marked: Marked,
-}
-
-impl<'a> Net<'a> {
-    /// An edit for these.
-    pub fn new(placed: &'a [Placed<'a>]) -> Net<'a> {
-        Net { placed, marked: Marked::default() }
+fn edit(old: Old<'_>, out: &mut dyn Sink, marked: &mut Marked, config: &PersistentConfig<'_>) {
+    if marked.takes(old) {
+        return;
     }
-
-    /// The edit.
-    pub fn edit(&mut self, old: Old<'_>, out: &mut dyn Sink) {
-        if self.marked.takes(old) {
-            return;
-        }
-        if old != Old::End {
-            return out.keep(old);
-        }
-        writeln!(out, "{BEGIN}");
-        for placed in self.placed {
-            if let Some(device) = placed.device {
-                interface(out, placed.interface, device);
-            }
-        }
-        writeln!(out, "{END}");
+    if old != Old::End {
+        return out.keep(old);
     }
+    writeln!(out, "{BEGIN}");
+    for (ours, device) in config.devices() {
+        interface(out, ours, device);
+    }
+    writeln!(out, "{END}");
 }
 
 /// A name as a part of a shell variable's.
@@ -57,7 +64,7 @@ fn interface(out: &mut dyn Sink, interface: &Interface, device: &str) {
         }
         out.put("\n");
     }
-    if !interface.speaks_of(true) {
+    if !interface.speaks_of(Family::V4) {
         out.put("dhcp\n");
     }
     // No address at all is "null", or netifrc would ask for one.
@@ -79,15 +86,18 @@ fn interface(out: &mut dyn Sink, interface: &Interface, device: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::managers::shared::edited;
+    use crate::network::managers::shared::{config, edited};
+    use crate::network::model::Placed;
     use crate::network::source::parse::tests::public;
 
     #[test]
     fn the_file_of_a_real_guest() {
         let public = public();
         let placed = [Placed { interface: &public, device: Some("eth0") }];
-        let mut net = Net::new(&placed);
-        let new = edited("config_eth0=\"dhcp\"\n", &mut |old, out| net.edit(old, out));
+        let config = config(&MANAGER, &placed);
+        let mut marked = Marked::default();
+        let mut all = |old: Old<'_>, out: &mut dyn Sink| edit(old, out, &mut marked, &config);
+        let new = edited("config_eth0=\"dhcp\"\n", &mut all);
         assert_eq!(
             new,
             "config_eth0=\"dhcp\"\n# nanova: begin, written from vm-data in xenstore\n\
@@ -95,6 +105,6 @@ mod tests {
              routes_eth0=\"0.0.0.0/0 via 166.78.10.1\n::/0 via fe80::def\n\"\n\
              dns_servers_eth0=\"72.3.128.241 72.3.128.240\"\n# nanova: end\n"
         );
-        assert_eq!(edited(&new, &mut |old, out| net.edit(old, out)), new);
+        assert_eq!(edited(&new, &mut all), new);
     }
 }

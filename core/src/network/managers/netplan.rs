@@ -7,24 +7,70 @@
 //! address holds colons. `0.0.0.0/0` and not `default`, which netplan knows since 0.100. Rules: netplan(5),
 //! netplan-generate(8).
 
-use crate::files::lines::Sink;
-use crate::network::model::{Interface, Placed};
-use crate::wire::net::{Device, Mac};
+use core::ffi::CStr;
 
-/// The name of the file.
-pub const FILE: &str = "90-nanova.yaml";
+use crate::files::lines::Sink;
+use crate::network::managers::manager::{
+    Claim, ConflictingFiles, Manager, NamesBy, PRIVATE, PersistentConfig, Scope, Suspect, Tell, Verdict,
+};
+use crate::network::managers::shared::WRITTEN;
+use crate::network::model::{Interface, Placed};
+use crate::platform::GuestPath;
+use crate::wire::net::{Device, Family, Mac};
+
+const DIRECTORY: &str = "/etc/netplan";
+const FILE: &str = "90-nanova.yaml";
+
+/// What nanova knows of it.
+pub(super) static MANAGER: Manager = Manager {
+    name: "netplan",
+    claims: |guest| Claim::yes_if(guest.has(&[GuestPath::literal("/usr/sbin/netplan")])),
+    places: &[GuestPath::literal("/etc/netplan/x")],
+    scope: Scope::AllInterfaces,
+    names_by: NamesBy::Mac,
+    write: |config, files| {
+        let path = format_args!("{DIRECTORY}/{FILE}");
+        files.write(path, PRIVATE, &mut |out| render(out, config.placed));
+    },
+    // Those that speak of no device but ours: netplan would merge their addresses with ours.
+    conflicts: Some(ConflictingFiles {
+        directory: DIRECTORY,
+        may_be: |_, name| name.ends_with(".yaml") && name != FILE,
+        judge,
+    }),
+    tell,
+};
+
+fn judge(config: &PersistentConfig<'_>, file: &mut Suspect<'_>) -> Verdict {
+    let mut subjects = Subjects::new(config.placed, file.devices);
+    (file.lines)(&mut |line| subjects.take(line));
+    let (ours, others) = subjects.end();
+    Verdict::of(ours, others)
+}
+
+/// netplan must not see the agent's read-only /sys, nor end with it. Without systemd it is there in any case.
+fn tell(_: &PersistentConfig<'_>, manager: &mut dyn Tell) {
+    const RUN: [&CStr; 4] = [c"/usr/bin/systemd-run", c"--collect", c"--quiet", c"--no-block"];
+    const APPLY: [&CStr; 2] = [c"/usr/sbin/netplan", c"apply"];
+    if manager.has_systemd() {
+        manager.start(&[&[RUN[0], RUN[1], RUN[2], RUN[3], APPLY[0], APPLY[1]]]);
+    } else {
+        manager.start(&[&APPLY]);
+    }
+}
 
 /// Writes the file of all interfaces.
 #[inline(never)]
-pub fn render(out: &mut dyn Sink, interfaces: &[Placed<'_>]) {
-    out.put("# Written by nanova from vm-data in xenstore.\nnetwork:\n  version: 2\n  ethernets:\n");
+pub(crate) fn render(out: &mut dyn Sink, interfaces: &[Placed<'_>]) {
+    writeln!(out, "{WRITTEN}");
+    out.put("network:\n  version: 2\n  ethernets:\n");
     for placed in interfaces {
         let mac = placed.interface.mac;
         match placed.device {
             Some(device) => writeln!(out, "    \"{device}\":"),
             None => writeln!(out, "    \"nanova-{}\":", mac.plain()),
         }
-        let [dhcp4, ra] = [true, false].map(|ipv4| !placed.interface.speaks_of(ipv4));
+        let [dhcp4, ra] = Family::BOTH.map(|family| !placed.interface.speaks_of(family));
         write!(
             out,
             "      match:\n        macaddress: \"{mac}\"\n      dhcp4: {dhcp4}\n      dhcp6: false\n      accept-ra: {ra}\n"
@@ -63,7 +109,7 @@ fn lists(out: &mut dyn Sink, interface: &Interface) {
 
 /// Finds out, line by line, whose devices another file speaks of. Of YAML it knows as much as netplan's own examples and
 /// installers use: blocks, no flow style. What else there is counts as somebody else's.
-pub struct Subjects<'a> {
+struct Subjects<'a> {
     placed: &'a [Placed<'a>],
     /// The names of all devices that there are.
     devices: &'a [Device],
@@ -79,13 +125,13 @@ pub struct Subjects<'a> {
 
 impl<'a> Subjects<'a> {
     /// Nobody's yet.
-    pub fn new(placed: &'a [Placed<'a>], devices: &'a [Device]) -> Subjects<'a> {
+    fn new(placed: &'a [Placed<'a>], devices: &'a [Device]) -> Subjects<'a> {
         let (section, id) = (None, None);
         Subjects { placed, devices, section, id, in_ethernets: false, unknown: false, ours: false, others: false }
     }
 
     /// Takes the next line.
-    pub fn take(&mut self, line: &str) {
+    fn take(&mut self, line: &str) {
         let text = line.trim_ascii_start();
         let indent = line.len() - text.len();
         if text.is_empty() || text.starts_with('#') || text.starts_with("---") {
@@ -126,7 +172,7 @@ impl<'a> Subjects<'a> {
     }
 
     /// That was all. Returns whether it speaks of ours, and of others.
-    pub fn end(self) -> (bool, bool) {
+    fn end(self) -> (bool, bool) {
         (self.ours, self.others || self.unknown)
     }
 }

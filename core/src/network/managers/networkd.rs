@@ -1,5 +1,5 @@
-//! systemd-networkd's `systemd/network/*.network` below /etc or, handed over by an initramfs, /run, one an interface. Of all files that match a link the first by name
-//! counts, so ours begin with 00 (an installer's or cloud-init's with 10).
+//! systemd-networkd's `systemd/network/*.network` below /etc or, handed over by an initramfs, /run, one an interface. Of all
+//! files that match a link the first by name counts, so ours begin with 00 (an installer's or cloud-init's with 10).
 //!
 //! Matched by MAC address, as names may still change. `Type=ether` keeps out a VLAN or a bridge that has the same address.
 //! networkd finds the addresses present already and keeps them. Routers are not listened to: the toolstack has said what
@@ -7,17 +7,54 @@
 //! guest is automatic: DHCP, or what routers say.) Rules: systemd.network(5).
 
 use crate::files::lines::Sink;
+use crate::network::managers::manager::{
+    Claim, ConflictingFiles, Manager, NETWORK_MANAGER, NETWORK_SCRIPTS, NamesBy, PUBLIC, Scope, always_goes,
+};
+use crate::network::managers::shared::WRITTEN;
 use crate::network::model::Interface;
+use crate::platform::GuestPath;
+use crate::wire::net::Family;
+
+const DIRECTORY: &str = "/etc/systemd/network";
+const ENABLED: [GuestPath<'static>; 1] =
+    [GuestPath::literal("/etc/systemd/system/multi-user.target.wants/systemd-networkd.service")];
+
+/// What nanova knows of it.
+pub(super) static MANAGER: Manager = Manager {
+    name: "networkd",
+    claims: |guest| {
+        if guest.is_red_hat() {
+            return Claim::yes_if(!guest.has(&NETWORK_MANAGER) && !guest.has(&[NETWORK_SCRIPTS]));
+        }
+        Claim::yes_if(guest.has(&ENABLED))
+    },
+    places: &[GuestPath::literal("/etc/systemd/network/x")],
+    scope: Scope::OneInterface,
+    names_by: NamesBy::Mac,
+    write: |config, files| {
+        for interface in config.placed.iter().map(|placed| placed.interface) {
+            let path = format_args!("{DIRECTORY}/00-nanova-{}.network", interface.mac.plain());
+            files.write(path, PUBLIC, &mut |out| render(out, interface));
+        }
+    },
+    // Ours of interfaces that are gone.
+    conflicts: Some(ConflictingFiles {
+        directory: DIRECTORY,
+        may_be: |config, name| config.names_gone_mac(name, "00-nanova-", ".network"),
+        judge: always_goes,
+    }),
+    tell: |_, manager| manager.start(&[&[c"/usr/bin/networkctl", c"reload"]]),
+};
 
 /// Writes the file of an interface.
 #[inline(never)]
-pub fn render(out: &mut dyn Sink, interface: &Interface) {
-    write!(out, "# Written by nanova from vm-data in xenstore.\n[Match]\nMACAddress={}\nType=ether\n", interface.mac);
+pub(crate) fn render(out: &mut dyn Sink, interface: &Interface) {
+    write!(out, "{WRITTEN}\n[Match]\nMACAddress={}\nType=ether\n", interface.mac);
     if let Some(mtu) = interface.mtu.map(u64::from) {
         write!(out, "\n[Link]\nMTUBytes={mtu}\n");
     }
-    let yes = |ipv4, word| if interface.speaks_of(ipv4) { "no" } else { word };
-    write!(out, "\n[Network]\nDHCP={}\nIPv6AcceptRA={}\n", yes(true, "ipv4"), yes(false, "yes"));
+    let yes = |family, word| if interface.speaks_of(family) { "no" } else { word };
+    write!(out, "\n[Network]\nDHCP={}\nIPv6AcceptRA={}\n", yes(Family::V4, "ipv4"), yes(Family::V6, "yes"));
     for server in &interface.dns {
         writeln!(out, "DNS={server}");
     }

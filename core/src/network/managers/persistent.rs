@@ -1,94 +1,36 @@
-//! Making the network permanent: which files below /etc say it, in each style, and what becomes of files that say
+//! Making the network last: a guest's name and name servers, its manager's files, and what becomes of files that say
 //! otherwise.
 //!
-//! | file | is |
-//! |---|---|
-//! | /etc/hostname, /etc/hosts, /etc/resolv.conf | ours in every style (`names`) |
-//! | one a style, or one to three an interface | `ifupdown`, `netplan`, `networkd`, `keyfile`, `ifcfg`, `suse`, `netifrc`, `netctl` |
-//!
-//! All are staged before the first is replaced. Files that would undo them are moved aside (`leftovers`).
+//! /etc/hostname, /etc/hosts and /etc/resolv.conf are ours whoever manages the network (`names`). All files are staged before
+//! the first is replaced; files that would undo them are moved aside (`conflicts`); then the manager is told.
 
-use core::ffi::CStr;
 use core::fmt::{self, Write};
 use core::ops::ControlFlow;
 
-use heapless::Vec;
-
 use crate::files::at;
 use crate::files::lines::Edit;
-use crate::files::transaction::{Backup, Batch, Trouble};
-use crate::network::managers::conflicts::Leftovers;
-use crate::network::managers::names::{Hosts, Resolv, assignment, hostname, servers};
-use crate::network::managers::registry::{IFCFG, KEYFILE, NETCTL, NETWORKD, SUSE, Style};
-use crate::network::managers::shared::{Dropped, whole};
-use crate::network::managers::{ifcfg, ifupdown, keyfile, netctl, netifrc, netplan, networkd, suse};
-use crate::network::model::{INTERFACES_MAX, Interface, Placed};
+use crate::files::transaction::{Backup, FileTransaction, Trouble};
+use crate::network::managers::conflicts::move_conflicts_aside;
+use crate::network::managers::manager::{ConfigFiles, NamesBy, PersistentConfig, Scope, Tell, plain_device};
+use crate::network::managers::{names, none};
 use crate::network::problems::note;
 use crate::platform::{Clock, FileKind, Files, GuestPath, Identity, KernelNet, Level, Log, Program, Programs};
 use crate::wire::errno::Errno;
 use crate::wire::text::Bounded;
 
-/// Readable for its owner alone.
-const PRIVATE: u32 = 0o600;
-/// Readable for all.
-const PUBLIC: u32 = 0o644;
-
-/// A file in each directory where files are staged, for who tidies up.
-pub const EVERYWHERE: [GuestPath<'static>; 9] = [
-    GuestPath::literal("/etc/x"),
-    GuestPath::literal("/etc/network/x"),
-    GuestPath::literal("/etc/netplan/x"),
-    GuestPath::literal("/etc/systemd/network/x"),
-    GuestPath::literal("/etc/NetworkManager/system-connections/x"),
-    GuestPath::literal("/etc/sysconfig/network-scripts/x"),
-    GuestPath::literal("/etc/sysconfig/network/x"),
-    GuestPath::literal("/etc/conf.d/x"),
-    GuestPath::literal("/etc/netctl/x"),
-];
-
-/// Where some distributions keep the host's name beside /etc/hostname; changed if they do.
-const NAMES: [(GuestPath<'static>, &str); 3] = [
-    (GuestPath::literal("/etc/sysconfig/network"), "HOSTNAME"),
-    (GuestPath::literal("/etc/conf.d/hostname"), "hostname"),
-    (GuestPath::literal("/etc/rc.conf"), "HOSTNAME"),
-];
-const HOSTS: GuestPath<'static> = GuestPath::literal("/etc/hosts");
-const OLD_NAME: GuestPath<'static> = GuestPath::literal("/etc/HOSTNAME");
-const SUSE_DNS: GuestPath<'static> = GuestPath::literal("/etc/sysconfig/network/config");
-
-/// Routes of whatever device.
-const SUSE_ROUTES: GuestPath<'static> = GuestPath::literal("/etc/sysconfig/network/routes");
-
-/// What is said where.
-pub struct Permanent<'a> {
-    /// In which form.
-    pub style: Style,
-    /// The host's name, if it has been given one.
-    pub hostname: Option<&'a str>,
-    /// The interfaces that have a place in the files.
-    pub placed: &'a [Placed<'a>],
-    /// All interfaces, for the names.
-    pub interfaces: &'a [Interface],
-    /// Whether these are all that xenstore names. Otherwise no file that speaks of several interfaces changes: one that could
-    /// not be read may be in it.
-    pub sound: bool,
-    /// Whether files that would undo ours are looked for.
-    pub tidy: bool,
-}
-
 /// The work on the files.
-struct Work<'w, P: Files + Log + Identity> {
+struct Work<'w, P: Files + Log> {
     platform: &'w mut P,
-    batch: Batch<P::Staged>,
+    transaction: FileTransaction<P::Staged>,
     problems: &'w mut dyn Write,
     /// Where the files are shown instead of being written.
     show: Option<&'w mut dyn Write>,
     /// An image that is made anew at every boot may be read-only.
-    nothing_permanent: bool,
+    nothing_lasts: bool,
     well: bool,
 }
 
-impl Permanent<'_> {
+impl PersistentConfig<'_> {
     /// Writes everything, or shows it. What fails goes to `problems`. Returns whether all is written, and whether nothing is
     /// left that would undo it.
     #[inline(never)]
@@ -98,175 +40,59 @@ impl Permanent<'_> {
         problems: &'w mut dyn Write,
         show: Option<&'w mut dyn Write>,
     ) -> (bool, bool) {
-        let nothing_permanent = self.style == Style::None;
-        let mut work = Work { platform, batch: Batch::default(), problems, show, nothing_permanent, well: true };
-        self.names(&mut work);
-        self.of_style(&mut work);
+        let nothing_lasts = *self.manager == none::MANAGER;
+        let own_name = platform.host_name();
+        let mut work =
+            Work { platform, transaction: FileTransaction::default(), problems, show, nothing_lasts, well: true };
+        names::write(self, own_name.as_str(), &mut work);
+        self.write_managers(&mut work);
         if !work.well {
-            work.batch.give_up(work.platform);
+            work.transaction.give_up(work.platform);
             return (false, true);
         }
-        let mut changes = !work.batch.is_empty();
-        let Work { platform, mut batch, problems, show, mut well, .. } = work;
-        batch.commit(platform, &mut |trouble| {
+        let mut changes = !work.transaction.is_empty();
+        let Work { platform, mut transaction, problems, show, mut well, .. } = work;
+        transaction.commit(platform, &mut |trouble| {
             note(problems, format_args!("{trouble}"));
             well &= !matches!(trouble, Trouble::Failed(_));
             ControlFlow::Continue(())
         });
         let (doing, mut tidied) = (show.is_none(), true);
         if self.tidy && !self.placed.is_empty() {
-            let leftovers = Leftovers { style: self.style, placed: self.placed, interfaces: self.interfaces };
-            let moved = leftovers.move_aside(platform, problems, show);
+            let moved = move_conflicts_aside(self, platform, problems, show);
             changes |= moved.any;
             tidied = moved.all;
         }
         if doing && changes && !self.placed.is_empty() {
-            reload(platform, self.style, self.placed);
+            (self.manager.tell)(self, &mut Telling(platform));
         }
         (well, tidied)
     }
 
-    fn names<P: Files + Log + Identity>(&self, work: &mut Work<'_, P>) {
-        if let Some(name) = self.hostname {
-            work.edit(format_args!("/etc/hostname"), PUBLIC, &mut |old, out| hostname(old, out, name));
-            if work.is_file(OLD_NAME) {
-                work.edit(format_args!("{OLD_NAME}"), PUBLIC, &mut |old, out| hostname(old, out, name));
-            }
-            for (path, key) in NAMES {
-                if work.is_file(path) {
-                    let mut dropped = Dropped::default();
-                    work.edit(format_args!("{path}"), PUBLIC, &mut |old, out| {
-                        assignment(old, out, &mut dropped, key, name)
-                    });
-                }
-            }
-        }
-        if !self.interfaces.is_empty() {
-            let own = work.platform.host_name();
-            let mut hosts = Hosts::new(self.hostname.unwrap_or(own.as_str()), self.hostname.is_some(), self.interfaces);
-            if self.hostname.is_some() || work.is_file(HOSTS) {
-                work.edit(format_args!("{HOSTS}"), PUBLIC, &mut |old, out| hosts.edit(old, out));
-            }
-        }
-        let mut resolv = Resolv::new(self.interfaces);
-        if resolv.has_any() {
-            work.edit(format_args!("/etc/resolv.conf"), PUBLIC, &mut |old, out| resolv.edit(old, out));
-        }
-    }
-
-    fn of_style<P: Files + Log + Identity>(&self, work: &mut Work<'_, P>) {
-        let placed = self.placed;
-        match self.style {
-            Style::None => return,
-            _ if placed.is_empty() => return,
-            Style::Ifupdown | Style::Netplan | Style::Netifrc if !self.sound => {
-                let text = format_args!("the network's file is left as it is, as not all of vm-data makes sense");
-                work.platform.log(Level::Warn, text);
-                return;
-            }
-            Style::Ifupdown => {
-                let mut edit = ifupdown::Interfaces::new(placed);
-                work.edit(format_args!("/etc/network/interfaces"), PUBLIC, &mut |old, out| edit.edit(old, out));
-            }
-            Style::Netplan => work.edit(format_args!("/etc/netplan/{}", netplan::FILE), PRIVATE, &mut |old, out| {
-                whole(old, out, &mut |out| netplan::render(out, placed))
-            }),
-            Style::Netifrc => {
-                let mut edit = netifrc::Net::new(placed);
-                work.edit(format_args!("/etc/conf.d/net"), PUBLIC, &mut |old, out| edit.edit(old, out));
-            }
-            Style::Suse => {
-                if work.is_file(SUSE_DNS) {
-                    self.suse_dns(work);
-                }
-                if work.is_file(SUSE_ROUTES) {
-                    work.edit(format_args!("{SUSE_ROUTES}"), PUBLIC, &mut |old, out| {
-                        suse::without_default(old, out, placed)
-                    });
-                }
-            }
-            _ => {}
-        }
-        for placed in placed {
-            self.of_interface(work, placed);
-        }
-    }
-
-    fn of_interface<P: Files + Log + Identity>(&self, work: &mut Work<'_, P>, placed: &Placed<'_>) {
-        let interface = placed.interface;
-        let mac = interface.mac.plain();
-        match self.style {
-            Style::Networkd => {
-                work.edit(format_args!("{NETWORKD}/00-nanova-{mac}.network"), PUBLIC, &mut |old, out| {
-                    whole(old, out, &mut |out| networkd::render(out, interface))
-                });
-                return;
-            }
-            Style::Keyfile => {
-                work.edit(format_args!("{KEYFILE}/nanova-{mac}.nmconnection"), PRIVATE, &mut |old, out| {
-                    whole(old, out, &mut |out| keyfile::render(out, interface))
-                });
-                return;
-            }
-            Style::Ifupdown | Style::Ifcfg | Style::Suse | Style::Netifrc | Style::Netctl => {}
-            Style::Netplan | Style::None => return,
-        }
-        // These know devices by their names; what a shell would take apart is no name for them.
-        let Some(device) = placed.device.filter(|device| crate::network::model::is_plain(device)) else {
-            let style = self.style.name();
-            let text = format_args!("{} has no device that the files of {style} could name; left out", interface.mac);
-            work.platform.log(Level::Warn, text);
+    /// Writes the manager's files.
+    fn write_managers<P: Files + Log>(&self, work: &mut Work<'_, P>) {
+        if self.placed.is_empty() {
             return;
-        };
-        let mut dropped = Dropped::default();
-        match self.style {
-            Style::Ifcfg => {
-                work.edit(format_args!("{IFCFG}/ifcfg-{device}"), PUBLIC, &mut |old, out| {
-                    ifcfg::edit(old, out, &mut dropped, interface, device)
-                });
-                for (ipv4, six) in [(true, ""), (false, "6")] {
-                    let path = Bounded::<512>::of(format_args!("{IFCFG}/route{six}-{device}"));
-                    let there = GuestPath::new(path.as_str()).is_ok_and(|path| work.is_file(path));
-                    if there || ifcfg::has_routes(interface, ipv4) {
-                        work.edit(format_args!("{}", path.as_str()), PUBLIC, &mut |old, out| {
-                            ifcfg::routes(old, out, interface, device, ipv4)
-                        });
-                    }
-                }
-            }
-            Style::Suse => {
-                work.edit(format_args!("{SUSE}/ifcfg-{device}"), PUBLIC, &mut |old, out| {
-                    suse::edit(old, out, &mut dropped, interface)
-                });
-                work.edit(format_args!("{SUSE}/ifroute-{device}"), PUBLIC, &mut |old, out| {
-                    suse::routes(old, out, interface, device)
-                });
-            }
-            Style::Netctl => work.edit(format_args!("{NETCTL}/nanova-{device}"), PUBLIC, &mut |old, out| {
-                whole(old, out, &mut |out| netctl::render(out, interface, device))
-            }),
-            _ => {}
         }
-    }
-
-    fn suse_dns<P: Files + Log + Identity>(&self, work: &mut Work<'_, P>) {
-        let mut list = Bounded::<512>::new();
-        servers(self.interfaces, &mut |server| {
-            let _ = write!(list, "{server} ");
-        });
-        let value = list.as_str().trim_end();
-        if !value.is_empty() {
-            let mut dropped = Dropped::default();
-            work.edit(format_args!("{SUSE_DNS}"), PUBLIC, &mut |old, out| {
-                assignment(old, out, &mut dropped, "NETCONFIG_DNS_STATIC_SERVERS", value)
-            });
+        if self.manager.scope == Scope::AllInterfaces && !self.sound {
+            let text = format_args!("the network's file is left as it is, as not all of vm-data makes sense");
+            return work.platform.log(Level::Warn, text);
+        }
+        (self.manager.write)(self, work);
+        if self.manager.names_by == NamesBy::Mac {
+            return;
+        }
+        for placed in self.placed.iter().filter(|placed| plain_device(placed).is_none()) {
+            let (mac, name) = (placed.interface.mac, self.manager.name);
+            let text = format_args!("{mac} has no device that the files of {name} could name; left out");
+            work.platform.log(Level::Warn, text);
         }
     }
 }
 
-impl<P: Files + Log + Identity> Work<'_, P> {
-    /// Whether there is such a file to be changed. What cannot be looked at is a problem.
-    fn is_file(&mut self, path: GuestPath<'_>) -> bool {
+impl<P: Files + Log> ConfigFiles for Work<'_, P> {
+    fn is_file(&mut self, path: &str) -> bool {
+        let Ok(path) = GuestPath::new(path) else { return false };
         match at("look at", path, self.platform.kind(path)) {
             Ok(kind) => kind == Some(FileKind::Regular),
             Err(error) => {
@@ -282,13 +108,13 @@ impl<P: Files + Log + Identity> Work<'_, P> {
         let path = Bounded::<512>::of(path);
         let Ok(path) = GuestPath::new(path.as_str()) else { return };
         let result = match &mut self.show {
-            Some(out) => Batch::show(self.platform, path, edit, *out),
+            Some(out) => FileTransaction::show(self.platform, path, edit, *out),
             // What has failed once is given up as a whole.
             None if !self.well => Ok(()),
-            None => self.batch.edit(self.platform, path, mode, Backup::Beside, edit),
+            None => self.transaction.edit(self.platform, path, mode, Backup::Beside, edit),
         };
         if let Err(error) = result {
-            if self.nothing_permanent && error.errno == Errno::ROFS {
+            if self.nothing_lasts && error.errno == Errno::ROFS {
                 self.platform.log(Level::Warn, format_args!("{error}"));
                 return;
             }
@@ -301,37 +127,81 @@ impl<P: Files + Log + Identity> Work<'_, P> {
 /// systemd's own sign that it runs the system (sd_booted(3)).
 const SYSTEMD: GuestPath<'static> = GuestPath::literal("/run/systemd/system");
 
-/// Has a network manager read its files again. The kernel has it all already, so nothing waits for it.
-fn reload<P: Files + Programs>(platform: &mut P, style: Style, placed: &[Placed<'_>]) {
-    match style {
-        Style::Networkd => platform.start(&[&[c"/usr/bin/networkctl", c"reload"]]),
-        // It must not see the agent's read-only /sys, nor end with it.
-        // Where that cannot be told systemd is not asked: netplan itself is there in any case.
-        Style::Netplan if platform.exists(SYSTEMD).unwrap_or(false) => {
-            const RUN: [&CStr; 4] = [c"/usr/bin/systemd-run", c"--collect", c"--quiet", c"--no-block"];
-            platform.start(&[&[RUN[0], RUN[1], RUN[2], RUN[3], c"/usr/sbin/netplan", c"apply"]]);
-        }
-        Style::Netplan => platform.start(&[&[c"/usr/sbin/netplan", c"apply"]]),
-        Style::Ifcfg => platform.start(&[&NMCLI_RELOAD]),
-        Style::Keyfile => {
-            // Reading alone leaves a connection active that asks DHCP.
-            let ids = placed
-                .iter()
-                .map(|placed| Bounded::<48>::of(format_args!("{}\0", keyfile::Uuid(placed.interface.mac))));
-            let ids = ids.collect::<Vec<_, INTERFACES_MAX>>();
-            let ids = ids.iter().filter_map(|id| CStr::from_bytes_until_nul(id.as_str().as_bytes()).ok());
-            let ups = ids.map(|id| [c"/usr/bin/nmcli", c"--wait", c"0", c"connection", c"up", c"uuid", id]);
-            let ups = ups.collect::<Vec<_, INTERFACES_MAX>>();
-            let mut programs = Vec::<Program<'_>, { INTERFACES_MAX + 1 }>::new();
-            let _ = programs.push(&NMCLI_RELOAD);
-            for up in &ups {
-                let _ = programs.push(up);
-            }
-            platform.start(&programs);
-        }
-        Style::Suse => platform.start(&[&[c"/sbin/netconfig", c"update", c"-f"]]),
-        Style::Ifupdown | Style::Netifrc | Style::Netctl | Style::None => {}
+/// A platform whose programs are told.
+struct Telling<'p, P>(&'p mut P);
+
+impl<P: Files + Programs> Tell for Telling<'_, P> {
+    fn start(&mut self, programs: &[Program<'_>]) {
+        self.0.start(programs);
+    }
+
+    fn has_systemd(&mut self) -> bool {
+        // Where that cannot be told it is not asked for.
+        self.0.exists(SYSTEMD).unwrap_or(false)
     }
 }
 
-const NMCLI_RELOAD: [&CStr; 3] = [c"/usr/bin/nmcli", c"connection", c"reload"];
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::managers::registry::{MANAGERS, places};
+    use crate::network::model::Placed;
+    use crate::network::source::parse::tests::{private, public};
+    use crate::test_platform::{FakePlatform, Node};
+
+    /// Files that are changed only where a distribution has them.
+    const THERE: [&str; 6] = [
+        "/etc/HOSTNAME",
+        "/etc/conf.d/hostname",
+        "/etc/rc.conf",
+        "/etc/sysconfig/network",
+        "/etc/sysconfig/network/config",
+        "/etc/sysconfig/network/routes",
+    ];
+
+    fn written(manager: &'static crate::network::managers::Manager, device: &str, there: &[&str]) -> FakePlatform {
+        let mut platform = FakePlatform::with(&[]);
+        for path in there {
+            platform.put(path, "HOSTNAME=x\nhostname=x\nNETCONFIG_DNS_STATIC_SERVERS=\"\"\ndefault 192.0.2.1\n");
+        }
+        let interfaces = [public(), private()];
+        let placed = [
+            Placed { interface: &interfaces[0], device: Some("eth0") },
+            Placed { interface: &interfaces[1], device: Some(device) },
+        ];
+        let (placed, interfaces) = (&placed[..], &interfaces[..]);
+        let config = PersistentConfig { manager, hostname: Some("web01"), placed, interfaces, sound: true, tidy: true };
+        let mut problems = String::new();
+        assert_eq!(config.write(&mut platform, &mut problems, None), (true, true), "{problems}");
+        platform
+    }
+
+    #[test]
+    fn whatever_directory_files_are_staged_in_is_tidied_after_a_kill() {
+        // A file of this name and a directory of this name are not in one guest.
+        for there in [&THERE[..4], &THERE[4..]] {
+            for manager in MANAGERS.iter().filter(|manager| manager.name != "suse" || there.len() < 4) {
+                for path in &written(manager, "eth1", there).staged_beside {
+                    let directory = path.rsplit_once('/').unwrap().0;
+                    let is_known = places().any(|place| place.split().0 == directory);
+                    assert!(is_known, "{}: {path}", manager.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_device_that_a_shell_would_act_on_is_in_no_file() {
+        for manager in MANAGERS {
+            let platform = written(manager, "$(reboot)", &[]);
+            for (path, node) in &platform.nodes {
+                let Node::File { contents, .. } = node else { continue };
+                let named = path.contains("reboot") || contents.windows(6).any(|window| window == b"reboot");
+                // netplan quotes its strings, and no shell reads them.
+                assert!(!named || manager.name == "netplan", "{}: {path}", manager.name);
+            }
+            let told = platform.logged().contains("has no device that the files of");
+            assert_eq!(told, manager.names_by == NamesBy::Device, "{}", manager.name);
+        }
+    }
+}

@@ -1,11 +1,44 @@
-//! What the renderers of configuration files share: files that hold foreign lines beside ours.
+//! What several managers share: files that hold foreign lines beside ours, and files of shell named after devices.
 
-use crate::files::lines::{Old, Sink};
+use crate::files::lines::Old;
+#[cfg(test)]
+use crate::files::lines::Sink;
+use crate::network::managers::manager::{PersistentConfig, Suspect, Verdict};
 
 /// The line that our part of a shared file begins with.
 pub(crate) const BEGIN: &str = "# nanova: begin, written from vm-data in xenstore";
 /// The line that it ends with.
 pub(crate) const END: &str = "# nanova: end";
+/// The first line of a file that is all ours.
+pub(crate) const WRITTEN: &str = "# Written by nanova from vm-data in xenstore.";
+/// The line above our keys in a file that has others, too.
+pub(crate) const KEYS_KEPT: &str = "# Written by nanova from vm-data in xenstore; keys that it does not know are kept.";
+/// How both of these begin.
+const OURS: &str = "# Written by nanova";
+
+/// Whether a file of initscripts or wicked would undo ours: one of a VIF's usual name that is not listed, or of a second address
+/// of a listed one (`ifcfg-eth0:1`).
+pub(crate) fn may_be_of_a_vif(config: &PersistentConfig<'_>, name: &str) -> bool {
+    let known = ["ifcfg-", "route-", "route6-", "ifroute-"];
+    let device = known.iter().find_map(|start| name.strip_prefix(start)).unwrap_or_default();
+    let (device, second) = device.split_once(':').map_or((device, false), |(device, _)| (device, true));
+    is_vif_name(device) && (second || !config.has_device(device))
+}
+
+/// What somebody else has written for a device that there is stays.
+pub(crate) fn stays_if_foreign(_: &PersistentConfig<'_>, file: &mut Suspect<'_>) -> Verdict {
+    let mut ours = false;
+    (file.lines)(&mut |line| ours |= line.starts_with(OURS));
+    let device = file.name.split_once('-').map_or("", |(_, device)| device);
+    let is_there = file.devices.iter().any(|there| there == device);
+    if !ours && is_there { Verdict::Stays } else { Verdict::Goes }
+}
+
+/// `eth0`, `enX0`
+fn is_vif_name(device: &str) -> bool {
+    let number = device.strip_prefix("eth").or_else(|| device.strip_prefix("enX"));
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
 
 /// Leaves our part out of a shared file. Starts anew at the end.
 #[derive(Default)]
@@ -30,7 +63,7 @@ impl Marked {
 /// Leaves assignments out of a file of shell, with all their lines: one goes on after a backslash, and while a quotation mark
 /// is open. Starts anew at the end.
 #[derive(Default)]
-pub struct Dropped {
+pub(super) struct Dropped {
     quote: Option<u8>,
     goes_on: bool,
 }
@@ -59,13 +92,6 @@ impl Dropped {
     }
 }
 
-/// A file that is all ours.
-pub(crate) fn whole(old: Old<'_>, out: &mut dyn Sink, render: &mut dyn FnMut(&mut dyn Sink)) {
-    if old == Old::End {
-        render(out);
-    }
-}
-
 #[cfg(test)]
 impl Sink for String {
     fn bytes(&mut self, bytes: &[u8]) {
@@ -82,4 +108,13 @@ pub(crate) fn edited(old: &str, edit: crate::files::lines::Edit<'_>) -> String {
     }
     edit(Old::End, &mut text);
     text
+}
+
+/// What a manager is told to write about these.
+#[cfg(test)]
+pub(crate) fn config<'a>(
+    manager: &'static crate::network::managers::Manager,
+    placed: &'a [crate::network::model::Placed<'a>],
+) -> PersistentConfig<'a> {
+    PersistentConfig { manager, hostname: None, placed, interfaces: &[], sound: true, tidy: true }
 }

@@ -9,7 +9,7 @@
 use crate::network::model::Interface;
 use crate::wire::json::walk::{Pieces, member, scalar};
 use crate::wire::json::{Value, members};
-use crate::wire::net::{Ip, Mac, Prefixed, Route};
+use crate::wire::net::{Family, Ip, Mac, Prefixed, Route};
 use crate::wire::text::number;
 use crate::wire::xenstore::PAYLOAD_MAX;
 
@@ -51,18 +51,18 @@ pub fn interface(name: &str, document: &[u8], interface: &mut Interface) -> Resu
     }
     for route in Pieces::of(member(document, &["routes"]).unwrap_or_default()) {
         let to = prefixed(route, &["route", "network"], "'route' makes no sense")?.network();
-        let via = ip(route, &["gateway"], BAD_GATEWAY)?.filter(|via| via.is_ipv4() == to.ip.is_ipv4());
+        let via = ip(route, &["gateway"], BAD_GATEWAY)?.filter(|via| via.family() == to.ip.family());
         let via = via.ok_or(BAD_GATEWAY)?;
         // One to everything counts where the toolstack names no gateway.
         if to.prefix == 0 {
-            gateways[usize::from(!via.is_ipv4()) + 2].get_or_insert(via);
+            gateways[usize::from(via.family() == Family::V6) + 2].get_or_insert(via);
         } else {
             add_route(interface, Route { to, via })?;
         }
     }
     for via in gateways {
         if let Some(via) = via
-            && interface.gateway(via.is_ipv4()).is_none()
+            && interface.gateway(via.family()).is_none()
         {
             add_route(interface, Route { to: Prefixed::everything(via), via })?;
         }
@@ -83,7 +83,7 @@ fn add_address(interface: &mut Interface, gateways: &mut [Option<Ip>; 4], addres
         return Err(BAD_IP);
     }
     if let Some(via) = ip(address, &["gateway"], BAD_GATEWAY)? {
-        gateways[usize::from(!via.is_ipv4()) + 2].get_or_insert(via);
+        gateways[usize::from(via.family() == Family::V6) + 2].get_or_insert(via);
     }
     if interface.addresses.contains(&prefixed) {
         return Ok(());
@@ -133,7 +133,7 @@ fn mtu(document: &str) -> Result<Option<u16>, ParseError> {
 fn prefix(netmask: &str) -> Option<u8> {
     if let Ok(mask) = netmask.parse::<Ip>() {
         let ones = mask.bits().leading_ones();
-        let whole = mask.is_ipv4() && mask.bits().count_ones() == ones;
+        let whole = mask.family() == Family::V4 && mask.bits().count_ones() == ones;
         return whole.then_some(ones as u8);
     }
     number(netmask)

@@ -12,10 +12,10 @@
 
 use core::str::FromStr;
 
-use heapless::String;
+use heapless::{String, Vec};
 
 use crate::network::model::{Interface, Network};
-use crate::wire::net::{Ip, Mac, Prefixed, Route};
+use crate::wire::net::{Family, Ip, Mac, Prefixed, Route};
 use crate::wire::text::number;
 use crate::xenstore::{Client, Error, Path, Transport};
 
@@ -56,26 +56,30 @@ fn setting<'i, T: Transport>(
     number: u16,
     interface: &'i mut Interface,
 ) -> Result<Setting<'i>, Error> {
-    let mut given = [false; 2];
-    for (ipv4, [enabled, address, gateway]) in
-        [(true, ["enabled", "address", "gateway"]), (false, ["enabled6", "address6", "gateway6"])]
+    let mut left_alone = Vec::<Family, 2>::new();
+    for (family, [enabled, address, gateway]) in
+        [(Family::V4, ["enabled", "address", "gateway"]), (Family::V6, ["enabled6", "address6", "gateway6"])]
     {
         match value(client, number, enabled)?.as_str() {
-            "1" => given[usize::from(ipv4)] = true,
-            "2" if ipv4 => return Ok(Setting::Wrong("nanova speaks no DHCP: set it up in the guest's own files")),
-            _ => continue,
+            "1" => {}
+            "2" if family == Family::V4 => {
+                return Ok(Setting::Wrong("nanova speaks no DHCP: set it up in the guest's own files"));
+            }
+            _ => {
+                let _ = left_alone.push(family);
+                continue;
+            }
         }
         let address = value(client, number, address)?;
         let gateway = value(client, number, gateway)?;
-        if let Err(wrong) = set(interface, ipv4, &address, &gateway) {
+        if let Err(wrong) = set(interface, family, &address, &gateway) {
             return Ok(Setting::Wrong(wrong));
         }
     }
-    interface.left_alone = match given {
-        [false, false] => return Ok(Setting::Missing),
-        [true, true] => None,
-        [ipv6, _] => Some(ipv6),
-    };
+    if left_alone.is_full() {
+        return Ok(Setting::Missing);
+    }
+    interface.left_alone = left_alone.first().copied();
     Ok(match Mac::parse(&value(client, number, "mac")?) {
         Some(mac) => {
             interface.mac = mac;
@@ -94,12 +98,12 @@ fn value<T: Transport>(client: &mut Client<T>, number: u16, key: &str) -> Result
 
 /// Gives an interface the address and gateway of a family.
 #[inline(never)]
-fn set(interface: &mut Interface, ipv4: bool, address: &str, gateway: &str) -> Result<(), &'static str> {
-    let address = prefixed(address).filter(|address| address.ip.is_ipv4() == ipv4);
+fn set(interface: &mut Interface, family: Family, address: &str, gateway: &str) -> Result<(), &'static str> {
+    let address = prefixed(address).filter(|address| address.ip.family() == family);
     let address = address.ok_or("the address is none of its family with a prefix length, such as 10.0.0.5/24")?;
     let _ = interface.addresses.push(address);
     if !gateway.is_empty() {
-        let via = Ip::from_str(gateway).ok().filter(|via| via.is_ipv4() == ipv4 && !via.is_unspecified());
+        let via = Ip::from_str(gateway).ok().filter(|via| via.family() == family && !via.is_unspecified());
         let via = via.ok_or("the gateway is no address of its family")?;
         let _ = interface.routes.push(Route { to: Prefixed::everything(via), via });
     }
@@ -124,8 +128,8 @@ pub(crate) fn overlay<T: Transport>(network: &mut Network, client: &mut Client<T
             *sound &= interfaces.push(interface).is_ok();
             return Ok(());
         };
-        known.addresses.retain(|address| !interface.speaks_of(address.ip.is_ipv4()));
-        known.routes.retain(|route| !interface.speaks_of(route.via.is_ipv4()));
+        known.addresses.retain(|address| !interface.speaks_of(address.ip.family()));
+        known.routes.retain(|route| !interface.speaks_of(route.via.family()));
         for address in &interface.addresses {
             *sound &= known.addresses.push(*address).is_ok();
         }
@@ -142,9 +146,9 @@ mod tests {
 
     fn both(v4: (&str, &str), v6: (&str, &str)) -> Result<Interface, &'static str> {
         let mut interface = Interface::new(Mac([2, 0, 0, 0, 0, 1]));
-        for (ipv4, (address, gateway)) in [(true, v4), (false, v6)] {
+        for (family, (address, gateway)) in Family::BOTH.into_iter().zip([v4, v6]) {
             if !address.is_empty() {
-                set(&mut interface, ipv4, address, gateway)?;
+                set(&mut interface, family, address, gateway)?;
             }
         }
         Ok(interface)
@@ -158,8 +162,8 @@ mod tests {
             interface.addresses.iter().map(|a| shown(a)).collect::<std::vec::Vec<_>>(),
             ["10.0.0.5/24", "2001:db8::5/64"]
         );
-        assert_eq!(interface.gateway(true).map(|via| shown(&via)).as_deref(), Some("10.0.0.1"));
-        assert_eq!(interface.gateway(false).map(|via| shown(&via)).as_deref(), Some("fe80::1"));
+        assert_eq!(interface.gateway(Family::V4).map(|via| shown(&via)).as_deref(), Some("10.0.0.1"));
+        assert_eq!(interface.gateway(Family::V6).map(|via| shown(&via)).as_deref(), Some("fe80::1"));
         assert_eq!(both(("10.0.0.5/32", ""), ("", "")).unwrap().routes.len(), 0);
     }
 

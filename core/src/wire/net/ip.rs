@@ -6,6 +6,34 @@ use crate::wire::text::{digits, number};
 use core::fmt;
 use core::str::FromStr;
 
+/// One of the two families of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// Both, the older one first.
+    pub const BOTH: [Family; 2] = [Family::V4, Family::V6];
+
+    /// How many bytes its addresses have.
+    pub const fn octets(self) -> usize {
+        match self {
+            Family::V4 => 4,
+            Family::V6 => 16,
+        }
+    }
+
+    /// How many bits its addresses have: the longest prefix.
+    pub const fn bits(self) -> u8 {
+        self.octets() as u8 * 8
+    }
+}
+
 /// An address. IPv4 or IPv6, never one inside of the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -13,7 +41,7 @@ pub struct Ip {
     /// The address's first byte is the first one; behind an IPv4 address there are zeros. Bytes, so that lists of
     /// addresses have no gaps.
     bytes: [u8; 16],
-    ipv4: bool,
+    family: Family,
 }
 
 /// Not an address.
@@ -21,9 +49,9 @@ pub struct Ip {
 pub struct NotAnIp;
 
 impl Ip {
-    /// Whether it is an IPv4 address.
-    pub fn is_ipv4(self) -> bool {
-        self.ipv4
+    /// Its family.
+    pub fn family(self) -> Family {
+        self.family
     }
 
     /// Its bits, the first in front.
@@ -32,30 +60,35 @@ impl Ip {
     }
 
     /// The address with these bits, the first in front; what an IPv4 address has no room for goes.
-    fn of(bits: u128, ipv4: bool) -> Ip {
-        Ip { bytes: if ipv4 { bits >> 96 << 96 } else { bits }.to_be_bytes(), ipv4 }
+    fn of(bits: u128, family: Family) -> Ip {
+        let bits = match family {
+            Family::V4 => bits >> 96 << 96,
+            Family::V6 => bits,
+        };
+        Ip { bytes: bits.to_be_bytes(), family }
     }
 
     /// The address of the same family with these bits, the first in front; what an IPv4 address has no room for goes.
     pub fn like(self, bits: u128) -> Ip {
-        Ip::of(bits, self.ipv4)
+        Ip::of(bits, self.family)
     }
 
     /// The address that the kernel shows as four or sixteen bytes.
     pub fn from_octets(octets: &[u8]) -> Option<Ip> {
+        let family = Family::BOTH.into_iter().find(|family| family.octets() == octets.len())?;
         let mut bytes = [0; 16];
         bytes.get_mut(..octets.len())?.copy_from_slice(octets);
-        matches!(octets.len(), 4 | 16).then_some(Ip { bytes, ipv4: octets.len() == 4 })
+        Some(Ip { bytes, family })
     }
 
     /// Its bytes: four or sixteen of them count.
     pub fn octets(self) -> ([u8; 16], usize) {
-        (self.bytes, if self.ipv4 { 4 } else { 16 })
+        (self.bytes, self.family.octets())
     }
 
     /// The address that is none: `0.0.0.0`, `::`.
-    pub const fn unspecified(ipv4: bool) -> Ip {
-        Ip { bytes: [0; 16], ipv4 }
+    pub const fn unspecified(family: Family) -> Ip {
+        Ip { bytes: [0; 16], family }
     }
 
     /// `0.0.0.0`, `::`
@@ -65,22 +98,31 @@ impl Ip {
 
     /// `224.0.0.0/4`, `ff00::/8`
     pub fn is_multicast(self) -> bool {
-        if self.ipv4 { self.bits() >> 124 == 0xe } else { self.bits() >> 120 == 0xff }
+        match self.family {
+            Family::V4 => self.bits() >> 124 == 0xe,
+            Family::V6 => self.bits() >> 120 == 0xff,
+        }
     }
 
     /// `127.0.0.0/8`, `::1`
     pub fn is_loopback(self) -> bool {
-        if self.ipv4 { self.bytes[0] == 127 } else { self.bits() == 1 }
+        match self.family {
+            Family::V4 => self.bytes[0] == 127,
+            Family::V6 => self.bits() == 1,
+        }
     }
 
     /// `169.254.0.0/16`, `fe80::/10`
     pub fn is_link_local(self) -> bool {
-        self.is_ipv6_link_local() || self.ipv4 && self.bytes[..2] == [169, 254]
+        match self.family {
+            Family::V4 => self.bytes[..2] == [169, 254],
+            Family::V6 => self.is_ipv6_link_local(),
+        }
     }
 
     /// `fe80::/10`
     pub fn is_ipv6_link_local(self) -> bool {
-        !self.ipv4 && self.bits() >> 118 == 0xfe80 >> 6
+        self.family == Family::V6 && self.bits() >> 118 == 0xfe80 >> 6
     }
 }
 
@@ -89,8 +131,8 @@ impl FromStr for Ip {
 
     fn from_str(text: &str) -> Result<Ip, NotAnIp> {
         let parsed = match dotted(text) {
-            Some(bits) => Some(Ip::of(u128::from(bits) << 96, true)),
-            None => colons(text).map(|bits| Ip::of(bits, false)),
+            Some(bits) => Some(Ip::of(u128::from(bits) << 96, Family::V4)),
+            None => colons(text).map(|bits| Ip::of(bits, Family::V6)),
         };
         parsed.ok_or(NotAnIp)
     }
@@ -128,8 +170,9 @@ fn groups(text: &str) -> Option<(u128, u32)> {
     if text.is_empty() {
         return Some((0, 0));
     }
-    for part in text.split(':') {
-        if ends(text, part)
+    let mut parts = text.split(':').peekable();
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none()
             && let Some(last) = dotted(part)
         {
             bits = bits << 32 | u128::from(last);
@@ -145,14 +188,9 @@ fn groups(text: &str) -> Option<(u128, u32)> {
     Some((bits, count))
 }
 
-/// Whether a part of a text is the end of it.
-fn ends(text: &str, part: &str) -> bool {
-    core::ptr::eq(text.as_bytes().as_ptr_range().end, part.as_bytes().as_ptr_range().end)
-}
-
 impl fmt::Display for Ip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.ipv4 {
+        if self.family == Family::V4 {
             let [a, b, c, d, ..] = self.bytes.map(u64::from);
             return write!(f, "{a}.{b}.{c}.{d}");
         }
@@ -196,7 +234,11 @@ mod tests {
             };
             let (bytes, len) = ours.octets();
             assert_eq!(bytes[..len], octets, "{text}");
-            assert_eq!((ours.is_ipv4(), ours.is_multicast()), (theirs.is_ipv4(), theirs.is_multicast()), "{text}");
+            assert_eq!(
+                (ours.family() == Family::V4, ours.is_multicast()),
+                (theirs.is_ipv4(), theirs.is_multicast()),
+                "{text}"
+            );
         }
     }
 

@@ -6,7 +6,7 @@ use heapless::String;
 
 pub mod ip;
 
-pub use ip::Ip;
+pub use ip::{Family, Ip};
 
 /// Longest name of a device (IFNAMSIZ less the zero byte).
 pub const DEVICE_MAX: usize = 15;
@@ -78,8 +78,7 @@ pub struct Prefixed {
 impl Prefixed {
     /// An address in a network; `None` if its family has no such prefix.
     pub fn new(ip: Ip, prefix: u8) -> Option<Prefixed> {
-        let most = if ip.is_ipv4() { 32 } else { 128 };
-        (prefix <= most).then_some(Prefixed { ip, prefix })
+        (prefix <= ip.family().bits()).then_some(Prefixed { ip, prefix })
     }
 
     /// All addresses of a family.
@@ -90,7 +89,7 @@ impl Prefixed {
     /// Whether an address is in this network.
     #[inline(never)]
     pub fn contains(&self, ip: Ip) -> bool {
-        self.ip.is_ipv4() == ip.is_ipv4() && (self.ip.bits() ^ ip.bits()) & self.mask() == 0
+        self.ip.family() == ip.family() && (self.ip.bits() ^ ip.bits()) & self.mask() == 0
     }
 
     /// The network: no bit set behind the prefix.
@@ -102,7 +101,7 @@ impl Prefixed {
     /// The address to reach all of an IPv4 network with. None with fewer than two host bits (RFC 3021), and in IPv6.
     #[inline(never)]
     pub fn broadcast(&self) -> Option<Ip> {
-        let has_one = self.ip.is_ipv4() && self.prefix < 31;
+        let has_one = self.ip.family() == Family::V4 && self.prefix < 31;
         has_one.then(|| self.ip.like(self.ip.bits() | !self.mask()))
     }
 

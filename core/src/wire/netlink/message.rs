@@ -3,7 +3,7 @@
 //! An address that is there already is made permanent. A route that is there already is an error, EEXIST: it is another
 //! one's, and never replaced.
 
-use crate::wire::net::{Ip, Prefixed, Route};
+use crate::wire::net::{Family, Ip, Prefixed, Route};
 use crate::wire::netlink::number::{
     AF_INET, AF_INET6, IFA_ADDRESS, IFA_LOCAL, IFF_UP, IFLA_MTU, RT_TABLE_MAIN, RTA_DST, RTA_GATEWAY, RTA_OIF,
     RTA_PRIORITY, RTN_UNICAST,
@@ -133,7 +133,7 @@ impl Message {
         let message = Message::new(kind::NEW_ROUTE, CREATE, sequence, &body);
         let message = if route.to.prefix == 0 { message } else { message.ip(RTA_DST, route.to.ip) };
         let message = message.ip(RTA_GATEWAY, route.via).attribute(RTA_OIF, &index.to_ne_bytes());
-        if route.via.is_ipv4() { message } else { message.attribute(RTA_PRIORITY, &METRIC.to_ne_bytes()) }
+        if route.via.family() == Family::V4 { message } else { message.attribute(RTA_PRIORITY, &METRIC.to_ne_bytes()) }
     }
 
     /// The bytes, to be sent as one datagram.
@@ -186,7 +186,10 @@ fn link(index: u32, flags: u32) -> [u8; 16] {
 }
 
 fn family(ip: Ip) -> u8 {
-    if ip.is_ipv4() { AF_INET } else { AF_INET6 }
+    match ip.family() {
+        Family::V4 => AF_INET,
+        Family::V6 => AF_INET6,
+    }
 }
 
 #[cfg(all(test, target_endian = "little"))]

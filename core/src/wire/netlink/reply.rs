@@ -4,7 +4,7 @@
 //! unknown kinds are passed over.
 
 use crate::wire::errno::Errno;
-use crate::wire::net::{Device, Ip, Mac, Prefixed};
+use crate::wire::net::{Device, Family, Ip, Mac, Prefixed};
 use crate::wire::netlink::number::{
     AF_INET, IFA_ADDRESS, IFA_LOCAL, IFF_UP, IFLA_MTU, RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_PRIORITY, RTN_UNICAST,
 };
@@ -82,7 +82,7 @@ impl PresentAddress {
     /// Whether it is one that changes by the day, to hide its owner (RFC 8981). An IPv4 address that has another one of
     /// its network before it has the same flag.
     pub fn is_temporary(&self) -> bool {
-        self.flags & IFA_F_TEMPORARY != 0 && !self.address.ip.is_ipv4()
+        self.flags & IFA_F_TEMPORARY != 0 && self.address.ip.family() == Family::V6
     }
 }
 
@@ -198,7 +198,7 @@ fn address(body: &[u8]) -> Option<PresentAddress> {
 
 /// A unicast route through one link and at most one gateway.
 fn route(body: &[u8]) -> Option<PresentRoute> {
-    let ipv4 = *body.first()? == AF_INET;
+    let family = if *body.first()? == AF_INET { Family::V4 } else { Family::V6 };
     let (prefix, mut table, protocol, kind) = (*body.get(1)?, u32::from(*body.get(4)?), *body.get(5)?, *body.get(7)?);
     let (mut to, mut index, mut via, mut metric) = (None, 0, None, 0);
     attributes(body, ROUTE_BODY, &mut |kind, value| match kind {
@@ -209,7 +209,7 @@ fn route(body: &[u8]) -> Option<PresentRoute> {
         RTA_TABLE => table = u32_at(value, 0).unwrap_or(table),
         _ => {}
     });
-    let to = Prefixed::new(to.unwrap_or(Ip::unspecified(ipv4)), prefix)?;
+    let to = Prefixed::new(to.unwrap_or(Ip::unspecified(family)), prefix)?;
     (kind == RTN_UNICAST && index != 0).then_some(PresentRoute { index, to, via, metric, table, protocol })
 }
 
