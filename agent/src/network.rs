@@ -16,8 +16,9 @@ use crate::locate::{Candidates, Waited};
 use crate::netlink::link_events;
 use crate::output::{complain, print};
 use crate::rt::Environment;
+use crate::rt::place::Place;
 use crate::rt::signals::Signals;
-use crate::serve::{denied, open, timed_out};
+use crate::serve::{denied, open, out_of_memory, timed_out};
 use crate::supervise::Plain;
 use crate::system::System;
 use crate::wait::{sleep, uptime_ms};
@@ -50,7 +51,8 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Netw
         Waited::Denied(path, error) => return denied(path, error),
     };
     let wanted = options.wanted();
-    let mut client = Client::new(xenbus);
+    let Ok(mut place) = Place::new() else { return out_of_memory() };
+    let mut client = place.fill(Client::new(xenbus));
     let mut shown = options.dry_run.then_some(Out);
     let show = shown.as_mut().map(|out| -> &mut dyn Write { out });
     let Outcome { well, complete, line, problems } = apply(&mut client, &mut system, &signals, &wanted, deadline, show);
@@ -89,10 +91,13 @@ pub(crate) fn apply(
     show: Option<&mut dyn Write>,
 ) -> Outcome {
     let mut problems = Line::new();
-    let mut network = Network::new();
+    let nothing = |problems| Outcome { well: false, complete: false, line: Line::new(), problems };
+    let Ok(mut place) = Place::new() else {
+        return nothing(Line::of(format_args!("not enough memory for the network")));
+    };
+    let mut network = place.fill(Network::new());
     if let Err(error) = network.read(client, &mut problems) {
-        let problems = Line::of(format_args!("cannot read the network from xenstore: {error}"));
-        return Outcome { well: false, complete: false, line: Line::new(), problems };
+        return nothing(Line::of(format_args!("cannot read the network from xenstore: {error}")));
     }
     if wanted.target != Target::Files
         && let Some(deadline) = deadline

@@ -17,6 +17,7 @@ use crate::netlink::{address_events, drain};
 use crate::notify::Notifier;
 use crate::output::complain;
 use crate::rt::Environment;
+use crate::rt::place::Place;
 use crate::rt::signals::Signals;
 use crate::sole::{self, Taken};
 use crate::supervise::{Plain, Supervisor};
@@ -95,6 +96,12 @@ pub(crate) fn denied(path: &str, error: rustix::io::Errno) -> i32 {
     exit::FAILED
 }
 
+/// Says that there is no memory for what every subcommand needs; returns the exit code.
+pub(crate) fn out_of_memory() -> i32 {
+    complain(format_args!("not enough memory"));
+    exit::FAILED
+}
+
 /// Says that time is over, and what is there and does not answer; returns the exit code.
 pub(crate) fn timed_out(there: Option<(&str, rustix::io::Errno)>) -> i32 {
     match there {
@@ -122,13 +129,15 @@ pub(crate) fn serve_for_ever<'a>(
         report_interval: options.metrics_interval,
         beat_ms: notifier.beat_ms(),
     };
-    let mut agent =
-        Agent { engine: Engine::new(wanted, uptime_ms()), environment, signals, supervisor, notifier, links: None };
+    let (Ok(mut place), Ok(mut client_place)) = (Place::new(), Place::new()) else { return out_of_memory() };
+    let mut engine = place.fill(Engine::new(wanted, uptime_ms()));
+    let mut agent = Agent { engine: &mut engine, environment, signals, supervisor, notifier, links: None };
     loop {
         match agent.next() {
             Action::Done => break,
             Action::Connect => {
-                let mut waiting = Waiting { supervisor: agent.supervisor, agent: (&mut agent.engine, &agent.notifier) };
+                let mut waiting =
+                    Waiting { supervisor: agent.supervisor, agent: (&mut *agent.engine, &agent.notifier) };
                 let (xenbus, path) = match candidates.wait(system, signals, &mut waiting, options.wait) {
                     Waited::Connected(xenbus, path) => (xenbus, path),
                     Waited::Stopped => break,
@@ -138,7 +147,7 @@ pub(crate) fn serve_for_ever<'a>(
                 let what = if options.commands { "serving data/host" } else { "reporting" };
                 system.log(Level::Info, format_args!("{what} over {path}"));
                 agent.engine.handle_connected();
-                if let Err(error) = agent.serve(&mut Client::new(xenbus), system) {
+                if let Err(error) = agent.serve(&mut client_place.fill(Client::new(xenbus)), system) {
                     if error != Error::Lost(Lost::Stopped) {
                         system.log(Level::Error, format_args!("{error}; connecting again"));
                     }
@@ -177,7 +186,7 @@ impl Supervisor for Waiting<'_> {
 
 /// The engine and what it is asked to act on.
 struct Agent<'a, 's> {
-    engine: Engine,
+    engine: &'s mut Engine,
     environment: &'a Environment,
     signals: &'a Signals,
     supervisor: &'s mut dyn Supervisor,

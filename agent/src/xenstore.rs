@@ -11,9 +11,10 @@ use crate::errno::errno;
 use crate::locate::{Candidates, Found};
 use crate::output::{Stdout, complain};
 use crate::rt::Environment;
+use crate::rt::place::Place;
 use crate::rt::signals::SignalSet;
 use crate::rt::stdio::stdout;
-use crate::serve::denied;
+use crate::serve::{denied, out_of_memory};
 use crate::xenbus::Xenbus;
 
 /// Columns of a line when standard output is no terminal.
@@ -30,8 +31,9 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, call: &Xenstor
     let candidates = Candidates::new(environment, common);
     match candidates.connect() {
         Found::Yes(fd, kind, _) => {
-            let mut client = Client::new(Xenbus::new(fd, kind, None));
-            tools::run(call, &mut client, &mut Stdout::new())
+            let (Ok(mut place), Ok(mut names)) = (Place::new(), Place::zeros()) else { return out_of_memory() };
+            let mut client = place.fill(Client::new(Xenbus::new(fd, kind, None)));
+            tools::run(call, &mut client, &mut Stdout::new(), &mut names)
         }
         Found::Denied(path, error) => denied(path, error),
         Found::NotYet(path, error) => {

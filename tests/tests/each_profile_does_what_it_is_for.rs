@@ -56,6 +56,16 @@ fn assert_has_no(binary: &Path, part: &str, arguments: &[&str]) -> Result<()> {
 fn commands_sets_passwords_and_nothing_else() -> Result<()> {
     let binary = build("commands", COMMANDS)?;
     let mut guest = run(&binary, &["agent"])?;
+    wait_until("it has told what it is", || {
+        guest
+            .host
+            .client()
+            .get(&format!("{}/data/nanova/state", guest.xenstored.home()))
+            .is_ok_and(|state| state.as_deref() == Some("ready"))
+    });
+    let anonymous = guest.agent.status_number("RssAnon");
+    println!("anonymous memory of `commands`: {anonymous} KiB");
+    assert!(anonymous <= 64, "{anonymous} KiB");
     assert_eq!(guest.host.ask("features", "")?.ok()?, "version,features,keyinit,password");
     guest.host.set_password("a part", Digest::Sha256)?.ok()?;
     assert!(guest.root.shadow_of_root()[1].starts_with("$6$"));

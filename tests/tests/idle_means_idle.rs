@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use nanova_tests::agent::{Agent, MEMORY_MAX};
+use nanova_tests::agent::{ANONYMOUS_MAX, Agent, MEMORY_MAX};
 use nanova_tests::guest_root::GuestRoot;
 use nanova_tests::host::Host;
 use nanova_tests::nova::{Digest, uuid};
@@ -143,6 +143,9 @@ fn open_files(scene: &Scene) -> Result<usize> {
 fn memory_stays_small_whatever_is_asked() -> Result<()> {
     let mut scene = Scene::new()?;
     scene.agent.wait_for_log("published what the guest is");
+    let anonymous = scene.agent.status_number("RssAnon");
+    println!("anonymous memory of an idle agent: {anonymous} KiB (limit {ANONYMOUS_MAX})");
+    assert!(anonymous <= ANONYMOUS_MAX, "{anonymous} KiB");
     let before = open_files(&scene)?;
     work(&mut scene.host)?;
     for _ in 0..200 {

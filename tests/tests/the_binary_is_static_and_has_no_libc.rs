@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 use nanova_tests::agent::{SIZE_MAX, binary, build, cargo, target_dir};
@@ -79,6 +80,41 @@ fn every_symbol_is_defined_and_none_is_a_libcs() -> Result<()> {
         ["malloc", "calloc", "realloc", "__libc", "_Unwind", "pthread", "__rust_alloc", "__rdl_alloc", "printf"];
     let found: Vec<_> = names.iter().filter(|name| foreign.iter().any(|word| name.contains(word))).collect();
     assert!(found.is_empty(), "{found:?}");
+    Ok(())
+}
+
+/// What a function takes of the stack: objdump's text of its beginning. Where a frame is large it is taken page by page, in a
+/// loop to an end that was computed before, or in steps.
+fn frame(function: &str) -> u64 {
+    let amount = |line: &str, register: &str| {
+        let (amount, _) =
+            line.split_once("sub")?.1.trim_start().strip_prefix("$0x")?.split_once(&format!(",%{register}"))?;
+        u64::from_str_radix(amount, 16).ok().filter(|amount| *amount < 1 << 20)
+    };
+    let steps = function.lines().filter_map(|line| amount(line, "rsp")).sum::<u64>();
+    steps + function.lines().filter_map(|line| amount(line, "r11")).sum::<u64>()
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+#[ignore = "needs objdump (Debian: binutils)"]
+fn no_frame_is_larger_than_16_kib() -> Result<()> {
+    let output = Command::new("objdump").args(["-dC", "--no-show-raw-insn"]).arg(unstripped()?).output()?;
+    let text = String::from_utf8(output.stdout)?;
+    let named = |function: &'_ str| {
+        let (head, body) = function.split_once(">:\n").unwrap_or((function, ""));
+        (frame(body), head.split_once('<').map_or("", |(_, name)| name).to_owned())
+    };
+    let mut frames: Vec<(u64, String)> = text.split("\n\n").map(named).collect();
+    frames.sort_by(|one, other| other.cmp(one));
+    println!("largest frames:");
+    for (size, name) in frames.iter().take(8) {
+        println!("  {size} {name}");
+    }
+    // The largest that is known of: a reset's.
+    let known = frames.iter().find(|(_, name)| name.ends_with("reset::apply")).map_or(0, |(size, _)| *size);
+    assert!(known > 4096, "frames are read otherwise than they are written");
+    assert!(frames[0].0 <= 16 * 1024, "{frames:?}", frames = &frames[0]);
     Ok(())
 }
 

@@ -23,7 +23,7 @@ use crate::wait::{sleep, uptime_ms};
 const PATIENCE_MS: u64 = 1000;
 const MOUNTS: &str = "/proc/self/mounts";
 /// Room for the table of mounts.
-const TABLE_MAX: usize = 16 * 1024;
+const TABLE_MAX: usize = 12 * 1024;
 
 /// `poweroff`, `reboot`, `halt`: tells the first process, or does it at once.
 pub(crate) fn end(end: End) -> i32 {

@@ -31,6 +31,8 @@ use crate::locate::{Candidates, Waited};
 use crate::network;
 use crate::output::complain;
 use crate::rt::Environment;
+#[cfg(feature = "network")]
+use crate::rt::place::Place;
 use crate::rt::signals::Signals;
 use crate::serve::serve_for_ever;
 use crate::supervise::Supervisor;
@@ -98,6 +100,7 @@ pub(crate) fn run(environment: &Environment) -> i32 {
 }
 
 /// Waits for xenstore, not for ever, and applies the network that it holds, so that what is started next finds it.
+#[inline(never)]
 fn first_contact<'a>(
     candidates: &Candidates<'a>,
     system: &mut System<'_>,
@@ -131,6 +134,7 @@ fn first_contact<'a>(
 /// Gives the kernel the network that xenstore holds; and the real root, if there is one, files from which its network manager
 /// takes it over.
 #[cfg(feature = "network")]
+#[inline(never)]
 fn apply_network(xenbus: Xenbus<'_>, system: &mut System<'_>, signals: &Signals, boot: &Boot<'_>) {
     #[cfg_attr(not(feature = "handover"), expect(unused_mut, reason = "nothing is handed over"))]
     let mut wanted = Wanted::of(Target::Kernel, Permanence::Nothing);
@@ -140,7 +144,10 @@ fn apply_network(xenbus: Xenbus<'_>, system: &mut System<'_>, signals: &Signals,
         (wanted.target, wanted.handover) = (boot.network, &[Handover::Klibc, Handover::Networkd, Handover::Keyfile]);
     }
     let deadline = Some(uptime_ms() + INTERFACES_MS);
-    let outcome = network::apply(&mut Client::new(xenbus), system, signals, &wanted, deadline, None);
+    let Ok(mut place) = Place::new() else {
+        return system.log(Level::Error, format_args!("not enough memory for the network"));
+    };
+    let outcome = network::apply(&mut place.fill(Client::new(xenbus)), system, signals, &wanted, deadline, None);
     if !outcome.complete {
         system.log(Level::Warn, format_args!("network: {}", outcome.problems.as_str()));
     }

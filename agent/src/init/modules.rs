@@ -13,6 +13,7 @@ use crate::system::System;
 const LIST_MAX: usize = 8192;
 
 /// Loads them. One that cannot be loaded (no such device, a variant for another CPU) is named, and the others follow.
+#[inline(never)]
 pub(super) fn load(system: &mut System<'_>) {
     let mut room = [0; LIST_MAX];
     for path in read("/etc/nanova/modules", &mut room).lines().filter(|path| !path.is_empty()) {

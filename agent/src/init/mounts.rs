@@ -12,6 +12,7 @@ use crate::paths::open;
 use crate::rt::stdio::stdout;
 
 /// Mounts /proc, /sys, /dev and /run. Those that are there already are left as they are. Returns the first that failed.
+#[inline(never)]
 pub(super) fn mount_all() -> Result<(), (&'static str, Errno)> {
     let plain = MountFlags::NOSUID | MountFlags::NODEV;
     let kinds = [

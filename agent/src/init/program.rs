@@ -50,6 +50,7 @@ impl<'a> FirstProcess<'a> {
     }
 
     /// Starts the program, if there is one.
+    #[inline(never)]
     pub(super) fn start(&mut self, system: &mut System<'_>) {
         let Some(exec) = self.exec else { return };
         self.started = uptime_ms();

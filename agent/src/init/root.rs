@@ -32,6 +32,7 @@ const PATH_MAX: usize = 256;
 
 /// Hands over. Returns only if that does not work: there is no root, no program in it, or the kernel cannot run that. Only in
 /// the last case is the initramfs gone.
+#[inline(never)]
 pub(super) fn hand_over(
     device: &str,
     boot: &Boot<'_>,

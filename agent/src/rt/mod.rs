@@ -6,6 +6,7 @@
 
 pub(crate) mod clock;
 mod mem;
+pub(crate) mod place;
 pub(crate) mod process;
 pub(crate) mod signals;
 mod start;

@@ -31,7 +31,7 @@ impl ArgumentError {
 pub fn injectfile<P: Files + Clock + Log>(value: Value<'_>, platform: &mut P) -> Response {
     let mut room = Room::new([0; PAYLOAD_MAX]);
     let parts = match value {
-        Value::Text(text) => decode(text, &mut room).and_then(|bytes| {
+        Value::Text(text) => decode(text, &mut room[..]).and_then(|bytes| {
             let comma = bytes.iter().position(|byte| *byte == b',');
             let comma = comma.ok_or(ArgumentError::Invalid("no comma between path and contents"))?;
             Ok((&bytes[..comma], &bytes[comma + 1..]))
@@ -56,18 +56,21 @@ pub fn file_inject<P: Files + Clock + Log>(value: Value<'_>, platform: &mut P) -
     let (Some(path), Some(contents)) = (text("b64_path"), text("b64_file")) else {
         return ArgumentError::Invalid("an object with b64_path and b64_file is needed").response();
     };
-    let (mut path_room, mut file_room) = (Room::new([0; PAYLOAD_MAX]), Room::new([0; PAYLOAD_MAX]));
-    let path = decode(path, &mut path_room);
-    let contents = decode(contents, &mut file_room);
-    match (path, contents) {
-        (Ok(path), Ok(contents)) => write(path, contents, platform),
-        (Err(error), _) | (_, Err(error)) => error.response(),
+    // Decoded they are shorter than the packet in which both of them were.
+    let mut room = Room::new([0; PAYLOAD_MAX]);
+    let decoded = decode(path, &mut room[..]).map(<[u8]>::len).and_then(|len| {
+        let (path, room) = room.split_at_mut(len);
+        Ok((&*path, decode(contents, room)?))
+    });
+    match decoded {
+        Ok((path, contents)) => write(path, contents, platform),
+        Err(error) => error.response(),
     }
 }
 
 /// Decodes base64, white space in it passed over: old hosts break lines.
-fn decode<'a>(text: Text<'_>, room: &'a mut Room) -> Result<&'a [u8], ArgumentError> {
-    text.base64(&mut room[..]).ok_or(ArgumentError::NotBase64)
+fn decode<'a>(text: Text<'_>, room: &'a mut [u8]) -> Result<&'a [u8], ArgumentError> {
+    text.base64(room).ok_or(ArgumentError::NotBase64)
 }
 
 fn write<P: Files + Clock + Log>(path: &[u8], contents: &[u8], platform: &mut P) -> Response {

@@ -2,9 +2,9 @@
 //! `resetnetwork` applies vm-data, and answered beside the setting.
 
 use crate::commands::Response;
-use crate::network::Target;
 use crate::network::reset::{Line, reset};
 use crate::network::source::xapi::{DEVICES, Setting, each_setting};
+use crate::network::{Network, Target};
 use crate::platform::{Clock, Files, Identity, KernelNet, Log, Programs};
 use crate::wire::text::Bounded;
 use crate::xenstore::{Client, Error, Path, Transaction, Transport, unless_refused};
@@ -27,6 +27,7 @@ pub fn is_news(path: &str) -> bool {
 pub fn apply<T: Transport, P: Files + Clock + Log + Identity + Programs + KernelNet>(
     client: &mut Client<T>,
     platform: &mut P,
+    network: &mut Network,
     target: Target,
 ) -> Result<Option<Response>, Error> {
     let (mut any, mut good) = (false, false);
@@ -38,7 +39,7 @@ pub fn apply<T: Transport, P: Files + Clock + Log + Identity + Programs + Kernel
     if !any {
         return Ok(None);
     }
-    let (complete, problems) = if good { reset(client, platform, target)? } else { (true, Line::new()) };
+    let (complete, problems) = if good { reset(client, platform, network, target)? } else { (true, Line::new()) };
     let problems = problems.as_str();
     each_setting(client, &mut |client, number, setting| {
         let message = if let Setting::Wrong(wrong) = setting { wrong } else { problems };

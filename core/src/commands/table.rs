@@ -13,29 +13,40 @@ use crate::commands::reset_network;
 use crate::commands::response::Response;
 #[cfg(feature = "update")]
 use crate::commands::update;
+#[cfg(feature = "network")]
+use crate::network::Network;
 use crate::network::Target;
 use crate::platform::Platform;
 use crate::wire::json::Value;
 use crate::xenstore::{Client, Error, Transport};
 
 /// What commands remember from one request to the next.
-#[derive(Default)]
 pub struct Session {
     /// The key that was agreed on.
     pub(crate) exchange: Exchange,
     /// Whether a new agent lies ready to be executed.
     pub(crate) update_is_ready: bool,
+    /// Room for the network of a reset: it is large.
+    #[cfg(feature = "network")]
+    pub(crate) network: Network,
 }
 
 impl Session {
     /// One that remembers nothing.
+    // Inlined, so that it is made where it stays.
+    #[inline(always)]
     pub const fn new() -> Session {
-        Session { exchange: Exchange::new(), update_is_ready: false }
+        Session {
+            exchange: Exchange::new(),
+            update_is_ready: false,
+            #[cfg(feature = "network")]
+            network: Network::new(),
+        }
     }
 }
 
 /// A function that is run with the client.
-pub type OverXenstore<T, P> = fn(&mut Client<T>, &mut P, Target) -> Result<Response, Error>;
+pub type OverXenstore<T, P> = fn(&mut Client<T>, &mut P, &mut Session, Target) -> Result<Response, Error>;
 
 /// How a command is run.
 pub enum Entry<T, P> {
@@ -92,8 +103,8 @@ impl<'t, T: Transport + 't, P: Platform + 't> Table<'t, T, P> {
         Command {
             name: "resetnetwork",
             shows_argument: true,
-            entry: Entry::OverXenstore(|client, platform, target| {
-                reset_network::resetnetwork(client, platform, target)
+            entry: Entry::OverXenstore(|client, platform, session, target| {
+                reset_network::resetnetwork(client, platform, &mut session.network, target)
             }),
         },
         #[cfg(feature = "inject")]

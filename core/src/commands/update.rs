@@ -2,15 +2,14 @@
 
 use crate::commands::Response;
 use crate::platform::{Clock, Download, Files, Log, Programs};
-use crate::update::{Stop, Why, update};
+use crate::update::{Failure, update};
 use crate::wire::json::Value;
 
 /// Runs the command. Whether it is done tells the response's code: then the new agent is to be executed.
 #[inline(never)]
 pub fn agentupdate<P: Files + Download + Programs + Clock + Log>(value: Value<'_>, platform: &mut P) -> Response {
-    let mut why = Why::new();
-    match update(value, platform, &mut why) {
+    match update(value, platform) {
         Ok(()) => Response::done(),
-        Err(Stop) => Response::failed(format_args!("{}", why.as_str())),
+        Err(Failure(why)) => Response::failed(format_args!("{}", why.as_str())),
     }
 }

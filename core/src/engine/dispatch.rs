@@ -4,10 +4,11 @@
 use crate::commands::disabled::is_disabled;
 use crate::commands::table::OverXenstore;
 use crate::commands::{Code, Entry, Request, RequestError, Response, Session, Table};
+use crate::network::Target;
 use crate::platform::{Level, Log, Platform};
 use crate::wire::json::{Text, Value};
 use crate::wire::text::{Bounded, Printable};
-use crate::xenstore::Transport;
+use crate::xenstore::{Client, Error, Transport};
 
 /// Longest part of a name or message that is logged.
 const SHOWN_MAX: usize = 128;
@@ -22,13 +23,14 @@ pub enum Step<T, P> {
 }
 
 /// Runs commands.
-#[derive(Default)]
 pub struct Dispatcher {
     session: Session,
 }
 
 impl Dispatcher {
     /// One that has run nothing.
+    // Inlined, so that it is made where it stays.
+    #[inline(always)]
     pub const fn new() -> Dispatcher {
         Dispatcher { session: Session::new() }
     }
@@ -41,6 +43,28 @@ impl Dispatcher {
     /// The new agent is being executed, or cannot be.
     pub fn forget_update(&mut self) {
         self.session.update_is_ready = false;
+    }
+
+    /// Runs a command with the client.
+    pub fn run<T: Transport, P: Platform>(
+        &mut self,
+        run: OverXenstore<T, P>,
+        client: &mut Client<T>,
+        platform: &mut P,
+        target: Target,
+    ) -> Result<Response, Error> {
+        run(client, platform, &mut self.session, target)
+    }
+
+    /// Applies the addresses that XAPI has set, if it has; returns the answer.
+    #[cfg(feature = "xapi")]
+    pub fn set_addresses<T: Transport, P: Platform>(
+        &mut self,
+        client: &mut Client<T>,
+        platform: &mut P,
+        target: Target,
+    ) -> Result<Option<Response>, Error> {
+        crate::commands::static_ip::apply(client, platform, &mut self.session.network, target)
     }
 
     /// Runs the command of a request, which may be any bytes.

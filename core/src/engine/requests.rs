@@ -12,6 +12,8 @@
 //! [`Requests::look_again`]. Time is an argument, in milliseconds since any fixed moment.
 
 use crate::commands::Code;
+#[cfg(feature = "xapi")]
+use crate::commands::Response;
 use crate::commands::response::RESPONSE_MAX;
 use crate::engine::dispatch::{Dispatcher, Step, log_completed};
 use crate::engine::progress::{Progress, State, Taken};
@@ -60,9 +62,17 @@ struct Pending {
     name: heapless::String<RELATIVE_MAX>,
     /// The cursor's number when it was found.
     found_in: u32,
-    response: heapless::Vec<u8, RESPONSE_MAX>,
+    json: [u8; RESPONSE_MAX],
+    json_len: usize,
     /// Whether the connection was lost while it was written: it may be there.
     unsure: bool,
+}
+
+impl Pending {
+    /// What is written to xenstore.
+    fn response(&self) -> &[u8] {
+        self.json.get(..self.json_len).unwrap_or_default()
+    }
 }
 
 /// The names under service.
@@ -134,6 +144,8 @@ const VERSION: Path<'static> = Path::literal("data/nanova/version");
 
 impl Requests {
     /// A service that has served nothing; `network` is what `resetnetwork` changes.
+    // Inlined, so that it is made where it stays.
+    #[inline(always)]
     pub const fn new(network: Target) -> Requests {
         let cursor = RequestCursor {
             names: [0; NAMES_MAX],
@@ -203,6 +215,7 @@ impl Requests {
     }
 
     /// Answers the next request.
+    #[inline(never)]
     pub fn serve_one<T: Transport, P: Platform>(
         &mut self,
         client: &mut Client<T>,
@@ -210,7 +223,7 @@ impl Requests {
         now: u64,
     ) -> Result<Progress, Error> {
         loop {
-            if let Some(pending) = self.pending.take() {
+            if let Some(mut pending) = self.pending.take() {
                 match self.answer(&pending, client, platform, now) {
                     Ok(Outcome::Answered) => return Ok(Progress::Served),
                     Ok(Outcome::Stays) => {
@@ -227,7 +240,8 @@ impl Requests {
                     // The command has been run: on the next connection only its response is still to be written, if it is
                     // not there already.
                     Err(error) => {
-                        self.pending = Some(Pending { unsure: true, ..pending });
+                        pending.unsure = true;
+                        self.pending = Some(pending);
                         return Err(error);
                     }
                 }
@@ -247,6 +261,16 @@ impl Requests {
     /// Whether a new agent lies ready to be executed, and the response that says so is written.
     pub fn update_is_ready(&self) -> bool {
         self.dispatcher.update_is_ready() && self.pending.is_none()
+    }
+
+    /// Applies the addresses that XAPI has set, if it has; returns the answer.
+    #[cfg(feature = "xapi")]
+    pub fn set_addresses<T: Transport, P: Platform>(
+        &mut self,
+        client: &mut Client<T>,
+        platform: &mut P,
+    ) -> Result<Option<Response>, Error> {
+        self.dispatcher.set_addresses(client, platform, self.network)
     }
 
     /// The new agent is being executed, or cannot be.
@@ -293,6 +317,7 @@ impl Requests {
     }
 
     /// Reads a request and runs it. What cannot be read stays, and is left alone from then on.
+    #[inline(never)]
     fn run<T: Transport, P: Platform>(
         &mut self,
         start: usize,
@@ -313,7 +338,7 @@ impl Requests {
                 let response = match step {
                     Step::Answered(response) => response,
                     Step::OverXenstore(name, run) => {
-                        let response = run(client, platform, self.network)?;
+                        let response = self.dispatcher.run(run, client, platform, self.network)?;
                         // What the guest is, is how its network was last set.
                         self.state = match response.code {
                             Code::Done => State::Ready,
@@ -323,10 +348,11 @@ impl Requests {
                         response
                     }
                 };
-                let mut room = [0; RESPONSE_MAX];
-                let response = heapless::Vec::from_slice(response.to_json(&mut room)).unwrap_or_default();
-                let found_in = self.cursor.number;
-                self.pending = name.try_into().ok().map(|name| Pending { name, found_in, response, unsure: false });
+                // The name fits: it is a part of the request's path.
+                let name = name.try_into().unwrap_or_default();
+                let (found_in, json) = (self.cursor.number, [0; RESPONSE_MAX]);
+                let pending = self.pending.insert(Pending { name, found_in, json, json_len: 0, unsure: false });
+                pending.json_len = response.to_json(&mut pending.json).len();
                 Ok(())
             }
             // The host has given up and removed it.
@@ -397,7 +423,7 @@ impl Requests {
 fn is_written<T: Transport>(client: &mut Client<T>, pending: &Pending) -> Result<bool, Error> {
     let Ok(response) = Joined::new(GUEST, &pending.name) else { return Ok(false) };
     let there = unless_refused(client.read(Transaction::NONE, response.as_path()))?;
-    Ok(there.is_some_and(|there| there == pending.response.as_slice()))
+    Ok(there.is_some_and(|there| there == pending.response()))
 }
 
 /// Removes a request whose response is there: it must not be run again.
@@ -420,7 +446,7 @@ fn commit<T: Transport>(client: &mut Client<T>, pending: &Pending) -> Result<(),
             Err(error) if error.is(Refusal::NOENT) => {}
             removed => removed?,
         }
-        match client.write(transaction, response.as_path(), &pending.response) {
+        match client.write(transaction, response.as_path(), pending.response()) {
             // Writing makes what is missing. What is not there is the transaction: the guest was suspended since it began.
             Err(error) if error.is(Refusal::NOENT) => Err(Error::Refused(Refusal::AGAIN)),
             written => written,
@@ -431,7 +457,7 @@ fn commit<T: Transport>(client: &mut Client<T>, pending: &Pending) -> Result<(),
 /// What can still be done when the transaction is refused: each half by itself, and never the command again.
 fn commit_in_parts<T: Transport>(client: &mut Client<T>, pending: &Pending) -> Result<Outcome, Error> {
     if let Ok(response) = Joined::new(GUEST, &pending.name) {
-        unless_refused(client.write(Transaction::NONE, response.as_path(), &pending.response))?;
+        unless_refused(client.write(Transaction::NONE, response.as_path(), pending.response()))?;
     }
     remove_request(client, &pending.name)
 }

@@ -49,6 +49,8 @@ pub(crate) struct Responses {
 }
 
 impl Responses {
+    // Inlined, so that it is made where it stays.
+    #[inline(always)]
     pub(crate) const fn new() -> Responses {
         Responses { bytes: heapless::Vec::new(), first: 0, count: 0, fresh: 0 }
     }

@@ -146,6 +146,8 @@ pub struct Engine {
 
 impl Engine {
     /// An engine that has done nothing, at this moment.
+    // Inlined, so that it is made where it stays.
+    #[inline(always)]
     pub const fn new(options: Options, now: u64) -> Engine {
         let takes_addresses =
             cfg!(feature = "xapi") && options.report && options.commands && !matches!(options.network, Target::Off);
@@ -347,7 +349,7 @@ impl Engine {
         #[cfg(feature = "xapi")]
         if core::mem::take(&mut self.news.addresses) && self.report.takes_addresses() {
             if may_set_addresses(platform)
-                && let Some(response) = static_ip::apply(client, platform, self.options.network)?
+                && let Some(response) = self.requests.set_addresses(client, platform)?
             {
                 crate::engine::dispatch::log_completed("static-ip-setting", &response, platform);
             }

@@ -39,8 +39,16 @@ impl Default for Network {
 
 impl Network {
     /// Nothing.
+    // Inlined, so that it is made where it stays.
+    #[inline(always)]
     pub const fn new() -> Network {
         Network { hostname: None, interfaces: Vec::new(), sound: true }
+    }
+
+    /// Nothing, again.
+    pub fn clear(&mut self) {
+        (self.hostname, self.sound) = (None, true);
+        self.interfaces.clear();
     }
 }
 
@@ -67,6 +75,8 @@ pub struct Interface {
 
 impl Interface {
     /// An interface without anything.
+    // Inlined, so that it is made where it stays.
+    #[inline(always)]
     pub const fn new(mac: Mac) -> Interface {
         Interface {
             mac,

@@ -71,21 +71,22 @@ pub struct Outcome {
     pub problems: Line,
 }
 
-/// Reads and applies it. Returns whether nothing failed, and what did or was left out.
+/// Reads it into `network`, whatever was there, and applies it. Returns whether nothing failed, and what did or was left out.
 #[inline(never)]
 pub(crate) fn reset<T: Transport, P: Files + Clock + Log + Identity + Programs + KernelNet>(
     client: &mut Client<T>,
     platform: &mut P,
+    network: &mut Network,
     target: Target,
 ) -> Result<(bool, Line), Error> {
     if target == Target::Off {
         return Ok((false, Line::of(format_args!("the network is left alone: nanova runs with --network off"))));
     }
     let mut problems = Line::new();
-    let mut network = Network::new();
+    network.clear();
     network.read(client, &mut problems)?;
     let wanted = Wanted::of(target, Permanence::Detected);
-    let outcome = apply(platform, &mut network, &wanted, problems, None);
+    let outcome = apply(platform, network, &wanted, problems, None);
     Ok((outcome.complete, outcome.problems))
 }
 

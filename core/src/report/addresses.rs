@@ -80,6 +80,8 @@ pub struct Links {
 
 impl Links {
     /// None.
+    // Inlined, so that it is made where it stays.
+    #[inline(always)]
     pub(crate) const fn new() -> Links {
         Links { known: Vec::new(), cut: false }
     }
@@ -179,6 +181,8 @@ pub struct Addresses {
 
 impl Addresses {
     /// None.
+    // Inlined, so that it is made where it stays.
+    #[inline(always)]
     pub(crate) const fn new() -> Addresses {
         Addresses { published: Vec::new(), old: 0, new: Vec::new(), cut: false }
     }

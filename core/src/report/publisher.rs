@@ -82,6 +82,8 @@ pub struct Report {
 
 impl Report {
     /// Nothing is published; `interval` seconds are between looks at memory and volumes, 0 for never.
+    // Inlined, so that it is made where it stays.
+    #[inline(always)]
     pub const fn new(interval: u32, takes_addresses: bool) -> Report {
         Report {
             links: Links::new(),

@@ -6,7 +6,7 @@ use crate::cli::XenstoreCall;
 use crate::xenstore::{Client, Error, Transaction, Transport};
 
 use crate::tools::value::Escaped;
-use crate::tools::{Failure, NAMES_MAX, Place, Terminal, walk};
+use crate::tools::{Failure, Names, Place, Terminal, walk};
 
 /// Columns that a value takes besides its characters when it is cut: ` = "\..."`.
 const FRAME_LEN: usize = 8;
@@ -17,13 +17,13 @@ pub(super) fn run<'a, T: Transport, U: Terminal>(
     call: &XenstoreCall<'a>,
     client: &mut Client<T>,
     terminal: &mut U,
+    names: &mut Names,
 ) -> Result<(), Failure<'a>> {
-    let mut names = [0; NAMES_MAX];
     let root = ["/"];
     let paths = if call.operands.is_empty() { &root[..] } else { &call.operands[..] };
     for path in paths {
         let walked = Place::new(path).and_then(|mut place| {
-            walk(client, Transaction::NONE, &mut place, &mut names, &mut |client, place, name| {
+            walk(client, Transaction::NONE, &mut place, names, &mut |client, place, name| {
                 line(call, client, terminal, place, name)
             })
         });

@@ -28,7 +28,9 @@ pub trait Terminal: fmt::Write {
 }
 
 /// Room for the names of all directories between the root of a tree and where a walk is.
-const NAMES_MAX: usize = 64 * 1024;
+pub const NAMES_MAX: usize = 64 * 1024;
+/// That room: large, so whoever calls says where it is.
+pub type Names = [u8; NAMES_MAX];
 /// Most permissions of a node that can be given.
 const PERMISSIONS_MAX: usize = 16;
 
@@ -59,17 +61,22 @@ fn checked<'a>(path: &'a str) -> Result<Path<'a>, Error> {
 }
 
 /// Runs a tool; returns the exit code.
-pub fn run<T: Transport, U: Terminal>(call: &XenstoreCall<'_>, client: &mut Client<T>, terminal: &mut U) -> i32 {
+pub fn run<T: Transport, U: Terminal>(
+    call: &XenstoreCall<'_>,
+    client: &mut Client<T>,
+    terminal: &mut U,
+    names: &mut Names,
+) -> i32 {
     let result = match call.tool {
-        Tool::Status => return status::status(client, terminal),
+        Tool::Status => return status::status(client, terminal, names),
         Tool::Read => read(call, client, terminal),
         Tool::Write => write(call, client),
-        Tool::Ls => ls::run(call, client, terminal),
-        Tool::List => list(call, client, terminal),
+        Tool::Ls => ls::run(call, client, terminal, names),
+        Tool::List => list(call, client, terminal, names),
         Tool::Exists => exists(call, client),
         Tool::Rm => rm(call, client),
         Tool::Mkdir => mkdir(call, client),
-        Tool::Chmod => chmod(call, client),
+        Tool::Chmod => chmod(call, client, names),
         Tool::Watch => watch(call, client, terminal),
     };
     let written = terminal.flush();
@@ -119,8 +126,8 @@ fn write<'a, T: Transport>(call: &XenstoreCall<'a>, client: &mut Client<T>) -> R
         if call.raw {
             return client.write(transaction, path, value.as_bytes());
         }
-        let value = unescape::<REQUEST_MAX>(value).ok_or(Error::TooLong)?;
-        client.write(transaction, path, &value)
+        let mut room = [0; REQUEST_MAX];
+        client.write(transaction, path, unescape(value, &mut room).ok_or(Error::TooLong)?)
     };
     if let [path, value] = *call.operands {
         return pair(client, Transaction::NONE, path, value).map_err(Failure::at("could not write path", path));
@@ -140,10 +147,10 @@ fn list<'a, T: Transport, U: Terminal>(
     call: &XenstoreCall<'a>,
     client: &mut Client<T>,
     terminal: &mut U,
+    names: &mut Names,
 ) -> Result<(), Failure<'a>> {
-    let mut names = [0; NAMES_MAX];
     for path in &call.operands {
-        let names = checked(path).and_then(|path| whole_list(client, Transaction::NONE, path, &mut names));
+        let names = checked(path).and_then(|path| whole_list(client, Transaction::NONE, path, names));
         for name in names.map_err(Failure::at("could not list path", path))? {
             let (directory, slash) = if call.prefix { (*path, "/") } else { ("", "") };
             let _ = writeln!(terminal, "{directory}{slash}{name}");
@@ -224,14 +231,17 @@ fn mkdir<'a, T: Transport>(call: &XenstoreCall<'a>, client: &mut Client<T>) -> R
     all.map_err(Failure::at("could not make path", last))
 }
 
-fn chmod<'a, T: Transport>(call: &XenstoreCall<'a>, client: &mut Client<T>) -> Result<(), Failure<'a>> {
+fn chmod<'a, T: Transport>(
+    call: &XenstoreCall<'a>,
+    client: &mut Client<T>,
+    names: &mut Names,
+) -> Result<(), Failure<'a>> {
     let Some((path, modes)) = call.operands.split_first() else { return Err(Failure::Silent) };
     let mut permissions = heapless::Vec::<Permission, PERMISSIONS_MAX>::new();
     for mode in modes {
         let permission = Permission::parse(mode).ok_or(Failure::Mode(mode))?;
         permissions.push(permission).map_err(|_| Failure::Mode(mode))?;
     }
-    let mut names = [0; NAMES_MAX];
     let all = client.transaction(|client, transaction| {
         client.set_permissions(transaction, checked(path)?, &permissions)?;
         let mut above = *path;
@@ -242,7 +252,7 @@ fn chmod<'a, T: Transport>(call: &XenstoreCall<'a>, client: &mut Client<T>) -> R
         }
         if call.recursive {
             let mut place = Place::new(path)?;
-            walk(client, transaction, &mut place, &mut names, &mut |client, place, _| {
+            walk(client, transaction, &mut place, names, &mut |client, place, _| {
                 client.set_permissions(transaction, place.path()?, &permissions)
             })?;
         }
@@ -285,7 +295,9 @@ pub(crate) struct Place {
 impl Place {
     fn new(path: &str) -> Result<Place, Error> {
         checked(path)?;
-        Ok(Place { path: path.try_into().map_err(|_| Error::TooLong)?, depth: 0 })
+        let mut place = Place { path: heapless::String::new(), depth: 0 };
+        place.path.push_str(path).map_err(|_| Error::TooLong)?;
+        Ok(place)
     }
 
     fn as_str(&self) -> &str {

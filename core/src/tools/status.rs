@@ -2,7 +2,7 @@
 
 use crate::cli::exit;
 use crate::tools::value::Escaped;
-use crate::tools::{NAMES_MAX, Place, Terminal, checked, walk};
+use crate::tools::{Names, Place, Terminal, checked, walk};
 use crate::xenstore::{Client, Error, Transaction, Transport, unless_refused};
 
 /// What is shown: keys of the guest's, and why one may be missing. What ends in a slash is all below it.
@@ -32,15 +32,14 @@ const ROWS: [(&str, &str); 22] = [
 ];
 
 /// Prints the page; returns the exit code.
-pub(super) fn status<T: Transport, U: Terminal>(client: &mut Client<T>, terminal: &mut U) -> i32 {
-    let mut names = [0; NAMES_MAX];
+pub(super) fn status<T: Transport, U: Terminal>(client: &mut Client<T>, terminal: &mut U, names: &mut Names) -> i32 {
     for (key, why) in ROWS {
         let shown = match key.strip_suffix('/') {
             None => show(client, terminal, key),
             Some(directory) => {
                 let mut any = Ok(false);
                 let walked = Place::new(directory).and_then(|mut place| {
-                    walk(client, Transaction::NONE, &mut place, &mut names, &mut |client, place, _| {
+                    walk(client, Transaction::NONE, &mut place, names, &mut |client, place, _| {
                         any = Ok(show(client, terminal, place.as_str())? || any == Ok(true));
                         Ok(())
                     })

@@ -25,11 +25,10 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// The bytes that a text with escapes means; `None` when it is longer than `N`. A backslash before anything else stands for
-/// what follows it.
-pub fn unescape<const N: usize>(text: &str) -> Option<heapless::Vec<u8, N>> {
-    let mut bytes = heapless::Vec::new();
-    let mut rest = text.as_bytes();
+/// The bytes that a text with escapes means; `None` when there is no room for them. A backslash before anything else stands
+/// for what follows it.
+pub fn unescape<'r>(text: &str, room: &'r mut [u8]) -> Option<&'r [u8]> {
+    let (mut rest, mut len) = (text.as_bytes(), 0);
     while let Some((&byte, after)) = rest.split_first() {
         rest = after;
         let byte = match (byte, after.split_first()) {
@@ -46,9 +45,10 @@ pub fn unescape<const N: usize>(text: &str) -> Option<heapless::Vec<u8, N>> {
             }
             _ => byte,
         };
-        bytes.push(byte).ok()?;
+        *room.get_mut(len)? = byte;
+        len += 1;
     }
-    Some(bytes)
+    room.get(..len)
 }
 
 /// Reads up to `most` digits, after what was read already.
@@ -74,8 +74,8 @@ mod tests {
             Escaped(b"\xff\xfe\0a\"b\t\n\r\\\x07\x08\x7f").to_string(),
             r#"\xff\xfe\000a"b\t\n\r\\\007\x08\x7f"#
         );
-        assert_eq!(unescape::<16>(r"\x41\101\n\q\x4\").unwrap(), b"AA\nq\x04\\");
-        assert_eq!(unescape::<3>("1234"), None);
+        assert_eq!(unescape(r"\x41\101\n\q\x4\", &mut [0; 16]).unwrap(), b"AA\nq\x04\\");
+        assert_eq!(unescape("1234", &mut [0; 3]), None);
     }
 
     proptest! {
@@ -83,8 +83,8 @@ mod tests {
         fn what_is_shown_can_be_written_again(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
             let shown = Escaped(&bytes).to_string();
             prop_assert!(shown.is_ascii());
-            let written = unescape::<64>(&shown).unwrap();
-            prop_assert_eq!(written.as_slice(), bytes.as_slice());
+            let mut room = [0; 64];
+            prop_assert_eq!(unescape(&shown, &mut room).unwrap(), bytes.as_slice());
         }
     }
 }

@@ -59,43 +59,27 @@ pub fn self_test() -> bool {
     hasher.compare(&order.sum).0
 }
 
-/// Which step failed, and why.
-pub type Why = Bounded<256>;
-
-/// It failed; [`Why`] tells.
-pub struct Stop;
+/// Which step failed, and why: a sentence for the host.
+pub struct Failure(pub Bounded<256>);
 
 #[inline(never)]
-fn note(why: &mut Why, text: fmt::Arguments<'_>) -> Stop {
-    *why = Bounded::of(text);
-    Stop
-}
-
-fn failure<T>(why: &mut Why, text: fmt::Arguments<'_>) -> Result<T, Stop> {
-    Err(note(why, text))
+fn failure(text: fmt::Arguments<'_>) -> Failure {
+    Failure(Bounded::of(text))
 }
 
 /// Runs the command. Whether it is done tells the response's code: then the new agent is to be executed.
 #[inline(never)]
-pub fn update<P: Files + Download + Programs + Clock + Log>(
-    value: Value<'_>,
-    platform: &mut P,
-    why: &mut Why,
-) -> Result<(), Stop> {
-    let order = Order::parse(value).or_else(|wrong| failure(why, format_args!("{wrong}")))?;
+pub fn update<P: Files + Download + Programs + Clock + Log>(value: Value<'_>, platform: &mut P) -> Result<(), Failure> {
+    let order = Order::parse(value).map_err(|wrong| failure(format_args!("{wrong}")))?;
     let found = platform.own_path();
-    let own = found.or_else(|errno| {
-        failure(
-            why,
-            format_args!("this agent cannot be replaced: {errno}; is it the first process, or run with --root?"),
-        )
+    let own = found.map_err(|errno| {
+        failure(format_args!("this agent cannot be replaced: {errno}; is it the first process, or run with --root?"))
     })?;
-    let path =
-        GuestPath::new(own.as_str()).or_else(|wrong| failure(why, format_args!("this agent's file: {wrong}")))?;
+    let path = GuestPath::new(own.as_str()).map_err(|wrong| failure(format_args!("this agent's file: {wrong}")))?;
     let staged = platform.stage(path, UPDATE_NUMBER);
-    let mut staged = staged.or_else(|errno| failure(why, format_args!("cannot write beside {path}: {errno}")))?;
-    let fetched = fetch(&order, platform, &mut staged, why);
-    let result = fetched.and_then(|()| try_out(platform, &mut staged, path, why));
+    let mut staged = staged.map_err(|errno| failure(format_args!("cannot write beside {path}: {errno}")))?;
+    let fetched = fetch(&order, platform, &mut staged);
+    let result = fetched.and_then(|()| try_out(platform, &mut staged, path));
     if result.is_err() {
         platform.discard(&mut staged);
     }
@@ -138,61 +122,60 @@ impl Incoming {
 }
 
 /// Downloads into the staged file, and checks what came.
+#[inline(never)]
 fn fetch<P: Files + Download + Clock + Log>(
     order: &Order<'_>,
     platform: &mut P,
     staged: &mut P::Staged,
-    why: &mut Why,
-) -> Result<(), Stop> {
+) -> Result<(), Failure> {
     let mut at = heapless::String::<URL_MAX>::new();
-    at.push_str(order.url).or_else(|_| failure(why, format_args!("the URL is longer than {URL_MAX} bytes")))?;
+    at.push_str(order.url).map_err(|_| failure(format_args!("the URL is longer than {URL_MAX} bytes")))?;
     let mut incoming = Incoming::new(order);
     let deadline = platform.uptime() + TOTAL_SECONDS;
     for _ in 0..=REDIRECTS_MAX {
-        let url = Url::parse(&at).or_else(|wrong| failure(why, format_args!("{wrong}")))?;
-        match get(&url, platform, staged, &mut incoming, deadline, why)? {
-            None => return check(&order.sum, incoming, why),
+        let url = Url::parse(&at).map_err(|wrong| failure(format_args!("{wrong}")))?;
+        match get(&url, platform, staged, &mut incoming, deadline)? {
+            None => return check(&order.sum, incoming),
             Some(location) => {
-                let next =
-                    url.redirected(&location).or_else(|wrong| failure(why, format_args!("redirected: {wrong}")))?;
+                let next = url.redirected(&location).map_err(|wrong| failure(format_args!("redirected: {wrong}")))?;
                 platform.log(Level::Debug, format_args!("agentupdate: redirected to {next}"));
                 at = next;
             }
         }
     }
-    failure(why, format_args!("the server redirects more than {REDIRECTS_MAX} times"))
+    Err(failure(format_args!("the server redirects more than {REDIRECTS_MAX} times")))
 }
 
 /// Makes one request; where the file is if it is not there.
+#[inline(never)]
 fn get<P: Files + Download + Clock>(
     url: &Url<'_>,
     platform: &mut P,
     staged: &mut P::Staged,
     incoming: &mut Incoming,
     deadline: u64,
-    why: &mut Why,
-) -> Result<Option<heapless::String<URL_MAX>>, Stop> {
+) -> Result<Option<heapless::String<URL_MAX>>, Failure> {
     let ip = match url.host {
         Host::Ip(ip) => ip,
         Host::Name(name) => match platform.resolve(name, deadline) {
             Some(ip) => ip,
             None => {
-                return failure(why, format_args!("cannot resolve {name}: name an address, or see /etc/resolv.conf"));
+                return Err(failure(format_args!("cannot resolve {name}: name an address, or see /etc/resolv.conf")));
             }
         },
     };
     let left = u32::try_from(deadline.saturating_sub(platform.uptime())).unwrap_or(0);
     let connected = platform.connect(ip, url.port, left.clamp(1, SILENCE_SECONDS));
     let mut connection =
-        connected.or_else(|errno| failure(why, format_args!("cannot connect to {ip} port {}: {errno}", url.port)))?;
+        connected.map_err(|errno| failure(format_args!("cannot connect to {ip} port {}: {errno}", url.port)))?;
     let request = http::request(url);
     let sent = platform.send(&mut connection, request.as_str().as_bytes());
-    sent.or_else(|errno| failure(why, format_args!("cannot send to {ip}: {errno}")))?;
+    sent.map_err(|errno| failure(format_args!("cannot send to {ip}: {errno}")))?;
     let mut received = Received::new();
     loop {
         let mut room = [0; 4096];
         let len = platform.receive(&mut connection, &mut room);
-        let len = len.or_else(|errno| failure(why, format_args!("nothing more comes from {ip}: {errno}")))?;
+        let len = len.map_err(|errno| failure(format_args!("nothing more comes from {ip}: {errno}")))?;
         let progress = if len == 0 {
             received.finish()
         } else {
@@ -200,12 +183,12 @@ fn get<P: Files + Download + Clock>(
             received.take(body, &mut |body| incoming.take(body, platform, staged))
         };
         if let Some(errno) = incoming.failed {
-            return failure(why, format_args!("cannot write the new agent: {errno}"));
+            return Err(failure(format_args!("cannot write the new agent: {errno}")));
         }
-        match progress.or_else(|wrong| failure(why, format_args!("{}: {wrong}", url.authority)))? {
+        match progress.map_err(|wrong| failure(format_args!("{}: {wrong}", url.authority)))? {
             Progress::Done => return Ok(None),
             _ if platform.uptime() >= deadline => {
-                return failure(why, format_args!("the download takes more than {TOTAL_SECONDS} seconds"));
+                return Err(failure(format_args!("the download takes more than {TOTAL_SECONDS} seconds")));
             }
             Progress::More => {}
             Progress::Elsewhere => return Ok(Some(received.location().clone())),
@@ -213,42 +196,37 @@ fn get<P: Files + Download + Clock>(
     }
 }
 
-fn check(sum: &request::Sum, incoming: Incoming, why: &mut Why) -> Result<(), Stop> {
+fn check(sum: &request::Sum, incoming: Incoming) -> Result<(), Failure> {
     let wrong = incoming.damage.or(incoming.unpacked.lack()).or_else(|| not_for_here(&incoming.start));
     let (matches, got) = incoming.hasher.compare(sum);
     if !matches {
-        return failure(why, format_args!("{} sums do not match ({sum} != {got})", sum.name()));
+        return Err(failure(format_args!("{} sums do not match ({sum} != {got})", sum.name())));
     }
     match wrong {
         None => Ok(()),
         Some(wrong) => {
-            failure(why, format_args!("the sum is right, but what it is of is no agent for this machine: {wrong}"))
+            Err(failure(format_args!("the sum is right, but what it is of is no agent for this machine: {wrong}")))
         }
     }
 }
 
 /// Tries the new agent.
-fn try_out<P: Files + Programs>(
-    platform: &mut P,
-    staged: &mut P::Staged,
-    path: GuestPath<'_>,
-    why: &mut Why,
-) -> Result<(), Stop> {
+fn try_out<P: Files + Programs>(platform: &mut P, staged: &mut P::Staged, path: GuestPath<'_>) -> Result<(), Failure> {
     let (directory, _) = path.split();
     let new = Bounded::<300>::of(format_args!("{}/{UPDATE_NAME}", directory.trim_end_matches('/')));
     let sealed = platform.set_mode(staged, 0o755).and_then(|()| platform.seal(staged));
-    sealed.or_else(|errno| failure(why, format_args!("cannot finish the new agent's file: {errno}")))?;
-    let new = GuestPath::new(new.as_str()).or_else(|wrong| failure(why, format_args!("{wrong}")))?;
+    sealed.map_err(|errno| failure(format_args!("cannot finish the new agent's file: {errno}")))?;
+    let new = GuestPath::new(new.as_str()).map_err(|wrong| failure(format_args!("{wrong}")))?;
     match platform.run(new, Some(c"--self-test"), &[], &mut [0; 256], TEST_SECONDS) {
         Ok((Ended::Exit(0), _)) => Ok(()),
-        Ok((Ended::Exit(status), _)) => failure(why, format_args!("the new agent's self-test ended with {status}")),
+        Ok((Ended::Exit(status), _)) => Err(failure(format_args!("the new agent's self-test ended with {status}"))),
         Ok((Ended::Signal(signal), _)) => {
-            failure(why, format_args!("the new agent's self-test ended by signal {signal}"))
+            Err(failure(format_args!("the new agent's self-test ended by signal {signal}")))
         }
         Ok((Ended::Late, _)) => {
-            failure(why, format_args!("the new agent's self-test took more than {TEST_SECONDS} seconds"))
+            Err(failure(format_args!("the new agent's self-test took more than {TEST_SECONDS} seconds")))
         }
-        Err(errno) => failure(why, format_args!("the new agent cannot be run: {errno}")),
+        Err(errno) => Err(failure(format_args!("the new agent cannot be run: {errno}"))),
     }
 }
 

@@ -143,33 +143,33 @@ impl Header {
     }
 }
 
-/// A packet on its way out, with room for everything that may be sent.
-pub struct Request {
-    bytes: heapless::Vec<u8, REQUEST_MAX>,
-}
-
 /// A request does not fit in a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TooLong;
 
-impl Request {
-    /// A request whose payload is these pieces, one after the other.
-    pub fn new(kind: Kind, request_id: u32, transaction_id: u32, pieces: &[&[u8]]) -> Result<Request, TooLong> {
-        let len = pieces.iter().map(|piece| piece.len()).sum::<usize>();
-        let header = Header { kind, request_id, transaction_id, len: len as u32 };
-        let mut bytes = heapless::Vec::new();
-        bytes.extend_from_slice(&header.emit()).map_err(|_| TooLong)?;
-        for piece in pieces {
-            bytes.extend_from_slice(piece).map_err(|_| TooLong)?;
-        }
-        Ok(Request { bytes })
-    }
+/// Room for every packet that may be sent.
+pub type RequestRoom = [u8; REQUEST_MAX];
 
-    /// The whole packet: one write(2), never split and never joined with another.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+/// Makes a request whose payload is these pieces, one after the other. What it returns is the whole packet: one write(2), never
+/// split and never joined with another.
+pub fn request<'r>(
+    room: &'r mut RequestRoom,
+    kind: Kind,
+    request_id: u32,
+    transaction_id: u32,
+    pieces: &[&[u8]],
+) -> Result<&'r [u8], TooLong> {
+    let len = pieces.iter().map(|piece| piece.len()).sum::<usize>();
+    let header = Header { kind, request_id, transaction_id, len: len as u32 }.emit();
+    let packet = room.get_mut(..HEADER_LEN + len).ok_or(TooLong)?;
+    let mut rest = &mut *packet;
+    for piece in [&header[..]].iter().chain(pieces) {
+        let (here, behind) = rest.split_at_mut(piece.len());
+        here.copy_from_slice(piece);
+        rest = behind;
     }
+    Ok(packet)
 }
 
 /// The other side sent something that is not the xenstore protocol.
@@ -196,6 +196,8 @@ impl Default for Decoder {
 
 impl Decoder {
     /// An empty decoder.
+    // Inlined, so that it is made where it stays.
+    #[inline(always)]
     pub const fn new() -> Decoder {
         Decoder { buffer: [0; HEADER_LEN + PAYLOAD_MAX], filled: 0, packet_len: 0 }
     }
@@ -328,11 +330,15 @@ mod tests {
     #[cfg(target_endian = "little")]
     const READ_NAME: [u8; 21] = [2, 0, 0, 0, 7, 0, 0, 0, 3, 0, 0, 0, 5, 0, 0, 0, b'n', b'a', b'm', b'e', 0];
 
+    /// A request in transaction 3.
+    fn packet(kind: Kind, request_id: u32, pieces: &[&[u8]]) -> Result<Vec<u8>, TooLong> {
+        request(&mut [0; REQUEST_MAX], kind, request_id, 3, pieces).map(<[u8]>::to_vec)
+    }
+
     #[test]
     #[cfg(target_endian = "little")]
     fn a_request_has_the_bytes_of_the_header_file() {
-        let request = Request::new(Kind::Read, 7, 3, &[b"name", b"\0"]).unwrap();
-        assert_eq!(request.as_bytes(), READ_NAME);
+        assert_eq!(packet(Kind::Read, 7, &[b"name", b"\0"]).unwrap(), READ_NAME);
         let header = Header::parse(READ_NAME.first_chunk().unwrap());
         assert_eq!(header, Header { kind: Kind::Read, request_id: 7, transaction_id: 3, len: 5 });
         assert_eq!(header.emit(), READ_NAME[..HEADER_LEN]);
@@ -341,8 +347,8 @@ mod tests {
     #[test]
     fn a_request_longer_than_the_device_takes_is_an_error() {
         let longest = [b'v'; REQUEST_MAX - HEADER_LEN];
-        assert_eq!(Request::new(Kind::Write, 1, 0, &[&longest]).unwrap().as_bytes().len(), REQUEST_MAX);
-        assert_eq!(Request::new(Kind::Write, 1, 0, &[&longest, b"x"]).err(), Some(TooLong));
+        assert_eq!(packet(Kind::Write, 1, &[&longest]).unwrap().len(), REQUEST_MAX);
+        assert_eq!(packet(Kind::Write, 1, &[&longest, b"x"]), Err(TooLong));
     }
 
     #[test]
@@ -375,9 +381,9 @@ mod tests {
     #[test]
     fn wiping_keeps_what_has_not_been_read_yet() {
         let mut decoder = Decoder::new();
-        let secret = Request::new(Kind::Read, 1, 0, &[b"secret"]).unwrap();
-        let next = Request::new(Kind::Read, 2, 0, &[b"next"]).unwrap();
-        feed(&mut decoder, &[secret.as_bytes(), next.as_bytes()].concat());
+        let secret = packet(Kind::Read, 1, &[b"secret"]).unwrap();
+        let next = packet(Kind::Read, 2, &[b"next"]).unwrap();
+        feed(&mut decoder, &[secret, next].concat());
         assert!(decoder.next_packet().unwrap().is_some());
         decoder.wipe();
         assert!(!decoder.buffer.windows(6).any(|bytes| bytes == b"secret"));
@@ -412,8 +418,7 @@ mod tests {
         ) {
             let mut stream = Vec::new();
             for (code, payload) in &packets {
-                let request = Request::new(Kind::from_code(*code), 5, 6, &[payload]).unwrap();
-                stream.extend_from_slice(request.as_bytes());
+                stream.extend(packet(Kind::from_code(*code), 5, &[payload]).unwrap());
             }
             let mut decoder = Decoder::new();
             let mut seen = Vec::new();

@@ -10,7 +10,7 @@
 use core::fmt;
 
 use crate::wire::text::{Bounded, number};
-use crate::wire::xenstore::{Decoder, Kind, Oversized, Refusal, Request, TooLong};
+use crate::wire::xenstore::{Decoder, Kind, Oversized, REQUEST_MAX, Refusal, RequestRoom, TooLong, request};
 use crate::xenstore::events::{Event, Events, NotAnEvent};
 use crate::xenstore::path::Path;
 use crate::xenstore::permission::Permission;
@@ -140,6 +140,7 @@ type Body<'b, C> = &'b mut dyn FnMut(&mut C, Transaction) -> Result<(), Error>;
 /// A connection to xenstored.
 pub struct Client<T> {
     transport: T,
+    request: RequestRoom,
     decoder: Decoder,
     events: Events,
     request_id: u32,
@@ -147,8 +148,10 @@ pub struct Client<T> {
 
 impl<T: Transport> Client<T> {
     /// A client over a fresh connection.
+    // Inlined, so that it is made where it stays.
+    #[inline(always)]
     pub const fn new(transport: T) -> Client<T> {
-        Client { transport, decoder: Decoder::new(), events: Events::new(), request_id: 0 }
+        Client { transport, request: [0; REQUEST_MAX], decoder: Decoder::new(), events: Events::new(), request_id: 0 }
     }
 
     /// The transport, for waiting on it.
@@ -373,8 +376,8 @@ impl<T: Transport> Client<T> {
     fn exchange(&mut self, kind: Kind, transaction: Transaction, pieces: &[&[u8]]) -> Result<&mut [u8], Error> {
         self.keep_events()?;
         self.request_id = self.request_id.wrapping_add(1);
-        let request = Request::new(kind, self.request_id, transaction.0, pieces)?;
-        self.transport.send(request.as_bytes())?;
+        let packet = request(&mut self.request, kind, self.request_id, transaction.0, pieces)?;
+        self.transport.send(packet)?;
         loop {
             match self.decoder.next_packet()? {
                 None => self.receive()?,

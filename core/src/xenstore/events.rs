@@ -50,6 +50,8 @@ pub(super) struct Events {
 }
 
 impl Events {
+    // Inlined, so that it is made where it stays.
+    #[inline(always)]
     pub(super) const fn new() -> Events {
         Events { bytes: heapless::Vec::new(), taken: 0, last: 0, overflow: false }
     }
