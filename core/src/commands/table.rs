@@ -31,6 +31,12 @@ pub struct Session {
     pub(crate) network: Network,
 }
 
+impl Default for Session {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Session {
     /// One that remembers nothing.
     // Inlined, so that it is made where it stays.

@@ -27,6 +27,12 @@ pub struct Dispatcher {
     session: Session,
 }
 
+impl Default for Dispatcher {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Dispatcher {
     /// One that has run nothing.
     // Inlined, so that it is made where it stays.
