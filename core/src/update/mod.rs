@@ -17,6 +17,8 @@
 //! It is the sum that protects: it comes over xenstore, which only dom0 writes. The transport need not be trusted, and https,
 //! with the certificates it would take, is refused. (MD5 finds damage, and only that: see SECURITY.md.)
 
+#![expect(clippy::result_large_err, reason = "there is no heap to box a failure in, and one is rare")]
+
 pub mod archive;
 pub mod dns;
 pub mod http;
