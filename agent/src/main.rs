@@ -24,7 +24,6 @@ mod datagrams;
 mod download;
 mod errno;
 mod files;
-mod help;
 #[cfg(feature = "init")]
 mod init;
 mod locate;
@@ -50,38 +49,36 @@ mod xenbus;
 #[cfg(feature = "tools")]
 mod xenstore;
 
-use nanova_core::cli::{self, Invocation, Options, exit};
+use nanova_core::cli::{CommandLine, Program, UsageError, exit};
 
 /// Runs the program; returns its exit code.
 fn main(environment: rt::Environment) -> i32 {
-    let mut options = Options::default();
-    match cli::parse(environment.arguments(), &mut options) {
-        Ok(Invocation::Agent) => serve::run(&environment, &options.common, &options.agent),
+    run(&environment).unwrap_or_else(|error| {
+        output::complain(format_args!("{error}; see nanova --help"));
+        exit::USAGE
+    })
+}
+
+/// Does what the command line asks for.
+fn run(environment: &rt::Environment) -> Result<i32, UsageError<'static>> {
+    let mut line = CommandLine::new(environment.arguments());
+    let (program, help) = line.program()?;
+    let done = match program {
+        program if help => Some(output::print(program.help())),
+        Program::Agent(called) => line.agent(called)?.map(|options| serve::run(environment, &line.common, &options)),
         #[cfg(feature = "tools")]
-        Ok(Invocation::Xenstore) => xenstore::run(&environment, &options.common, &options.call),
+        Program::Xenstore(tool) => line.xenstore(tool)?.map(|call| xenstore::run(environment, &line.common, &call)),
         #[cfg(feature = "network")]
-        Ok(Invocation::Network) => network::run(&environment, &options.common, &options.network),
+        Program::Network => line.network()?.map(|options| network::run(environment, &line.common, &options)),
         #[cfg(feature = "init")]
-        Ok(Invocation::Init) => init::run(&environment),
+        Program::Init => Some(init::run(environment)),
         #[cfg(feature = "init")]
-        Ok(Invocation::End) => init::end(options.end),
-        Ok(Invocation::Help(topic)) => output::print(help::text(topic)),
-        Ok(Invocation::SelfTest) => {
-            if self_test() {
-                exit::DONE
-            } else {
-                exit::FAILED
-            }
-        }
-        Ok(Invocation::Version) => output::print(concat!("nanova ", env!("CARGO_PKG_VERSION"), "\n")),
-        // What this build has no part for was refused when the words were read.
-        #[allow(unreachable_patterns, reason = "in a build with all parts there is nothing else")]
-        Ok(_) => exit::USAGE,
-        Err(error) => {
-            output::complain(format_args!("{error}; see nanova --help"));
-            exit::USAGE
-        }
-    }
+        Program::End(how) => line.end(how)?.map(init::end),
+        Program::Version => Some(output::print(concat!("nanova ", env!("CARGO_PKG_VERSION"), "\n"))),
+        Program::SelfTest => Some(if self_test() { exit::DONE } else { exit::FAILED }),
+        Program::Help => None,
+    };
+    Ok(done.unwrap_or_else(|| output::print(program.help())))
 }
 
 /// Whether this build works on this machine.

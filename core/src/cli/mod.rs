@@ -1,24 +1,40 @@
 //! The command line: names, options and exit codes that tests, packages and people rely on.
 //!
-//! Pure: the arguments in, an [`Invocation`] or a [`UsageError`] out. Options that a subcommand takes may stand before or
-//! after its other words; `--` ends them.
+//! Pure: the arguments in, a [`Program`] and its options or a [`UsageError`] out. Each subcommand has a parser of its own, in a file with its
+//! options and its page of help. Options that a subcommand takes may stand before or after its other words; `--` ends them.
+//!
+//! | file | is |
+//! |---|---|
+//! | here | which subcommand is meant, by the program's name or the first word |
+//! | `agent`, `network`, `xenstore`, `end` | the subcommands |
+//! | `common` | options of all of them |
+//! | `words` | options, values and operands apart |
+//! | `usage`, `help` | what is said to a person |
 
-mod options;
-mod parse;
-mod words;
-
-use core::fmt;
-
-#[cfg(feature = "handover")]
-use crate::network::Handover;
-use crate::network::Target;
-#[cfg(feature = "managers")]
-use crate::network::managers::Manager;
+mod agent;
+mod common;
+#[cfg(feature = "init")]
+mod end;
+mod help;
 #[cfg(feature = "network")]
-use crate::network::reset::{Permanence, Wanted};
-use crate::platform::Level;
+mod network;
+mod usage;
+mod words;
+#[cfg(feature = "tools")]
+mod xenstore;
 
-pub use parse::parse;
+pub use agent::{AgentOptions, Called};
+pub use common::{Common, LogTarget};
+#[cfg(feature = "init")]
+pub use end::{End, EndKind};
+#[cfg(feature = "network")]
+pub use network::NetworkOptions;
+pub use usage::{OPERANDS_MAX, UsageError};
+#[cfg(feature = "tools")]
+pub use xenstore::{Operands, Tool, XenstoreCall};
+
+use help::page;
+use words::{Word, Words};
 
 /// Exit codes.
 pub mod exit {
@@ -32,335 +48,218 @@ pub mod exit {
     pub const NOT_A_GUEST: i32 = 77;
 }
 
-/// Most operands (paths, values, modes) of one call.
-pub const OPERANDS_MAX: usize = 64;
-/// The operands of a call.
-pub type Operands<'a> = heapless::Vec<&'a str, OPERANDS_MAX>;
+const NANOVA: &str = page!(
+    "nanova: the guest agent of Xen virtual machines\n\n",
+    "commands": "  nanova agent            serve the host's commands from data/host, for ever\n",
+    "network": "  nanova network          apply vm-data's hostname and network once\n",
+    "report": "  nanova report           publish what toolstacks show of a guest; the agent does, too\n",
+    "init": "  nanova init             be the first process (also as init)\n",
+    "status": "  nanova status           one page: what the host says, what is published, and why not\n",
+    "tools": "  nanova xenstore TOOL …  read and write xenstore\n",
+    "\
+  nanova --version, nanova COMMAND --help
 
-/// What was asked for.
+Options of agent, network, report and xenstore:
+  --xenbus PATH           device or socket; default: /dev/xen/xenbus, /proc/xen/xenbus,
+                          $XENSTORED_PATH, /run/xenstored/socket, /var/run/xenstored/socket
+  --root DIR              the guest's files are below DIR
+  -l, --loglevel LEVEL    error, warn, info (default), debug, trace; -q, --quiet: none
+  -o, --logfile FILE|-|kmsg|syslog
+Exit codes: 0 done, 1 failed, 2 usage, 77 not a Xen guest
+",
+);
+
+/// What is called, by a name of its own or as a subcommand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Invocation {
-    /// Show how it is used.
-    Help(Topic),
+pub enum Program {
+    /// Nothing yet: show how it is used.
+    Help,
     /// Show the version.
     Version,
     /// Say whether this build works on this machine.
     SelfTest,
-    /// Serve commands, or only report, for ever: [`Options::agent`].
-    Agent,
-    /// Do one thing with xenstore: [`Options::call`].
-    Xenstore,
-    /// Apply the network of vm-data once: [`Options::network`].
+    /// Serve commands, or only report, for ever: [`CommandLine::agent`].
+    Agent(Called),
+    /// Apply the network of vm-data once: [`CommandLine::network`].
+    #[cfg(feature = "network")]
     Network,
-    /// Be the first process.
+    /// Do one thing with xenstore, with this tool if the name says which: [`CommandLine::xenstore`].
+    #[cfg(feature = "tools")]
+    Xenstore(Option<Tool>),
+    /// Be the first process, whatever the kernel's command line gave it.
+    #[cfg(feature = "init")]
     Init,
-    /// End the system: [`Options::end`].
-    End,
+    /// End the system: [`CommandLine::end`].
+    #[cfg(feature = "init")]
+    End(EndKind),
 }
 
-/// How it is to be done.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options<'a> {
-    /// What every subcommand takes.
-    pub common: Common<'a>,
-    /// `nanova agent`, `nanova report`.
-    pub agent: AgentOptions<'a>,
-    /// `nanova network`.
-    pub network: NetworkOptions,
-    /// `nanova xenstore`, `nanova status`.
-    pub call: XenstoreCall<'a>,
-    /// `poweroff`, `reboot`, `halt`.
-    pub end: End,
+/// Subcommands that this build was made without, each with its part.
+const NO_SUBCOMMANDS: &[(&str, &str)] = &[
+    #[cfg(not(feature = "commands"))]
+    ("agent", "commands"),
+    #[cfg(not(feature = "report"))]
+    ("report", "report"),
+    #[cfg(not(feature = "network"))]
+    ("network", "network"),
+    #[cfg(not(feature = "init"))]
+    ("init", "init"),
+    #[cfg(not(feature = "status"))]
+    ("status", "status"),
+    #[cfg(not(feature = "tools"))]
+    ("xenstore", "tools"),
+];
+/// The same of names that the program is called by; those of the tools begin with `xenstore`.
+const NO_NAMES: &[(&str, &str)] = &[
+    #[cfg(not(feature = "commands"))]
+    ("nova-agent", "commands"),
+    #[cfg(not(feature = "report"))]
+    ("xe-daemon", "report"),
+    #[cfg(not(feature = "init"))]
+    ("init", "init"),
+    #[cfg(not(feature = "init"))]
+    ("poweroff", "init"),
+    #[cfg(not(feature = "init"))]
+    ("reboot", "init"),
+    #[cfg(not(feature = "init"))]
+    ("halt", "init"),
+    #[cfg(not(feature = "tools"))]
+    ("xenstore", "tools"),
+];
+
+/// Fails if a name is one of those that are left out.
+fn check_built(left_out: &[(&str, &'static str)], name: &str) -> Result<(), UsageError<'static>> {
+    let part = left_out.iter().find(|(known, _)| *known == name);
+    part.map_or(Ok(()), |(_, part)| Err(UsageError::NotBuilt(part)))
 }
 
-/// How a system ends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct End {
-    /// What comes after.
-    pub how: EndKind,
-    /// At once, without telling the first process.
-    pub force: bool,
-}
-
-/// What comes after the end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum EndKind {
-    /// Nothing: the power is off.
-    #[default]
-    PowerOff,
-    /// The system, again.
-    Reboot,
-    /// Nothing: the machine stands still.
-    Halt,
-}
-
-impl EndKind {
-    fn named(name: &str) -> Option<EndKind> {
+impl Program {
+    /// What the program is by its own name; nothing special under most.
+    fn named(name: &str) -> Option<Program> {
         Some(match name {
-            "poweroff" => EndKind::PowerOff,
-            "reboot" => EndKind::Reboot,
-            "halt" => EndKind::Halt,
+            "nova-agent" => Program::Agent(Called::NovaAgent),
+            "xe-daemon" => Program::Agent(Called::XeDaemon),
+            #[cfg(feature = "tools")]
+            "xenstore" => Program::Xenstore(None),
+            #[cfg(feature = "init")]
+            "init" => Program::Init,
+            #[cfg(feature = "init")]
+            "poweroff" => Program::End(EndKind::PowerOff),
+            #[cfg(feature = "init")]
+            "reboot" => Program::End(EndKind::Reboot),
+            #[cfg(feature = "init")]
+            "halt" => Program::End(EndKind::Halt),
+            #[cfg(feature = "tools")]
+            _ => Program::Xenstore(Some(Tool::named(name.strip_prefix("xenstore-")?)?)),
+            #[cfg(not(feature = "tools"))]
             _ => return None,
         })
     }
+
+    /// What it is by its first word.
+    fn subcommand<'a>(word: &'a str) -> Result<Program, UsageError<'a>> {
+        check_built(NO_SUBCOMMANDS, word)?;
+        Ok(match word {
+            "agent" => Program::Agent(Called::Agent),
+            "report" => Program::Agent(Called::Report),
+            #[cfg(feature = "network")]
+            "network" => Program::Network,
+            #[cfg(feature = "init")]
+            "init" => Program::Init,
+            #[cfg(feature = "tools")]
+            "xenstore" => Program::Xenstore(None),
+            #[cfg(feature = "status")]
+            "status" => Program::Xenstore(Some(Tool::Status)),
+            _ => return Err(UsageError::Unknown(word)),
+        })
+    }
+
+    /// Its page of help.
+    pub fn help(self) -> &'static str {
+        match self {
+            Program::Agent(called) => called.help(),
+            #[cfg(feature = "network")]
+            Program::Network => network::HELP,
+            #[cfg(feature = "tools")]
+            Program::Xenstore(_) => xenstore::HELP,
+            _ => NANOVA,
+        }
+    }
 }
 
-/// Options of `nanova network`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NetworkOptions {
-    /// Whether files are written, the kernel is configured, or both.
-    pub network: Target,
-    /// The forms in which the network is handed over; at most one of each.
-    #[cfg(feature = "handover")]
-    pub handover: heapless::Vec<Handover, 4>,
-    /// Seconds that the whole may take; for ever if there is no number.
-    pub wait: Option<u32>,
-    /// The style of the files, instead of detection.
-    #[cfg(feature = "managers")]
-    pub style: Option<&'static Manager>,
-    /// Print what would be done.
-    pub dry_run: bool,
+/// A command line, as far as it was read. First [`CommandLine::program`] is asked for, then the options of that; what all
+/// take is in [`CommandLine::common`] when these are read.
+pub struct CommandLine<'a, I> {
+    called: &'a str,
+    words: Words<'a, I>,
+    /// Options that every subcommand takes.
+    pub common: Common<'a>,
 }
 
-#[cfg(feature = "network")]
-impl NetworkOptions {
-    /// What is to be done.
-    pub fn wanted(&self) -> Wanted<'_> {
-        #[cfg_attr(
-            not(feature = "managers"),
-            expect(unused_mut, reason = "only a manager's files, or a hand-over, are other wishes")
-        )]
-        let mut wanted = Wanted::of(self.network, Permanence::Detected);
-        #[cfg(feature = "handover")]
-        {
-            wanted.handover = &self.handover;
-            // An initramfs hands over; what it has below /etc is its own.
-            if !self.handover.is_empty() {
-                wanted.permanence = Permanence::Nothing;
+/// The options of a subcommand; nothing if its help is asked for.
+type Parsed<'a, T> = Result<Option<T>, UsageError<'a>>;
+
+impl<'a, I: Iterator<Item = &'a [u8]>> CommandLine<'a, I> {
+    /// One that was not read yet; the first argument is the name that the program was called by.
+    pub fn new(mut arguments: I) -> CommandLine<'a, I> {
+        let called = arguments.next().and_then(|name| core::str::from_utf8(name).ok()).unwrap_or_default();
+        let called = called.rsplit('/').next().unwrap_or(called);
+        CommandLine { called, words: Words::new(arguments), common: Common::default() }
+    }
+
+    /// What is called; or what help is about, with `true`.
+    pub fn program(&mut self) -> Result<(Program, bool), UsageError<'a>> {
+        let called = self.called;
+        check_built(NO_NAMES, if called.starts_with("xenstore-") { "xenstore" } else { called })?;
+        if let Some(program) = Program::named(called) {
+            return Ok((program, false));
+        }
+        while let Some(word) = self.words.next() {
+            match word {
+                Word::Operand("help") => return Ok((self.help_is_about()?, true)),
+                Word::Operand(name) => return Ok((Program::subcommand(name)?, false)),
+                Word::Option("--version" | "V") => return Ok((Program::Version, false)),
+                Word::Option("--self-test") => return Ok((Program::SelfTest, false)),
+                _ if self.common.takes(word, &mut self.words) => {}
+                _ => self.words.refuse(),
             }
         }
-        #[cfg(feature = "managers")]
-        if let Some(style) = self.style {
-            wanted.permanence = Permanence::As(style);
-        }
-        wanted
-    }
-}
-
-/// What help is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Topic {
-    /// The program.
-    Nanova,
-    /// `nanova agent`.
-    Agent,
-    /// `nanova xenstore`.
-    Xenstore,
-    /// `nanova network`.
-    Network,
-    /// `nanova report`.
-    Report,
-}
-
-/// Where log lines go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogTarget<'a> {
-    /// Standard error.
-    Stderr,
-    /// The kernel's log.
-    Kmsg,
-    /// The syslog daemon's socket, /dev/log.
-    Syslog,
-    /// A file, reopened on SIGHUP.
-    File(&'a str),
-}
-
-/// Options of every subcommand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Common<'a> {
-    /// The device or socket to use instead of looking for one.
-    pub xenbus: Option<&'a str>,
-    /// Look for sockets only.
-    pub sockets_only: bool,
-    /// Read and write the guest's files below this directory.
-    pub root: &'a str,
-    /// Lines up to this level are written; none if there is no level.
-    pub level: Option<Level>,
-    /// Where they go.
-    pub log: LogTarget<'a>,
-}
-
-impl Default for Common<'_> {
-    fn default() -> Self {
-        Common { xenbus: None, sockets_only: false, root: "/", level: Some(Level::Info), log: LogTarget::Stderr }
-    }
-}
-
-/// Options of `nanova agent`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AgentOptions<'a> {
-    /// What `resetnetwork` changes.
-    pub network: Target,
-    /// Serve what is pending, then exit.
-    pub once: bool,
-    /// Serve the host's commands.
-    pub commands: bool,
-    /// Publish what toolstacks want to know of the guest.
-    pub metrics: bool,
-    /// Seconds between looks at memory and volumes; 0: never.
-    pub metrics_interval: u32,
-    /// Seconds to wait for xenstore to appear; for ever if there is no number.
-    pub wait: Option<u32>,
-    /// Go to the background, as nova-agent's old service files expect.
-    pub background: bool,
-    /// Where the process leaves its number.
-    pub pidfile: Option<&'a str>,
-}
-
-impl AgentOptions<'_> {
-    const DEFAULT: Self = AgentOptions {
-        network: Target::Both,
-        once: false,
-        commands: true,
-        metrics: true,
-        metrics_interval: 60,
-        wait: None,
-        background: false,
-        pidfile: None,
-    };
-
-    /// Whether a report is asked for: not where only what is pending is served.
-    pub fn reports(&self) -> bool {
-        self.metrics && !(self.once && self.commands)
-    }
-}
-
-impl Default for AgentOptions<'_> {
-    fn default() -> Self {
-        Self::DEFAULT
-    }
-}
-
-/// An operation of the xenstore tools.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Tool {
-    /// Print values.
-    #[default]
-    Read,
-    /// Write values.
-    Write,
-    /// Print a tree.
-    Ls,
-    /// Print the names of children.
-    List,
-    /// Say whether nodes are there.
-    Exists,
-    /// Remove nodes.
-    Rm,
-    /// Make nodes.
-    Mkdir,
-    /// Change permissions.
-    Chmod,
-    /// Print events.
-    Watch,
-    /// Print one page about the guest: `nanova status`.
-    Status,
-}
-
-impl Tool {
-    /// The tools, by name.
-    pub const ALL: [(&'static str, Tool); 9] = [
-        ("read", Tool::Read),
-        ("write", Tool::Write),
-        ("ls", Tool::Ls),
-        ("list", Tool::List),
-        ("exists", Tool::Exists),
-        ("rm", Tool::Rm),
-        ("mkdir", Tool::Mkdir),
-        ("chmod", Tool::Chmod),
-        ("watch", Tool::Watch),
-    ];
-
-    fn named(name: &str) -> Option<Tool> {
-        Tool::ALL.iter().find(|(known, _)| *known == name).map(|(_, tool)| *tool)
+        if self.words.end()? { Ok((Program::Help, true)) } else { Err(UsageError::Nothing) }
     }
 
-    /// Which short options the tool takes, besides those that all take.
-    const fn options(self) -> &'static str {
-        match self {
-            Tool::Read => "pR",
-            Tool::Write => "R",
-            Tool::Ls => "fp",
-            Tool::List => "p",
-            Tool::Rm => "t",
-            Tool::Chmod => "ru",
-            Tool::Watch => "n",
-            Tool::Exists | Tool::Mkdir | Tool::Status => "",
+    /// `nanova help`, `nanova help COMMAND`.
+    fn help_is_about(&mut self) -> Result<Program, UsageError<'a>> {
+        match self.words.next() {
+            Some(Word::Operand(name)) => Program::subcommand(name),
+            _ => Ok(Program::Help),
         }
     }
-}
 
-/// A call of one of the xenstore tools.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct XenstoreCall<'a> {
-    /// The operation.
-    pub tool: Tool,
-    /// Paths, values, modes.
-    pub operands: Operands<'a>,
-    /// `read -p`, `list -p`: print the path before what belongs to it.
-    pub prefix: bool,
-    /// `read -R`, `write -R`: values as they are, without escapes.
-    pub raw: bool,
-    /// `ls -f`: print whole paths.
-    pub full: bool,
-    /// `ls -p`: print permissions, too.
-    pub permissions: bool,
-    /// `rm -t`: remove parents that have become empty.
-    pub tidy: bool,
-    /// `chmod -r`: all below, too.
-    pub recursive: bool,
-    /// `chmod -u`: all above, too.
-    pub upwards: bool,
-    /// `watch -n`: how many events.
-    pub events: Option<u32>,
-}
+    /// Options of `nanova agent`, `nanova report`.
+    pub fn agent(&mut self, called: Called) -> Parsed<'a, AgentOptions<'a>> {
+        let options = agent::parse(called, &mut self.common, &mut self.words);
+        self.words.end().map(|help| (!help).then_some(options))
+    }
 
-/// Why a command line makes no sense.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UsageError<'a> {
-    /// No subcommand.
-    Nothing,
-    /// A subcommand that does not exist.
-    Unknown(&'a str),
-    /// An option that the subcommand does not take.
-    Option(&'a str),
-    /// An option that needs a value, or whose value is not one of those it takes.
-    Value(&'a str),
-    /// Too many operands.
-    TooMany,
-    /// The operands do not fit the tool.
-    Operands(Tool),
-    /// An argument that is no text.
-    NotText,
-    /// It needs a part that this build was made without.
-    NotBuilt(&'static str),
-}
+    /// Options of `nanova network`.
+    #[cfg(feature = "network")]
+    pub fn network(&mut self) -> Parsed<'a, NetworkOptions> {
+        let options = network::parse(&mut self.common, &mut self.words);
+        self.words.end().map(|help| (!help).then_some(options))
+    }
 
-impl fmt::Display for UsageError<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            UsageError::Nothing => f.write_str("what shall I do?"),
-            UsageError::Unknown(name) => write!(f, "there is no subcommand '{name}'"),
-            UsageError::Option(option) => write!(f, "option '{option}' is not known here"),
-            UsageError::Value(option) => write!(f, "option '{option}' needs another value"),
-            UsageError::TooMany => write!(f, "more than {OPERANDS_MAX} words; split the call"),
-            UsageError::Operands(Tool::Write) => f.write_str("write needs pairs of a path and a value"),
-            UsageError::Operands(Tool::Chmod) => f.write_str("chmod needs a path and modes such as n0 r7"),
-            UsageError::Operands(_) => f.write_str("a path is needed"),
-            UsageError::NotText => f.write_str("an argument is not UTF-8"),
-            UsageError::NotBuilt(part) => write!(f, "this build has no '{part}'"),
-        }
+    /// Options of `nanova xenstore`, `nanova status`.
+    #[cfg(feature = "tools")]
+    pub fn xenstore(&mut self, tool: Option<Tool>) -> Parsed<'a, XenstoreCall<'a>> {
+        let call = xenstore::parse(tool, &mut self.common, &mut self.words);
+        self.words.end().map(|help| (!help).then_some(call))
+    }
+
+    /// Options of `poweroff`, `reboot`, `halt`.
+    #[cfg(feature = "init")]
+    pub fn end(&mut self, how: EndKind) -> Parsed<'a, End> {
+        let end = end::parse(how, &mut self.words);
+        self.words.end().map(|help| (!help).then_some(end))
     }
 }
 

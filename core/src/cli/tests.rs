@@ -1,24 +1,50 @@
 //! Command lines and what they mean.
 
 use super::*;
+use crate::network::{Handover, Target};
+use crate::platform::Level;
 
-fn parse_line(line: &'static str) -> Result<Invocation, UsageError<'static>> {
-    parse(line.split(' ').map(str::as_bytes), &mut Options::default())
+/// What a command line comes to.
+#[derive(Debug, PartialEq, Eq)]
+enum Invocation<'a> {
+    Help(&'static str),
+    Plain(Program),
+    Agent(AgentOptions<'a>),
+    Network(NetworkOptions),
+    Xenstore(XenstoreCall<'a>),
+    End(End),
 }
 
-fn options(line: &'static str, wanted: Invocation) -> Options<'static> {
-    let mut options = Options::default();
-    assert_eq!(parse(line.split(' ').map(str::as_bytes), &mut options), Ok(wanted), "{line}");
-    options
+fn parse<'a>(arguments: impl Iterator<Item = &'a [u8]>) -> Result<(Common<'a>, Invocation<'a>), UsageError<'a>> {
+    let mut line = CommandLine::new(arguments);
+    let (program, help) = line.program()?;
+    let invocation = match program {
+        program if help => Some(Invocation::Help(program.help())),
+        Program::Agent(called) => line.agent(called)?.map(Invocation::Agent),
+        Program::Network => line.network()?.map(Invocation::Network),
+        Program::Xenstore(tool) => line.xenstore(tool)?.map(Invocation::Xenstore),
+        Program::End(how) => line.end(how)?.map(Invocation::End),
+        program => Some(Invocation::Plain(program)),
+    };
+    Ok((line.common, invocation.unwrap_or(Invocation::Help(program.help()))))
+}
+
+fn parse_line(line: &'static str) -> Result<Invocation<'static>, UsageError<'static>> {
+    parse(line.split(' ').map(str::as_bytes)).map(|(_, invocation)| invocation)
 }
 
 fn agent(line: &'static str) -> (Common<'static>, AgentOptions<'static>) {
-    let options = options(line, Invocation::Agent);
-    (options.common, options.agent)
+    match parse(line.split(' ').map(str::as_bytes)) {
+        Ok((common, Invocation::Agent(options))) => (common, options),
+        other => panic!("{line}: {other:?}"),
+    }
 }
 
 fn xenstore(line: &'static str) -> XenstoreCall<'static> {
-    options(line, Invocation::Xenstore).call
+    match parse_line(line) {
+        Ok(Invocation::Xenstore(call)) => call,
+        other => panic!("{line}: {other:?}"),
+    }
 }
 
 #[test]
@@ -44,7 +70,13 @@ fn nova_agent_as_old_service_files_call_it() {
     assert!(options.background);
     assert_eq!(options.pidfile, Some("/run/p.pid"));
     assert_eq!(common.log, LogTarget::File("/var/log/nova-agent.log"));
-    for foreground in ["nova-agent -n", "nova-agent --nofork", "nova-agent --no-fork true x", "nova-agent -nq"] {
+    for foreground in [
+        "nova-agent -n",
+        "nova-agent --nofork",
+        "nova-agent --no-fork true x",
+        "nova-agent --no-fork=True",
+        "nova-agent -nq",
+    ] {
         assert!(!agent(foreground).1.background, "{foreground}");
     }
     assert_eq!(parse_line("nanova agent -n"), Err(UsageError::Option("-n")));
@@ -67,19 +99,19 @@ fn the_xenstore_tools_under_all_their_names() {
 
 #[test]
 fn the_first_process_and_the_end() {
-    assert_eq!(parse_line("/init quiet splash"), Ok(Invocation::Init));
-    assert_eq!(parse_line("nanova init"), Ok(Invocation::Init));
-    let end = |line| options(line, Invocation::End).end;
-    assert_eq!(end("/sbin/poweroff"), End { how: EndKind::PowerOff, force: false });
-    assert_eq!(end("reboot -f"), End { how: EndKind::Reboot, force: true });
-    assert_eq!(end("halt -p"), End { how: EndKind::Halt, force: false });
+    assert_eq!(parse_line("/init quiet splash"), Ok(Invocation::Plain(Program::Init)));
+    assert_eq!(parse_line("nanova init"), Ok(Invocation::Plain(Program::Init)));
+    let end = |how, force| Ok(Invocation::End(End { how, force }));
+    assert_eq!(parse_line("/sbin/poweroff"), end(EndKind::PowerOff, false));
+    assert_eq!(parse_line("reboot -f"), end(EndKind::Reboot, true));
+    assert_eq!(parse_line("halt -p"), end(EndKind::Halt, false));
     assert_eq!(parse_line("halt now"), Err(UsageError::Option("now")));
 }
 
 #[test]
 fn the_network_with_what_the_hooks_give() {
     let line = "nanova network --network files --handover keyfile,networkd,keyfile --wait 10";
-    let options = options(line, Invocation::Network).network;
+    let Ok(Invocation::Network(options)) = parse_line(line) else { panic!("{line}") };
     assert_eq!(options.handover, [Handover::Keyfile, Handover::Networkd]);
     assert_eq!((options.network, options.wait, options.dry_run), (Target::Files, Some(10), false));
     assert_eq!(parse_line("nanova network --handover dhcp"), Err(UsageError::Value("--handover")));
@@ -87,13 +119,57 @@ fn the_network_with_what_the_hooks_give() {
 }
 
 #[test]
-fn help_and_version() {
-    for (line, topic) in
-        [("nanova --help", Topic::Nanova), ("nanova agent -h", Topic::Agent), ("xenstore-rm --help", Topic::Xenstore)]
-    {
-        assert_eq!(parse_line(line), Ok(Invocation::Help(topic)));
+fn help_is_about_what_is_asked() {
+    let cases = [
+        ("nanova --help", "nanova: the guest agent"),
+        ("nanova help", "nanova: the guest agent"),
+        ("nanova agent -h", "nanova agent [options]"),
+        ("nova-agent --help", "nanova agent [options]"),
+        ("nanova help report", "nanova report [options]"),
+        ("xe-daemon -h", "nanova report [options]"),
+        ("nanova network --network files --help", "nanova network [options]"),
+        ("xenstore-rm --help", "nanova xenstore TOOL"),
+        ("nanova help status", "nanova xenstore TOOL"),
+        ("poweroff --help", "nanova: the guest agent"),
+    ];
+    for (line, beginning) in cases {
+        let Ok(Invocation::Help(page)) = parse_line(line) else { panic!("{line}") };
+        assert!(page.starts_with(beginning), "{line}: {page}");
+        assert!(page.ends_with('\n') && page.lines().all(|line| line.chars().count() <= 100), "{page}");
     }
-    assert_eq!(parse_line("nanova --version"), Ok(Invocation::Version));
+    for (line, option) in [("nanova agent -h", "--no-metrics"), ("nanova network -h", " netplan networkd keyfile")] {
+        assert!(matches!(parse_line(line), Ok(Invocation::Help(page)) if page.contains(option)), "{line}");
+    }
+    assert_eq!(parse_line("nanova help fly"), Err(UsageError::Unknown("fly")));
+    assert_eq!(parse_line("nanova --version"), Ok(Invocation::Plain(Program::Version)));
+    assert_eq!(parse_line("nanova -V"), Ok(Invocation::Plain(Program::Version)));
+    assert_eq!(parse_line("nanova --self-test"), Ok(Invocation::Plain(Program::SelfTest)));
+}
+
+#[test]
+fn xe_daemon_as_old_service_files_call_it() {
+    let (common, options) = agent("xe-daemon -p /run/xe.pid -i 10 -d -B");
+    assert_eq!((options.pidfile, options.metrics_interval, options.commands), (Some("/run/xe.pid"), 10, false));
+    assert_eq!(common.level, Some(Level::Debug));
+    assert!(!options.background && options.reports());
+    assert_eq!(parse_line("nanova report -p /run/xe.pid"), Err(UsageError::Option("-p")));
+    assert_eq!(parse_line("xe-daemon --no-metrics"), Err(UsageError::Option("--no-metrics")));
+}
+
+#[test]
+fn a_letter_is_an_option_of_the_tools_that_have_it() {
+    let letters =
+        [("read", "pR"), ("write", "R"), ("ls", "fp"), ("list", "p"), ("rm", "t"), ("chmod", "ru"), ("mkdir", "")];
+    for (tool, own) in letters {
+        for letter in "pRftru".chars() {
+            let words = ["xenstore", tool, &format!("-{letter}"), "a", "n0"].map(str::to_owned);
+            let parsed = parse(words.iter().map(|word| word.as_bytes()));
+            assert_eq!(parsed.is_ok(), own.contains(letter), "{tool} -{letter}: {parsed:?}");
+        }
+    }
+    assert_eq!(xenstore("xenstore-ls -p").permissions, true);
+    assert!(!xenstore("xenstore-ls -p").prefix && xenstore("xenstore-list -p a").prefix);
+    assert!(xenstore("xenstore-rm -t a").tidy && xenstore("xenstore-read -R a").raw);
 }
 
 #[test]
@@ -109,16 +185,16 @@ fn what_makes_no_sense_is_named() {
         ("nanova agent -l loud", UsageError::Value("-l")),
         ("nanova agent --network some", UsageError::Value("--network")),
         ("nanova agent now", UsageError::Option("now")),
-        ("xenstore-read", UsageError::Operands(Tool::Read)),
-        ("xenstore-write a", UsageError::Operands(Tool::Write)),
-        ("xenstore-chmod a", UsageError::Operands(Tool::Chmod)),
+        ("xenstore-read", UsageError::Operands("a path is needed")),
+        ("xenstore-write a", UsageError::Operands("write needs pairs of a path and a value")),
+        ("xenstore-chmod a", UsageError::Operands("chmod needs a path and modes such as n0 r7")),
         ("xenstore-read -t a", UsageError::Option("-t")),
     ];
     for (line, error) in cases {
         assert_eq!(parse_line(line), Err(error), "{line}");
     }
-    let mut options = Options::default();
-    assert_eq!(parse([&b"nanova"[..], b"\xff"].into_iter(), &mut options), Err(UsageError::NotText));
+    assert_eq!(parse([&b"nanova"[..], b"\xff"].into_iter()), Err(UsageError::NotText));
+    assert_eq!(parse([&b"\xff"[..], b"-V"].into_iter()).map(|(_, what)| what), Ok(Invocation::Plain(Program::Version)));
     let many = std::iter::once(&b"xenstore-read"[..]).chain(std::iter::repeat_n(&b"a"[..], OPERANDS_MAX + 1));
-    assert_eq!(parse(many, &mut options), Err(UsageError::TooMany));
+    assert_eq!(parse(many), Err(UsageError::TooMany));
 }

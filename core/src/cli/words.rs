@@ -1,77 +1,136 @@
 //! Takes a command line apart: options with and without values, clusters of short ones, `--`.
 
-use crate::cli::UsageError;
+use crate::cli::usage::UsageError;
 use crate::wire::text::number;
 
 /// One word of the command line.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Word<'a> {
-    /// `-x`, alone or in a cluster; with the argument that it stands in.
-    Short(char, &'a str),
-    /// `--name` or `--name=value`, the dashes with the name.
-    Long(&'a str),
+    /// An option: `--name`, or the letter alone of a short one, whether it stands alone or in a cluster.
+    Option(&'a str),
     /// Anything else.
     Operand(&'a str),
 }
 
-/// Takes the command line apart.
+/// Takes the command line apart. Whoever reads the words need not look after each of them: what is wrong is remembered here, and
+/// no more words come.
 pub(super) struct Words<'a, I> {
     arguments: I,
-    /// The rest of a cluster of short options, and the argument it is in.
-    cluster: (&'a str, &'a str),
+    /// The argument that the word last returned stands in.
+    argument: &'a str,
+    /// The rest of a cluster of short options.
+    cluster: &'a str,
     /// The value behind `=` of the long option last returned.
     inline: Option<&'a str>,
     options_over: bool,
+    asks_for_help: bool,
+    failed: Option<UsageError<'a>>,
 }
 
 impl<'a, I: Iterator<Item = &'a [u8]>> Words<'a, I> {
     pub(super) fn new(arguments: I) -> Words<'a, I> {
-        Words { arguments, cluster: ("", ""), inline: None, options_over: false }
+        Words {
+            arguments,
+            argument: "",
+            cluster: "",
+            inline: None,
+            options_over: false,
+            asks_for_help: false,
+            failed: None,
+        }
     }
 
-    /// The next word.
-    pub(super) fn next(&mut self) -> Result<Option<Word<'a>>, UsageError<'a>> {
-        let (cluster, whole) = self.cluster;
-        if let Some(c) = cluster.chars().next() {
-            self.cluster.0 = &cluster[c.len_utf8()..];
-            return Ok(Some(Word::Short(c, whole)));
-        }
+    /// The next word; none behind the last, behind one that makes no sense, and behind `-h` or `--help`.
+    #[inline(never)]
+    pub(super) fn next(&mut self) -> Option<Word<'a>> {
+        let word = self.read().filter(|_| self.failed.is_none() && !self.asks_for_help)?;
+        self.asks_for_help = matches!(word, Word::Option("h" | "--help"));
+        Some(word).filter(|_| !self.asks_for_help)
+    }
+
+    fn read(&mut self) -> Option<Word<'a>> {
         self.inline = None;
-        let Some(argument) = self.argument()? else { return Ok(None) };
-        if self.options_over || argument == "-" || !argument.starts_with('-') {
-            return Ok(Some(Word::Operand(argument)));
+        if self.cluster.is_empty() {
+            self.argument = self.take()?;
+            if self.argument == "--" && !self.options_over {
+                self.options_over = true;
+                self.argument = self.take()?;
+            }
+            let argument = self.argument;
+            if self.options_over || argument == "-" || !argument.starts_with('-') {
+                return Some(Word::Operand(argument));
+            }
+            if argument.starts_with("--") {
+                if let Some((name, value)) = argument.split_once('=') {
+                    (self.argument, self.inline) = (name, Some(value));
+                }
+                return Some(Word::Option(self.argument));
+            }
+            self.cluster = &argument[1..];
         }
-        if argument == "--" {
-            self.options_over = true;
-            return self.next();
-        }
-        if argument.starts_with("--") {
-            let (name, value) = argument.split_once('=').map_or((argument, None), |(name, value)| (name, Some(value)));
-            self.inline = value;
-            return Ok(Some(Word::Long(name)));
-        }
-        self.cluster = (&argument[1..], argument);
-        self.next()
+        let letter = self.cluster.chars().next().map_or(0, char::len_utf8);
+        let (letter, rest) = self.cluster.split_at(letter);
+        self.cluster = rest;
+        Some(Word::Option(letter))
     }
 
-    fn argument(&mut self) -> Result<Option<&'a str>, UsageError<'a>> {
-        self.arguments.next().map(|bytes| core::str::from_utf8(bytes).map_err(|_| UsageError::NotText)).transpose()
+    /// The next argument, whatever it begins with.
+    fn take(&mut self) -> Option<&'a str> {
+        let argument = core::str::from_utf8(self.arguments.next()?);
+        if argument.is_err() {
+            self.fail(UsageError::NotText);
+        }
+        argument.ok()
     }
 
-    /// The value of the option last returned.
-    pub(super) fn value(&mut self, option: &'a str) -> Result<&'a str, UsageError<'a>> {
-        if let Some(value) = self.inline.take() {
-            return Ok(value);
-        }
-        let (cluster, whole) = self.cluster;
-        if !cluster.is_empty() {
-            self.cluster = ("", whole);
-            return Ok(cluster);
-        }
-        self.argument()?.ok_or(UsageError::Value(option))
+    /// The value of the option last returned; empty if it has none.
+    #[inline(never)]
+    pub(super) fn value(&mut self) -> &'a str {
+        let cluster = core::mem::take(&mut self.cluster);
+        let here = self.inline.take().or(Some(cluster).filter(|cluster| !cluster.is_empty()));
+        let option = self.argument;
+        here.or_else(|| self.take()).unwrap_or_else(|| {
+            self.fail(UsageError::Value(option));
+            ""
+        })
     }
 
-    pub(super) fn number(&mut self, option: &'a str) -> Result<u32, UsageError<'a>> {
-        number(self.value(option)?).ok_or(UsageError::Value(option))
+    /// The same as one of those that `named` knows.
+    pub(super) fn choice<T>(&mut self, named: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let choice = named(self.value());
+        if choice.is_none() {
+            self.refuse_value();
+        }
+        choice
+    }
+
+    /// The same as a number.
+    #[inline(never)]
+    pub(super) fn number(&mut self) -> u32 {
+        self.choice(number).unwrap_or_default()
+    }
+
+    /// Nobody takes the option last returned.
+    pub(super) fn refuse(&mut self) {
+        self.fail(UsageError::Option(self.argument));
+    }
+
+    /// The value of the option last returned is not one of those that it takes.
+    pub(super) fn refuse_value(&mut self) {
+        self.fail(UsageError::Value(self.argument));
+    }
+
+    /// The command line makes no sense. The first reason counts.
+    #[inline(never)]
+    pub(super) fn fail(&mut self, error: UsageError<'a>) {
+        self.failed.get_or_insert(error);
+    }
+
+    /// Whether all words made sense, and whether help is asked for.
+    pub(super) fn end(&self) -> Result<bool, UsageError<'a>> {
+        match self.failed {
+            Some(error) if !self.asks_for_help => Err(error),
+            _ => Ok(self.asks_for_help),
+        }
     }
 }

@@ -75,8 +75,6 @@ pub struct Interface {
 
 impl Interface {
     /// An interface without anything.
-    // Inlined, so that it is made where it stays.
-    #[inline(always)]
     pub const fn new(mac: Mac) -> Interface {
         Interface {
             mac,

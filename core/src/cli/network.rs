@@ -1,0 +1,145 @@
+//! `nanova network`.
+
+use crate::cli::common::Common;
+use crate::cli::help::page;
+use crate::cli::usage::UsageError;
+use crate::cli::words::{Word, Words};
+#[cfg(feature = "handover")]
+use crate::network::Handover;
+use crate::network::Target;
+#[cfg(feature = "managers")]
+use crate::network::managers::{Manager, registry};
+use crate::network::reset::{Permanence, Wanted};
+
+pub(super) const HELP: &str = page!(
+    "\
+nanova network [options]
+
+  --network files|kernel|both
+",
+    "managers": "  --style STYLE           default: what the guest has; or\n                         ",
+    "style-ifupdown": " ifupdown",
+    "style-netplan": " netplan",
+    "style-networkd": " networkd",
+    "style-keyfile": " keyfile",
+    "style-ifcfg": " ifcfg",
+    "style-suse": " suse",
+    "style-netifrc": " netifrc",
+    "style-netctl": " netctl",
+    "managers": " none\n",
+    "handover": "  --handover STYLE[,…]    files in /run for the real root: klibc, networkd, keyfile, netplan\n",
+    "\
+  --wait SECONDS          for xenstore and the interfaces; default: for ever, and those there now
+  --dry-run               print the plan and the files
+",
+);
+
+/// The styles that a build can have, each with its part.
+#[cfg(feature = "managers")]
+const STYLES: [(&str, &str); 8] = [
+    ("ifcfg", "style-ifcfg"),
+    ("ifupdown", "style-ifupdown"),
+    ("keyfile", "style-keyfile"),
+    ("netctl", "style-netctl"),
+    ("netifrc", "style-netifrc"),
+    ("netplan", "style-netplan"),
+    ("networkd", "style-networkd"),
+    ("suse", "style-suse"),
+];
+
+/// Options of `nanova network`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NetworkOptions {
+    /// Whether files are written, the kernel is configured, or both.
+    pub network: Target,
+    /// The forms in which the network is handed over; at most one of each.
+    #[cfg(feature = "handover")]
+    pub handover: heapless::Vec<Handover, 4>,
+    /// Seconds that the whole may take; for ever if there is no number.
+    pub wait: Option<u32>,
+    /// The manager whose files are written, instead of detection.
+    #[cfg(feature = "managers")]
+    pub style: Option<&'static Manager>,
+    /// Print what would be done.
+    pub dry_run: bool,
+}
+
+impl NetworkOptions {
+    /// What is to be done.
+    pub fn wanted(&self) -> Wanted<'_> {
+        #[cfg_attr(
+            not(feature = "managers"),
+            expect(unused_mut, reason = "only a manager's files, or a hand-over, are other wishes")
+        )]
+        let mut wanted = Wanted::of(self.network, Permanence::Detected);
+        #[cfg(feature = "handover")]
+        {
+            wanted.handover = &self.handover;
+            // An initramfs hands over; what it has below /etc is its own.
+            if !self.handover.is_empty() {
+                wanted.permanence = Permanence::Nothing;
+            }
+        }
+        #[cfg(feature = "managers")]
+        if let Some(style) = self.style {
+            wanted.permanence = Permanence::As(style);
+        }
+        wanted
+    }
+
+    #[cfg(feature = "managers")]
+    fn take_style<'a, I: Iterator<Item = &'a [u8]>>(&mut self, words: &mut Words<'a, I>) {
+        let name = words.value();
+        self.style = registry::named(name);
+        match STYLES.iter().find(|(style, _)| *style == name) {
+            _ if self.style.is_some() => {}
+            Some((_, part)) => words.fail(UsageError::NotBuilt(part)),
+            None => words.refuse_value(),
+        }
+    }
+
+    #[cfg(not(feature = "managers"))]
+    fn take_style<'a, I: Iterator<Item = &'a [u8]>>(&mut self, words: &mut Words<'a, I>) {
+        words.fail(UsageError::NotBuilt("managers"));
+    }
+
+    #[cfg(feature = "handover")]
+    fn take_handover<'a, I: Iterator<Item = &'a [u8]>>(&mut self, words: &mut Words<'a, I>) {
+        for name in words.value().split(',') {
+            match Handover::named(name) {
+                // There is room for one of each.
+                Some(style) if !self.handover.contains(&style) => self.handover.push(style).unwrap_or_default(),
+                Some(_) => {}
+                None => words.refuse_value(),
+            }
+        }
+    }
+
+    #[cfg(not(feature = "handover"))]
+    fn take_handover<'a, I: Iterator<Item = &'a [u8]>>(&mut self, words: &mut Words<'a, I>) {
+        words.fail(UsageError::NotBuilt("handover"));
+    }
+}
+
+/// Reads the rest of its words.
+pub(super) fn parse<'a, I: Iterator<Item = &'a [u8]>>(
+    common: &mut Common<'a>,
+    words: &mut Words<'a, I>,
+) -> NetworkOptions {
+    let mut options = NetworkOptions::default();
+    while let Some(word) = words.next() {
+        match word {
+            _ if common.takes(word, words) => {}
+            Word::Option("--network") => {
+                let named = |name: &str| Target::named(name).filter(|target| *target != Target::Off);
+                options.network = words.choice(named).unwrap_or_default();
+            }
+            Word::Option("--wait") => options.wait = Some(words.number()),
+            Word::Option("--style") => options.take_style(words),
+            Word::Option("--handover") => options.take_handover(words),
+            Word::Option("--dry-run") => options.dry_run = true,
+            _ => words.refuse(),
+        }
+    }
+    options
+}
