@@ -111,15 +111,17 @@ pub(crate) fn take_over(environment: &Environment, system: &mut System<'_>) {
 
 /// Executes a file with this program's arguments and variables, and more of these. Returns only if that fails.
 fn become_agent(environment: &Environment, path: &CStr, more: &[Bounded<PATH_MAX>]) -> rustix::io::Errno {
-    let mut arguments = Vec::<&CStr, WORDS_MAX>::new();
-    arguments.extend(environment.words().take(WORDS_MAX));
-    let mut variables = Vec::<&CStr, WORDS_MAX>::new();
-    variables.extend(more.iter().filter_map(|variable| CStr::from_bytes_until_nul(variable.as_str().as_bytes()).ok()));
+    let (mut arguments, mut variables) = (Vec::<&CStr, WORDS_MAX>::new(), Vec::<&CStr, WORDS_MAX>::new());
+    let mut fits = environment.words().all(|word| arguments.push(word).is_ok());
+    for variable in more {
+        let variable = CStr::from_bytes_until_nul(variable.as_str().as_bytes());
+        fits &= variable.is_ok_and(|variable| variables.push(variable).is_ok());
+    }
     let ours = |variable: &&CStr| [GUARD, OLD].iter().any(|name| variable.to_bytes().starts_with(name.as_bytes()));
     for variable in environment.variables().filter(|variable| !ours(variable)) {
-        let _ = variables.push(variable);
+        fits &= variables.push(variable).is_ok();
     }
-    execute(path, &arguments, &variables)
+    if fits { execute(path, &arguments, &variables) } else { rustix::io::Errno::TOOBIG }
 }
 
 /// Waits to be ended. If time is over first it ends the new agent; then, as when that has ended by itself, the old one is to

@@ -153,19 +153,25 @@ fn become_program(exec: &str, environment: &Environment) -> rustix::io::Errno {
     // Neither fails in a new process, and without them the program runs as well.
     let _ = rustix::process::setsid();
     let _ = SignalSet::NONE.block_only();
-    execute(path, &arguments, &variables(environment))
+    match variables(environment) {
+        Ok(variables) => execute(path, &arguments, &variables),
+        Err(error) => error,
+    }
 }
 
+/// The variables of a program.
+type Variables = heapless::Vec<&'static CStr, WORDS_MAX>;
+
 /// What the kernel gave us (it passes unknown boot options on as variables), and a path and a home if there is none.
-pub(super) fn variables(environment: &Environment) -> heapless::Vec<&'static CStr, WORDS_MAX> {
-    let mut variables: heapless::Vec<&CStr, WORDS_MAX> = heapless::Vec::new();
+pub(super) fn variables(environment: &Environment) -> Result<Variables, rustix::io::Errno> {
+    let mut variables = Variables::new();
     for (name, variable) in [("PATH", PATH), ("HOME", c"HOME=/")] {
         if environment.variable(name).is_none() {
-            let _ = variables.push(variable);
+            variables.push(variable).map_err(|_| rustix::io::Errno::TOOBIG)?;
         }
     }
     for variable in environment.variables() {
-        let _ = variables.push(variable);
+        variables.push(variable).map_err(|_| rustix::io::Errno::TOOBIG)?;
     }
-    variables
+    Ok(variables)
 }

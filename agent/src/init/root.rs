@@ -138,7 +138,7 @@ fn switch(init: &str, environment: &Environment) -> Result<Errno, Errno> {
     SignalSet::NONE.block_only()?;
     let mut room = [0; PATH_MAX];
     let path = terminated(init, &mut room)?;
-    Ok(execute(path, &[path], &variables(environment)))
+    Ok(execute(path, &[path], &variables(environment)?))
 }
 
 /// Removes everything of the initramfs, whose memory is free then; only if it is one.

@@ -27,13 +27,16 @@ pub(crate) fn fork() -> Result<Side, Errno> {
 /// Where programs look for others if nobody says anything else.
 pub(crate) const PATH: &CStr = c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Most arguments, and most variables, of a program.
-pub(crate) const WORDS_MAX: usize = 64;
+pub(crate) const WORDS_MAX: usize = 128;
 
-/// Becomes another program. Returns only if that fails.
+/// Becomes another program. Returns only if that fails, such as for more than [`WORDS_MAX`] words (`E2BIG`).
 pub(crate) fn execute(path: &CStr, arguments: &[&CStr], environment: &[&CStr]) -> Errno {
+    if arguments.len().max(environment.len()) > WORDS_MAX {
+        return Errno::TOOBIG;
+    }
     let addresses = |words: &[&CStr]| {
         let mut addresses = [core::ptr::null(); WORDS_MAX + 1];
-        for (address, word) in addresses.iter_mut().take(WORDS_MAX).zip(words) {
+        for (address, word) in addresses.iter_mut().zip(words) {
             *address = word.as_ptr();
         }
         addresses

@@ -43,22 +43,12 @@ impl fmt::Display for PathError {
 impl<'a> GuestPath<'a> {
     /// Checks a path.
     pub fn new(path: &'a str) -> Result<GuestPath<'a>, PathError> {
-        let Some(body) = path.strip_prefix('/') else { return Err(PathError::NotAbsolute) };
-        if path.len() > GUEST_PATH_MAX {
-            return Err(PathError::TooLong);
-        }
-        if path.chars().any(char::is_control) {
-            return Err(PathError::NotText);
-        }
-        if body.split('/').any(|component| matches!(component, "" | "." | "..")) {
-            return Err(PathError::NotPlain);
-        }
-        Ok(GuestPath(path))
+        check(path).map(|()| GuestPath(path))
     }
 
     /// A path that is known to be one, checked when the program is compiled.
     pub const fn literal(path: &'static str) -> GuestPath<'static> {
-        assert!(path.len() > 1 && path.as_bytes()[0] == b'/');
+        assert!(check(path).is_ok());
         GuestPath(path)
     }
 
@@ -78,6 +68,34 @@ impl<'a> GuestPath<'a> {
         let path = self.0;
         path.match_indices('/').skip(1).map(move |(slash, _)| GuestPath(&path[..slash]))
     }
+}
+
+/// What is wrong with a path. A loop over bytes, as the compiler can run it.
+const fn check(path: &str) -> Result<(), PathError> {
+    let bytes = path.as_bytes();
+    if !matches!(bytes, [b'/', ..]) {
+        return Err(PathError::NotAbsolute);
+    }
+    if bytes.len() > GUEST_PATH_MAX {
+        return Err(PathError::TooLong);
+    }
+    // How far the component has come, and whether it is of dots alone.
+    let (mut at, mut len, mut dots, mut plain) = (1, 0, true, true);
+    while at <= bytes.len() {
+        if at == bytes.len() || bytes[at] == b'/' {
+            plain = plain && len > 0 && !(dots && len <= 2);
+            (len, dots) = (0, true);
+        } else {
+            // U+0080 to U+009F are control characters, too: 0xc2 and a byte of that number.
+            let is_second = at > 1 && bytes[at - 1] == 0xc2;
+            if bytes[at].is_ascii_control() || is_second && bytes[at] <= 0x9f {
+                return Err(PathError::NotText);
+            }
+            (len, dots) = (len + 1, dots && bytes[at] == b'.');
+        }
+        at += 1;
+    }
+    if plain { Ok(()) } else { Err(PathError::NotPlain) }
 }
 
 impl fmt::Display for GuestPath<'_> {

@@ -28,7 +28,7 @@ use crate::wire::errno::Errno;
 use crate::wire::net::{Family, Mac};
 use crate::wire::netlink::{Message, Reply};
 use crate::wire::text::Bounded;
-use crate::xenstore::{Client, Error, Path, Refusal, Transaction, Transport, unless_refused};
+use crate::xenstore::{Client, Error, NUMBERS_MAX, Path, Refusal, Transaction, Transport, unless_refused};
 
 /// Changes of addresses are published at once, and further ones after a pause of so many milliseconds.
 const PAUSE_MS: u64 = 15;
@@ -318,7 +318,7 @@ impl Report {
             if let (None, Some(mac)) = (vif, known.mac) {
                 let macs = match &macs {
                     Some(macs) => macs,
-                    None => macs.insert(devices(client)?),
+                    None => macs.insert(devices(client, platform)?),
                 };
                 vif = macs.iter().find(|(_, known)| *known == mac).map(|(vif, _)| *vif);
             }
@@ -443,10 +443,20 @@ fn vif_of_node<P: Files + Log>(platform: &mut P, name: &str) -> Option<Vif> {
 }
 
 /// Which MAC address is whose, as the host says.
-fn devices<T: Transport>(client: &mut Client<T>) -> Result<Vec<(Vif, Mac), 16>, Error> {
+fn devices<T: Transport, P: Log>(
+    client: &mut Client<T>,
+    platform: &mut P,
+) -> Result<Vec<(Vif, Mac), { 2 * NUMBERS_MAX }>, Error> {
     let mut found = Vec::new();
     for (virtual_function, directory) in DEVICES {
-        for number in client.numbers(directory)? {
+        let numbers = client.numbers(directory)?;
+        if !numbers.complete {
+            platform.log(
+                Level::Warn,
+                format_args!("more than {NUMBERS_MAX} devices in {directory}: the others are unknown"),
+            );
+        }
+        for number in numbers.known {
             let mac = client.text(format_args!("{directory}/{number}/mac"))?;
             if let Some(mac) = mac.and_then(Mac::parse) {
                 let _ = found.push((Vif { virtual_function, number }, mac));

@@ -134,6 +134,17 @@ pub struct Listing {
     pub complete: bool,
 }
 
+/// Most children that are named by numbers: a guest has up to eight devices of a kind, with tuning some more.
+pub const NUMBERS_MAX: usize = 32;
+
+/// Children that are named by numbers.
+pub struct Numbers {
+    /// The numbers, in xenstored's order.
+    pub known: heapless::Vec<u16, NUMBERS_MAX>,
+    /// Whether these are all.
+    pub complete: bool,
+}
+
 /// What is done in a transaction.
 type Body<'b, C> = &'b mut dyn FnMut(&mut C, Transaction) -> Result<(), Error>;
 
@@ -174,14 +185,19 @@ impl<T: Transport> Client<T> {
         Ok(value.and_then(|value| core::str::from_utf8(value).ok()).map(str::trim_ascii))
     }
 
-    /// The children that are named by numbers, as devices are: as many as are usual, and none where they may not be listed.
+    /// The children that are named by numbers, as devices are; none where they may not be listed.
     #[inline(never)]
-    pub fn numbers(&mut self, path: Path<'_>) -> Result<heapless::Vec<u16, 16>, Error> {
-        let mut names = [0; 64];
+    pub fn numbers(&mut self, path: Path<'_>) -> Result<Numbers, Error> {
+        let mut names = [0; NUMBERS_MAX * 6];
         let listed = unless_refused(self.list(Transaction::NONE, path, 0, &mut names))?;
-        let names = names.get(..listed.map_or(0, |listing| listing.len)).unwrap_or_default();
+        let listed = listed.unwrap_or(Listing { len: 0, complete: true });
+        let mut numbers = Numbers { known: heapless::Vec::new(), complete: listed.complete };
+        let names = names.get(..listed.len).unwrap_or_default();
         let names = names.split(|byte| *byte == 0).filter_map(|name| core::str::from_utf8(name).ok());
-        Ok(names.filter_map(number).take(16).collect())
+        for number in names.filter_map(number) {
+            numbers.complete &= numbers.known.push(number).is_ok();
+        }
+        Ok(numbers)
     }
 
     /// Writes a value; missing parents are made.

@@ -9,7 +9,7 @@ pub mod path;
 pub mod permission;
 
 pub use crate::wire::xenstore::Refusal;
-pub use client::{Client, Error, Listing, Lost, Transaction, Transport, unless_refused};
+pub use client::{Client, Error, Listing, Lost, NUMBERS_MAX, Numbers, Transaction, Transport, unless_refused};
 pub use events::Event;
 pub use path::{Joined, Path};
 pub use permission::{Access, Permission};

@@ -20,7 +20,7 @@ impl Network {
     pub fn read<T: Transport>(&mut self, client: &mut Client<T>, problems: &mut dyn Write) -> Result<(), Error> {
         vm_data::read(self, client, problems)?;
         #[cfg(feature = "xapi")]
-        xapi::overlay(self, client)?;
+        xapi::overlay(self, client, problems)?;
         self.without_twins(problems);
         Ok(())
     }

@@ -10,11 +10,13 @@
 //!
 //! Rules: xenopsd's `xc/xenops_server_xen.ml` (`xenstore_of_static_ip_setting`), XAPI's `ocaml/xapi/xapi_vif.ml`.
 
+use core::fmt::Write;
 use core::str::FromStr;
 
 use heapless::{String, Vec};
 
 use crate::network::model::{Interface, Network};
+use crate::network::problems::note;
 use crate::wire::net::{Family, Ip, Mac, Prefixed, Route};
 use crate::wire::text::number;
 use crate::xenstore::{Client, Error, Path, Transport};
@@ -37,16 +39,20 @@ pub(crate) enum Setting<'a> {
 /// What is done with the setting of a VIF of this number.
 pub(crate) type Each<'e, T> = &'e mut dyn FnMut(&mut Client<T>, u16, Setting<'_>) -> Result<(), Error>;
 
-/// Calls `each` with the setting of every VIF that has one.
-pub(crate) fn each_setting<T: Transport>(client: &mut Client<T>, each: Each<'_, T>) -> Result<(), Error> {
-    for number in client.numbers(DEVICES)? {
+/// What is said where there are more VIFs than are looked at.
+pub(crate) const TOO_MANY: &str = "there are too many VIFs: not all settings were looked at";
+
+/// Calls `each` with the setting of every VIF that has one. Returns whether all were looked at.
+pub(crate) fn each_setting<T: Transport>(client: &mut Client<T>, each: Each<'_, T>) -> Result<bool, Error> {
+    let numbers = client.numbers(DEVICES)?;
+    for number in numbers.known {
         let mut interface = Interface::new(Mac([0; 6]));
         match setting(client, number, &mut interface)? {
             Setting::Missing => {}
             setting => each(client, number, setting)?,
         }
     }
-    Ok(())
+    Ok(numbers.complete)
 }
 
 /// Reads the setting of a VIF.
@@ -89,11 +95,14 @@ fn setting<'i, T: Transport>(
     })
 }
 
-/// The value of a key of a setting; what is missing is empty.
+/// Stands for a value that is too long to be one.
+const SENSELESS: &str = "?";
+
+/// The value of a key of a setting; what is missing is empty, and what is too long is [`SENSELESS`], which is answered as such.
 #[inline(never)]
 fn value<T: Transport>(client: &mut Client<T>, number: u16, key: &str) -> Result<String<VALUE_MAX>, Error> {
     let value = client.text(format_args!("{DEVICES}/{number}/static-ip-setting/{key}"))?.unwrap_or_default();
-    Ok(value.try_into().unwrap_or_default())
+    Ok(value.try_into().unwrap_or_else(|_| SENSELESS.try_into().unwrap_or_default()))
 }
 
 /// Gives an interface the address and gateway of a family.
@@ -119,8 +128,12 @@ fn prefixed(text: &str) -> Option<Prefixed> {
 }
 
 /// Puts the settings in the place of what `network` says of their interfaces.
-pub(crate) fn overlay<T: Transport>(network: &mut Network, client: &mut Client<T>) -> Result<(), Error> {
-    each_setting(client, &mut |_, _, setting| {
+pub(crate) fn overlay<T: Transport>(
+    network: &mut Network,
+    client: &mut Client<T>,
+    problems: &mut dyn Write,
+) -> Result<(), Error> {
+    let complete = each_setting(client, &mut |_, _, setting| {
         let Setting::Given(interface) = setting else { return Ok(()) };
         let Network { interfaces, sound, .. } = network;
         let Some(known) = interfaces.iter_mut().find(|known| known.mac == interface.mac) else {
@@ -137,7 +150,12 @@ pub(crate) fn overlay<T: Transport>(network: &mut Network, client: &mut Client<T
             *sound &= known.routes.push(*route).is_ok();
         }
         Ok(())
-    })
+    })?;
+    if !complete {
+        network.sound = false;
+        note(problems, format_args!("{TOO_MANY}"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
