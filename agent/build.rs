@@ -19,7 +19,8 @@ fn main() {
         "-Wl,--build-id=none",
         "-Wl,--no-eh-frame-hdr",
         "-Wl,-z,noexecstack",
-        // What is to be read-only after relocation: there is none, and nobody who would do it. Its padding is up to a page.
+        // What is to be read-only after relocation: there is none, and nobody who would do it. Its padding is up to a
+        // page.
         "-Wl,-z,norelro",
         // GNU ld would fill pages between code and constants: up to 8 KB of zeros.
         "-Wl,-z,noseparate-code",

@@ -8,8 +8,8 @@ use crate::output::write_all;
 use crate::paths::{nowhere, open};
 use crate::rt::process::{Side, fork};
 
-/// Leaves the terminal; standard error, too, unless log lines go there. Returns in the new process; in the old one it is
-/// `false`: exit.
+/// Leaves the terminal; standard error, too, unless log lines go there. Returns in the new process; in the old one it
+/// is `false`: exit.
 pub(crate) fn detach(log_to_stderr: bool) -> Result<bool, Errno> {
     if let Side::Parent(_) = fork()? {
         return Ok(false);

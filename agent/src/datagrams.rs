@@ -1,6 +1,7 @@
 //! Datagrams to a socket of another program on this machine: the service manager's, syslog's.
 //!
-//! The receiver is looked up anew for each of them, so it may be started again; one that does not read is not waited for.
+//! The receiver is looked up anew for each of them, so it may be started again; one that does not read is not waited
+//! for.
 
 use nanova_core::wire::errno::Errno;
 use rustix::fd::OwnedFd;

@@ -1,8 +1,8 @@
 //! The guest's files, below a root: one system call or a few for each operation of [`Files`].
 //!
-//! Every operation opens the directory of its path first and works on names in it. The way there goes through no symbolic
-//! link but those that [`nanova_core::files::walk`] trusts, and never leads out of the root: openat2(2) goes it in one step where
-//! there is no link, and otherwise the walk does.
+//! Every operation opens the directory of its path first and works on names in it. The way there goes through no
+//! symbolic link but those that [`nanova_core::files::walk`] trusts, and never leads out of the root: openat2(2) goes
+//! it in one step where there is no link, and otherwise the walk does.
 
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
@@ -28,7 +28,8 @@ use crate::system::System;
 /// How often a lock that somebody else holds is tried, and how long between: 15 s, as lckpwdf(3) waits.
 const LOCK_TRIES: u32 = 150;
 const LOCK_PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
-/// Who has it locked has files staged: the first of these whose directory is there (the oldest distributions have no /run).
+/// Who has it locked has files staged: the first of these whose directory is there (the oldest distributions have no
+/// /run).
 const LOCKS: [GuestPath<'static>; 2] =
     [GuestPath::literal("/run/nanova.lock"), GuestPath::literal("/var/run/nanova.lock")];
 /// Room for the names in a directory, at a time.
@@ -114,8 +115,9 @@ impl System<'_> {
         Ok((self.directory_of(path)?, terminated(path.split().1, room).map_err(errno)?))
     }
 
-    /// Keeps other nanovas from staging files, with so many tries: by the lock of flock(2) on a file that root alone can open.
-    /// Below a root without a place for it, such as one that is only being put together, there is nobody to keep out.
+    /// Keeps other nanovas from staging files, with so many tries: by the lock of flock(2) on a file that root alone
+    /// can open. Below a root without a place for it, such as one that is only being put together, there is nobody to
+    /// keep out.
     fn keep_others_out(&mut self, tries: u32, make: OFlags) -> Result<(), Errno> {
         let make = OFlags::WRONLY | make;
         let [usual, old] = LOCKS;
@@ -425,8 +427,8 @@ const ACCESS_LIST: &CStr = c"system.posix_acl_access";
 /// These speak of the contents (IMA, EVM), and would be wrong for new ones.
 const OF_CONTENTS: [&CStr; 2] = [c"security.ima", c"security.evm"];
 
-/// Removes a new file's access list. It is the one attribute that a file gets from its directory and that can be removed; a
-/// label is there on every file or on none.
+/// Removes a new file's access list. It is the one attribute that a file gets from its directory and that can be
+/// removed; a label is there on every file or on none.
 fn remove_access_list(file: &OwnedFd) -> Result<(), Errno> {
     match fs::fremovexattr(file, ACCESS_LIST) {
         Ok(()) | Err(SystemErrno::NODATA | SystemErrno::NOTSUP) => Ok(()),

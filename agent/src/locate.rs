@@ -1,8 +1,8 @@
 //! Where xenstore is, and waiting until it is there.
 //!
-//! The candidates are tried in a fixed order. When none answers, inotify(7) tells when a name appears in the directories they
-//! would be in; a candidate that is there but does not answer yet (a socket whose xenstored has not begun to listen, a device
-//! without a store) is tried again after a pause that grows. Nothing else is polled.
+//! The candidates are tried in a fixed order. When none answers, inotify(7) tells when a name appears in the
+//! directories they would be in; a candidate that is there but does not answer yet (a socket whose xenstored has not
+//! begun to listen, a device without a store) is tried again after a pause that grows. Nothing else is polled.
 
 use nanova_core::cli::Common;
 use nanova_core::platform::{Level, Log};
@@ -79,8 +79,8 @@ impl<'a> Candidates<'a> {
         Candidates { environment, paths, named: common.xenbus.is_some() || variable.is_some() }
     }
 
-    /// Whether this machine is known not to be a Xen guest: nobody has named a place, sysfs is there and does not know Xen.
-    /// Without sysfs nothing is known, and waiting is right.
+    /// Whether this machine is known not to be a Xen guest: nobody has named a place, sysfs is there and does not know
+    /// Xen. Without sysfs nothing is known, and waiting is right.
     pub(crate) fn hopeless(&self) -> bool {
         !self.named
             && paths::exists("/sys/kernel")
@@ -177,8 +177,8 @@ fn xen_in_sysfs() -> bool {
     file.and_then(|file| rustix::io::read(file, &mut kind[..])).is_ok() && kind.starts_with(b"xen")
 }
 
-/// Watches every directory on the way to `path` that is there. The innermost would do, but then its own removal and return
-/// would be missed.
+/// Watches every directory on the way to `path` that is there. The innermost would do, but then its own removal and
+/// return would be missed.
 pub(crate) fn watch_directories(names: &OwnedFd, path: &str) {
     let here = (!path.starts_with('/')).then_some(".");
     for directory in here.into_iter().chain(path.match_indices('/').map(|(slash, _)| &path[..slash.max(1)])) {

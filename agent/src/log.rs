@@ -1,7 +1,7 @@
 //! Log lines: `2013-05-26 08:06:29,855 [INFO] Received command …`, as nova-agent's operators know them.
 //!
-//! One line is one write(2), or one datagram to syslog. In the kernel's log and in syslog's the line carries its level in
-//! their form and leaves the time to them. A file is the owner's alone (0600): it tells what the host did.
+//! One line is one write(2), or one datagram to syslog. In the kernel's log and in syslog's the line carries its level
+//! in their form and leaves the time to them. A file is the owner's alone (0600): it tells what the host did.
 
 use core::fmt::{self, Write};
 

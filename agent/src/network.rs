@@ -1,5 +1,5 @@
-//! `nanova network`, and what the first process does about the network: vm-data into the kernel, and into files below /run
-//! for the real root, or below /etc for good.
+//! `nanova network`, and what the first process does about the network: vm-data into the kernel, and into files below
+//! /run for the real root, or below /etc for good.
 
 use core::fmt::Write;
 
@@ -79,8 +79,8 @@ impl Write for Out {
     }
 }
 
-/// Applies what xenstore holds, once there are links for all interfaces or it is `deadline`, by [`uptime_ms`]. The caller
-/// logs the line that it returns.
+/// Applies what xenstore holds, once there are links for all interfaces or it is `deadline`, by [`uptime_ms`]. The
+/// caller logs the line that it returns.
 #[inline(never)]
 pub(crate) fn apply(
     client: &mut Client<Xenbus<'_>>,

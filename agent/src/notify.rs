@@ -1,7 +1,7 @@
 //! What the service manager is told: that the guest is ready, what it is at, and that it is alive.
 //!
-//! Datagrams to the socket that `NOTIFY_SOCKET` names, as sd_notify(3) documents them; without it nothing is said, and nothing
-//! wakes the agent.
+//! Datagrams to the socket that `NOTIFY_SOCKET` names, as sd_notify(3) documents them; without it nothing is said, and
+//! nothing wakes the agent.
 
 use nanova_core::wire::text::{Bounded, Printable, number};
 
@@ -24,7 +24,8 @@ impl Notifier {
         Notifier { socket, beat_ms }
     }
 
-    /// How often the manager wants a sign of life, in milliseconds: half of the time after which it loses patience; 0 for never.
+    /// How often the manager wants a sign of life, in milliseconds: half of the time after which it loses patience; 0
+    /// for never.
     pub(crate) fn beat_ms(&self) -> u64 {
         self.beat_ms
     }

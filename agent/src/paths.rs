@@ -26,8 +26,8 @@ pub(crate) fn open(path: &str, flags: OFlags, mode: u16) -> Result<OwnedFd, Errn
     rustix::fs::openat(CWD, terminated(path, &mut room)?, flags | OFlags::CLOEXEC, Mode::from_raw_mode(mode.into()))
 }
 
-/// A descriptor that gives nothing and takes what is written to nowhere: /dev/null. Where there is none, as in a bare chroot,
-/// the root directory, which gives and takes nothing but errors.
+/// A descriptor that gives nothing and takes what is written to nowhere: /dev/null. Where there is none, as in a bare
+/// chroot, the root directory, which gives and takes nothing but errors.
 pub(crate) fn nowhere() -> Result<OwnedFd, Errno> {
     open("/dev/null", OFlags::RDWR, 0).or_else(|_| open("/", OFlags::RDONLY | OFlags::DIRECTORY, 0))
 }

@@ -1,9 +1,9 @@
-//! Programs of the guest: those that are waited for, which are the commands of a site's own and an update's test of itself, and
-//! those that are only told, such as network managers.
+//! Programs of the guest: those that are waited for, which are the commands of a site's own and an update's test of
+//! itself, and those that are only told, such as network managers.
 //!
-//! The input lies in a file in memory (memfd_create(2)), so that a program that reads none of it holds up nobody. The output
-//! is read until the program has ended; when time is over its whole process group is ended. What it says on standard error
-//! goes nowhere: it may speak of the value.
+//! The input lies in a file in memory (memfd_create(2)), so that a program that reads none of it holds up nobody. The
+//! output is read until the program has ended; when time is over its whole process group is ended. What it says on
+//! standard error goes nowhere: it may speak of the value.
 
 use core::ffi::CStr;
 

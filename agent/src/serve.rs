@@ -39,7 +39,8 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Agen
     #[cfg(not(feature = "update"))]
     let is_update = |_: &Environment| false;
     if options.background && !is_update(environment) {
-        // Said here, as nobody hears the process in the background. That takes the tasks for itself: a lock is one process's.
+        // Said here, as nobody hears the process in the background. That takes the tasks for itself: a lock is one
+        // process's.
         if sole::take(common, options).is_err() {
             return exit::FAILED;
         }

@@ -1,9 +1,10 @@
-//! One nanova for each task of a system: of two agents each would serve a part of the requests, and two reports would undo
-//! each other's addresses.
+//! One nanova for each task of a system: of two agents each would serve a part of the requests, and two reports would
+//! undo each other's addresses.
 //!
-//! Who does a task holds the lock of fcntl(2) on a file in /run for as long as it lives, so that whatever ends it frees the
-//! task, and whoever comes second is told its number. Where the lock cannot be had (no /run, or one that cannot be written)
-//! nothing is known of others, and the agent goes on. Below another root, and for the first process, nothing is locked.
+//! Who does a task holds the lock of fcntl(2) on a file in /run for as long as it lives, so that whatever ends it frees
+//! the task, and whoever comes second is told its number. Where the lock cannot be had (no /run, or one that cannot be
+//! written) nothing is known of others, and the agent goes on. Below another root, and for the first process, nothing
+//! is locked.
 
 use nanova_core::cli::{AgentOptions, Common};
 use nanova_core::wire::errno::Errno;
@@ -27,8 +28,8 @@ const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// Somebody else does it.
 pub(crate) struct Taken;
 
-/// Takes the tasks that these options ask for, for the rest of this process's life. If one is taken, standard error says by
-/// whom. Returns why it cannot be told, if so.
+/// Takes the tasks that these options ask for, for the rest of this process's life. If one is taken, standard error
+/// says by whom. Returns why it cannot be told, if so.
 pub(crate) fn take(common: &Common<'_>, options: &AgentOptions<'_>) -> Result<Option<Errno>, Taken> {
     if common.root != "/" {
         return Ok(None);

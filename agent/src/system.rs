@@ -1,5 +1,5 @@
-//! The [`Platform`] of a running system: clocks, randomness, the log, the kernel's side of the network, programs that are started
-//! or ended. The files are in [`crate::files`], programs that are waited for in [`crate::program`].
+//! The [`Platform`] of a running system: clocks, randomness, the log, the kernel's side of the network, programs that
+//! are started or ended. The files are in [`crate::files`], programs that are waited for in [`crate::program`].
 
 use core::fmt;
 

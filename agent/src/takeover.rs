@@ -1,9 +1,9 @@
-//! After an update: the new agent takes over by exec(2), in the same process, from a file of its own. When it serves it puts
-//! that in the place of the old one's; whatever becomes of it before, the next start is the old agent's.
+//! After an update: the new agent takes over by exec(2), in the same process, from a file of its own. When it serves it
+//! puts that in the place of the old one's; whatever becomes of it before, the next start is the old agent's.
 //!
-//! A guard, a process forked before, waits for the new agent to end it, which says that it serves. If it does not within
-//! [`GUARD_MS`] the guard ends it. Whoever supervises the agent then starts the old one; where nobody does, the guard becomes
-//! that.
+//! A guard, a process forked before, waits for the new agent to end it, which says that it serves. If it does not
+//! within [`GUARD_MS`] the guard ends it. Whoever supervises the agent then starts the old one; where nobody does, the
+//! guard becomes that.
 
 use core::ffi::CStr;
 
@@ -40,7 +40,8 @@ pub(crate) fn is_update(environment: &Environment) -> bool {
     environment.variable(GUARD).is_some()
 }
 
-/// This agent serves. If it is a new one it takes the old one's place, and ends the guard; if it cannot, the old one goes on.
+/// This agent serves. If it is a new one it takes the old one's place, and ends the guard; if it cannot, the old one
+/// goes on.
 pub(crate) fn settle_in(environment: &Environment, system: &mut System<'_>) {
     let text = |name| core::str::from_utf8(environment.variable(name)?).ok();
     let (Some(guard), Some(old)) = (text(GUARD).and_then(number).and_then(Pid::from_raw), text(OLD)) else { return };
@@ -124,8 +125,8 @@ fn become_agent(environment: &Environment, path: &CStr, more: &[Bounded<PATH_MAX
     if fits { execute(path, &arguments, &variables) } else { rustix::io::Errno::TOOBIG }
 }
 
-/// Waits to be ended. If time is over first it ends the new agent; then, as when that has ended by itself, the old one is to
-/// return.
+/// Waits to be ended. If time is over first it ends the new agent; then, as when that has ended by itself, the old one
+/// is to return.
 fn guard(
     environment: &Environment,
     system: &mut System<'_>,

@@ -2,8 +2,8 @@
 //!
 //! * One packet is one write(2); the device forgets what comes behind the first packet in a write.
 //! * A read is never asked for no bytes; the device would hang.
-//! * An answer is waited for in poll(2), and so are signals. (A write may block: the device's while the guest is suspended,
-//!   a socket's while xenstored reads nothing.)
+//! * An answer is waited for in poll(2), and so are signals. (A write may block: the device's while the guest is
+//!   suspended, a socket's while xenstored reads nothing.)
 
 use nanova_core::xenstore::{Error, Lost, Refusal, Transport};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -52,8 +52,8 @@ impl<'a> Xenbus<'a> {
         Xenbus { fd, kind, signals, readable: false, until: None }
     }
 
-    /// From this moment on, by [`uptime_ms`], an answer that is not there is [`Lost::Silent`]: a device can be open before its
-    /// xenstored is there.
+    /// From this moment on, by [`uptime_ms`], an answer that is not there is [`Lost::Silent`]: a device can be open
+    /// before its xenstored is there.
     pub(crate) fn answer_until(&mut self, moment: u64) {
         self.until = Some(moment);
     }

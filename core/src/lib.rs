@@ -1,11 +1,12 @@
 //! What a Xen guest agent decides, without a system call: no `std`, no heap, no `unsafe`, every buffer with its size in
-//! the type. The agent binary implements [`platform`]'s traits and a [`xenstore::Transport`]; all else is here, pure, and
-//! tested here.
+//! the type. The agent binary implements [`platform`]'s traits and a [`xenstore::Transport`]; all else is here, pure,
+//! and tested here.
 //!
 //! Input of any bytes (from the host, the network or the file system) never panics; what does not fit is an error that
 //! is answered. A panic in this crate is a bug.
 //!
-//! Each part is a feature, on by default; README.md has the table. Leaves first; no module imports one that stands below it:
+//! Each part is a feature, on by default; README.md has the table. Leaves first; no module imports one that stands
+//! below it:
 //!
 //! | module | is |
 //! |---|---|

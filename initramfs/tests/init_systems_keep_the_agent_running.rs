@@ -1,5 +1,5 @@
-//! A stand-in for the agent under each init system but systemd: it is started, started again when it is killed, stopped,
-//! and left alone where it is not wanted.
+//! A stand-in for the agent under each init system but systemd: it is started, started again when it is killed,
+//! stopped, and left alone where it is not wanted.
 
 #[path = "common/debian.rs"]
 #[allow(dead_code, reason = "not every file has a use for all of it")]

@@ -1,9 +1,9 @@
 //! nanova.service in a Debian with systemd, on a real kernel: when it is started, what the agent can do in its sandbox,
-//! what a script cannot, and what happens when it is killed, hangs, updates itself to something that ends at once, or is no
-//! Xen guest's.
+//! what a script cannot, and what happens when it is killed, hangs, updates itself to something that ends at once, or
+//! is no Xen guest's.
 //!
-//! The machine says of itself that it is Xen's, as far as systemd asks: by its firmware's name. A stand-in for xenstored is
-//! there before the agent.
+//! The machine says of itself that it is Xen's, as far as systemd asks: by its firmware's name. A stand-in for
+//! xenstored is there before the agent.
 
 #[allow(dead_code, reason = "the real agent is in these images")]
 #[path = "common/image.rs"]

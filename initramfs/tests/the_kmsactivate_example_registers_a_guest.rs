@@ -1,5 +1,5 @@
-//! The example for a command of one's own, with tools that talk: what they are called with, what the host is told, and that
-//! the key is never in it.
+//! The example for a command of one's own, with tools that talk: what they are called with, what the host is told, and
+//! that the key is never in it.
 
 use std::fs::{self, Permissions};
 use std::io::Write;

@@ -1,7 +1,8 @@
-//! Images of the real initramfs-tools and dracut with nanova's hooks and the real binary, booted in a plain machine: what
-//! the real root finds of the network.
+//! Images of the real initramfs-tools and dracut with nanova's hooks and the real binary, booted in a plain machine:
+//! what the real root finds of the network.
 //!
-//! There is no Xen in a plain machine. A stand-in for xenstored is in the images, and started before anything of nanova's.
+//! There is no Xen in a plain machine. A stand-in for xenstored is in the images, and started before anything of
+//! nanova's.
 
 #[path = "common/hooks.rs"]
 mod hooks;

@@ -1,10 +1,11 @@
 //! `cargo bench -p nanova-tests`: what nanova costs beside the floor, measured in one run.
 //!
 //! The floor of an answer is a bare client in a process of its own that makes the same xenstore round trips on the same
-//! xenstored (directory, read, transaction, rm, write, end) and nothing else: blocking reads, no signals, no log, no JSON.
-//! Both are measured in turns, so that what else the machine does hits both, and all processes share one processor: how long
-//! another one takes to wake up, which in a virtual machine is more than the whole answer, is up to the scheduler and differed
-//! between the two (0.8 to 3.1 for the same binary). Figures are ratios and medians; no test depends on them.
+//! xenstored (directory, read, transaction, rm, write, end) and nothing else: blocking reads, no signals, no log, no
+//! JSON. Both are measured in turns, so that what else the machine does hits both, and all processes share one
+//! processor: how long another one takes to wake up, which in a virtual machine is more than the whole answer, is up to
+//! the scheduler and differed between the two (0.8 to 3.1 for the same binary). Figures are ratios and medians; no test
+//! depends on them.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;

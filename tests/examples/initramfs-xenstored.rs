@@ -1,4 +1,5 @@
-//! The embedded xenstored inside an initramfs, where no Xen is: serves a guest with vm-data at a path, until it is killed.
+//! The embedded xenstored inside an initramfs, where no Xen is: serves a guest with vm-data at a path, until it is
+//! killed.
 //!
 //! `initramfs-xenstored SOCKET VM-DATA`: each line of the file VM-DATA is a key below vm-data, a blank, and its value.
 //! The daemon's own sockets are below TMPDIR; SOCKET is a link to the guest's, and is there when everything is.

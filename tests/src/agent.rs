@@ -1,7 +1,7 @@
 //! The real binary, as a process of its own.
 //!
-//! Guarantees: it is the release binary, built once a test process; what it logs is kept and can be waited for; it does not
-//! outlive its [`Agent`].
+//! Guarantees: it is the release binary, built once a test process; what it logs is kept and can be waited for; it does
+//! not outlive its [`Agent`].
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -25,7 +25,8 @@ pub const MEMORY_MAX: u64 = 400;
 /// Most anonymous memory of an idle agent with all parts, in KiB.
 pub const ANONYMOUS_MAX: u64 = 80;
 
-/// The release binary; built when it is asked for first. `NANOVA_BINARY` names another one, such as that of a release triple.
+/// The release binary; built when it is asked for first. `NANOVA_BINARY` names another one, such as that of a release
+/// triple.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {

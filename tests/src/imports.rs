@@ -1,7 +1,9 @@
-//! Which file of a crate of ours imports which: a small reading of `use` declarations and of paths that begin with `crate`.
+//! Which file of a crate of ours imports which: a small reading of `use` declarations and of paths that begin with
+//! `crate`.
 //!
-//! Guarantees: tests are left out; an import of a name that a `mod.rs` only hands on is one of the file that the name is from.
-//! Refuses: files that it cannot place. It does not know macros, nor `use` inside of functions' bodies by other roots.
+//! Guarantees: tests are left out; an import of a name that a `mod.rs` only hands on is one of the file that the name
+//! is from. Refuses: files that it cannot place. It does not know macros, nor `use` inside of functions' bodies by
+//! other roots.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

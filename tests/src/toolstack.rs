@@ -1,4 +1,5 @@
-//! A guest whose interfaces are VIFs, as a toolstack sees it: its files, its addresses in a network namespace, its keys.
+//! A guest whose interfaces are VIFs, as a toolstack sees it: its files, its addresses in a network namespace, its
+//! keys.
 
 use std::fs;
 use std::process::Command;

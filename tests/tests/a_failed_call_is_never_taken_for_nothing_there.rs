@@ -1,5 +1,5 @@
-//! What the system refuses to tell is not taken for something that is not there: faults are injected into system calls of
-//! the real agent (strace(1)), and its answers must say them.
+//! What the system refuses to tell is not taken for something that is not there: faults are injected into system calls
+//! of the real agent (strace(1)), and its answers must say them.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,5 +1,5 @@
-//! `nanova network` is killed at every system call that changes a file, one after the other: each file is then the old one
-//! or the new one, whole; the next agent removes what was left, and the next run does the rest.
+//! `nanova network` is killed at every system call that changes a file, one after the other: each file is then the old
+//! one or the new one, whole; the next agent removes what was left, and the next run does the rest.
 
 mod vm_data;
 

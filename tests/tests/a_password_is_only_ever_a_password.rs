@@ -1,5 +1,5 @@
-//! What is written as root's password is what the host's user typed, or nothing is written: no wrong key, no damage on the
-//! way and no odd shadow file makes anything else of it.
+//! What is written as root's password is what the host's user typed, or nothing is written: no wrong key, no damage on
+//! the way and no odd shadow file makes anything else of it.
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Write};

@@ -8,8 +8,8 @@ use anyhow::Result;
 use managers::{MACHINE, network_manager, networkd};
 use vm_data::{Guest, LINKS, PUBLIC, succeeded};
 
-/// Shell: in the place of a program one that notes in /run/told how it was called, and becomes the program (if it is kept
-/// in /run/real) only when /run/go is there.
+/// Shell: in the place of a program one that notes in /run/told how it was called, and becomes the program (if it is
+/// kept in /run/real) only when /run/go is there.
 const STAND_IN: &str = r#"
     cat >/run/stand-in <<'END'
 #!/bin/sh
@@ -21,9 +21,9 @@ END
     soon() { for try in $(seq 100); do "$@" && return; sleep 0.1; done; return 1; }
 "#;
 
-/// Has a manager run with the files of a first `nanova network`, then runs it again for what the host has changed: eth0's
-/// address and name server, and eth1 is gone. `reads` prints what the manager has read: the new files only once the program
-/// that tells it may go on, which is after the command's end. What the kernel has got stays.
+/// Has a manager run with the files of a first `nanova network`, then runs it again for what the host has changed:
+/// eth0's address and name server, and eth1 is gone. `reads` prints what the manager has read: the new files only once
+/// the program that tells it may go on, which is after the command's end. What the kernel has got stays.
 fn reads_what_changed(
     style: &str,
     manager: &str,

@@ -1,5 +1,5 @@
-//! `/etc/nanova/commands.d` and `/etc/nanova/disable`: real programs, run by the real agent where /etc is an empty file system of
-//! the test's own.
+//! `/etc/nanova/commands.d` and `/etc/nanova/disable`: real programs, run by the real agent where /etc is an empty file
+//! system of the test's own.
 
 use std::process::Command;
 use std::time::{Duration, Instant};

@@ -1,5 +1,5 @@
-//! Builds in parts: the real binary of each profile answers what it has, with 404 what it has not, and says at the command line
-//! what it was made without.
+//! Builds in parts: the real binary of each profile answers what it has, with 404 what it has not, and says at the
+//! command line what it was made without.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,5 +1,5 @@
-//! Who may read a file, and whose directory it lands in: neither access lists that a directory gives its files, nor links
-//! that a user has made on the way, change what the host asked for.
+//! Who may read a file, and whose directory it lands in: neither access lists that a directory gives its files, nor
+//! links that a user has made on the way, change what the host asked for.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
@@ -14,8 +14,8 @@ const ACCESS: &str = "system.posix_acl_access";
 /// A user who is nobody in the guest's files.
 const SOMEBODY: u32 = 1234;
 
-/// An access list as the kernel has it (`include/uapi/linux/posix_acl_xattr.h`): the owner may do all, SOMEBODY `theirs`, the
-/// group may read, others nothing.
+/// An access list as the kernel has it (`include/uapi/linux/posix_acl_xattr.h`): the owner may do all, SOMEBODY
+/// `theirs`, the group may read, others nothing.
 fn access_list(theirs: u16) -> Vec<u8> {
     const NOBODY_IN_PARTICULAR: u32 = u32::MAX;
     let entries = [

@@ -1,5 +1,5 @@
-//! `injectfile` and `file_inject`: the file is there, whole, with the right mode and owner; what was there before is kept
-//! beside it; and nothing is left of an attempt that failed.
+//! `injectfile` and `file_inject`: the file is there, whole, with the right mode and owner; what was there before is
+//! kept beside it; and nothing is left of an attempt that failed.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
@@ -397,8 +397,8 @@ fn keys_as_nova_sends_them() -> Result<()> {
     Ok(())
 }
 
-/// Root may write everywhere, so where the tests are root the agent is somebody else: with a binary, a socket and a root
-/// directory that this user can reach.
+/// Root may write everywhere, so where the tests are root the agent is somebody else: with a binary, a socket and a
+/// root directory that this user can reach.
 fn as_ordinary_user(scene: &mut Scene) -> Result<tempfile::TempDir> {
     let directory = tempfile::tempdir()?;
     let program = directory.path().join("nanova");

@@ -1,4 +1,5 @@
-//! What the agent costs: no system call while nothing happens, few to begin with, little memory. The figures are printed.
+//! What the agent costs: no system call while nothing happens, few to begin with, little memory. The figures are
+//! printed.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -64,7 +65,8 @@ fn a_minute_without_an_event_is_a_minute_without_a_system_call() -> Result<()> {
     let over_device = quiet(device.path(), other.path());
     over_device.wait_for_log("published what the guest is");
     host.ask("version", "")?.ok()?;
-    // To be watched from outside disturbs one of them; the kernel's own count of the other shows that nothing is missed.
+    // To be watched from outside disturbs one of them; the kernel's own count of the other shows that nothing is
+    // missed.
     let trace = NamedTempFile::new()?;
     let pid = over_socket.pid().to_string();
     let mut tracer = Command::new("strace")

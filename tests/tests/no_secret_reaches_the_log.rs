@@ -1,5 +1,5 @@
-//! Passwords, keys, files and unknown arguments reach neither the log nor an answer, and are gone from the agent's memory
-//! when the command is done.
+//! Passwords, keys, files and unknown arguments reach neither the log nor an answer, and are gone from the agent's
+//! memory when the command is done.
 
 use std::fs::File;
 use std::io::Read;

@@ -1,5 +1,6 @@
-//! The parts of the program stand by themselves: no two modules at the top of the core import each other, in whatever way
-//! around, and no two files do, neither there nor in the agent. Who audits a command reads its closure of imports and no more.
+//! The parts of the program stand by themselves: no two modules at the top of the core import each other, in whatever
+//! way around, and no two files do, neither there nor in the agent. Who audits a command reads its closure of imports
+//! and no more.
 
 use std::path::{Path, PathBuf};
 

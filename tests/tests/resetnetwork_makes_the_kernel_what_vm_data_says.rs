@@ -1,5 +1,5 @@
-//! The host's command `resetnetwork` on a real kernel, in a network namespace of its own; iproute2 judges, and strace that a
-//! second time nothing is written.
+//! The host's command `resetnetwork` on a real kernel, in a network namespace of its own; iproute2 judges, and strace
+//! that a second time nothing is written.
 
 mod vm_data;
 

@@ -1,5 +1,5 @@
-//! `agentupdate` with real servers on the loopback, real files and real processes: the agent runs from a copy of its file, where
-//! /etc is a file system of the test's own.
+//! `agentupdate` with real servers on the loopback, real files and real processes: the agent runs from a copy of its
+//! file, where /etc is a file system of the test's own.
 
 use std::fs;
 use std::io::{Read, Write};

@@ -83,8 +83,8 @@ fn every_symbol_is_defined_and_none_is_a_libcs() -> Result<()> {
     Ok(())
 }
 
-/// What a function takes of the stack: objdump's text of its beginning. Where a frame is large it is taken page by page, in a
-/// loop to an end that was computed before, or in steps.
+/// What a function takes of the stack: objdump's text of its beginning. Where a frame is large it is taken page by
+/// page, in a loop to an end that was computed before, or in steps.
 fn frame(function: &str) -> u64 {
     let amount = |line: &str, register: &str| {
         let (amount, _) =

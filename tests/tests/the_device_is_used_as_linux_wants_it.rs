@@ -1,5 +1,5 @@
-//! nanova's client and service on the strict model of Linux's /dev/xen/xenbus, call by call: a pty hides where one write ends
-//! and the next begins, and whether a read was asked for no bytes; here nothing is hidden.
+//! nanova's client and service on the strict model of Linux's /dev/xen/xenbus, call by call: a pty hides where one
+//! write ends and the next begins, and whether a read was asked for no bytes; here nothing is hidden.
 
 use anyhow::Result;
 use nanova_core::engine::progress::{Progress, Taken};

@@ -1,5 +1,5 @@
-//! nanova's real engine and an xenstored in memory, as a pair in virtual time: what takes minutes in a guest takes none here, and
-//! what happens once in a year happens at every step.
+//! nanova's real engine and an xenstored in memory, as a pair in virtual time: what takes minutes in a guest takes none
+//! here, and what happens once in a year happens at every step.
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
@@ -85,8 +85,8 @@ fn no_more_than_five_hundred_answers_stay() {
     assert_eq!((there.len(), there.contains(&id(99)), there.contains(&id(100))), (500, false, true));
 }
 
-/// The host puts these into the mailbox at once and looks at the answers twice a second, as nova does. Returns those that it
-/// has seen, and how many milliseconds the last one took.
+/// The host puts these into the mailbox at once and looks at the answers twice a second, as nova does. Returns those
+/// that it has seen, and how many milliseconds the last one took.
 fn burst(guest: &mut VirtualGuest, ids: &[String]) -> (Vec<String>, u64) {
     let begin = guest.now;
     for id in ids {

@@ -1,6 +1,6 @@
-//! Each style's files, read back by the program that owns the format, in a fresh network namespace: what that program makes
-//! of them must be what nanova had made of vm-data directly. Of formats whose program Debian does not have, a small
-//! interpreter written from their documentation is the reader.
+//! Each style's files, read back by the program that owns the format, in a fresh network namespace: what that program
+//! makes of them must be what nanova had made of vm-data directly. Of formats whose program Debian does not have, a
+//! small interpreter written from their documentation is the reader.
 
 mod managers;
 mod vm_data;
@@ -9,8 +9,8 @@ use anyhow::Result;
 use managers::{network_manager, networkd};
 use vm_data::{Guest, LINKS, PRIVATE, PUBLIC, succeeded};
 
-/// Shell: addresses, routes and MTU, without what the kernel makes by itself, metrics and who made them. (To an address that
-/// is a network by itself ifup adds it as its own broadcast address, which says nothing.)
+/// Shell: addresses, routes and MTU, without what the kernel makes by itself, metrics and who made them. (To an address
+/// that is a network by itself ifup adds it as its own broadcast address, which says nothing.)
 const STATE: &str = r#"
     for dev in eth0 eth1; do
         ip -o address show dev $dev scope global | awk '{print $2, $4, ($5=="brd" && $4 != $6 "/32" ? $6 : "-")}' | sort

@@ -1,5 +1,5 @@
-//! `nanova xenstore` prints what Debian's xenstore-utils print and exits as they do: against literals where they are not
-//! installed, against the tools themselves where they are.
+//! `nanova xenstore` prints what Debian's xenstore-utils print and exits as they do: against literals where they are
+//! not installed, against the tools themselves where they are.
 
 use std::io::{BufRead, BufReader, Read};
 use std::os::fd::{AsFd, OwnedFd};
@@ -437,7 +437,8 @@ fn a_tree_fits_the_terminal() -> Result<()> {
 fn on_terminals_of_any_width_it_is_theirs() -> Result<()> {
     let xenstored = full()?;
     // With -f the original cuts values on a terminal and nowhere else; ours never does.
-    // Below forty columns the original prints names whole that have no room at all: a precision below zero in printf(3).
+    // Below forty columns the original prints names whole that have no room at all: a precision below zero in
+    // printf(3).
     for columns in [40, 79, 80, 81, 100, 132, 300] {
         for words in [&["data"][..], &["-p", "data"], &["-p", "/local/domain/7"]] {
             let print = |tools| on_terminal(tools, &xenstored, columns, words);

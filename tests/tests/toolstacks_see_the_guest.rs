@@ -1,5 +1,5 @@
-//! What XAPI, xen-orchestra and squeezed read of a guest, published by the real agent; the rules by which XAPI reads are stated
-//! here once more, and the addresses are those of a real kernel in a network namespace.
+//! What XAPI, xen-orchestra and squeezed read of a guest, published by the real agent; the rules by which XAPI reads
+//! are stated here once more, and the addresses are those of a real kernel in a network namespace.
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
@@ -18,7 +18,8 @@ const NODES_MAX: usize = 120;
 /// Most system calls of `nanova report --once`.
 const CALLS_MAX: usize = 400;
 
-/// XAPI's `networks`: an index that is no integer drops the whole VIF; for the lowest one of IPv4 there is `<n>/ip`, too.
+/// XAPI's `networks`: an index that is no integer drops the whole VIF; for the lowest one of IPv4 there is `<n>/ip`,
+/// too.
 fn xapi_networks(tree: &[String]) -> Vec<String> {
     let mut networks = Vec::new();
     for entry in tree {

@@ -1,9 +1,9 @@
 //! `nanova init`: the first process of an initramfs, or of an image that holds nothing else.
 //!
-//! It mounts what a system needs, loads the image's modules, applies the network and serves the host; with `nanova.exec=` it
-//! looks after one program, with `nanova.root=` it hands over to the real root, with neither it stays as the only process.
-//! It reaps orphans, passes signals on, and ends the system when it is told to: by SIGUSR2 (power off), SIGTERM or SIGINT
-//! (reboot), SIGUSR1 (halt), as busybox's init is; `poweroff`, `reboot` and `halt` send these.
+//! It mounts what a system needs, loads the image's modules, applies the network and serves the host; with
+//! `nanova.exec=` it looks after one program, with `nanova.root=` it hands over to the real root, with neither it stays
+//! as the only process. It reaps orphans, passes signals on, and ends the system when it is told to: by SIGUSR2 (power
+//! off), SIGTERM or SIGINT (reboot), SIGUSR1 (halt), as busybox's init is; `poweroff`, `reboot` and `halt` send these.
 //!
 //! What does not work is logged, and the rest is done all the same: a first process has nobody to give up to.
 
@@ -131,8 +131,8 @@ fn first_contact<'a>(
     }
 }
 
-/// Gives the kernel the network that xenstore holds; and the real root, if there is one, files from which its network manager
-/// takes it over.
+/// Gives the kernel the network that xenstore holds; and the real root, if there is one, files from which its network
+/// manager takes it over.
 #[cfg(feature = "network")]
 #[inline(never)]
 fn apply_network(xenbus: Xenbus<'_>, system: &mut System<'_>, signals: &Signals, boot: &Boot<'_>) {

@@ -34,7 +34,8 @@ pub(super) fn mount_all() -> Result<(), (&'static str, Errno)> {
     result
 }
 
-/// Has the three descriptors be the console, if there was none when the process began: they are the root directory then.
+/// Has the three descriptors be the console, if there was none when the process began: they are the root directory
+/// then.
 pub(super) fn open_console() {
     let none =
         rustix::fs::fstat(stdout()).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
@@ -67,8 +68,8 @@ pub(super) fn lift_log_limit() {
     }
 }
 
-/// The text of a small file: as much as there is room for, up to the first byte that is no text; nothing if it cannot be
-/// read.
+/// The text of a small file: as much as there is room for, up to the first byte that is no text; nothing if it cannot
+/// be read.
 pub(super) fn read<'a>(path: &str, room: &'a mut [u8]) -> &'a str {
     let Ok(file) = open(path, OFlags::RDONLY, 0) else { return "" };
     let mut len = 0;

@@ -30,8 +30,8 @@ const INITS: [&str; 4] = ["/sbin/init", "/etc/init", "/bin/init", "/bin/sh"];
 /// Longest path of a program, with its zero byte.
 const PATH_MAX: usize = 256;
 
-/// Hands over. Returns only if that does not work: there is no root, no program in it, or the kernel cannot run that. Only in
-/// the last case is the initramfs gone.
+/// Hands over. Returns only if that does not work: there is no root, no program in it, or the kernel cannot run that.
+/// Only in the last case is the initramfs gone.
 #[inline(never)]
 pub(super) fn hand_over(
     device: &str,
@@ -98,8 +98,8 @@ fn mount_any(device: &str, boot: &Boot<'_>) -> Result<(), Errno> {
     result
 }
 
-/// The first of the programs that is there and may be run. Links in the real root are followed in the real root, where the
-/// kernel can do that (5.6 and later).
+/// The first of the programs that is there and may be run. Links in the real root are followed in the real root, where
+/// the kernel can do that (5.6 and later).
 fn find_init<'a>(boot: &Boot<'a>) -> Option<&'a str> {
     let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = fs::openat(fs::CWD, NEW_ROOT, directory, Mode::empty()).ok()?;

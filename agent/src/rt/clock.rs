@@ -1,7 +1,7 @@
 //! The system's clocks, by plain system calls.
 //!
-//! rustix would call the kernel's page of code that needs no system call (the vDSO): finding it there takes 2 KB of our own,
-//! and the agent looks at a clock a few times a request.
+//! rustix would call the kernel's page of code that needs no system call (the vDSO): finding it there takes 2 KB of our
+//! own, and the agent looks at a clock a few times a request.
 
 use super::syscall::{number, syscall};
 
@@ -28,8 +28,8 @@ pub(crate) fn monotonic() -> Time {
 fn read(clock: usize) -> Time {
     let mut time = Time::default();
     let place = core::ptr::from_mut(&mut time) as usize;
-    // SAFETY: clock_gettime(2) writes a `struct timespec`, which is what `Time` is on 64-bit machines, to the given place. It
-    // fails for unknown clocks only; the time is 0 then.
+    // SAFETY: clock_gettime(2) writes a `struct timespec`, which is what `Time` is on 64-bit machines, to the given
+    // place. It fails for unknown clocks only; the time is 0 then.
     let _ = unsafe { syscall(number::CLOCK_GETTIME, [clock, place, 0, 0, 0]) };
     time
 }

@@ -1,7 +1,7 @@
 //! The memory functions that compiled code calls and no libc provides.
 //!
-//! Written in assembly, because a loop in Rust may be compiled to a call of the very function it is in. x86_64 has string
-//! instructions; aarch64 gets byte loops, which is enough for buffers of a few kilobytes.
+//! Written in assembly, because a loop in Rust may be compiled to a call of the very function it is in. x86_64 has
+//! string instructions; aarch64 gets byte loops, which is enough for buffers of a few kilobytes.
 //!
 //! # Safety
 //! The contracts are C's (ISO/IEC 9899, `<string.h>`): all ranges are valid, and apart for `memcpy`.
@@ -23,7 +23,8 @@ unsafe extern "C" fn memcpy(dest: *mut u8, src: *const u8, n: usize) -> *mut u8 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memmove(dest: *mut u8, src: *const u8, n: usize) -> *mut u8 {
     if (dest as usize).wrapping_sub(src as usize) >= n {
-        // SAFETY: the caller's contract; `dest` is below `src` or behind its end, so no byte is overwritten before it is read.
+        // SAFETY: the caller's contract; `dest` is below `src` or behind its end, so no byte is overwritten before it
+        // is read.
         unsafe { copy_upwards(dest, src, n) };
     } else {
         // SAFETY: the caller's contract; `dest` is inside of `src`'s range, so it is copied from the end.
@@ -83,7 +84,8 @@ mod arch {
     /// As `memmove`, with `dest` not inside of `src`'s range.
     #[inline(always)]
     pub(super) unsafe fn copy_upwards(dest: *mut u8, src: *const u8, n: usize) {
-        // SAFETY: the instruction reads and writes just the ranges of the contract; the ABI keeps the direction flag clear.
+        // SAFETY: the instruction reads and writes just the ranges of the contract; the ABI keeps the direction flag
+        // clear.
         unsafe {
             asm!("rep movsb", inout("rcx") n => _, inout("rdi") dest => _, inout("rsi") src => _,
                 options(nostack, preserves_flags));
@@ -124,8 +126,10 @@ mod arch {
     pub(super) unsafe fn copy_upwards(dest: *mut u8, src: *const u8, n: usize) {
         // SAFETY: the loop reads and writes just the ranges of the contract.
         unsafe {
-            asm!("cbz {n}, 3f", "2:", "ldrb {b:w}, [{s}], #1", "strb {b:w}, [{d}], #1", "subs {n}, {n}, #1", "b.ne 2b", "3:",
-                n = inout(reg) n => _, d = inout(reg) dest => _, s = inout(reg) src => _, b = out(reg) _, options(nostack));
+            asm!("cbz {n}, 3f", "2:", "ldrb {b:w}, [{s}], #1", "strb {b:w}, [{d}], #1", "subs {n}, {n}, #1",
+                "b.ne 2b", "3:",
+                n = inout(reg) n => _, d = inout(reg) dest => _, s = inout(reg) src => _, b = out(reg) _,
+                options(nostack));
         }
     }
 
@@ -135,9 +139,10 @@ mod arch {
     pub(super) unsafe fn copy_downwards(dest: *mut u8, src: *const u8, n: usize) {
         // SAFETY: the loop reads and writes just the ranges of the contract, from the last byte down.
         unsafe {
-            asm!("cbz {n}, 3f", "2:", "ldrb {b:w}, [{s}, #-1]!", "strb {b:w}, [{d}, #-1]!", "subs {n}, {n}, #1", "b.ne 2b",
-                "3:", n = inout(reg) n => _, d = inout(reg) dest.wrapping_add(n) => _,
-                s = inout(reg) src.wrapping_add(n) => _, b = out(reg) _, options(nostack));
+            asm!("cbz {n}, 3f", "2:", "ldrb {b:w}, [{s}, #-1]!", "strb {b:w}, [{d}, #-1]!", "subs {n}, {n}, #1",
+                "b.ne 2b", "3:", n = inout(reg) n => _, d = inout(reg) dest.wrapping_add(n) => _,
+                s = inout(reg) src.wrapping_add(n) => _, b = out(reg) _,
+                options(nostack));
         }
     }
 

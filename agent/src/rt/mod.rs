@@ -1,8 +1,8 @@
 //! The runtime that a libc would be: entry, memory functions, signals, a child process.
 //!
 //! # Safety
-//! This folder is the only one in the project with `unsafe` in it. Each block says why it is sound; each file guarantees
-//! its callers a safe interface.
+//! This folder is the only one in the project with `unsafe` in it. Each block says why it is sound; each file
+//! guarantees its callers a safe interface.
 
 pub(crate) mod clock;
 mod mem;

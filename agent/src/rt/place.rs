@@ -1,7 +1,7 @@
 //! Places for what is large: memory of their own, so that no frame of the stack is.
 //!
-//! A frame of more than a page is touched page by page when it is entered, used or not; of a place only those pages take memory
-//! that something is written to.
+//! A frame of more than a page is touched page by page when it is entered, used or not; of a place only those pages
+//! take memory that something is written to.
 //!
 //! # Invariants
 //! A [`Filled`] is the only access to the value in its [`Place`], and drops it.
@@ -24,8 +24,8 @@ impl<T> Place<'_, T> {
         let start = unsafe {
             mmap_anonymous(null_mut(), size_of::<T>(), ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE)
         }?;
-        // SAFETY: the mapping is large enough and aligned (above), is never unmapped, and nobody else knows where it is. Any bytes
-        // are a valid `MaybeUninit`.
+        // SAFETY: the mapping is large enough and aligned (above), is never unmapped, and nobody else knows where it
+        // is. Any bytes are a valid `MaybeUninit`.
         Ok(Place(unsafe { &mut *start.cast() }))
     }
 

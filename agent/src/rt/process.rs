@@ -18,8 +18,8 @@ pub(crate) enum Side {
 /// Splits the process in two.
 pub(crate) fn fork() -> Result<Side, Errno> {
     let flags = Signal::CHILD.as_raw() as usize;
-    // SAFETY: clone(2) with no flags but the signal is fork(2): the child goes on with a copy of everything. The process has
-    // one thread and no libc, so there is no lock that the child would find held for ever.
+    // SAFETY: clone(2) with no flags but the signal is fork(2): the child goes on with a copy of everything. The
+    // process has one thread and no libc, so there is no lock that the child would find held for ever.
     let child = unsafe { syscall(number::CLONE, [flags, 0, 0, 0, 0]) }?;
     Ok(Pid::from_raw(child as i32).map_or(Side::Child, Side::Parent))
 }
@@ -43,8 +43,8 @@ pub(crate) fn execute(path: &CStr, arguments: &[&CStr], environment: &[&CStr]) -
     };
     let (arguments, environment) = (addresses(arguments), addresses(environment));
     let words = [path.as_ptr() as usize, arguments.as_ptr() as usize, environment.as_ptr() as usize, 0, 0];
-    // SAFETY: execve(2) reads the path and the two lists; each is an array of addresses of terminated strings and ends in a
-    // null, and all live until the call returns, if it does.
+    // SAFETY: execve(2) reads the path and the two lists; each is an array of addresses of terminated strings and ends
+    // in a null, and all live until the call returns, if it does.
     match unsafe { syscall(number::EXECVE, words) } {
         Ok(_) => Errno::NOEXEC,
         Err(errno) => errno,

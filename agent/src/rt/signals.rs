@@ -46,7 +46,8 @@ impl SignalSet {
 
     fn mask(self, how: usize) -> Result<(), Errno> {
         let set = core::ptr::from_ref(&self.0) as usize;
-        // SAFETY: rt_sigprocmask(2) reads the eight bytes of the set and writes nothing, as no room for the old set is given.
+        // SAFETY: rt_sigprocmask(2) reads the eight bytes of the set and writes nothing, as no room for the old set is
+        // given.
         unsafe { syscall(number::RT_SIGPROCMASK, [how, set, 0, size_of::<u64>(), 0]) }.map(drop)
     }
 

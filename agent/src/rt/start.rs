@@ -23,8 +23,8 @@ impl Environment {
     pub(crate) fn words(&self) -> impl Iterator<Item = &'static CStr> + use<> {
         let (argc, argv) = (self.argc, self.argv);
         (0..argc).map(move |place| {
-            // SAFETY: `argv` holds `argc` addresses of strings that the kernel placed on the stack and terminated; the stack
-            // of the first thread lives as long as the process, and nothing writes to that part of it.
+            // SAFETY: `argv` holds `argc` addresses of strings that the kernel placed on the stack and terminated; the
+            // stack of the first thread lives as long as the process, and nothing writes to that part of it.
             unsafe { CStr::from_ptr(*argv.add(place)) }
         })
     }
@@ -39,12 +39,14 @@ impl Environment {
         // SAFETY: behind `argc` addresses and a null comes the environment, ended by a null.
         let mut next = unsafe { self.argv.add(self.argc + 1) };
         core::iter::from_fn(move || {
-            // SAFETY: `next` has not passed the null that ends the list, as it only moves from one non-null entry to the next.
+            // SAFETY: `next` has not passed the null that ends the list, as it only moves from one non-null entry to
+            // the next.
             let variable = unsafe { *next };
             if variable.is_null() {
                 return None;
             }
-            // SAFETY: the entry is not null, so there is another behind it, and it is the address of a terminated string.
+            // SAFETY: the entry is not null, so there is another behind it, and it is the address of a terminated
+            // string.
             unsafe {
                 next = next.add(1);
                 Some(CStr::from_ptr(variable))
@@ -85,9 +87,9 @@ unsafe extern "C" fn enter(stack: *const usize) -> ! {
     super::syscall::exit(crate::main(environment))
 }
 
-/// A panic is a bug. The process ends with a status of its own, so that a supervisor starts it again; requests that wait
-/// are served then. Where the bug is, only a debug build says: the places and messages of all panics that could be would
-/// take 15 KB in the binary, and name the directories of the machine that built it.
+/// A panic is a bug. The process ends with a status of its own, so that a supervisor starts it again; requests that
+/// wait are served then. Where the bug is, only a debug build says: the places and messages of all panics that could be
+/// would take 15 KB in the binary, and name the directories of the machine that built it.
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     if cfg!(debug_assertions) {

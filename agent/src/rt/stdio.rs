@@ -16,12 +16,12 @@ pub(crate) fn stderr() -> BorrowedFd<'static> {
     unsafe { BorrowedFd::borrow_raw(2) }
 }
 
-/// Opens those of the three that are closed, as they are for a first process without a console: otherwise the next file that
-/// is opened would take the number, and log lines would go there.
+/// Opens those of the three that are closed, as they are for a first process without a console: otherwise the next file
+/// that is opened would take the number, and log lines would go there.
 pub(super) fn ensure_open() {
-    // SAFETY: this is the process's first act, so nobody owns these numbers. One that is not open is given to poll(2) alone,
-    // which is asked just that and answers POLLNVAL; rustix passes the number on and assumes nothing of it. The borrows end
-    // before any of them is opened.
+    // SAFETY: this is the process's first act, so nobody owns these numbers. One that is not open is given to poll(2)
+    // alone, which is asked just that and answers POLLNVAL; rustix passes the number on and assumes nothing of it. The
+    // borrows end before any of them is opened.
     let [stdin, stdout, stderr] = [0, 1, 2].map(|number| unsafe { BorrowedFd::borrow_raw(number) });
     let mut fds = [&stdin, &stdout, &stderr].map(|fd| PollFd::new(fd, PollFlags::empty()));
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };

@@ -1,6 +1,7 @@
 //! The few system calls that rustix leaves to a libc, one instruction each.
 //!
-//! Numbers and registers: Linux, `arch/x86/entry/syscalls/syscall_64.tbl`, `include/uapi/asm-generic/unistd.h`; syscall(2).
+//! Numbers and registers: Linux, `arch/x86/entry/syscalls/syscall_64.tbl`, `include/uapi/asm-generic/unistd.h`;
+//! syscall(2).
 
 use core::arch::asm;
 
@@ -40,8 +41,8 @@ pub(super) unsafe fn syscall(number: usize, arguments: [usize; 5]) -> Result<usi
     #[cfg(target_arch = "x86_64")]
     // SAFETY: the caller's contract; rcx and r11 are all that the instruction itself overwrites.
     unsafe {
-        asm!("syscall", inlateout("rax") number => result, in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d, in("r8") e,
-            lateout("rcx") _, lateout("r11") _, options(nostack));
+        asm!("syscall", inlateout("rax") number => result, in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d,
+            in("r8") e, lateout("rcx") _, lateout("r11") _, options(nostack));
     }
     #[cfg(target_arch = "aarch64")]
     // SAFETY: the caller's contract; the instruction overwrites nothing else.

@@ -1,13 +1,13 @@
 //! root's password: its hash in /etc/shadow, and in /etc/passwd the `x` that says so.
 //!
-//! Both files are edited line by line, so they may be of any size; every byte outside of the hash and the day of root's line
-//! in shadow, and of its password field in passwd, stays as it was. All readers agree on the form: shadow(5), passwd(5) and
-//! glibc's getspent and getpwent, which take the first line of a name. shadow-utils' lock (`/etc/.pwd.lock`, lckpwdf(3)) is
-//! held meanwhile.
+//! Both files are edited line by line, so they may be of any size; every byte outside of the hash and the day of root's
+//! line in shadow, and of its password field in passwd, stays as it was. All readers agree on the form: shadow(5),
+//! passwd(5) and glibc's getspent and getpwent, which take the first line of a name. shadow-utils' lock
+//! (`/etc/.pwd.lock`, lckpwdf(3)) is held meanwhile.
 //!
-//! Where root's field in passwd is anything but `x`, libc and PAM never look into shadow: a hash that is there goes on being
-//! valid, and with none root needs no password. So it becomes `x`, once the new hash is in shadow; no hash ever goes into
-//! the file that all may read. What was there is not kept: an old hash is as good as an old password.
+//! Where root's field in passwd is anything but `x`, libc and PAM never look into shadow: a hash that is there goes on
+//! being valid, and with none root needs no password. So it becomes `x`, once the new hash is in shadow; no hash ever
+//! goes into the file that all may read. What was there is not kept: an old hash is as good as an old password.
 //!
 //! Refuses: a shadow file that is missing, is no regular file, or has no line for root.
 
@@ -131,8 +131,8 @@ fn is_file<P: Files>(platform: &mut P, path: GuestPath<'static>) -> Result<bool,
     }
 }
 
-/// Whether passwd says something else of root's password than that shadow has it. Whatever bytes are in the file: what people
-/// are called need not be UTF-8.
+/// Whether passwd says something else of root's password than that shadow has it. Whatever bytes are in the file: what
+/// people are called need not be UTF-8.
 fn has_own_password<P: Files>(platform: &mut P) -> Result<bool, AccountError> {
     let mut file = match platform.open_linked(PASSWD) {
         Err(Errno::NOENT) => return Ok(false),

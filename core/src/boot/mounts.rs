@@ -10,8 +10,8 @@ const LEFT: [&str; 3] = ["/proc", "/sys", "/dev"];
 /// Longest path of a mount point.
 pub const MOUNT_POINT_MAX: usize = 1024;
 
-/// The mount points to unmount before the power goes off, in order: what was mounted last goes first. A table that was cut
-/// off in the middle of a line yields the whole lines.
+/// The mount points to unmount before the power goes off, in order: what was mounted last goes first. A table that was
+/// cut off in the middle of a line yields the whole lines.
 pub fn to_unmount(table: &str) -> impl Iterator<Item = heapless::String<MOUNT_POINT_MAX>> {
     let whole = table.rsplit_once('\n').map_or("", |(whole, _)| whole);
     whole.rsplit('\n').filter_map(|line| {

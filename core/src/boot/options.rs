@@ -1,7 +1,7 @@
 //! The boot options: what of the kernel's command line is meant for the first process.
 //!
-//! Syntax as in Linux's `lib/cmdline.c`, `next_arg`: words are separated by white space, double quotes keep white space in
-//! a word and may stand around it or around its value; there are no escapes. The same options can be in the image
+//! Syntax as in Linux's `lib/cmdline.c`, `next_arg`: words are separated by white space, double quotes keep white space
+//! in a word and may stand around it or around its value; there are no escapes. The same options can be in the image
 //! (`/etc/nanova/cmdline`); the kernel's win.
 
 use crate::network::Target;

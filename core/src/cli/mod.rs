@@ -1,7 +1,8 @@
 //! The command line: names, options and exit codes that tests, packages and people rely on.
 //!
-//! Pure: the arguments in, a [`Program`] and its options or a [`UsageError`] out. Each subcommand has a parser of its own, in a file with its
-//! options and its page of help. Options that a subcommand takes may stand before or after its other words; `--` ends them.
+//! Pure: the arguments in, a [`Program`] and its options or a [`UsageError`] out. Each subcommand has a parser of its
+//! own, in a file with its options and its page of help. Options that a subcommand takes may stand before or after its
+//! other words; `--` ends them.
 //!
 //! | file | is |
 //! |---|---|
@@ -187,8 +188,8 @@ impl Program {
     }
 }
 
-/// A command line, as far as it was read. First [`CommandLine::program`] is asked for, then the options of that; what all
-/// take is in [`CommandLine::common`] when these are read.
+/// A command line, as far as it was read. First [`CommandLine::program`] is asked for, then the options of that; what
+/// all take is in [`CommandLine::common`] when these are read.
 pub struct CommandLine<'a, I> {
     called: &'a str,
     words: Words<'a, I>,

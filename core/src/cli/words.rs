@@ -12,8 +12,8 @@ pub(super) enum Word<'a> {
     Operand(&'a str),
 }
 
-/// Takes the command line apart. Whoever reads the words need not look after each of them: what is wrong is remembered here, and
-/// no more words come.
+/// Takes the command line apart. Whoever reads the words need not look after each of them: what is wrong is remembered
+/// here, and no more words come.
 pub(super) struct Words<'a, I> {
     arguments: I,
     /// The argument that the word last returned stands in.

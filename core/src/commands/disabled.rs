@@ -1,6 +1,6 @@
-//! Commands that a site takes away: `/etc/nanova/disable` names them, one a line, built in or not. They are answered as those
-//! that there are not. Behind a `#` there may be a note; a line that is no text, or a list that is no file, is one that cannot
-//! be read, and takes all of them away.
+//! Commands that a site takes away: `/etc/nanova/disable` names them, one a line, built in or not. They are answered as
+//! those that there are not. Behind a `#` there may be a note; a line that is no text, or a list that is no file, is
+//! one that cannot be read, and takes all of them away.
 
 use crate::files::read::for_each_line_or_gap;
 use crate::platform::{FileKind, Files, GuestPath, Level, Log};
@@ -34,8 +34,8 @@ pub fn is_disabled<P: Files + Log>(platform: &mut P, name: &str) -> bool {
     found
 }
 
-/// Whether there is a list. A link that leads nowhere, to the list or to its directory, is one that cannot be read: it may lie
-/// on a file system that is yet to be mounted.
+/// Whether there is a list. A link that leads nowhere, to the list or to its directory, is one that cannot be read: it
+/// may lie on a file system that is yet to be mounted.
 fn is_there<P: Files>(platform: &mut P) -> Result<bool, Errno> {
     match platform.kind(SITE)? {
         None => return Ok(false),

@@ -1,6 +1,7 @@
 //! Commands of a site's own: a program `/etc/nanova/commands.d/<name>` serves the command of that name.
 //!
-//! * It gets the value on standard input, a string as its text and an object as JSON; its standard output is the message.
+//! * It gets the value on standard input, a string as its text and an object as JSON; its standard output is the
+//!   message.
 //! * Exit status 0 is returncode "0", any other "500"; a line `returncode=<number>` in the output says another one.
 //! * Only what root alone can have put there is run, for a minute at the most.
 //! * Commands that are built in come first: they cannot be replaced. [`super::disabled`] takes any away.
@@ -73,7 +74,8 @@ pub fn run<P: Programs + Log>(platform: &mut P, name: &str, value: Value<'_>) ->
         Err(errno) => {
             platform.log(Level::Warn, format_args!("{path} is not run: {errno}"));
             let text = format_args!(
-                "{path} is not run: it must be an executable file of root's, in directories of root's, that nobody else can write"
+                "{path} is not run: it must be an executable file of root's, in directories of root's, that nobody \
+                 else can write"
             );
             return Some(Response::failed(text));
         }

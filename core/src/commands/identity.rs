@@ -13,8 +13,8 @@ pub fn version() -> Response {
     Response::new(Code::Done, format_args!("{VERSION}"))
 }
 
-/// `features`: these names of commands, separated by commas, as nova looks for them. A site's own commands are among them,
-/// disabled ones are not.
+/// `features`: these names of commands, separated by commas, as nova looks for them. A site's own commands are among
+/// them, disabled ones are not.
 pub fn features<P: Files + SitePrograms + Log>(
     platform: &mut P,
     names: impl Iterator<Item = &'static str> + Clone,

@@ -22,8 +22,8 @@ impl Exchange {
         Exchange { secret: None }
     }
 
-    /// `keyinit`: takes the host's public key (decimal text, or a bare number as very old hosts write it) and answers with
-    /// ours.
+    /// `keyinit`: takes the host's public key (decimal text, or a bare number as very old hosts write it) and answers
+    /// with ours.
     pub fn keyinit<P: Entropy>(&mut self, value: Value<'_>, platform: &mut P) -> Response {
         self.secret = None;
         let response = self.agree(value, platform);

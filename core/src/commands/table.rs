@@ -74,8 +74,8 @@ impl<T, P> Copy for Entry<T, P> {}
 pub struct Command<T, P> {
     /// What the host calls it.
     pub name: &'static str,
-    /// Whether its argument may be shown in a log. Only what is known to be harmless is: arguments carry passwords, keys and
-    /// files.
+    /// Whether its argument may be shown in a log. Only what is known to be harmless is: arguments carry passwords,
+    /// keys and files.
     pub shows_argument: bool,
     /// How it is run.
     pub entry: Entry<T, P>,

@@ -1,5 +1,5 @@
-//! One request in, one response out: the request is parsed, its command looked up in the table and run, and what happened is
-//! logged.
+//! One request in, one response out: the request is parsed, its command looked up in the table and run, and what
+//! happened is logged.
 
 use crate::commands::disabled::is_disabled;
 use crate::commands::table::OverXenstore;

@@ -268,7 +268,8 @@ proptest! {
         let name = NAMES[command];
         for value in [format!("\"{value}\""), format!("{{\"b64_path\":\"{value}\",\"b64_file\":\"{value}\"}}")] {
             let mut request = format!("{{\"name\":\"{name}\",\"value\":{value}}}").into_bytes();
-            let _ = Dispatcher::new().handle::<Unused, _>(&mut request, &mut FakePlatform::with(&[("/etc/shadow", SHADOW)]));
+            let mut platform = FakePlatform::with(&[("/etc/shadow", SHADOW)]);
+            let _ = Dispatcher::new().handle::<Unused, _>(&mut request, &mut platform);
         }
     }
 }

@@ -1,15 +1,15 @@
 //! The requests: those below `data/host` are answered below `data/guest`.
 //!
-//! * Every request gets one response. Both change in one transaction, so neither is ever lost: an agent that is killed in
-//!   between serves the request again, at most once more.
+//! * Every request gets one response. Both change in one transaction, so neither is ever lost: an agent that is killed
+//!   in between serves the request again, at most once more.
 //! * Requests are served in the order in which xenstored lists them, in as many parts as the list takes. (oxenstored
 //!   cannot list more than a packet: there, a burst is served in the order in which it came.)
 //! * No host removes responses, so the agent does, the oldest first; see `responses.rs` for how long they stay.
 //! * A request that cannot be removed is served once and then left alone.
 //!
-//! The order to call: [`Requests::start`] on a fresh connection, then [`Requests::serve_one`] until it is [`Progress::Idle`] or
-//! [`Progress::Waiting`]; each event goes to [`Requests::take_event`], and after the last of several
-//! [`Requests::look_again`]. Time is an argument, in milliseconds since any fixed moment.
+//! The order to call: [`Requests::start`] on a fresh connection, then [`Requests::serve_one`] until it is
+//! [`Progress::Idle`] or [`Progress::Waiting`]; each event goes to [`Requests::take_event`], and after the last of
+//! several [`Requests::look_again`]. Time is an argument, in milliseconds since any fixed moment.
 
 use crate::commands::Code;
 #[cfg(feature = "xapi")]
@@ -78,8 +78,8 @@ impl Pending {
 /// The names under service.
 ///
 /// # Invariants
-/// `names[next..listing.len]` are names that were listed and not looked at; `offset` bytes of the directory's list belong
-/// to requests that stay.
+/// `names[next..listing.len]` are names that were listed and not looked at; `offset` bytes of the directory's list
+/// belong to requests that stay.
 struct RequestCursor {
     names: [u8; NAMES_MAX],
     listing: Listing,
@@ -192,8 +192,8 @@ impl Requests {
 
     /// Takes note of an event, and says what it means for requests.
     ///
-    /// An event says to look again, and one look is enough for many. But where a long list cannot be fetched, the events'
-    /// paths are all that names the requests of a burst: they are followed one by one, and the list comes last.
+    /// An event says to look again, and one look is enough for many. But where a long list cannot be fetched, the
+    /// events' paths are all that names the requests of a burst: they are followed one by one, and the list comes last.
     pub fn take_event(&mut self, event: Event<'_>) -> Taken {
         if let Event::Fired { token, .. } = event
             && token != TOKEN
@@ -237,8 +237,8 @@ impl Requests {
                         self.pending = Some(pending);
                         return Ok(Progress::Waiting(moment));
                     }
-                    // The command has been run: on the next connection only its response is still to be written, if it is
-                    // not there already.
+                    // The command has been run: on the next connection only its response is still to be written, if it
+                    // is not there already.
                     Err(error) => {
                         pending.unsure = true;
                         self.pending = Some(pending);
@@ -403,8 +403,8 @@ impl Requests {
                     platform.log(Level::Debug, format_args!("no room for responses ({refusal}): removing an old one"));
                     room = self.responses.remove_oldest(client, name, now)?;
                 }
-                // Nothing is known that could go, but it is responses that take the room, or somebody else does: all of them
-                // are older than this one.
+                // Nothing is known that could go, but it is responses that take the room, or somebody else does: all of
+                // them are older than this one.
                 (Error::Refused(refusal), Room::Never) if refusal.is_quota() && !emptied => {
                     platform.log(Level::Warn, format_args!("no room for responses ({refusal}): removing all old ones"));
                     unless_refused(client.rm(Transaction::NONE, GUEST))?;
@@ -447,7 +447,8 @@ fn commit<T: Transport>(client: &mut Client<T>, pending: &Pending) -> Result<(),
             removed => removed?,
         }
         match client.write(transaction, response.as_path(), pending.response()) {
-            // Writing makes what is missing. What is not there is the transaction: the guest was suspended since it began.
+            // Writing makes what is missing. What is not there is the transaction: the guest was suspended since it
+            // began.
             Err(error) if error.is(Refusal::NOENT) => Err(Error::Refused(Refusal::AGAIN)),
             written => written,
         }
@@ -480,8 +481,8 @@ fn quarantine(quarantined: &mut Quarantine, name: &str) {
     let _ = quarantined.push_back(fingerprint(name));
 }
 
-/// FNV-1a, to recognise a name again. Two names with one fingerprint cost one of them its answer, and only in a directory
-/// where the host has made requests that its guest may not remove.
+/// FNV-1a, to recognise a name again. Two names with one fingerprint cost one of them its answer, and only in a
+/// directory where the host has made requests that its guest may not remove.
 fn fingerprint(name: &str) -> u64 {
     name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -1,17 +1,17 @@
-//! The responses below `data/guest`, remembered so that they can be removed again: no host ever does, and a domain may own
-//! only so much.
+//! The responses below `data/guest`, remembered so that they can be removed again: no host ever does, and a domain may
+//! own only so much.
 //!
 //! A response stays for [`KEPT_MS`], longer than any host waits, unless more than [`KEPT_MAX`] pile up. C xenstored has
-//! less room than that: the names of a node's children count for its size, so about 53 UUIDs fill `data/guest`. Then the
-//! oldest responses go at once, except those of the burst of requests that is being served: they stay for [`READ_MS`],
-//! so that a host that looks twice a second has seen them, and the service waits as long.
+//! less room than that: the names of a node's children count for its size, so about 53 UUIDs fill `data/guest`. Then
+//! the oldest responses go at once, except those of the burst of requests that is being served: they stay for
+//! [`READ_MS`], so that a host that looks twice a second has seen them, and the service waits as long.
 
 use crate::xenstore::{Client, Error, Joined, Path, Transaction, Transport};
 
 /// Where it looks for responses.
 pub(crate) const GUEST: Path<'static> = Path::literal("data/guest");
-/// How many responses are kept at the most: half of the usual quota of nodes, which the guest's kernel and the requests that
-/// wait share.
+/// How many responses are kept at the most: half of the usual quota of nodes, which the guest's kernel and the requests
+/// that wait share.
 const KEPT_MAX: usize = 500;
 /// How long a response is kept, unless there are too many: twice the longest time that nova waits (300 s for the first
 /// `version`).

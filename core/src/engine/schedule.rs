@@ -1,17 +1,18 @@
-//! What the agent does next, and when: the order of requests, publications, readiness and signs of life, and how it comes
-//! back to a connection that was lost. No system call, no clock: time is an argument, in milliseconds since any fixed moment,
-//! and never goes back.
+//! What the agent does next, and when: the order of requests, publications, readiness and signs of life, and how it
+//! comes back to a connection that was lost. No system call, no clock: time is an argument, in milliseconds since any
+//! fixed moment, and never goes back.
 //!
 //! * A: [`Engine::state`] tells what the guest is.
 //! * B: what happened goes in by `handle_*`: a connection, its loss, bytes on it, news of links, a signal to end.
-//! * C: [`Engine::poll`] says what to do next. When it says [`Action::Serve`], [`Engine::serve`] does one piece of work on the
-//!   connection, which may be a command and take as long as that takes.
+//! * C: [`Engine::poll`] says what to do next. When it says [`Action::Serve`], [`Engine::serve`] does one piece of work
+//!   on the connection, which may be a command and take as long as that takes.
 //!
-//! The order to call: `poll`; do what it says; whatever happened meanwhile by `handle_*`; and again, until [`Action::Done`].
+//! The order to call: `poll`; do what it says; whatever happened meanwhile by `handle_*`; and again, until
+//! [`Action::Done`].
 //!
-//! Guarantees: requests come first, the report only when none waits; a response that waits for room holds up no report; the
-//! service manager hears of the guest when all that waited is served, and gets its signs of life between two requests, however
-//! many there are; a connection that was of no use is not made again at once.
+//! Guarantees: requests come first, the report only when none waits; a response that waits for room holds up no report;
+//! the service manager hears of the guest when all that waited is served, and gets its signs of life between two
+//! requests, however many there are; a connection that was of no use is not made again at once.
 
 #[cfg(feature = "xapi")]
 use crate::commands::static_ip;
@@ -60,7 +61,8 @@ pub enum Action {
     TellReady,
     /// Give the service manager a sign of life.
     Beat,
-    /// Wait for bytes on the connection, for signals, and, if `links`, for news of links; at the latest until this moment.
+    /// Wait for bytes on the connection, for signals, and, if `links`, for news of links; at the latest until this
+    /// moment.
     Wait {
         /// When to look again though nothing has happened.
         until: Option<u64>,
@@ -181,7 +183,8 @@ impl Engine {
         (self.options.beat_ms > 0).then_some(self.next_beat)
     }
 
-    /// Whether a sign of life is due. It is for whoever cannot call [`Engine::poll`] now, as [`Action::Connect`] takes time.
+    /// Whether a sign of life is due. It is for whoever cannot call [`Engine::poll`] now, as [`Action::Connect`] takes
+    /// time.
     pub fn take_beat(&mut self, now: u64) -> bool {
         let due = self.beat_at().is_some_and(|at| now >= at);
         if due {

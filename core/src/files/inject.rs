@@ -45,9 +45,9 @@ impl<'a> From<FileError<'a>> for InjectError<'a> {
 
 /// Writes `contents` to `path`.
 ///
-/// Missing directories above it are made (0755). A new file gets mode 0600 and owner root; an old one keeps its mode, owner
-/// and attributes, and what it held stays beside it as `<name>.<unix time>.bak~`. A symbolic link is replaced, not followed.
-/// A file that holds these contents already is left alone. Returns what may undo it.
+/// Missing directories above it are made (0755). A new file gets mode 0600 and owner root; an old one keeps its mode,
+/// owner and attributes, and what it held stays beside it as `<name>.<unix time>.bak~`. A symbolic link is replaced,
+/// not followed. A file that holds these contents already is left alone. Returns what may undo it.
 pub fn inject<'a, P: Files + Clock + Log>(
     platform: &mut P,
     path: GuestPath<'a>,

@@ -1,7 +1,7 @@
 //! Text of files as it is edited: line by line in, in pieces out.
 //!
-//! A line that is too long to be looked at comes in pieces and stays as it is. Whatever is collected on the way is wiped when it
-//! goes: lines of the accounts' files are among it.
+//! A line that is too long to be looked at comes in pieces and stays as it is. Whatever is collected on the way is
+//! wiped when it goes: lines of the accounts' files are among it.
 
 use core::fmt::{self, Write};
 
@@ -23,8 +23,8 @@ pub enum Old<'l> {
     End,
 }
 
-/// Where an edit writes. Whoever writes need not look after each piece: what cannot go on is remembered here, and nothing
-/// more is written.
+/// Where an edit writes. Whoever writes need not look after each piece: what cannot go on is remembered here, and
+/// nothing more is written.
 pub trait Sink {
     /// Writes bytes.
     fn bytes(&mut self, bytes: &[u8]);

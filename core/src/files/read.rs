@@ -1,5 +1,5 @@
-//! Reading files of the guest's: the start of one, or all of it line by line. Links are followed, wherever they lead below the
-//! root: much below /etc is a link, on some distributions all of it.
+//! Reading files of the guest's: the start of one, or all of it line by line. Links are followed, wherever they lead
+//! below the root: much below /etc is a link, on some distributions all of it.
 
 use crate::files::at;
 use crate::platform::{FileError, Files, GuestPath, Level, Log};

@@ -15,8 +15,8 @@ const BACKUP_TRIES: u64 = 100;
 /// Longest file name (NAME_MAX).
 const NAME_MAX: usize = 255;
 
-/// Stages a file beside `path`, has it filled, and publishes it; or removes it again when something fails. Returns what may
-/// undo it.
+/// Stages a file beside `path`, has it filled, and publishes it; or removes it again when something fails. Returns what
+/// may undo it.
 pub(crate) fn replace<'a, P: Files, E: From<FileError<'a>>>(
     platform: &mut P,
     path: GuestPath<'a>,
@@ -31,8 +31,9 @@ pub(crate) fn replace<'a, P: Files, E: From<FileError<'a>>>(
     result.map(|durability| unsynced(path, durability))
 }
 
-/// Writes a file of our own: what `text` gives, in place of whatever was at `path`, without a backup. Missing directories
-/// above it are made. For files that nobody else writes and that can be made again: whether they survive a crash is no matter.
+/// Writes a file of our own: what `text` gives, in place of whatever was at `path`, without a backup. Missing
+/// directories above it are made. For files that nobody else writes and that can be made again: whether they survive a
+/// crash is no matter.
 pub fn write<'a, F: Files>(
     files: &mut F,
     path: GuestPath<'a>,

@@ -1,7 +1,9 @@
-//! Changing several configuration files as one: what they will be is staged for all of them before the first is replaced.
+//! Changing several configuration files as one: what they will be is staged for all of them before the first is
+//! replaced.
 //!
-//! A file is edited line by line, so it may be of any size. What would not change is not written; what was there is kept
-//! beside it (`<name>.<unix time>.bak~`) unless it is a secret. A symbolic link is left alone: another program manages that file.
+//! A file is edited line by line, so it may be of any size. What would not change is not written; what was there is
+//! kept beside it (`<name>.<unix time>.bak~`) unless it is a secret. A symbolic link is left alone: another program
+//! manages that file.
 //!
 //! Killed anywhere, each file is the old one or the new one. While files are staged there is an empty
 //! `/etc/.nanova.new`: who finds it at the next start removes what else may be left ([`FileTransaction::tidy`]).
@@ -83,8 +85,8 @@ impl<S> FileTransaction<S> {
         self.waiting.is_empty()
     }
 
-    /// Stages what an edit makes of the file at `path`; a new one gets this mode. E2BIG answers more than [`STAGED_MAX`] files,
-    /// and a path of more than [`PATH_MAX`] bytes.
+    /// Stages what an edit makes of the file at `path`; a new one gets this mode. E2BIG answers more than
+    /// [`STAGED_MAX`] files, and a path of more than [`PATH_MAX`] bytes.
     #[inline(never)]
     pub fn edit<'p, P: Files<Staged = S> + Log>(
         &mut self,
@@ -149,8 +151,8 @@ impl<S> FileTransaction<S> {
         at("read", path, run(platform, path, edit, Target::Shown(out))).map(drop)
     }
 
-    /// Puts the files in their places, in the order in which they were edited. `trouble` is called for each that could not be,
-    /// or may not last, and says whether the others still are to be.
+    /// Puts the files in their places, in the order in which they were edited. `trouble` is called for each that could
+    /// not be, or may not last, and says whether the others still are to be.
     #[inline(never)]
     pub fn commit<P: Files<Staged = S> + Clock + Log>(
         &mut self,
@@ -214,7 +216,8 @@ enum Target<'s, S> {
     Shown(&'s mut dyn Write),
 }
 
-/// Runs an edit over the file at `path`, which may be missing. Returns whether all is as it was, when that was the question.
+/// Runs an edit over the file at `path`, which may be missing. Returns whether all is as it was, when that was the
+/// question.
 fn run<'a, P: Files>(
     platform: &'a mut P,
     path: GuestPath<'_>,

@@ -1,9 +1,9 @@
 //! The way to a directory of the guest's, where somebody else than root may have put links.
 //!
-//! A symbolic link on the way is followed only if it is root's *and* lies in a directory that root alone can write; below a
-//! directory that somebody else can write, none is. Otherwise a user's `~/.ssh -> /root/.ssh` would turn the key that the
-//! host injects for him into root's. The walk goes from one open directory to the next, so nobody can exchange one of them
-//! meanwhile, and it never leads out of the root that it begins at.
+//! A symbolic link on the way is followed only if it is root's *and* lies in a directory that root alone can write;
+//! below a directory that somebody else can write, none is. Otherwise a user's `~/.ssh -> /root/.ssh` would turn the
+//! key that the host injects for him into root's. The walk goes from one open directory to the next, so nobody can
+//! exchange one of them meanwhile, and it never leads out of the root that it begins at.
 //!
 //! Refuses: more than [`LINKS_MAX`] links ([`Errno::LOOP`]), a way that is longer than a path may be
 //! ([`Errno::NAMETOOLONG`]), anything on it that is no directory ([`Errno::NOTDIR`]).

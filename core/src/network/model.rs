@@ -1,7 +1,7 @@
 //! The network as the toolstack wants it: addresses, routes, name servers of each interface, bounded.
 //!
-//! A model has been checked: addresses are addresses, prefixes fit their family, networks have no host bits. What does not
-//! fit into it is an error that is reported; nothing is cut.
+//! A model has been checked: addresses are addresses, prefixes fit their family, networks have no host bits. What does
+//! not fit into it is an error that is reported; nothing is cut.
 
 use heapless::{String, Vec};
 

@@ -1,15 +1,16 @@
-//! What there is to change in the kernel, so that it has what the toolstack wants: computed first, then printed or done.
+//! What there is to change in the kernel, so that it has what the toolstack wants: computed first, then printed or
+//! done.
 //!
 //! Of an interface of ours an address that is not listed goes, and so does a static route, of the families that the
-//! toolstack speaks of. What stays, always: link-local addresses, IPv6 addresses and routes that a router announced, routes
-//! that the kernel or a routing daemon made, and all that belongs to other interfaces. A route, or an address that stays, is
-//! not touched if it is there already, whoever made it and with whatever metric; so the same plan, done, is empty the next
-//! time. An address that would expire is made one that stays.
+//! toolstack speaks of. What stays, always: link-local addresses, IPv6 addresses and routes that a router announced,
+//! routes that the kernel or a routing daemon made, and all that belongs to other interfaces. A route, or an address
+//! that stays, is not touched if it is there already, whoever made it and with whatever metric; so the same plan, done,
+//! is empty the next time. An address that would expire is made one that stays.
 //!
 //! Where an interface is the port of a bridge or bond that has its MAC address, that one gets the addresses.
 //!
-//! Nothing waits for duplicate address detection: a route's gateway is reached through the network of an address, and that
-//! is there from the moment the address is. (Linux, net/ipv6/addrconf.c, `inet6_addr_add`.)
+//! Nothing waits for duplicate address detection: a route's gateway is reached through the network of an address, and
+//! that is there from the moment the address is. (Linux, net/ipv6/addrconf.c, `inet6_addr_add`.)
 //!
 //! # Invariants
 //! `absent_addresses` and `absent_routes` have a bit for each address and route of the interface at the same place.
@@ -80,8 +81,8 @@ impl Step<'_> {
         }
     }
 
-    /// Whether a refusal means that a link has no IPv6, or is to have none: the guest's owner has turned it off. Its routes are
-    /// refused for that or, as there is no address (`without`), for their gateway.
+    /// Whether a refusal means that a link has no IPv6, or is to have none: the guest's owner has turned it off. Its
+    /// routes are refused for that or, as there is no address (`without`), for their gateway.
     pub fn is_unwanted(&self, errno: Errno, without: bool) -> bool {
         let refused = matches!(errno, Errno::ACCES | Errno::OPNOTSUPP | Errno::AFNOSUPPORT);
         match self {
@@ -174,8 +175,8 @@ impl<'a> Plan<'a> {
         self.places.get(place).is_some_and(|place| place.is_master)
     }
 
-    /// Of several links with an interface's address (a VLAN or a bridge above it has the same one) the one that was there
-    /// first carries it, unless it is a part of another one.
+    /// Of several links with an interface's address (a VLAN or a bridge above it has the same one) the one that was
+    /// there first carries it, unless it is a part of another one.
     fn take_link(&mut self, link: &Link) {
         if link.loopback {
             self.loopback = Some(link.clone());
@@ -293,8 +294,8 @@ const ROUNDS_MAX: u32 = 8;
 /// Makes the changes. `failed` is called for each that could not be made; the others are made all the same. Returns the
 /// plan as it was last read.
 ///
-/// What goes, goes first, and then the kernel is read again: with the first address of a network it may have removed the
-/// others, and with the last one all routes.
+/// What goes, goes first, and then the kernel is read again: with the first address of a network it may have removed
+/// the others, and with the last one all routes.
 pub fn carry_out<'a, N: KernelNet + ?Sized>(
     netlink: &mut N,
     interfaces: &'a [Interface],

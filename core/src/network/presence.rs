@@ -12,8 +12,9 @@ use crate::wire::net::Prefixed;
 use crate::wire::netlink::{Message, Reply};
 
 impl Network {
-    /// Puts the interfaces that there are links for before those that there are none for, and leaves out routes to where
-    /// another one leads that comes before: what is listed for a VIF that is gone takes nothing from one that is there.
+    /// Puts the interfaces that there are links for before those that there are none for, and leaves out routes to
+    /// where another one leads that comes before: what is listed for a VIF that is gone takes nothing from one that is
+    /// there.
     #[inline(never)]
     pub(crate) fn decide<N: KernelNet>(&mut self, netlink: &mut N, problems: &mut dyn Write) {
         // Where the kernel does not tell, the order is xenstore's.

@@ -1,5 +1,5 @@
-//! The command `resetnetwork`, and `nanova network`: vm-data into the kernel and into files. What fails does not keep the
-//! rest from being done; all of it is told.
+//! The command `resetnetwork`, and `nanova network`: vm-data into the kernel and into files. What fails does not keep
+//! the rest from being done; all of it is told.
 
 use core::fmt::Write;
 
@@ -71,7 +71,8 @@ pub struct Outcome {
     pub problems: Line,
 }
 
-/// Reads it into `network`, whatever was there, and applies it. Returns whether nothing failed, and what did or was left out.
+/// Reads it into `network`, whatever was there, and applies it. Returns whether nothing failed, and what did or was
+/// left out.
 #[inline(never)]
 pub(crate) fn reset<T: Transport, P: Files + Clock + Log + Identity + Programs + KernelNet>(
     client: &mut Client<T>,
@@ -112,8 +113,8 @@ fn places<'a>(network: &'a Network, found: &'a [Found], is_so: fn(&Found) -> boo
     places
 }
 
-/// Applies a network, or, if there is `show`, shows there what would be done. What did not work beside what did is logged
-/// here; the caller logs the line of the outcome.
+/// Applies a network, or, if there is `show`, shows there what would be done. What did not work beside what did is
+/// logged here; the caller logs the line of the outcome.
 #[inline(never)]
 pub fn apply<P: Files + Clock + Log + Identity + Programs + KernelNet>(
     platform: &mut P,
@@ -232,8 +233,8 @@ fn in_kernel<P: Files + Log + Programs + KernelNet>(
     complete
 }
 
-/// Ends the DHCP client of a device, if one has left its number where ifupdown and the initscripts have it: it would bring its
-/// address back when it renews it. At once, as it would take our addresses away if it could say goodbye.
+/// Ends the DHCP client of a device, if one has left its number where ifupdown and the initscripts have it: it would
+/// bring its address back when it renews it. At once, as it would take our addresses away if it could say goodbye.
 fn end_dhcp<P: Files + Log + Programs>(platform: &mut P, device: &str) {
     for (client, between) in [("dhclient", "."), ("dhclient", "-"), ("udhcpc", "."), ("dhcpcd", "/")] {
         let path = Bounded::<64>::of(format_args!("/run/{client}{between}{device}.pid"));

@@ -18,7 +18,7 @@ pub trait Download {
     fn send(&mut self, connection: &mut Self::Connection, bytes: &[u8]) -> Result<(), Errno>;
     /// Receives some; 0 at the end.
     fn receive(&mut self, connection: &mut Self::Connection, space: &mut [u8]) -> Result<usize, Errno>;
-    /// Where the running agent's file is, uncut. [`Errno::PERM`] for the first process, which is a part of its image, below
-    /// another root, and for a path of 200 bytes or more.
+    /// Where the running agent's file is, uncut. [`Errno::PERM`] for the first process, which is a part of its image,
+    /// below another root, and for a path of 200 bytes or more.
     fn own_path(&mut self) -> Result<Bounded<256>, Errno>;
 }

@@ -25,8 +25,8 @@ pub const UPDATE_NUMBER: u8 = u8::MAX;
 
 /// The guest's files, as few operations as replacing a file safely takes.
 ///
-/// The way to the directory of a path goes through links of root's alone ([`crate::files::walk`]); one that is not followed is
-/// [`Errno::LOOP`], and [`Files::link_not_followed`] tells whose it is.
+/// The way to the directory of a path goes through links of root's alone ([`crate::files::walk`]); one that is not
+/// followed is [`Errno::LOOP`], and [`Files::link_not_followed`] tells whose it is.
 pub trait Files {
     /// An open file.
     type File;
@@ -52,13 +52,15 @@ pub trait Files {
     fn link(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno>;
     /// Gives what is at `path` another name in the same directory, which must be free ([`Errno::EXIST`]).
     fn rename(&mut self, path: GuestPath<'_>, name: &str) -> Result<Durability, Errno>;
-    /// The link on the way to the directory of `path` that is not followed, if there is one: at so many bytes of the path.
+    /// The link on the way to the directory of `path` that is not followed, if there is one: at so many bytes of the
+    /// path.
     fn link_not_followed(&mut self, path: GuestPath<'_>) -> Option<(usize, Distrust)>;
     /// Calls `each` with every name in the directory at `path`; none if there is no directory.
     fn names(&mut self, path: GuestPath<'_>, each: &mut dyn FnMut(&str)) -> Result<(), Errno>;
-    /// Makes an empty file beside `path`, mode 0600, owner root, without an access list. One of this number that an earlier run left behind is
-    /// removed first. From the first staged file until the last is published or discarded no other nanova stages any
-    /// ([`Errno::AGAIN`] if one does so for too long): their names are the same. ([`UPDATE_NUMBER`] has one of its own.)
+    /// Makes an empty file beside `path`, mode 0600, owner root, without an access list. One of this number that an
+    /// earlier run left behind is removed first. From the first staged file until the last is published or discarded no
+    /// other nanova stages any ([`Errno::AGAIN`] if one does so for too long): their names are the same.
+    /// ([`UPDATE_NUMBER`] has one of its own.)
     fn stage(&mut self, path: GuestPath<'_>, number: u8) -> Result<Self::Staged, Errno>;
     /// Adds bytes to a staged file.
     fn append(&mut self, staged: &mut Self::Staged, bytes: &[u8]) -> Result<(), Errno>;
@@ -77,12 +79,12 @@ pub trait Files {
     fn replace_with(&mut self, path: GuestPath<'_>, name: &str) -> Result<Durability, Errno>;
     /// Removes a staged file, and wipes nothing but the name.
     fn discard(&mut self, staged: &mut Self::Staged);
-    /// Removes the staged file of this number that an earlier run, killed in between, left beside `path`. Returns whether
-    /// there was one; not while another nanova has files staged.
+    /// Removes the staged file of this number that an earlier run, killed in between, left beside `path`. Returns
+    /// whether there was one; not while another nanova has files staged.
     fn tidy(&mut self, path: GuestPath<'_>, number: u8) -> bool;
     /// How many bytes the file system that is mounted at `path` has, and how many of them are free for all; any path.
     fn space(&mut self, path: &str) -> Option<(u64, u64)>;
-    /// Takes the write lock on the file at `path`, which is made if need be. [`Errno::AGAIN`] when somebody else holds it
-    /// for too long.
+    /// Takes the write lock on the file at `path`, which is made if need be. [`Errno::AGAIN`] when somebody else holds
+    /// it for too long.
     fn lock(&mut self, path: GuestPath<'_>) -> Result<Self::Lock, Errno>;
 }

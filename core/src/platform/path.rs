@@ -1,6 +1,7 @@
 //! Paths of the guest's files, and what is said of them: checked names, kinds, and the sentences for what failed.
 //!
-//! A [`GuestPath`] is absolute and plain. It says nothing about what is there, and an implementation may put a root before it.
+//! A [`GuestPath`] is absolute and plain. It says nothing about what is there, and an implementation may put a root
+//! before it.
 
 use core::fmt;
 
@@ -9,8 +10,8 @@ use crate::wire::errno::Errno;
 /// Longest path of a file, one less than Linux's PATH_MAX, which counts the zero byte.
 pub const GUEST_PATH_MAX: usize = 4095;
 
-/// The path of a file in the guest: absolute, without `.`, `..`, empty components or control characters. It says nothing
-/// about what is there.
+/// The path of a file in the guest: absolute, without `.`, `..`, empty components or control characters. It says
+/// nothing about what is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct GuestPath<'a>(&'a str);

@@ -20,11 +20,11 @@ pub enum Ended {
 
 /// Programs of the guest.
 pub trait Programs {
-    /// Whether there is a program at `path` that root alone can have put there: [`Errno::NOENT`] if there is nothing, another
-    /// errno if it is not to be trusted.
+    /// Whether there is a program at `path` that root alone can have put there: [`Errno::NOENT`] if there is nothing,
+    /// another errno if it is not to be trusted.
     fn is_program(&mut self, path: GuestPath<'_>) -> Result<(), Errno>;
-    /// Runs it, with one argument or none, for so many seconds at the most. `input` is its standard input; what it prints goes to `output` as far as there
-    /// is room. Returns how it ended and how much it printed.
+    /// Runs it, with one argument or none, for so many seconds at the most. `input` is its standard input; what it
+    /// prints goes to `output` as far as there is room. Returns how it ended and how much it printed.
     fn run(
         &mut self,
         path: GuestPath<'_>,
@@ -33,8 +33,8 @@ pub trait Programs {
         output: &mut [u8],
         seconds: u32,
     ) -> Result<(Ended, usize), Errno>;
-    /// Starts programs, one after the other, and does not wait for them. Those that are not there are left alone, and so are
-    /// all where the guest's files are not those of the running system.
+    /// Starts programs, one after the other, and does not wait for them. Those that are not there are left alone, and
+    /// so are all where the guest's files are not those of the running system.
     fn start(&mut self, programs: &[Program<'_>]);
     /// Ends a process at once, if it is one of the guest's.
     fn end_process(&mut self, process: u32);

@@ -1,10 +1,11 @@
 //! Which addresses the guest's VIFs have, and under which index each is published.
 //!
-//! * A VIF is known by its node in sysfs (`device/vif/<n>`), not by its interface's name; a virtual function (SR-IOV) by its
-//!   MAC address, as nothing else tells.
+//! * A VIF is known by its node in sysfs (`device/vif/<n>`), not by its interface's name; a virtual function (SR-IOV)
+//!   by its MAC address, as nothing else tells.
 //! * An address of a bridge, bond, VLAN or macvlan is one of the VIF below it; of several VIFs below, the first.
-//! * An address keeps its index as long as it exists. The index tells what kind it is, since toolstacks take the first in
-//!   the order of strings for the guest's main one: others count from 0, temporary ones from 800, link-local ones from 900.
+//! * An address keeps its index as long as it exists. The index tells what kind it is, since toolstacks take the first
+//!   in the order of strings for the guest's main one: others count from 0, temporary ones from 800, link-local ones
+//!   from 900.
 //!
 //! Rules: XAPI's `ocaml/xapi/xapi_guest_agent.ml` (an index must be an integer), xen-orchestra's
 //! `_extractIpFromVmNetworks.mjs` (the order).

@@ -12,8 +12,8 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Reads the beginning of `/proc/meminfo`. Linux before 3.14 does not tell what is available: free is less than that,
-    /// and nearest to it.
+    /// Reads the beginning of `/proc/meminfo`. Linux before 3.14 does not tell what is available: free is less than
+    /// that, and nearest to it.
     pub fn parse(meminfo: &[u8]) -> Option<Memory> {
         let text = core::str::from_utf8(meminfo).ok()?;
         let field = |name: &str| -> Option<u64> {

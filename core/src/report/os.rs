@@ -1,11 +1,11 @@
-//! The name and version of the guest's operating system, in the values that XenServer's `xe-linux-distribution` gives them:
-//! XAPI and xen-orchestra know distributions by these.
+//! The name and version of the guest's operating system, in the values that XenServer's `xe-linux-distribution` gives
+//! them: XAPI and xen-orchestra know distributions by these.
 //!
-//! * Red Hat's relatives and old SUSE are told by their release files, which have the minor version; a minor version that
-//!   is missing there is 0.
+//! * Red Hat's relatives and old SUSE are told by their release files, which have the minor version; a minor version
+//!   that is missing there is 0.
 //! * Debian's minor version is in `debian_version` alone.
-//! * All others are told by os-release(5): `ID`, `PRETTY_NAME`, and the first two numbers of `VERSION_ID`; what is missing is
-//!   `unknown`.
+//! * All others are told by os-release(5): `ID`, `PRETTY_NAME`, and the first two numbers of `VERSION_ID`; what is
+//!   missing is `unknown`.
 //!
 //! Nothing but printable text is passed on, whatever a file says.
 
@@ -183,8 +183,8 @@ fn value<'a>(file: &'a [u8], key: &[u8]) -> &'a [u8] {
     found
 }
 
-/// Text without control characters, and without the backslashes that protect others in quotes. From a byte on that is no
-/// text there is nothing.
+/// Text without control characters, and without the backslashes that protect others in quotes. From a byte on that is
+/// no text there is nothing.
 #[inline(never)]
 fn printable(prefix: &[u8], text: &[u8]) -> Value {
     let mut printable = Value::new();

@@ -1,13 +1,13 @@
-//! What the toolstack sees of the guest: published when the agent starts, when addresses change, when memory or free space
-//! has moved, and all anew when the guest wakes up elsewhere.
+//! What the toolstack sees of the guest: published when the agent starts, when addresses change, when memory or free
+//! space has moved, and all anew when the guest wakes up elsewhere.
 //!
 //! * `data` first, a key below `attr` last: XAPI looks again only when the latter changes.
 //! * Addresses change in one transaction, so that nobody sees a guest without any.
 //! * What lies there from an earlier life goes in the same transaction that writes what is so now.
 //! * A refusal is normal (below xl a guest may not write most of `control`): said once, not tried again until all is.
 //!
-//! The order to call: [`Report::start`] on a fresh connection; [`Report::link_changed`] and [`Report::begin_anew`] when they
-//! happen; [`Report::run`] when [`Report::due_in`] says 0. Time is passed in, in milliseconds.
+//! The order to call: [`Report::start`] on a fresh connection; [`Report::link_changed`] and [`Report::begin_anew`] when
+//! they happen; [`Report::run`] when [`Report::due_in`] says 0. Time is passed in, in milliseconds.
 //!
 //! Rules: XAPI's `ocaml/xapi/xapi_guest_agent.ml`, xenopsd's `xc/xenops_server_xen.ml`, Xen's
 //! `docs/misc/xenstore-paths.pandoc`; the form of values is that of XenServer's xe-daemon.
@@ -32,8 +32,8 @@ use crate::xenstore::{Client, Error, NUMBERS_MAX, Path, Refusal, Transaction, Tr
 
 /// Changes of addresses are published at once, and further ones after a pause of so many milliseconds.
 const PAUSE_MS: u64 = 15;
-/// Its watch fires after a restart, a restore and a migration: XAPI writes another value, and Linux registers all watches
-/// of /dev/xen/xenbus anew, which makes each fire.
+/// Its watch fires after a restart, a restore and a migration: XAPI writes another value, and Linux registers all
+/// watches of /dev/xen/xenbus anew, which makes each fire.
 const LIFE: Path<'static> = Path::literal("unique-domain-id");
 /// The token of that watch.
 pub const LIFE_TOKEN: &str = "nanova-life";
@@ -104,7 +104,8 @@ impl Report {
         }
     }
 
-    /// Begins on a fresh connection: with the first event of the watch, which comes at once; without one if there is none.
+    /// Begins on a fresh connection: with the first event of the watch, which comes at once; without one if there is
+    /// none.
     pub fn start<T: Transport>(&mut self, client: &mut Client<T>) -> Result<(), Error> {
         self.begun = false;
         if unless_refused(client.watch(LIFE, LIFE_TOKEN))?.is_none() {

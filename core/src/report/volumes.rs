@@ -1,7 +1,7 @@
 //! The volumes that are mounted, from `/proc/self/mountinfo` (proc(5)), and their UUIDs from their first blocks.
 //!
-//! A volume is a block device that is mounted; where it is mounted several times, the first place counts. Loop devices are
-//! files of a volume that is counted already.
+//! A volume is a block device that is mounted; where it is mounted several times, the first place counts. Loop devices
+//! are files of a volume that is counted already.
 //!
 //! Where a file system has its UUID: Linux, `fs/ext4/ext4.h` (`s_uuid`), `fs/xfs/libxfs/xfs_format.h` (`sb_uuid`),
 //! `include/uapi/linux/btrfs_tree.h` (`fsid`), `include/linux/f2fs_fs.h` (`uuid`).
@@ -62,8 +62,8 @@ impl Found {
 /// Volumes.
 pub type Volumes = Vec<Found, VOLUMES_MAX>;
 
-/// Adds the volume of a line of mountinfo, if it is one, and a new one. Returns whether there was room; a line that takes
-/// more is one too many.
+/// Adds the volume of a line of mountinfo, if it is one, and a new one. Returns whether there was room; a line that
+/// takes more is one too many.
 pub fn take(volumes: &mut Volumes, line: &str) -> bool {
     let Some(volume) = Volume::parse(line) else { return true };
     let is_known = |known: &Found| Volume::parse(&known.line).is_some_and(|known| known.device == volume.device);

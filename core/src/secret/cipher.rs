@@ -1,11 +1,11 @@
 //! Passwords as the host encrypts them: `openssl aes-128-cbc -a -nosalt -pass pass:<shared secret>`.
 //!
-//! OpenSSL derives key and IV from the pass phrase (EVP_BytesToKey: no salt, one round) with MD5 before version 1.1.0 and
-//! with SHA-256 since. The message does not say which, and CBC does not say whether the key was right, so both are tried
-//! and a result counts only if *everything* about it is right: every byte of the padding, and text without control
-//! characters that is not empty, followed by at most one newline (nova sends one). Noise passes that with a chance of
-//! about 2^-30 for a message of one block and far less for longer ones; if both digests pass, the one with nova's newline
-//! wins, and if that does not tell them apart either, neither.
+//! OpenSSL derives key and IV from the pass phrase (EVP_BytesToKey: no salt, one round) with MD5 before version 1.1.0
+//! and with SHA-256 since. The message does not say which, and CBC does not say whether the key was right, so both are
+//! tried and a result counts only if *everything* about it is right: every byte of the padding, and text without
+//! control characters that is not empty, followed by at most one newline (nova sends one). Noise passes that with a
+//! chance of about 2^-30 for a message of one block and far less for longer ones; if both digests pass, the one with
+//! nova's newline wins, and if that does not tell them apart either, neither.
 //!
 //! All failures are one error: an oracle that tells bad padding from bad text would serve an attacker only.
 

@@ -96,8 +96,9 @@ fn a_wrong_key_or_any_damaged_byte_never_becomes_a_password() {
     let base64 = openssl("md5", &format!("{pass}1"), b"password\n", &["-A"]);
     assert_eq!(decrypt(&base64), Err(CipherError::Invalid));
 
-    // Damage in the last block but one turns up in the clear text of the last as the same bits: 16 bytes of noise before it
-    // give it away. Bits that make another valid text of a *single* block cannot be told from a password by anybody.
+    // Damage in the last block but one turns up in the clear text of the last as the same bits: 16 bytes of noise
+    // before it give it away. Bits that make another valid text of a *single* block cannot be told from a password by
+    // anybody.
     let base64 = openssl("md5", &pass, b"a password of some length, three blocks\n", &["-A"]);
     let bytes = Base64::decode(base64.trim(), &mut [0; 64]).unwrap().to_vec();
     for at in 0..bytes.len() {

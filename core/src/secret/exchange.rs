@@ -67,8 +67,8 @@ impl Decimal {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct BadPublicKey;
 
-/// Reads the other side's public key: decimal digits only, from 2 to p - 2. (0, 1 and p - 1 would make the shared secret
-/// known to everybody.)
+/// Reads the other side's public key: decimal digits only, from 2 to p - 2. (0, 1 and p - 1 would make the shared
+/// secret known to everybody.)
 fn public_key(text: &str) -> Result<u128, BadPublicKey> {
     let digits = text.trim_start_matches('0');
     if digits.len() > DIGITS || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
@@ -128,7 +128,8 @@ mod tests {
     use super::*;
     use proptest::prelude::{any, prop_assert_eq, proptest};
 
-    /// Computed with Python: pow(5, 0x0123456789abcdef0123456789abcdef, 2**107 - 1) and the same with base 1234567890123.
+    /// Computed with Python: pow(5, 0x0123456789abcdef0123456789abcdef, 2**107 - 1) and the same with base
+    /// 1234567890123.
     const PRIVATE: u128 = 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef;
     const PUBLIC: &str = "154791513613560069003758019439550";
     const SHARED: &str = "118592650380329103214290332730358";

@@ -9,8 +9,8 @@ pub mod exchange;
 pub use cipher::{PASSWORD_MAX, Password};
 pub use exchange::{KeyPair, SharedSecret};
 
-/// Overwrites the part of the stack that the functions called before have used, where hash and cipher routines that know
-/// no wiping may have left a password or a key.
+/// Overwrites the part of the stack that the functions called before have used, where hash and cipher routines that
+/// know no wiping may have left a password or a key.
 #[inline(never)]
 pub fn wipe_stack() {
     /// More than the deepest of those calls takes (SHA-512-crypt, about 3 KiB in the release binary).

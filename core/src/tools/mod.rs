@@ -1,7 +1,7 @@
 //! The xenstore tools: read, write, ls, list, exists, rm, mkdir, chmod, watch.
 //!
-//! Output and exit codes are those of Debian's xenstore-utils, so that scripts need not know the difference. What changes
-//! several nodes runs in one transaction: all or nothing.
+//! Output and exit codes are those of Debian's xenstore-utils, so that scripts need not know the difference. What
+//! changes several nodes runs in one transaction: all or nothing.
 
 mod ls;
 mod status;

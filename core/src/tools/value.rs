@@ -1,7 +1,7 @@
 //! Values as the xenstore tools show and take them: printable ASCII as it is, the rest as escapes.
 //!
-//! `\t \n \r \\`, `\000` to `\007` in octal, `\x08` and up in hexadecimal; the form of Debian's xenstore-utils, so that what
-//! one prints the other can write.
+//! `\t \n \r \\`, `\000` to `\007` in octal, `\x08` and up in hexadecimal; the form of Debian's xenstore-utils, so that
+//! what one prints the other can write.
 
 use core::fmt::{self, Write};
 
@@ -25,8 +25,8 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// The bytes that a text with escapes means; `None` when there is no room for them. A backslash before anything else stands
-/// for what follows it.
+/// The bytes that a text with escapes means; `None` when there is no room for them. A backslash before anything else
+/// stands for what follows it.
 pub fn unescape<'r>(text: &str, room: &'r mut [u8]) -> Option<&'r [u8]> {
     let (mut rest, mut len) = (text.as_bytes(), 0);
     while let Some((&byte, after)) = rest.split_first() {

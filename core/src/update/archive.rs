@@ -1,7 +1,7 @@
 //! What comes is the new agent itself, or a tar archive (POSIX ustar, as GNU tar and others write it) of nothing else.
 //!
-//! However the bytes are cut into pieces, the outcome is the same; nothing is kept but a block. Of a member only its size
-//! matters: its name and mode are not used, and no second one is taken. What is compressed is no archive here.
+//! However the bytes are cut into pieces, the outcome is the same; nothing is kept but a block. Of a member only its
+//! size matters: its name and mode are not used, and no second one is taken. What is compressed is no archive here.
 
 use heapless::Vec;
 

@@ -1,7 +1,7 @@
 //! The address of a name: hosts(5), resolv.conf(5), and one question to a name server (RFC 1035).
 //!
-//! A stub that asks and believes: what an address leads to is checked by its sum. An answer is only taken with the number of
-//! its question.
+//! A stub that asks and believes: what an address leads to is checked by its sum. An answer is only taken with the
+//! number of its question.
 
 use core::str::FromStr;
 

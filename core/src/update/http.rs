@@ -25,7 +25,8 @@ const CUT: BadResponse = "the server ended the connection before the file was co
 pub fn request(url: &Url<'_>) -> Bounded<{ 2 * URL_MAX + 256 }> {
     let slash = if url.target.is_empty() { "/" } else { "" };
     Bounded::of(format_args!(
-        "GET {slash}{} HTTP/1.1\r\nHost: {}\r\nUser-Agent: nanova/{}\r\nAccept-Encoding: identity\r\nConnection: close\r\n\r\n",
+        "GET {slash}{} HTTP/1.1\r\nHost: {}\r\nUser-Agent: nanova/{}\r\nAccept-Encoding: identity\r\n\
+         Connection: close\r\n\r\n",
         url.target,
         url.authority,
         env!("CARGO_PKG_VERSION")

@@ -9,13 +9,13 @@
 //! | `http` | a response of HTTP/1.1, piece by piece |
 //! | `archive` | the file in it, if that is a tar archive |
 //!
-//! Every failure leaves the running agent's file as it was. What is not a static program of this machine is refused, and so is
-//! one that does not pass its own `--self-test`. The new agent is run from a file of its own ([`UPDATE_NAME`]) and takes the
-//! old one's place when it serves ([`take_place`]): whatever becomes of it before, the next start is the old one's. That stays
-//! as `<name>.prev`.
+//! Every failure leaves the running agent's file as it was. What is not a static program of this machine is refused,
+//! and so is one that does not pass its own `--self-test`. The new agent is run from a file of its own
+//! ([`UPDATE_NAME`]) and takes the old one's place when it serves ([`take_place`]): whatever becomes of it before, the
+//! next start is the old one's. That stays as `<name>.prev`.
 //!
-//! It is the sum that protects: it comes over xenstore, which only dom0 writes. The transport need not be trusted, and https,
-//! with the certificates it would take, is refused. (MD5 finds damage, and only that: see SECURITY.md.)
+//! It is the sum that protects: it comes over xenstore, which only dom0 writes. The transport need not be trusted, and
+//! https, with the certificates it would take, is refused. (MD5 finds damage, and only that: see SECURITY.md.)
 
 #![expect(clippy::result_large_err, reason = "there is no heap to box a failure in, and one is rare")]
 
@@ -45,14 +45,16 @@ use url::{Host, URL_MAX, Url};
 const REDIRECTS_MAX: u32 = 5;
 /// How long nothing may come.
 const SILENCE_SECONDS: u32 = 20;
-/// How long all may take, but for the last wait ([`SILENCE_SECONDS`] at most): nova waits 30 seconds for most commands, its operators longer for this one.
+/// How long all may take, but for the last wait ([`SILENCE_SECONDS`] at most): nova waits 30 seconds for most commands,
+/// its operators longer for this one.
 const TOTAL_SECONDS: u64 = 90;
 /// How long the new agent's own test may take.
 const TEST_SECONDS: u32 = 5;
 /// As much of the file as tells what it is.
 const START_MAX: usize = 1024;
 
-/// Whether this build computes what it should on this machine: an agent that is to take another one's place says so first.
+/// Whether this build computes what it should on this machine: an agent that is to take another one's place says so
+/// first.
 pub fn self_test() -> bool {
     let right = "a949ff0b01996022369c47ce52d34deb";
     let Ok(order) = Order::parts("http://localhost/", right) else { return false };

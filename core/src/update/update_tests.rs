@@ -224,7 +224,8 @@ proptest! {
     fn any_split_of_a_response_gives_the_same(
         head in prop::sample::select(vec![
             "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n",
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n", "HTTP/1.1 307 x\r\nLocation: /y\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n", "HTTP/1.1 307 x\r\nLocation: /y\r\n\
+                                                                                    \r\n",
         ]),
         tail in "[0-9a-f\r\n ;:]{0,40}",
         cuts in prop::collection::vec(0usize..120, 0..6),

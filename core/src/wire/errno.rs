@@ -1,7 +1,8 @@
 //! Error numbers of Linux as sentences, for messages that a person reads where no libc is at hand.
 //!
 //! Only those that the agent's own system calls can meet have words; the number is always given, too. Source:
-//! `include/uapi/asm-generic/errno-base.h` and `errno.h`; these numbers are the same on all architectures nanova runs on.
+//! `include/uapi/asm-generic/errno-base.h` and `errno.h`; these numbers are the same on all architectures nanova runs
+//! on.
 
 use core::fmt;
 

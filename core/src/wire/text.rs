@@ -34,8 +34,8 @@ impl<const N: usize> Bounded<N> {
         &self.text
     }
 
-    /// Takes away the last characters, at least one, so that the text with its mark has at most `len` bytes. Ends at the
-    /// mark alone.
+    /// Takes away the last characters, at least one, so that the text with its mark has at most `len` bytes. Ends at
+    /// the mark alone.
     pub fn shorten(&mut self, len: usize) {
         self.view().shorten(len);
     }
@@ -133,8 +133,8 @@ impl<T: fmt::Display> fmt::Display for Printable<T> {
     }
 }
 
-/// A path as the tables of mounts have it: blanks, newlines and backslashes are three octal digits behind a backslash there
-/// (proc(5)). Shows what they stand for.
+/// A path as the tables of mounts have it: blanks, newlines and backslashes are three octal digits behind a backslash
+/// there (proc(5)). Shows what they stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MountField<'a>(pub &'a str);
 

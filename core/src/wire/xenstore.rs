@@ -14,8 +14,9 @@ use core::ops::Range;
 pub const HEADER_LEN: usize = 16;
 /// Longest payload the protocol knows, in both directions (`XENSTORE_PAYLOAD_MAX`).
 pub const PAYLOAD_MAX: usize = 4096;
-/// Longest packet that may be sent. Linux's `/dev/xen/xenbus` takes 4096 bytes *including* the header, 16 bytes less than
-/// the protocol (`drivers/xen/xenbus/xenbus_dev_frontend.c`), so no request is ever longer than this, on any transport.
+/// Longest packet that may be sent. Linux's `/dev/xen/xenbus` takes 4096 bytes *including* the header, 16 bytes less
+/// than the protocol (`drivers/xen/xenbus/xenbus_dev_frontend.c`), so no request is ever longer than this, on any
+/// transport.
 pub const REQUEST_MAX: usize = 4096;
 
 /// What a packet is about: the operations that this client sends and the two replies without a request of that type.
@@ -151,8 +152,8 @@ pub struct TooLong;
 /// Room for every packet that may be sent.
 pub type RequestRoom = [u8; REQUEST_MAX];
 
-/// Makes a request whose payload is these pieces, one after the other. What it returns is the whole packet: one write(2), never
-/// split and never joined with another.
+/// Makes a request whose payload is these pieces, one after the other. What it returns is the whole packet: one
+/// write(2), never split and never joined with another.
 pub fn request<'r>(
     room: &'r mut RequestRoom,
     kind: Kind,
@@ -248,10 +249,11 @@ impl Decoder {
     }
 }
 
-/// Why xenstored refused a request: one of the names of `xsd_errors` in `xs_wire.h`, or what oxenstored says beside these.
+/// Why xenstored refused a request: one of the names of `xsd_errors` in `xs_wire.h`, or what oxenstored says beside
+/// these.
 ///
-/// New names are added there from time to time. One that is not known here is a refusal like any other, and shown as what
-/// it is, an unknown one.
+/// New names are added there from time to time. One that is not known here is a refusal like any other, and shown as
+/// what it is, an unknown one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Refusal(u8);
@@ -292,8 +294,8 @@ impl Refusal {
     const QUOTA: Refusal = Refusal(16);
     const UNKNOWN: Refusal = Refusal(NAMES.len() as u8 - 1);
 
-    /// Reads the payload of an ERROR packet: a name, terminated by a zero byte. Anything that is no text becomes `EINVAL`,
-    /// as in Linux (`xenbus_xs.c`, `get_error`).
+    /// Reads the payload of an ERROR packet: a name, terminated by a zero byte. Anything that is no text becomes
+    /// `EINVAL`, as in Linux (`xenbus_xs.c`, `get_error`).
     pub fn parse(payload: &[u8]) -> Refusal {
         core::str::from_utf8(payload).map_or(Refusal::INVAL, |name| Refusal::named(name.trim_end_matches('\0')))
     }

@@ -1,7 +1,7 @@
 //! A xenstore client: one request in flight, its reply matched by order and type.
 //!
-//! * The request id is sent but never trusted in a reply: Linux 4.11 to 4.15 answer with an id of their own, and a watch
-//!   event's is uninitialised memory.
+//! * The request id is sent but never trusted in a reply: Linux 4.11 to 4.15 answer with an id of their own, and a
+//!   watch event's is uninitialised memory.
 //! * Watch events that arrive before a reply are kept (`events`), not lost.
 //! * Whatever the other side sends, the answer is a value or an [`Error`], never a panic.
 //!
@@ -22,8 +22,8 @@ const LISTING_TRIES: u32 = 100;
 
 /// Moves bytes to and from xenstored: a character device or a socket.
 pub trait Transport {
-    /// Sends one packet whole, as one message. Linux's device reports some refusals as write(2)'s errno: [`Error::Refused`],
-    /// as if xenstored had answered so.
+    /// Sends one packet whole, as one message. Linux's device reports some refusals as write(2)'s errno:
+    /// [`Error::Refused`], as if xenstored had answered so.
     fn send(&mut self, packet: &[u8]) -> Result<(), Error>;
     /// Waits for bytes and stores at least one of them in `space`, which is never empty (a read of no bytes hangs in
     /// Linux's device). Returns how many; 0 means the other side is gone.
@@ -175,8 +175,8 @@ impl<T: Transport> Client<T> {
         self.about(Kind::Read, transaction, path)
     }
 
-    /// The text of a node, without white space around it, valid until the next call. None where there is no such node, or
-    /// none that may be read, or no text.
+    /// The text of a node, without white space around it, valid until the next call. None where there is no such node,
+    /// or none that may be read, or no text.
     #[inline(never)]
     pub fn text(&mut self, path: fmt::Arguments<'_>) -> Result<Option<&str>, Error> {
         let path = Bounded::<128>::of(path);

@@ -3,8 +3,8 @@
 //! An event only says "look again", so two equal ones in a row are one. The room is bounded: when it is used up, what
 //! does not fit is dropped and the reader is told so with [`Event::Overflow`], which means "look at everything again".
 
-/// Bytes of room for events: those of some 800 requests with UUIDs, as many as a guest's quota of nodes allows. Only what is
-/// used takes memory.
+/// Bytes of room for events: those of some 800 requests with UUIDs, as many as a guest's quota of nodes allows. Only
+/// what is used takes memory.
 const ROOM: usize = 48 * 1024;
 /// Each event is kept behind its length.
 const LENGTH: usize = 2;
@@ -40,8 +40,8 @@ pub(super) struct NotAnEvent;
 /// The queue.
 ///
 /// # Invariants
-/// `bytes` is a sequence of (little-endian length, payload), each payload readable by [`Event::parse`]; the first `taken`
-/// bytes are the event last returned.
+/// `bytes` is a sequence of (little-endian length, payload), each payload readable by [`Event::parse`]; the first
+/// `taken` bytes are the event last returned.
 pub(super) struct Events {
     bytes: heapless::Vec<u8, ROOM>,
     taken: usize,

@@ -1,7 +1,7 @@
 //! xenstore: a client over any byte transport. [`crate::wire::xenstore`] turns packets to and from bytes.
 //!
-//! [`path`] and [`permission`] are the values inside, [`client`] is one request and its reply, with watch events kept on the
-//! side.
+//! [`path`] and [`permission`] are the values inside, [`client`] is one request and its reply, with watch events kept
+//! on the side.
 
 pub mod client;
 pub mod events;

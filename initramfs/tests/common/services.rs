@@ -63,8 +63,8 @@ pub(crate) fn succeed(program: &str, arguments: &[&str]) -> String {
 }
 
 /// Runs a script as the root of a system that is gone afterwards, with all its processes. In it are $SERVICES, and as
-/// /usr/sbin/nanova an agent that writes its id and arguments to /run/agents, and `stopped` when it is told to end; with
-/// /run/end-with it ends at once with that status. What the script printed, line by line.
+/// /usr/sbin/nanova an agent that writes its id and arguments to /run/agents, and `stopped` when it is told to end;
+/// with /run/end-with it ends at once with that status. What the script printed, line by line.
 pub(crate) fn in_a_system(script: &str) -> Vec<String> {
     let script = format!("set -u\nSERVICES={}\n{PRELUDE}\n{script}", folder().display());
     let own = ["--map-root-user", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", &script];

@@ -6,9 +6,9 @@ use nanova_tests::machine::kernel;
 
 use super::hooks;
 
-/// Runs a script as the root of a namespace, with hooks, a nanova that does nothing and a kernel in place, and without any
-/// of this machine's network managers that the hooks look for; $S is a scratch directory that is gone afterwards, $V the
-/// kernel's version, and it begins in `home`. What it prints.
+/// Runs a script as the root of a namespace, with hooks, a nanova that does nothing and a kernel in place, and without
+/// any of this machine's network managers that the hooks look for; $S is a scratch directory that is gone afterwards,
+/// $V the kernel's version, and it begins in `home`. What it prints.
 pub(crate) fn in_a_system_with_nanova(home: &Path, script: &str) -> String {
     let prepare = format!(
         "cd {home}; V=$(ls {kernel}/lib/modules); S={home}/scratch; mkdir $S; mount -t tmpfs scratch $S

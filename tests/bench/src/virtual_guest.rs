@@ -1,5 +1,5 @@
-//! A guest in virtual time: nanova's real engine over the strict model of Linux's device, on an embedded xenstored in memory,
-//! with faults at whichever step of the transport a test wants. No thread, no sleep, no clock.
+//! A guest in virtual time: nanova's real engine over the strict model of Linux's device, on an embedded xenstored in
+//! memory, with faults at whichever step of the transport a test wants. No thread, no sleep, no clock.
 //!
 //! A step is half of a request on the wire: before the packet is written, or after it was and before the reply is read.
 
@@ -26,8 +26,8 @@ use crate::xenstored::{Device, Kernel, Local, Xenstored};
 /// The name of the one command that the guest's site has.
 pub const PROBE: &str = "probe";
 
-/// A guest without files, without a network, and with one command of its own, `probe`, which counts how often it was run
-/// with what.
+/// A guest without files, without a network, and with one command of its own, `probe`, which counts how often it was
+/// run with what.
 #[derive(Debug, Default)]
 pub struct BareGuest {
     /// How often `probe` was run, by its value.

@@ -3,8 +3,8 @@
 
 use crate::vm_data::first_of;
 
-/// A guest of its own: /etc and /run are those of `$ROOT`, all else can only be read, and there is a bus on which all is
-/// allowed. Below a read-only /sys no manager waits for udev, as in a container.
+/// A guest of its own: /etc and /run are those of `$ROOT`, all else can only be read, and there is a bus on which all
+/// is allowed. Below a read-only /sys no manager waits for udev, as in a container.
 pub(crate) const MACHINE: &str = r#"
     cp -a /etc/alternatives /etc/group /etc/ld.so.cache /etc/passwd $ROOT/etc
     mount -t sysfs -o ro sysfs /sys 2>/dev/null || mount -o bind,ro /sys /sys
@@ -41,8 +41,8 @@ pub(crate) fn networkd(files: &str) -> String {
     )
 }
 
-/// NetworkManager, until it has activated what there is for both interfaces and their addresses are no longer tentative;
-/// before it starts, `files` puts its files into place.
+/// NetworkManager, until it has activated what there is for both interfaces and their addresses are no longer
+/// tentative; before it starts, `files` puts its files into place.
 pub(crate) fn network_manager(files: &str) -> String {
     format!(
         r#"{MACHINE}

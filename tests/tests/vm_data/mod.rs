@@ -58,8 +58,8 @@ impl Guest {
         self.shell(&format!("$NANOVA {options}"))
     }
 
-    /// Runs a script in namespaces of its own; `$NANOVA` in it is `nanova network` on this guest, `$AGENT` a `nanova agent`
-    /// that serves what waits, `$ROOT` the guest's root and `$RUN` its /run.
+    /// Runs a script in namespaces of its own; `$NANOVA` in it is `nanova network` on this guest, `$AGENT` a `nanova
+    /// agent` that serves what waits, `$ROOT` the guest's root and `$RUN` its /run.
     pub(crate) fn shell(&self, script: &str) -> Result<Output> {
         let nanova = |command: &str| {
             let (xenbus, root) = (self.xenstored.guest_socket(), self.root.path());

@@ -1,11 +1,11 @@
-//! klibc's `/run/net-<device>.conf` and `/run/net6-<device>.conf`: what `ipconfig` leaves behind, and initramfs-tools and
-//! cloud-init read.
+//! klibc's `/run/net-<device>.conf` and `/run/net6-<device>.conf`: what `ipconfig` leaves behind, and initramfs-tools
+//! and cloud-init read.
 //!
 //! A shell sources these files as root. All that is in them are addresses, and two names that have been checked to hold
 //! nothing but letters, digits and `-_.`; they are quoted all the same.
 //!
-//! Only one address of each family fits. The protocol is "none", as ipconfig itself writes it for what is not DHCP: cloud-init
-//! (22.4) fails on "static". Rules: klibc, `usr/kinit/ipconfig/main.c` (`dump_device_config`); cloud-init,
+//! Only one address of each family fits. The protocol is "none", as ipconfig itself writes it for what is not DHCP:
+//! cloud-init (22.4) fails on "static". Rules: klibc, `usr/kinit/ipconfig/main.c` (`dump_device_config`); cloud-init,
 //! `cloudinit/net/cmdline.py` (`_klibc_to_config_entry`).
 
 use crate::files::lines::Sink;

@@ -1,7 +1,7 @@
 //! Handing the network over to the real root: which files below /run say it, to whom.
 //!
-//! /run moves over to the real root with all that is in it; nothing below /etc is touched. A file that cannot be written is
-//! a problem of its own: the others are written all the same.
+//! /run moves over to the real root with all that is in it; nothing below /etc is touched. A file that cannot be
+//! written is a problem of its own: the others are written all the same.
 
 use core::fmt::{self, Write};
 
@@ -71,7 +71,8 @@ pub fn hand_over<F: Files>(
             Handover::Keyfile => {
                 let path = format_args!("/run/NetworkManager/system-connections/nanova-{mac}.nmconnection");
                 files.write(path, PRIVATE, &mut |out| keyfile::render(out, interface));
-                // An interface that has addresses when NetworkManager starts is somebody else's to it, unless it is told.
+                // An interface that has addresses when NetworkManager starts is somebody else's to it, unless it is
+                // told.
                 if let Some(index) = device.and_then(|device| files.index_of(device)) {
                     let path = format_args!("/run/NetworkManager/devices/{index}");
                     files.write(path, PUBLIC, &mut |out| keyfile::taken_over(out, interface));

@@ -1,7 +1,8 @@
 //! Files that would undo ours at the next boot are moved aside.
 //!
-//! Which they are every manager says itself. They get a name that no reader takes: `.<name>.<unix time>.bak~`. What somebody
-//! else has written for a device that there is and that is not ours stays. A file that speaks of both stays, too, and is told.
+//! Which they are every manager says itself. They get a name that no reader takes: `.<name>.<unix time>.bak~`. What
+//! somebody else has written for a device that there is and that is not ours stays. A file that speaks of both stays,
+//! too, and is told.
 
 use core::fmt::Write;
 
@@ -122,8 +123,8 @@ fn judge<'p, P: Files>(
     read.map(|()| verdict)
 }
 
-/// The names of the devices that there are. The first ones are enough: what comes late are containers' links, which nobody's
-/// files speak of.
+/// The names of the devices that there are. The first ones are enough: what comes late are containers' links, which
+/// nobody's files speak of.
 fn devices<P: KernelNet>(platform: &mut P) -> Result<Vec<Device, DEVICES_MAX>, Errno> {
     let mut devices = Vec::new();
     platform.ask(&Message::dump_links(1), &mut |reply| {

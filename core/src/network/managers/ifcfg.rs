@@ -1,8 +1,8 @@
-//! The initscripts' `/etc/sysconfig/network-scripts/{ifcfg,route,route6}-<device>`: RHEL and CentOS up to 8, Fedora up to 32;
-//! NetworkManager's ifcfg-rh reads the same.
+//! The initscripts' `/etc/sysconfig/network-scripts/{ifcfg,route,route6}-<device>`: RHEL and CentOS up to 8, Fedora up
+//! to 32; NetworkManager's ifcfg-rh reads the same.
 //!
-//! Keys that are not ours stay (ZONE, UUID, NM_CONTROLLED); so a numbered address that is gone goes. Names of devices and
-//! addresses hold nothing that a shell would take for more than a word. Rules: initscripts' sysconfig.txt,
+//! Keys that are not ours stay (ZONE, UUID, NM_CONTROLLED); so a numbered address that is gone goes. Names of devices
+//! and addresses hold nothing that a shell would take for more than a word. Rules: initscripts' sysconfig.txt,
 //! nm-settings-ifcfg-rh(5).
 
 use core::fmt;
@@ -204,7 +204,8 @@ IPV6_DEFAULTGW=fe80::def%eth0
         );
         assert_eq!(edited(&new, &mut all), new);
         // An assignment goes with all its lines, and nothing else does.
-        let old = "IPV6ADDR_SECONDARIES=\"2001:db8::6/64 \\\n2001:db8::7/64\"\nZONE=public\nIPADDR=10.0.0.1\\\n1\nDNS1='10.0.0.1 # no\n'\n\
+        let old = "IPV6ADDR_SECONDARIES=\"2001:db8::6/64 \\\n2001:db8::7/64\"\nZONE=public\nIPADDR=10.0.0.1\\\n1\n\
+                   DNS1='10.0.0.1 # no\n'\n\
                    DEFROUTE=yes # don't\nMTU=1400\nUUID=1\n";
         assert_eq!(edited(old, &mut all), new);
     }
@@ -216,7 +217,8 @@ IPV6_DEFAULTGW=fe80::def%eth0
         routes(&mut text, &interface, "eth1", Family::V4);
         assert_eq!(
             text,
-            "# Written by nanova from vm-data in xenstore.\n10.208.0.0/12 via 10.181.0.1 dev eth1\n10.176.0.0/12 via 10.181.0.1 dev eth1\n"
+            "# Written by nanova from vm-data in xenstore.\n10.208.0.0/12 via 10.181.0.1 dev eth1\n\
+             10.176.0.0/12 via 10.181.0.1 dev eth1\n"
         );
         assert!(has_routes(&interface, Family::V4) && !has_routes(&interface, Family::V6));
         assert!(!has_routes(&public(), Family::V4));

@@ -1,8 +1,9 @@
 //! ifupdown's /etc/network/interfaces: Debian, Ubuntu before 17.10, Alpine, and busybox's ifup.
 //!
-//! Ours is a marked part at the end. Stanzas of other interfaces stay, byte for byte; those of ours that somebody else has
-//! written go, and so do our names in `auto` and `allow-` lines. A second address of a family is a second stanza. A
-//! gateway outside of all networks is a route of its own, as not every ifup adds it with `onlink`. Rules: interfaces(5).
+//! Ours is a marked part at the end. Stanzas of other interfaces stay, byte for byte; those of ours that somebody else
+//! has written go, and so do our names in `auto` and `allow-` lines. A second address of a family is a second stanza. A
+//! gateway outside of all networks is a route of its own, as not every ifup adds it with `onlink`. Rules:
+//! interfaces(5).
 
 use crate::files::lines::{Old, Sink};
 use crate::network::managers::manager::{
@@ -218,7 +219,8 @@ mod tests {
         let config = config(&MANAGER, &placed);
         let mut edit = Interfaces::new(&config);
         let old = "# The loopback\nsource /etc/network/interfaces.d/*\nauto lo eth0\niface lo inet loopback\n\n\
-                   allow-hotplug eth1\niface eth0 inet dhcp\n  hostname x\n# a note\niface tun0 inet manual\n  up true\n";
+                   allow-hotplug eth1\niface eth0 inet dhcp\n  hostname x\n# a note\n\
+                   iface tun0 inet manual\n  up true\n";
         let new = edited(old, &mut |old, out| edit.edit(old, out));
         assert_eq!(
             new,

@@ -1,9 +1,10 @@
-//! NetworkManager's `NetworkManager/system-connections/*.nmconnection` below /etc or, handed over by an initramfs, /run, one an
-//! interface; mode 0600, or NetworkManager does not read it. It is preferred to any other profile (cloud-init's have 120).
+//! NetworkManager's `NetworkManager/system-connections/*.nmconnection` below /etc or, handed over by an initramfs,
+//! /run, one an interface; mode 0600, or NetworkManager does not read it. It is preferred to any other profile
+//! (cloud-init's have 120).
 //!
-//! Matched by MAC address. A family without an address is left as the kernel has it (IPv6) or turned off (IPv4); one that XAPI
-//! leaves to the guest is automatic. A gateway outside of all networks needs no mark: NetworkManager adds the route to it.
-//! Rules: nm-settings-keyfile(5), nm-settings(5).
+//! Matched by MAC address. A family without an address is left as the kernel has it (IPv6) or turned off (IPv4); one
+//! that XAPI leaves to the guest is automatic. A gateway outside of all networks needs no mark: NetworkManager adds the
+//! route to it. Rules: nm-settings-keyfile(5), nm-settings(5).
 
 use core::ffi::CStr;
 use core::fmt;
@@ -84,14 +85,14 @@ pub(crate) fn render(out: &mut dyn Sink, interface: &Interface) {
     section(out, interface, Family::V6);
 }
 
-/// Writes NetworkManager's note about a device: that its addresses are those of this file. NetworkManager leaves such a note
-/// for itself when it ends in an initramfs (`src/core/nm-config.c`, `nm_config_device_state_load`).
+/// Writes NetworkManager's note about a device: that its addresses are those of this file. NetworkManager leaves such a
+/// note for itself when it ends in an initramfs (`src/core/nm-config.c`, `nm_config_device_state_load`).
 pub(crate) fn taken_over(out: &mut dyn Sink, interface: &Interface) {
     write!(out, "[device]\nmanaged=1\nconnection-uuid={}\n", Uuid(interface.mac));
 }
 
-/// A UUID of version 8 (RFC 9562, 5.8): "nanova" in front, the MAC address behind. Always the same, so that a connection
-/// that is active stays what it is when the file is read again.
+/// A UUID of version 8 (RFC 9562, 5.8): "nanova" in front, the MAC address behind. Always the same, so that a
+/// connection that is active stays what it is when the file is read again.
 struct Uuid(Mac);
 
 impl fmt::Display for Uuid {

@@ -1,7 +1,7 @@
 //! What a network manager is to nanova: how it is known, which files it reads, what would undo them, how it is told.
 //!
-//! A manager is data: one [`Manager`] in a file of its own, and one line of the registry. What it does with the guest's files it
-//! does through [`ConfigFiles`], so that it depends on no platform and is tested as text.
+//! A manager is data: one [`Manager`] in a file of its own, and one line of the registry. What it does with the guest's
+//! files it does through [`ConfigFiles`], so that it depends on no platform and is tested as text.
 
 use core::fmt;
 
@@ -122,7 +122,8 @@ pub(crate) fn plain_device<'a>(placed: &Placed<'a>) -> Option<&'a str> {
     placed.device.filter(|device| is_plain(device))
 }
 
-/// The files of a guest, as a manager changes them. What fails is remembered and told, so that whoever writes need not look.
+/// The files of a guest, as a manager changes them. What fails is remembered and told, so that whoever writes need not
+/// look.
 pub(crate) trait ConfigFiles {
     /// Whether there is such a file.
     fn is_file(&mut self, path: &str) -> bool;
@@ -240,7 +241,8 @@ impl<'g> Guest<'g> {
             || release.id.is_empty() && self.has(&[NETWORK_SCRIPTS])
     }
 
-    /// Whether this Red Hat's NetworkManager comes without its reader of ifcfg files, or with one that is on its way out.
+    /// Whether this Red Hat's NetworkManager comes without its reader of ifcfg files, or with one that is on its way
+    /// out.
     pub(crate) fn is_past_ifcfg(&self) -> bool {
         self.release.major > if self.release.id == "fedora" { 32 } else { 8 }
     }

@@ -7,7 +7,8 @@
 //! | `persistent` | their files: staged together, then replaced |
 //! | `conflicts` | files that would undo them are moved aside |
 //! | `names` | /etc/hostname, /etc/hosts, /etc/resolv.conf: ours whoever manages the network |
-//! | `ifupdown`, `netplan`, `networkd`, `keyfile`, `ifcfg`, `suse`, `netifrc`, `netctl` | their formats (`shared` is what they share) |
+//! | `ifupdown`, `netplan`, `networkd`, `keyfile` | one manager each |
+//! | `ifcfg`, `suse`, `netifrc`, `netctl`, `none` | the same (`shared`: what several share) |
 
 mod conflicts;
 #[cfg(feature = "style-ifcfg")]

@@ -80,9 +80,9 @@ fn primary(interfaces: &[Interface], family: Family) -> Option<Ip> {
     Some(address.ip)
 }
 
-/// /etc/hosts (hosts(5)): a line for each primary address with the name, whole and short. Ours are those with our mark and
-/// those that name nothing but this guest at an address that is not its own loopback's: earlier agents left such. Where the
-/// toolstack gives no name, the guest's own one, and nothing changes but lines with our mark.
+/// /etc/hosts (hosts(5)): a line for each primary address with the name, whole and short. Ours are those with our mark
+/// and those that name nothing but this guest at an address that is not its own loopback's: earlier agents left such.
+/// Where the toolstack gives no name, the guest's own one, and nothing changes but lines with our mark.
 struct Hosts<'a> {
     name: &'a str,
     given: bool,

@@ -1,6 +1,6 @@
 //! Gentoo's /etc/conf.d/net, read by netifrc. Ours is a marked part at the end: what it says of a device overrides what
-//! stands before it, as the file is shell. The init script `net.<device>` is the administrator's to link. Rules: netifrc's
-//! net.example.
+//! stands before it, as the file is shell. The init script `net.<device>` is the administrator's to link. Rules:
+//! netifrc's net.example.
 
 use core::fmt::{self, Write};
 

@@ -1,10 +1,10 @@
-//! netplan's `netplan/90-nanova.yaml` below /etc or, handed over by an initramfs, /run, one for all interfaces; mode 0600, as
-//! netplan asks for since 0.107.
+//! netplan's `netplan/90-nanova.yaml` below /etc or, handed over by an initramfs, /run, one for all interfaces; mode
+//! 0600, as netplan asks for since 0.107.
 //!
 //! netplan merges all its files, sorted by name, by the ids of the interfaces in them: where the name of the device is
-//! known it is the id, so that this file changes what an installer or cloud-init (`50-cloud-init.yaml`) has written about
-//! it, and DHCP and routers' advertisements are turned off (`networkd` says why, and when not). All strings are quoted; an
-//! address holds colons. `0.0.0.0/0` and not `default`, which netplan knows since 0.100. Rules: netplan(5),
+//! known it is the id, so that this file changes what an installer or cloud-init (`50-cloud-init.yaml`) has written
+//! about it, and DHCP and routers' advertisements are turned off (`networkd` says why, and when not). All strings are
+//! quoted; an address holds colons. `0.0.0.0/0` and not `default`, which netplan knows since 0.100. Rules: netplan(5),
 //! netplan-generate(8).
 
 use core::ffi::CStr;
@@ -73,7 +73,8 @@ pub(crate) fn render(out: &mut dyn Sink, interfaces: &[Placed<'_>]) {
         let [dhcp4, ra] = Family::BOTH.map(|family| !placed.interface.speaks_of(family));
         write!(
             out,
-            "      match:\n        macaddress: \"{mac}\"\n      dhcp4: {dhcp4}\n      dhcp6: false\n      accept-ra: {ra}\n"
+            "      match:\n        macaddress: \"{mac}\"\n      dhcp4: {dhcp4}\n      dhcp6: false\n\
+             \x20     accept-ra: {ra}\n"
         );
         lists(out, placed.interface);
     }
@@ -107,8 +108,8 @@ fn lists(out: &mut dyn Sink, interface: &Interface) {
     }
 }
 
-/// Finds out, line by line, whose devices another file speaks of. Of YAML it knows as much as netplan's own examples and
-/// installers use: blocks, no flow style. What else there is counts as somebody else's.
+/// Finds out, line by line, whose devices another file speaks of. Of YAML it knows as much as netplan's own examples
+/// and installers use: blocks, no flow style. What else there is counts as somebody else's.
 struct Subjects<'a> {
     placed: &'a [Placed<'a>],
     /// The names of all devices that there are.
@@ -257,9 +258,25 @@ network:
             text.lines().for_each(|line| subjects.take(line));
             subjects.end()
         };
-        let cloud_init = "# This file is generated\nnetwork:\n    version: 2\n    ethernets:\n        eth0:\n            dhcp4: true\n            match:\n                macaddress: 00:00:00:00:00:01\n";
+        let cloud_init = r#"# This file is generated
+network:
+    version: 2
+    ethernets:
+        eth0:
+            dhcp4: true
+            match:
+                macaddress: 00:00:00:00:00:01
+"#;
         assert_eq!(subjects(cloud_init), (true, false));
-        let by_mac = "network:\n  renderer: networkd\n  ethernets:\n    \"id0\":\n      match: \n        macaddress: 'BC:76:4E:04:CF:E5'\n      addresses: [192.0.2.10/24]\n  version: 2\n";
+        let by_mac = r#"network:
+  renderer: networkd
+  ethernets:
+    "id0":
+      match:
+        macaddress: 'BC:76:4E:04:CF:E5'
+      addresses: [192.0.2.10/24]
+  version: 2
+"#;
         assert_eq!(subjects(by_mac), (true, false));
         assert_eq!(
             subjects("network:\n  ethernets:\n    eth0: {dhcp4: true}\n    eth1:\n      dhcp4: true\n"),

@@ -1,10 +1,11 @@
-//! systemd-networkd's `systemd/network/*.network` below /etc or, handed over by an initramfs, /run, one an interface. Of all
-//! files that match a link the first by name counts, so ours begin with 00 (an installer's or cloud-init's with 10).
+//! systemd-networkd's `systemd/network/*.network` below /etc or, handed over by an initramfs, /run, one an interface.
+//! Of all files that match a link the first by name counts, so ours begin with 00 (an installer's or cloud-init's with
+//! 10).
 //!
-//! Matched by MAC address, as names may still change. `Type=ether` keeps out a VLAN or a bridge that has the same address.
-//! networkd finds the addresses present already and keeps them. Routers are not listened to: the toolstack has said what
-//! there is, and networkd would call the interface configured only after waiting 12 s for one. (A family that XAPI leaves to the
-//! guest is automatic: DHCP, or what routers say.) Rules: systemd.network(5).
+//! Matched by MAC address, as names may still change. `Type=ether` keeps out a VLAN or a bridge that has the same
+//! address. networkd finds the addresses present already and keeps them. Routers are not listened to: the toolstack has
+//! said what there is, and networkd would call the interface configured only after waiting 12 s for one. (A family that
+//! XAPI leaves to the guest is automatic: DHCP, or what routers say.) Rules: systemd.network(5).
 
 use crate::files::lines::Sink;
 use crate::network::managers::manager::{

@@ -1,8 +1,8 @@
 //! Making the network last: a guest's name and name servers, its manager's files, and what becomes of files that say
 //! otherwise.
 //!
-//! /etc/hostname, /etc/hosts and /etc/resolv.conf are ours whoever manages the network (`names`). All files are staged before
-//! the first is replaced; files that would undo them are moved aside (`conflicts`); then the manager is told.
+//! /etc/hostname, /etc/hosts and /etc/resolv.conf are ours whoever manages the network (`names`). All files are staged
+//! before the first is replaced; files that would undo them are moved aside (`conflicts`); then the manager is told.
 
 use core::fmt::{self, Write};
 use core::ops::ControlFlow;
@@ -31,8 +31,8 @@ struct Work<'w, P: Files + Log> {
 }
 
 impl PersistentConfig<'_> {
-    /// Writes everything, or shows it. What fails goes to `problems`. Returns whether all is written, and whether nothing is
-    /// left that would undo it.
+    /// Writes everything, or shows it. What fails goes to `problems`. Returns whether all is written, and whether
+    /// nothing is left that would undo it.
     #[inline(never)]
     pub fn write<'w, P: Files + Clock + Log + Identity + Programs + KernelNet>(
         &self,

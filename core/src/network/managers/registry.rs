@@ -44,7 +44,8 @@ const OS_RELEASES: [GuestPath<'static>; 2] =
 /// As much of os-release as is looked at; ID and VERSION_ID are among its first lines.
 const OS_RELEASE_MAX: usize = 2048;
 
-/// Finds out whose files the guest has. A sign that cannot be looked for is an error: without it the files would be others.
+/// Finds out whose files the guest has. A sign that cannot be looked for is an error: without it the files would be
+/// others.
 pub fn detect<F: Files>(files: &mut F) -> Result<&'static Manager, FileError<'static>> {
     let mut room = [0; OS_RELEASE_MAX];
     let mut text = "";

@@ -16,8 +16,8 @@ pub(crate) const KEYS_KEPT: &str = "# Written by nanova from vm-data in xenstore
 /// How both of these begin.
 const OURS: &str = "# Written by nanova";
 
-/// Whether a file of initscripts or wicked would undo ours: one of a VIF's usual name that is not listed, or of a second address
-/// of a listed one (`ifcfg-eth0:1`).
+/// Whether a file of initscripts or wicked would undo ours: one of a VIF's usual name that is not listed, or of a
+/// second address of a listed one (`ifcfg-eth0:1`).
 pub(crate) fn may_be_of_a_vif(config: &PersistentConfig<'_>, name: &str) -> bool {
     let known = ["ifcfg-", "route-", "route6-", "ifroute-"];
     let device = known.iter().find_map(|start| name.strip_prefix(start)).unwrap_or_default();
@@ -60,8 +60,8 @@ impl Marked {
     }
 }
 
-/// Leaves assignments out of a file of shell, with all their lines: one goes on after a backslash, and while a quotation mark
-/// is open. Starts anew at the end.
+/// Leaves assignments out of a file of shell, with all their lines: one goes on after a backslash, and while a
+/// quotation mark is open. Starts anew at the end.
 #[derive(Default)]
 pub(super) struct Dropped {
     quote: Option<u8>,

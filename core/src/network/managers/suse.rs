@@ -1,5 +1,5 @@
-//! SUSE's `/etc/sysconfig/network/{ifcfg,ifroute}-<device>`, read by wicked. Keys that are not ours stay. Name servers are
-//! NETCONFIG_DNS_STATIC_SERVERS in /etc/sysconfig/network/config. Rules: ifcfg(5) and ifroute(5) of wicked.
+//! SUSE's `/etc/sysconfig/network/{ifcfg,ifroute}-<device>`, read by wicked. Keys that are not ours stay. Name servers
+//! are NETCONFIG_DNS_STATIC_SERVERS in /etc/sysconfig/network/config. Rules: ifcfg(5) and ifroute(5) of wicked.
 
 use core::fmt::{self, Write};
 
@@ -107,8 +107,8 @@ impl fmt::Display for Suffix {
     }
 }
 
-/// Writes `ifroute-<device>`: destination, gateway, nothing for the netmask, device. A gateway outside of all networks comes
-/// first, as a destination of its own.
+/// Writes `ifroute-<device>`: destination, gateway, nothing for the netmask, device. A gateway outside of all networks
+/// comes first, as a destination of its own.
 fn routes(out: &mut dyn Sink, interface: &Interface, device: &str) {
     writeln!(out, "{WRITTEN}");
     for route in interface.routes.iter().filter(|route| interface.is_far(route.via)) {
@@ -119,8 +119,8 @@ fn routes(out: &mut dyn Sink, interface: &Interface, device: &str) {
     }
 }
 
-/// The edit of `routes`, which speaks of all devices: a default route there that names one of ours, or none, would be one
-/// beside ours.
+/// The edit of `routes`, which speaks of all devices: a default route there that names one of ours, or none, would be
+/// one beside ours.
 fn without_default(old: Old<'_>, out: &mut dyn Sink, config: &PersistentConfig<'_>) {
     let is_beside_ours = |line: &[u8]| {
         let mut words = core::str::from_utf8(line).unwrap_or_default().split_ascii_whitespace();

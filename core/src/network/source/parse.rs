@@ -2,9 +2,9 @@
 //!
 //! The form is nova's (`nova/virt/xenapi/vmops.py`, `_get_network_info`-to-xenstore), with the variants that other
 //! toolstacks write: members missing or null, "address" for "ip", "gateway6" for "gateway_v6", a netmask dotted or as a
-//! prefix, numbers as strings. Members of other names are passed over. A disabled address is left out, and so is a static
-//! route that says what the gateway says. Values that are not what they should be are an error: half a network is worse
-//! than a message.
+//! prefix, numbers as strings. Members of other names are passed over. A disabled address is left out, and so is a
+//! static route that says what the gateway says. Values that are not what they should be are an error: half a network
+//! is worse than a message.
 
 use crate::network::model::Interface;
 use crate::wire::json::walk::{Pieces, member, scalar};
@@ -150,7 +150,8 @@ pub(crate) mod tests {
     "dns": [ "72.3.128.241", "72.3.128.240" ],
     "gateway": "166.78.10.1",
     "gateway_v6": "fe80::def",
-    "ip6s": [ { "enabled": "1", "gateway": "fe80::def", "ip": "2001:4800:7810:0512:e38a:a8b5:ff04:cfe5", "netmask": 64 } ],
+    "ip6s": [ { "enabled": "1", "gateway": "fe80::def", "ip": "2001:4800:7810:0512:e38a:a8b5:ff04:cfe5",
+      "netmask": 64 } ],
     "ips": [ { "enabled": "1", "gateway": "166.78.10.1", "ip": "166.78.10.124", "netmask": "255.255.255.0" } ],
     "label": "public",
     "mac": "BC:76:4E:04:CF:E5"
@@ -207,7 +208,8 @@ pub(crate) mod tests {
         );
         assert_eq!(
             shown(PRIVATE).unwrap(),
-            "10.181.30.181/17 10.208.0.0/12 via 10.181.0.1 10.176.0.0/12 via 10.181.0.1 dns 72.3.128.241 dns 72.3.128.240"
+            "10.181.30.181/17 10.208.0.0/12 via 10.181.0.1 10.176.0.0/12 via 10.181.0.1 dns 72.3.128.241 dns \
+             72.3.128.240"
         );
     }
 

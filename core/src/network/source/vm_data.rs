@@ -1,7 +1,8 @@
 //! Reading hostname and network from the guest's part of xenstore: `vm-data/hostname`, `vm-data/networking/<MAC>`.
 //!
-//! What is there is the host's claim: an interface that makes no sense is reported and left out, a host name that is none
-//! is reported and not used. A missing `vm-data/networking` means that the toolstack leaves the network to the guest.
+//! What is there is the host's claim: an interface that makes no sense is reported and left out, a host name that is
+//! none is reported and not used. A missing `vm-data/networking` means that the toolstack leaves the network to the
+//! guest.
 
 use core::fmt::Write;
 

@@ -1,12 +1,12 @@
 //! Addresses that XAPI sets: `VIF.configure_ipv4` and `VIF.configure_ipv6` write
 //! `xenserver/device/vif/<n>/static-ip-setting/`, and look for `error-code` and `error-msg` there.
 //!
-//! * A setting stands in for what vm-data says of a family of the same interface, but for name servers, of which it knows
-//!   nothing.
-//! * A family that is not set (`enabled` 0) is left as vm-data, or the guest, has it. What vm-data does not know is, in files
-//!   that speak of both families, what it is without a setting: DHCP, or what routers announce.
-//! * A setting that makes no sense is answered there, and changes nothing. Whatever fails or is left out of the others is
-//!   answered, too, where `resetnetwork` would only log it: somebody waits for just this address.
+//! * A setting stands in for what vm-data says of a family of the same interface, but for name servers, of which it
+//!   knows nothing.
+//! * A family that is not set (`enabled` 0) is left as vm-data, or the guest, has it. What vm-data does not know is, in
+//!   files that speak of both families, what it is without a setting: DHCP, or what routers announce.
+//! * A setting that makes no sense is answered there, and changes nothing. Whatever fails or is left out of the others
+//!   is answered, too, where `resetnetwork` would only log it: somebody waits for just this address.
 //!
 //! Rules: xenopsd's `xc/xenops_server_xen.ml` (`xenstore_of_static_ip_setting`), XAPI's `ocaml/xapi/xapi_vif.ml`.
 
@@ -98,7 +98,8 @@ fn setting<'i, T: Transport>(
 /// Stands for a value that is too long to be one.
 const SENSELESS: &str = "?";
 
-/// The value of a key of a setting; what is missing is empty, and what is too long is [`SENSELESS`], which is answered as such.
+/// The value of a key of a setting; what is missing is empty, and what is too long is [`SENSELESS`], which is answered
+/// as such.
 #[inline(never)]
 fn value<T: Transport>(client: &mut Client<T>, number: u16, key: &str) -> Result<String<VALUE_MAX>, Error> {
     let value = client.text(format_args!("{DEVICES}/{number}/static-ip-setting/{key}"))?.unwrap_or_default();

@@ -3,8 +3,8 @@
 //! [`members`] reads a whole document once and answers three questions: is it strict
 //! JSON (RFC 8259) and nested at most [`DEPTH_MAX`] deep, so that no parser can be driven down the stack; where exactly
 //! does a value begin and end, so that a number of any size stays text; and what do its escapes mean, surrogate pairs
-//! included. Escapes that need not be are replaced by their characters in place and white space goes, so that afterwards
-//! equal strings are equal bytes and what walks on sees only `\" \\ \b \f \n \r \t` and `\u00XX`.
+//! included. Escapes that need not be are replaced by their characters in place and white space goes, so that
+//! afterwards equal strings are equal bytes and what walks on sees only `\" \\ \b \f \n \r \t` and `\u00XX`.
 
 pub(crate) mod walk;
 
@@ -436,7 +436,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_string_escaped_in_any_way_comes_back(text in any::<String>(), how in prop::collection::vec(0u8..3, 1..32)) {
+        fn a_string_escaped_in_any_way_comes_back(
+            text in any::<String>(),
+            how in prop::collection::vec(0u8..3, 1..32),
+        ) {
             let mut document = String::from("{\"value\":\"");
             for (c, how) in text.chars().zip(how.iter().cycle()) {
                 match (how, c) {
@@ -462,7 +465,8 @@ mod tests {
         #[test]
         fn almost_json_is_an_answer_and_never_a_panic(pieces in prop::collection::vec(0usize..17, 0..60)) {
             const PIECES: [&str; 17] = [
-                "{", "}", "[", "]", ",", ":", "\"", "\\", "\\u", "00e9", "\\ud83d", "\\ude00", "name", "1", "-", "null", " ",
+                "{", "}", "[", "]", ",", ":", "\"", "\\", "\\u", "00e9", "\\ud83d", "\\ude00", "name", "1", "-", "null",
+                " ",
             ];
             let mut document: Vec<u8> = pieces.iter().flat_map(|piece| PIECES[*piece].bytes()).collect();
             let _ = members(&mut document, ["name", "value"]);

@@ -1,7 +1,9 @@
-//! Walking through JSON text that [`crate::wire::json::json`] has made plain: strict, without white space, few escapes left.
+//! Walking through JSON text that [`crate::wire::json::json`] has made plain: strict, without white space, few escapes
+//! left.
 //!
-//! A typed parser would want to know a value's type beforehand; here a netmask is a number for one host and a string for the
-//! next. (serde-json-core writes the responses.) On other text than plain JSON the pieces are some pieces of it; nothing panics.
+//! A typed parser would want to know a value's type beforehand; here a netmask is a number for one host and a string
+//! for the next. (serde-json-core writes the responses.) On other text than plain JSON the pieces are some pieces of
+//! it; nothing panics.
 
 /// The elements of an array, or the members of an object as they stand.
 #[derive(Clone, Copy)]

@@ -297,8 +297,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_shown_is_what_the_standard_library_shows(bits in any::<u128>(), zeros in any::<u128>(), four in any::<u32>()) {
-            // Addresses with runs of zeros, too; those that hold an IPv4 address are shown differently, and read the same.
+        fn what_is_shown_is_what_the_standard_library_shows(
+            bits in any::<u128>(),
+            zeros in any::<u128>(),
+            four in any::<u32>(),
+        ) {
+            // Addresses with runs of zeros, too; those that hold an IPv4 address are shown differently, and read the
+            // same.
             let keep = (0..8).fold(0, |keep, at| keep | (if zeros >> at & 1 == 1 { 0xffff } else { 0 }) << (16 * at));
             for bits in [bits, bits & keep] {
                 let theirs = Ipv6Addr::from(bits);

@@ -1,8 +1,9 @@
 //! A small blocking client: the host's side of a test, or a raw client on the guest's socket.
 //!
-//! Guarantees: events that arrive between a request and its reply are kept for [`Client::wait_event`]; a reply of another
-//! type or with another number than the request's is an error, so the client checks the daemon too. Has no opinion on
-//! what it sends: [`Client::raw`] sends anything, and [`Client::send_bytes`] does so without a header of its own.
+//! Guarantees: events that arrive between a request and its reply are kept for [`Client::wait_event`]; a reply of
+//! another type or with another number than the request's is an error, so the client checks the daemon too. Has no
+//! opinion on what it sends: [`Client::raw`] sends anything, and [`Client::send_bytes`] does so without a header of its
+//! own.
 
 use std::collections::VecDeque;
 use std::fmt;

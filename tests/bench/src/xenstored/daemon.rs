@@ -1,10 +1,11 @@
 //! The daemon: the tree, the connections with their watches and transactions, and the requests.
 //!
-//! Guarantees: one request is handled at a time; its watch events are queued before its reply, as C xenstored does, so a
-//! client hears of its own change before it hears that the change was made (WATCH itself: reply, then first event).
+//! Guarantees: one request is handled at a time; its watch events are queued before its reply, as C xenstored does, so
+//! a client hears of its own change before it hears that the change was made (WATCH itself: reply, then first event).
 //! Nothing in here blocks. What a request is made of is in requests.rs.
 //!
-//! One difference: newer C xenstoreds leave out an event that waits already, word for word; here each change has its own.
+//! One difference: newer C xenstoreds leave out an event that waits already, word for word; here each change has its
+//! own.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};

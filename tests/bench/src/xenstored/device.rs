@@ -2,8 +2,8 @@
 //!
 //! Guarantees: write and read behave as `xenbus_dev_frontend.c` does (facts C6): a buffer of 4096 bytes for header and
 //! payload together, one message for each write, WATCH and UNWATCH done by the kernel with a token of its own, some
-//! replies made by the kernel itself. Where the kernel leaves something to chance, this does the worst: the header of an
-//! event carries the number of the request that is being answered and the id of an open transaction.
+//! replies made by the kernel itself. Where the kernel leaves something to chance, this does the worst: the header of
+//! an event carries the number of the request that is being answered and the id of an open transaction.
 //!
 //! Whatever a careful client never does is noted in [`Device::violations`], even where the kernel would let it pass.
 
@@ -136,8 +136,8 @@ impl Device {
         self.violations.clone()
     }
 
-    /// A suspend and its resume, after a migration perhaps: the kernel connects anew, for whichever domain it is in now,
-    /// and registers every watch again, so each fires. Transactions are lost, which their commit will say.
+    /// A suspend and its resume, after a migration perhaps: the kernel connects anew, for whichever domain it is in
+    /// now, and registers every watch again, so each fires. Transactions are lost, which their commit will say.
     pub fn resume(&mut self) {
         self.take_events();
         self.hub.lock().disconnect(self.connection);
@@ -261,7 +261,8 @@ impl Device {
         Ok(())
     }
 
-    /// A request of the kernel's own. Events that wait reach the client before what this leads to, as they can in Linux.
+    /// A request of the kernel's own. Events that wait reach the client before what this leads to, as they can in
+    /// Linux.
     fn kernel_request(&mut self, kind: u32, payload: Vec<u8>) -> Packet {
         let request = Packet { kind, req_id: 0, tx_id: 0, payload };
         self.hub.lock().handle(self.connection, &request);

@@ -1,7 +1,7 @@
 //! The guest's tree as a toolstack makes it.
 //!
-//! Guarantees: who owns what is as measured with xl 4.17 ([`Layout::Xl`]), or as xenopsd makes it on XenServer and XCP-ng
-//! ([`Layout::Xapi`]), which adds to it. Below `/local/domain/<domid>`:
+//! Guarantees: who owns what is as measured with xl 4.17 ([`Layout::Xl`]), or as xenopsd makes it on XenServer and
+//! XCP-ng ([`Layout::Xapi`]), which adds to it. Below `/local/domain/<domid>`:
 //!
 //! | owner | nodes |
 //! |---|---|

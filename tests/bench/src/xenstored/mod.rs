@@ -1,7 +1,8 @@
 //! An embedded xenstored for tests: one guest, its tree, two sockets, and the guest kernel's device.
 //!
-//! Guarantees: it behaves as C xenstored does, from permissions and quotas to the order of events, except where a file's
-//! head says otherwise; the real Debian tools work on its sockets (`XENSTORED_PATH`). It knows nothing of nanova's code.
+//! Guarantees: it behaves as C xenstored does, from permissions and quotas to the order of events, except where a
+//! file's head says otherwise; the real Debian tools work on its sockets (`XENSTORED_PATH`). It knows nothing of
+//! nanova's code.
 //!
 //! ```
 //! # use nanova_bench::xenstored::{Options, Xenstored};
@@ -124,7 +125,8 @@ impl Xenstored {
         Ok(xenstored)
     }
 
-    /// Makes the guest's tree and listens nowhere: for [`Xenstored::device`] and [`Xenstored::local`], which need no thread.
+    /// Makes the guest's tree and listens nowhere: for [`Xenstored::device`] and [`Xenstored::local`], which need no
+    /// thread.
     pub fn in_memory(options: Options) -> Xenstored {
         Xenstored { hub: Arc::new(Hub::new(options)), sockets: None, directory: None }
     }
@@ -199,8 +201,8 @@ impl Xenstored {
         self.hub.lock().options.quotas = quotas;
     }
 
-    /// What the toolstacks do in a migration: the domain and its tree go, a new one comes. The guest's kernel notices at
-    /// the device's `resume`; clients of the guest's socket go on acting for the old domain.
+    /// What the toolstacks do in a migration: the domain and its tree go, a new one comes. The guest's kernel notices
+    /// at the device's `resume`; clients of the guest's socket go on acting for the old domain.
     pub fn migrate(&self, domid: u32) {
         self.hub.lock().migrate(domid);
     }

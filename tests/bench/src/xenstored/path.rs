@@ -14,7 +14,8 @@ pub(super) fn home(domid: u32) -> String {
     format!("/local/domain/{domid}")
 }
 
-/// The absolute path of a node. A name like `@releaseDomain` is let through only where a watch or a permission is meant.
+/// The absolute path of a node. A name like `@releaseDomain` is let through only where a watch or a permission is
+/// meant.
 pub(super) fn absolute(domid: u32, path: &[u8], special: bool, quotas: &Quotas) -> Result<String, Errno> {
     let legal = |byte: &u8| byte.is_ascii_alphanumeric() || b"-/_@".contains(byte);
     if !path.iter().all(legal) {

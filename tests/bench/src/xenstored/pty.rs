@@ -1,12 +1,13 @@
 //! The device behind a terminal in raw mode, whose path takes the place of /dev/xen/xenbus.
 //!
 //! Guarantees: bytes pass unchanged; when the client closes the path, its transactions, watches and unread replies are
-//! gone and the next client finds a fresh file. One client at a time: two would share the file, which they do not in Linux.
+//! gone and the next client finds a fresh file. One client at a time: two would share the file, which they do not in
+//! Linux.
 //!
 //! What a terminal cannot do: the boundaries of write(2) are not visible, so bytes that arrive together with a message,
-//! before its reply, count as a second message in the same write: a violation, and they are dropped as Linux drops them.
-//! The errno of a failed write(2) cannot be given back either; an ERROR packet comes in its place. Time passes between a
-//! close and its being noticed (a wake-up of one thread).
+//! before its reply, count as a second message in the same write: a violation, and they are dropped as Linux drops
+//! them. The errno of a failed write(2) cannot be given back either; an ERROR packet comes in its place. Time passes
+//! between a close and its being noticed (a wake-up of one thread).
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -85,8 +86,8 @@ impl Pty {
     }
 
     /// From now on nothing passes, in either direction, until `resume`: the guest is suspended, or (before the first
-    /// request) its xenstored is not there yet. In Linux write(2) waits as well, which a terminal's only does when full. A
-    /// request that is under way is answered first (`xs_suspend_enter` waits for it).
+    /// request) its xenstored is not there yet. In Linux write(2) waits as well, which a terminal's only does when
+    /// full. A request that is under way is answered first (`xs_suspend_enter` waits for it).
     pub fn suspend(&self) {
         *lock(&self.suspended) = true;
         self.outbox.ring();

@@ -1,8 +1,8 @@
 //! The requests: from a packet's payload to an act on the tree, and from its outcome to the reply's payload.
 //!
-//! Guarantees: the grammar and the order of checks of C xenstored: unknown type (ENOSYS), a type for dom0 only (EACCES),
-//! unknown transaction (ENOENT), then the payload (EINVAL). Refuses with ENOSYS what a test bench has no use for
-//! (CONTROL, INTRODUCE, RELEASE, RESUME, SET_TARGET, and the feature and quota requests of newer daemons).
+//! Guarantees: the grammar and the order of checks of C xenstored: unknown type (ENOSYS), a type for dom0 only
+//! (EACCES), unknown transaction (ENOENT), then the payload (EINVAL). Refuses with ENOSYS what a test bench has no use
+//! for (CONTROL, INTRODUCE, RELEASE, RESUME, SET_TARGET, and the feature and quota requests of newer daemons).
 
 use super::daemon::{Daemon, Watch};
 use super::path;

@@ -1,9 +1,10 @@
 //! The two sockets: who connects to the one acts as the guest, who connects to the other as dom0.
 //!
-//! Guarantees: a request and its reply cost the two context switches of the socket: the thread that reads a request also
-//! handles it and writes the reply, one write(2) for each packet. A second thread for each connection writes the events
-//! that other clients caused. A client that does not read stops its own two threads, nothing else. After
-//! [`Sockets::close`] no thread and no socket file is left. Refuses a packet above 4096 bytes by closing the connection.
+//! Guarantees: a request and its reply cost the two context switches of the socket: the thread that reads a request
+//! also handles it and writes the reply, one write(2) for each packet. A second thread for each connection writes the
+//! events that other clients caused. A client that does not read stops its own two threads, nothing else. After
+//! [`Sockets::close`] no thread and no socket file is left. Refuses a packet above 4096 bytes by closing the
+//! connection.
 
 use std::io::{self, Write};
 use std::net::Shutdown;

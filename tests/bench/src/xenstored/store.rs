@@ -1,7 +1,7 @@
 //! The tree itself: nodes by their absolute path.
 //!
-//! Guarantees: the count of nodes each domain owns, and its peak, follow every change by themselves; each change gives the
-//! node a generation no node had before; a snapshot is taken in no time, and paid for by the first write after it.
+//! Guarantees: the count of nodes each domain owns, and its peak, follow every change by themselves; each change gives
+//! the node a generation no node had before; a snapshot is taken in no time, and paid for by the first write after it.
 //! Knows nothing of permissions, quotas and requests: that is tree.rs.
 
 use std::collections::{BTreeMap, HashMap};

@@ -1,8 +1,8 @@
 //! What a domain does with nodes: read, list, write, make, remove, permissions; in a transaction or not.
 //!
-//! Guarantees: permissions, inheritance, quotas and errors as C xenstored: a guest owns what it makes, a node dom0 makes
-//! inherits its parent's permissions whole; a missing node is ENOENT only for who may do the same to the nearest ancestor
-//! there is, and EACCES for all others. Each change leaves a [`Change`] for the watches.
+//! Guarantees: permissions, inheritance, quotas and errors as C xenstored: a guest owns what it makes, a node dom0
+//! makes inherits its parent's permissions whole; a missing node is ENOENT only for who may do the same to the nearest
+//! ancestor there is, and EACCES for all others. Each change leaves a [`Change`] for the watches.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! vm-data/networking applied to a real xen-netfront interface by the first process, before anybody asks it to.
 //!
-//! Guarantees: the addresses are those the guest's kernel has, and packets pass; `resetnetwork` finds nothing to change in
-//! them, and dom0 sees them where a toolstack looks.
+//! Guarantees: the addresses are those the guest's kernel has, and packets pass; `resetnetwork` finds nothing to change
+//! in them, and dom0 sees them where a toolstack looks.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;

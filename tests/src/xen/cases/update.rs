@@ -1,4 +1,5 @@
-//! agentupdate: a web server in dom0, and a guest whose agent is a service, as nanova's notes for busybox's init have it.
+//! agentupdate: a web server in dom0, and a guest whose agent is a service, as nanova's notes for busybox's init have
+//! it.
 //!
 //! Guarantees: what the guest runs is told by the observer from the process itself, not by the agent. Refuses an update
 //! that only seems to be one: a file that is not what dom0 serves, another process, an old agent that is not kept.
