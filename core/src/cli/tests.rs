@@ -6,6 +6,7 @@ use crate::platform::Level;
 
 /// What a command line comes to.
 #[derive(Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "one at a time")]
 enum Invocation<'a> {
     Help(&'static str),
     Plain(Program),

@@ -94,6 +94,7 @@ impl Response {
     }
 
     /// A failure.
+    #[inline(never)]
     pub fn failed(message: fmt::Arguments<'_>) -> Response {
         Response::new(Code::Failed, message)
     }

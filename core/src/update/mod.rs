@@ -200,6 +200,7 @@ fn get<P: Files + Download + Clock>(
     }
 }
 
+#[inline(never)]
 fn check(sum: &request::Sum, incoming: Incoming) -> Result<(), Failure> {
     let wrong = incoming.damage.or(incoming.unpacked.lack()).or_else(|| not_for_here(&incoming.start));
     let (matches, got) = incoming.hasher.compare(sum);
@@ -215,6 +216,7 @@ fn check(sum: &request::Sum, incoming: Incoming) -> Result<(), Failure> {
 }
 
 /// Tries the new agent.
+#[inline(never)]
 fn try_out<P: Files + Programs>(platform: &mut P, staged: &mut P::Staged, path: GuestPath<'_>) -> Result<(), Failure> {
     let (directory, _) = path.split();
     let new = Bounded::<300>::of(format_args!("{}/{UPDATE_NAME}", directory.trim_end_matches('/')));
