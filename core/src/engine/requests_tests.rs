@@ -439,6 +439,24 @@ fn the_responses_of_a_burst_stay_until_a_host_has_seen_them() {
 }
 
 #[test]
+fn the_responses_of_the_first_burst_stay_too_though_those_before_them_are_looked_for_in_its_midst() {
+    let mut guest = crowded(&["1", "2", "3", "4", "5", "6", "7"], &["0"]);
+    for _ in 0..4 {
+        assert_eq!(guest.serve(1000), Ok(Progress::Served));
+    }
+    assert_eq!(guest.serve(1500), Ok(Progress::Waiting(4500)));
+    assert_eq!(guest.names_below("data/guest"), ["0", "1", "2", "3", "4"]);
+    for _ in 0..3 {
+        assert_eq!(guest.serve(4500), Ok(Progress::Served));
+    }
+    assert_eq!(guest.names_below("data/guest"), ["3", "4", "5", "6", "7"]);
+    // What is there belongs to an earlier burst when the next one comes.
+    assert_eq!(guest.serve(4500), Ok(Progress::Idle));
+    guest.store().put("data/host/8", ASKS);
+    assert_eq!(guest.serve_again(4501), 1);
+}
+
+#[test]
 fn a_response_of_the_same_name_is_overwritten_and_not_removed() {
     let mut guest = crowded(&["2"], &["1", "2", "3", "4", "5"]);
     assert_eq!(guest.serve_all(0), 1);
