@@ -78,6 +78,11 @@ impl FakeXenstore {
         (self.before, self.lose, self.closed) = (None, None, false);
     }
 
+    /// Whether there are bytes to be read.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.out.is_empty()
+    }
+
     /// The paths of all operations of a kind.
     pub(crate) fn asked(&self, kind: Kind) -> Vec<&str> {
         self.asked.iter().filter(|(asked, _, _)| *asked == kind).map(|(_, path, _)| path.as_str()).collect()
