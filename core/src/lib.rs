@@ -56,3 +56,5 @@ pub mod xenstore;
 
 #[cfg(test)]
 mod test_platform;
+#[cfg(test)]
+mod test_xenstore;

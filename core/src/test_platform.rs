@@ -442,11 +442,16 @@ pub(crate) struct FakeKernel {
     pub(crate) asked: Vec<u8>,
     /// Requests of this type fail so.
     pub(crate) refuses: Option<(u8, Errno)>,
+    /// What it answers to a request to list anything.
+    pub(crate) silent: Option<Errno>,
 }
 
 impl FakeKernel {
     pub(crate) fn ask(&mut self, message: &Message, each: &mut dyn FnMut(&Reply)) -> Result<(), Errno> {
         let bytes = message.as_bytes();
+        if let (18 | 22 | 26, Some(errno)) = (bytes[4], self.silent) {
+            return Err(errno);
+        }
         match bytes[4] {
             18 => self.links.iter().for_each(|link| each(&Reply::Link(link.clone()))),
             22 => self.addresses.iter().for_each(|address| each(&Reply::Address(*address))),

@@ -117,7 +117,7 @@ fn rust_files(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn is_test(name: &str) -> bool {
-    name.ends_with("tests.rs") || name == "test_platform.rs"
+    name.ends_with("tests.rs") || matches!(name, "test_platform.rs" | "test_xenstore.rs")
 }
 
 /// Whether a file only hands on what its folder holds.

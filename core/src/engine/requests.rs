@@ -486,3 +486,7 @@ fn quarantine(quarantined: &mut Quarantine, name: &str) {
 fn fingerprint(name: &str) -> u64 {
     name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
+
+#[cfg(test)]
+#[path = "requests_tests.rs"]
+mod tests;

@@ -63,6 +63,7 @@ impl Responses {
         now: u64,
     ) -> Result<(), Error> {
         let (mut offset, mut first) = (0, true);
+        let in_burst = self.fresh > 0;
         loop {
             let listing = match client.list(Transaction::NONE, GUEST, offset, names) {
                 // What is remembered from an earlier connection is better than nothing.
@@ -82,6 +83,8 @@ impl Responses {
             }
             self.settle();
             if listing.complete || listing.len == 0 {
+                // Which of them the present burst has written is not known any more: all are given the time to be read.
+                self.fresh = if in_burst { self.count } else { 0 };
                 return Ok(());
             }
         }

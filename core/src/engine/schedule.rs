@@ -392,3 +392,7 @@ fn may_set_addresses<P: Platform>(platform: &mut P) -> bool {
 fn may_set_addresses<P: Platform>(_platform: &mut P) -> bool {
     false
 }
+
+#[cfg(test)]
+#[path = "schedule_tests.rs"]
+mod tests;

@@ -483,3 +483,7 @@ fn uuid<P: Files>(platform: &mut P, device: &str, file_system: &str) -> Option<U
         }
     }
 }
+
+#[cfg(test)]
+#[path = "publisher_tests.rs"]
+mod tests;

@@ -340,3 +340,6 @@ pub(crate) fn walk<T: Transport>(
     place.depth -= 1;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

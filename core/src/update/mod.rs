@@ -276,4 +276,4 @@ fn not_for_here(start: &[u8]) -> Option<&'static str> {
 
 #[cfg(test)]
 #[path = "update_tests.rs"]
-mod tests;
+pub(crate) mod tests;

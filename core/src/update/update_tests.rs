@@ -27,7 +27,14 @@ fn sha256_of(bytes: &[u8]) -> String {
     sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn with_length(body: &[u8]) -> Vec<u8> {
+/// A new agent, and its sum.
+pub(crate) fn program_and_sum() -> (Vec<u8>, String) {
+    let body = program();
+    let sum = md5_of(&body);
+    (body, sum)
+}
+
+pub(crate) fn with_length(body: &[u8]) -> Vec<u8> {
     [format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes(), body].concat()
 }
 

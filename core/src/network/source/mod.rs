@@ -41,3 +41,7 @@ impl Network {
         });
     }
 }
+
+#[cfg(test)]
+#[path = "source_tests.rs"]
+mod tests;

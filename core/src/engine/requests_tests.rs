@@ -1,0 +1,545 @@
+//! The service on a xenstore in memory: what is asked below data/host, and what is there afterwards.
+
+use super::*;
+use crate::test_platform::FakePlatform;
+use crate::test_xenstore::{FakeXenstore, events};
+use crate::wire::xenstore::Kind;
+use crate::xenstore::Lost;
+
+const ASKS: &str = r#"{"name":"version","value":""}"#;
+const ANSWER: &str = concat!(r#"{"returncode":"0","message":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
+
+/// An agent and its host.
+struct Guest {
+    requests: Requests,
+    client: Client<FakeXenstore>,
+    platform: FakePlatform,
+}
+
+impl Guest {
+    /// A host that asks for the version under each of these names; the agent was just started.
+    fn asked(names: &[&str]) -> Guest {
+        let mut store = FakeXenstore::with(&[("data/host", "")]);
+        names.iter().for_each(|name| store.put(&format!("data/host/{name}"), ASKS));
+        Guest::with(store)
+    }
+
+    fn with(store: FakeXenstore) -> Guest {
+        let mut guest = Guest {
+            requests: Requests::new(Target::Off),
+            client: Client::new(store),
+            platform: FakePlatform::with(&[("/etc/motd", "old")]),
+        };
+        guest.requests.start(&mut guest.client, &mut guest.platform).unwrap();
+        guest
+    }
+
+    fn store(&mut self) -> &mut FakeXenstore {
+        self.client.transport()
+    }
+
+    fn serve(&mut self, now: u64) -> Result<Progress, Error> {
+        self.requests.serve_one(&mut self.client, &mut self.platform, now)
+    }
+
+    /// Serves until nothing is left; returns how many got an answer.
+    #[track_caller]
+    fn serve_all(&mut self, now: u64) -> usize {
+        for served in 0..10_000 {
+            match self.serve(now).unwrap() {
+                Progress::Served => {}
+                Progress::Idle => return served,
+                Progress::Waiting(until) => panic!("waits until {until}"),
+            }
+        }
+        panic!("never idle");
+    }
+
+    /// The same after the watch has fired.
+    #[track_caller]
+    fn serve_again(&mut self, now: u64) -> usize {
+        self.requests.look_again();
+        self.serve_all(now)
+    }
+
+    /// The connection is lost and made again.
+    fn reconnect(&mut self) {
+        let mut store = core::mem::take(self.store());
+        store.reconnect();
+        self.client = Client::new(store);
+        self.requests.start(&mut self.client, &mut self.platform).unwrap();
+    }
+
+    fn names_below(&mut self, path: &str) -> Vec<String> {
+        self.store().below(path).into_iter().map(|(name, _)| name.to_owned()).collect()
+    }
+
+    /// How many commands were run.
+    fn runs(&self) -> usize {
+        self.platform.logged().matches("Received command").count()
+    }
+}
+
+#[test]
+fn every_request_is_answered_in_the_order_of_the_list_and_gone() {
+    let mut guest = Guest::asked(&["b", "a", "c"]);
+    assert_eq!(events(&mut guest.client), ["data/host=nanova"]);
+    assert_eq!(guest.serve(0), Ok(Progress::Served));
+    assert_eq!(
+        (guest.names_below("data/guest"), guest.names_below("data/host")),
+        (vec!["a".into()], vec!["b".into(), "c".into()])
+    );
+    assert_eq!(guest.serve(0), Ok(Progress::Served));
+    assert_eq!(guest.serve(0), Ok(Progress::Served));
+    assert_eq!(guest.serve(0), Ok(Progress::Idle));
+    assert_eq!(guest.store().below("data/guest"), [("a", ANSWER), ("b", ANSWER), ("c", ANSWER)]);
+    assert_eq!(guest.names_below("data/host"), [""; 0]);
+    assert_eq!(guest.runs(), 3);
+    assert_eq!(guest.store().asked(Kind::TransactionEnd), ["T", "T", "T"]);
+    // What comes later is found once it is looked for.
+    guest.store().put("data/host/d", ASKS);
+    assert_eq!(guest.serve(0), Ok(Progress::Idle));
+    assert_eq!(guest.serve_again(0), 1);
+    assert_eq!(guest.store().get("data/guest/d"), Some(ANSWER));
+}
+
+#[test]
+fn a_host_without_a_directory_of_requests_has_none() {
+    let mut guest = Guest::with(FakeXenstore::with(&[("data", "")]));
+    assert_eq!(guest.serve_all(0), 0);
+    guest.store().put("data/host/a", ASKS);
+    assert_eq!(guest.serve_again(0), 1);
+}
+
+#[test]
+fn a_request_that_the_host_takes_back_is_none() {
+    let mut guest = Guest::asked(&["a", "b"]);
+    // The watch, the list, and then the value.
+    guest.store().meanwhile.push((2, "data/host/a", None));
+    assert_eq!(guest.serve_all(0), 1);
+    assert_eq!(guest.names_below("data/guest"), ["b"]);
+    // While it is run: it is answered all the same.
+    let mut guest = Guest::asked(&["a"]);
+    guest.store().meanwhile.push((4, "data/host", None));
+    assert_eq!(guest.serve_all(0), 1);
+    assert_eq!(guest.names_below("data/guest"), ["a"]);
+}
+
+#[test]
+fn what_an_event_means_depends_on_whose_it_is_and_on_what_this_xenstored_can() {
+    let mut guest = Guest::asked(&[]);
+    guest.serve_all(0);
+    let ours = Event::Fired { path: "data/host/a", token: "nanova" };
+    assert_eq!(guest.requests.take_event(Event::Fired { path: "data/host/a", token: "other" }), Taken::NoneOfOurs);
+    assert_eq!(guest.requests.take_event(ours), Taken::LookAgain);
+    assert_eq!(guest.requests.take_event(Event::Overflow), Taken::LookAgain);
+    // Where lists have no parts.
+    let mut guest = Guest::asked(&[]);
+    guest.store().part = 0;
+    guest.serve_all(0);
+    assert_eq!(guest.requests.take_event(ours), Taken::Named);
+    assert_eq!(guest.requests.take_event(Event::Overflow), Taken::LookAgain);
+    for path in ["data/host", "data/host/a/b", "data/hosts/a", "data"] {
+        assert_eq!(guest.requests.take_event(Event::Fired { path, token: "nanova" }), Taken::LookAgain, "{path}");
+    }
+}
+
+#[test]
+fn a_list_that_is_longer_than_a_packet_is_served_in_order_and_whole() {
+    let names: Vec<String> = (0..200).map(|number| format!("{number:060}")).collect();
+    let mut guest = Guest::asked(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(guest.serve_all(0), 200);
+    assert_eq!(guest.names_below("data/guest"), names);
+    let written: Vec<_> = guest.store().asked(Kind::Write).into_iter().map(str::to_owned).collect();
+    assert_eq!(written, names.iter().map(|name| format!("data/guest/{name}")).collect::<Vec<_>>());
+    assert!(guest.store().asked(Kind::DirectoryPart).len() > 3);
+}
+
+#[test]
+fn where_a_long_list_cannot_be_had_events_name_the_requests_and_the_list_comes_last() {
+    let names: Vec<String> = (0..100).map(|number| format!("{number:060}")).collect();
+    let mut guest = Guest::asked(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    guest.store().part = 0;
+    assert_eq!(guest.serve_all(0), 0);
+    let path = format!("data/host/{}", names[7]);
+    assert_eq!(guest.requests.take_event(Event::Fired { path: &path, token: "nanova" }), Taken::Named);
+    assert_eq!(guest.serve(0), Ok(Progress::Served));
+    assert_eq!(guest.names_below("data/guest"), [names[7].as_str()]);
+    // That list is still too long, and owed.
+    assert_eq!(guest.serve(0), Ok(Progress::Idle));
+    // The host takes most of them back: the next event brings the others as well.
+    for name in &names[10..] {
+        guest.store().take(&format!("data/host/{name}"));
+    }
+    guest.store().put("data/host/z", ASKS);
+    assert_eq!(guest.requests.take_event(Event::Fired { path: "data/host/z", token: "nanova" }), Taken::Named);
+    assert_eq!(guest.serve(0), Ok(Progress::Served));
+    assert_eq!(guest.store().get("data/guest/z"), Some(ANSWER), "what is named comes first");
+    assert_eq!(guest.serve_all(0), 9);
+    assert_eq!(guest.names_below("data/host"), [""; 0]);
+    // Nothing is owed any more: what an event names is all that is looked at.
+    guest.store().asked.clear();
+    guest.requests.take_event(Event::Fired { path: "data/host/none", token: "nanova" });
+    assert_eq!(guest.serve_all(0), 0);
+    assert!(guest.store().asked(Kind::Directory).is_empty());
+}
+
+#[test]
+fn a_request_that_cannot_be_read_is_told_once_and_holds_up_no_other() {
+    let mut guest = Guest::asked(&["a", "b", "bad", "c"]);
+    guest.store().refuses.push((Kind::Read, "data/host/bad", "EACCES"));
+    assert_eq!(guest.serve_all(0), 3);
+    assert_eq!(guest.serve_again(0), 0);
+    assert_eq!(guest.platform.logged().matches("request bad cannot be read: EACCES").count(), 1);
+    assert_eq!(guest.store().asked(Kind::Read).iter().filter(|path| **path == "data/host/bad").count(), 1);
+    assert_eq!(guest.names_below("data/host"), ["bad"]);
+}
+
+#[test]
+fn a_request_whose_name_is_no_path_stays_and_holds_up_no_other() {
+    let long = "x".repeat(2040);
+    let mut store = FakeXenstore::with(&[]);
+    // The host's paths may be longer than the guest's.
+    for name in ["a", &long, "y"] {
+        store.put(&format!("/local/domain/7/data/host/{name}"), ASKS);
+    }
+    let mut guest = Guest::with(store);
+    assert_eq!(guest.serve_all(0), 2);
+    assert_eq!(guest.names_below("data/guest"), ["a", "y"]);
+    assert_eq!(guest.serve_again(0), 0);
+}
+
+#[test]
+fn requests_that_cannot_be_removed_are_answered_once_in_lists_of_any_length() {
+    // Longer than what is listed at once, and some of them stay.
+    let names: Vec<String> = (0..150).map(|number| format!("{number:060}")).collect();
+    let mut guest = Guest::asked(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    for stays in [
+        "data/host/000000000000000000000000000000000000000000000000000000000003",
+        "data/host/000000000000000000000000000000000000000000000000000000000066",
+        "data/host/000000000000000000000000000000000000000000000000000000000149",
+    ] {
+        guest.store().refuses.push((Kind::Rm, stays, "EACCES"));
+    }
+    assert_eq!(guest.serve_all(0), 147);
+    assert_eq!(
+        (guest.runs(), guest.names_below("data/guest").len(), guest.names_below("data/host").len()),
+        (150, 150, 3)
+    );
+    assert!(guest.platform.logged().contains("cannot be answered as it should: xenstored answered EACCES"));
+    guest.store().put("data/host/new", ASKS);
+    assert_eq!((guest.serve_again(0), guest.runs()), (1, 151));
+    assert_eq!((guest.serve_again(0), guest.runs()), (0, 151));
+}
+
+#[test]
+fn sixty_four_requests_that_stay_are_remembered() {
+    let names: Vec<String> = (0..64).map(|number| format!("n{number}")).collect();
+    let mut guest = Guest::asked(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    guest.store().refuses.push((Kind::Rm, "data/host", "EACCES"));
+    assert_eq!((guest.serve_all(0), guest.runs()), (0, 64));
+    assert_eq!((guest.serve_again(0), guest.runs()), (0, 64));
+    // With one more the oldest is forgotten, and then found again, and so on.
+    guest.store().put("data/host/zz", ASKS);
+    assert_eq!((guest.serve_again(0), guest.runs()), (0, 65));
+    guest.requests.look_again();
+    let _ = guest.serve_all(0);
+    assert!(guest.runs() > 65);
+}
+
+#[test]
+fn a_transaction_that_is_refused_for_ever_is_done_in_parts() {
+    let mut guest = Guest::asked(&["a"]);
+    guest.store().conflicts = 1000;
+    assert_eq!(guest.serve_all(0), 1);
+    assert_eq!((guest.names_below("data/guest"), guest.names_below("data/host")), (vec!["a".to_owned()], vec![]));
+    assert_eq!(guest.runs(), 1);
+    let mut guest = Guest::asked(&["a"]);
+    guest.store().conflicts = 3;
+    assert_eq!((guest.serve_all(0), guest.runs()), (1, 1));
+    assert!(!guest.platform.logged().contains("cannot be answered"));
+}
+
+#[test]
+fn a_response_that_may_not_be_written_costs_the_host_an_answer_and_nobody_else_anything() {
+    let mut guest = Guest::asked(&["a", "b"]);
+    guest.store().refuses.push((Kind::Write, "data/guest/a", "EACCES"));
+    assert_eq!(guest.serve_all(0), 2);
+    assert_eq!((guest.names_below("data/guest"), guest.names_below("data/host")), (vec!["b".to_owned()], vec![]));
+}
+
+#[test]
+fn an_answer_is_written_on_the_next_connection_and_the_command_not_run_again() {
+    for (requests, carried_out) in (0..9).flat_map(|requests| [(requests, false), (requests, true)]) {
+        let mut guest = Guest::asked(&["a"]);
+        guest.store().lose = Some((requests, carried_out));
+        let Err(error) = guest.serve(0) else { continue };
+        assert_eq!(error, Error::Lost(Lost::Closed));
+        let before = guest.runs();
+        guest.reconnect();
+        let served = guest.serve_all(0);
+        assert_eq!(guest.store().below("data/guest"), [("a", ANSWER)], "{requests} {carried_out}");
+        assert_eq!((guest.names_below("data/host").len(), guest.runs()), (0, 1), "{requests} {carried_out}");
+        assert_eq!(served, 1, "{requests} {carried_out}");
+        // From the answer to the read on it has been run.
+        assert_eq!(before, usize::from(requests >= 2), "{requests} {carried_out}");
+    }
+}
+
+#[test]
+fn an_answer_that_is_there_already_is_not_written_again() {
+    let mut guest = Guest::asked(&["a"]);
+    // List, value, start, removal, write, commit: lost behind it.
+    guest.store().lose = Some((5, true));
+    assert!(guest.serve(0).is_err());
+    // The host asks again under this name: that request is not the one that was answered, but nobody can tell.
+    guest.reconnect();
+    guest.store().asked.clear();
+    assert_eq!(guest.serve_all(0), 1);
+    assert_eq!(guest.store().asked(Kind::Write), [""; 0]);
+    // An old answer of that name is none to this request.
+    let mut guest = Guest::asked(&["a"]);
+    guest.store().put("data/guest/a", "old");
+    guest.store().lose = Some((2, false));
+    assert!(guest.serve(0).is_err());
+    guest.reconnect();
+    assert_eq!(guest.serve_all(0), 1);
+    assert_eq!(guest.store().below("data/guest"), [("a", ANSWER)]);
+}
+
+#[test]
+fn a_request_that_stays_after_its_answer_was_found_is_left_alone() {
+    let mut guest = Guest::asked(&["a"]);
+    guest.store().lose = Some((5, true));
+    assert!(guest.serve(0).is_err());
+    guest.reconnect();
+    guest.store().put("data/host/a", ASKS);
+    guest.store().refuses.push((Kind::Rm, "data/host", "EACCES"));
+    assert_eq!((guest.serve_all(0), guest.runs()), (0, 1));
+    assert_eq!(guest.names_below("data/host"), ["a"]);
+}
+
+#[test]
+fn what_the_guest_is_is_how_its_network_was_last_set() {
+    let network = r#"{"name":"resetnetwork","value":""}"#;
+    let mut guest = Guest::asked(&["a"]);
+    assert_eq!(guest.requests.state(), &State::Ready);
+    guest.store().put("data/host/b", network);
+    guest.serve_all(0);
+    let why = "the network is left alone: nanova runs with --network off";
+    assert_eq!(guest.requests.state().to_string(), format!("failed: {why}"));
+    assert_eq!(guest.store().get("data/guest/b"), Some(&*format!(r#"{{"returncode":"500","message":"{why}"}}"#)));
+    assert!(guest.platform.logged().contains(&format!("'resetnetwork' completed with code '500', message '{why}'")));
+    // Another command says nothing of the network.
+    guest.store().put("data/host/c", ASKS);
+    guest.serve_again(0);
+    assert_ne!(guest.requests.state(), &State::Ready);
+    guest.requests.network = Target::Kernel;
+    guest.store().put("data/host/d", network);
+    guest.serve_again(0);
+    assert_eq!(guest.requests.state(), &State::Ready);
+    assert_eq!(guest.store().get("data/guest/d"), Some(r#"{"returncode":"0","message":""}"#));
+}
+
+#[test]
+fn the_host_is_told_what_the_guest_is_where_it_may_be() {
+    let mut client = Client::new(FakeXenstore::with(&[]));
+    Requests::tell(&mut client, &State::Starting).unwrap();
+    assert_eq!(
+        client.transport().below("data/nanova"),
+        [("state", "starting"), ("version", env!("CARGO_PKG_VERSION"))]
+    );
+    Requests::tell(&mut client, &State::Ready).unwrap();
+    assert_eq!(client.transport().get("data/nanova/state"), Some("ready"));
+    client.transport().refuses.push((Kind::Write, "data/nanova", "EACCES"));
+    assert_eq!(Requests::tell(&mut client, &State::Failed(Bounded::new())), Ok(()));
+    client.transport().lose = Some((0, false));
+    assert!(Requests::tell(&mut client, &State::Ready).is_err());
+}
+
+#[test]
+fn what_a_killed_agent_left_beside_files_is_looked_for_where_files_are_staged() {
+    let places: Vec<_> = places().map(|path| path.as_str().to_owned()).collect();
+    for path in ["/etc/shadow", "/etc/hostname", "/etc/network/interfaces", "/etc/netplan/90-nanova.yaml"] {
+        let directory = &path[..path.rfind('/').unwrap()];
+        let is_there = places.iter().any(|place| &place[..place.rfind('/').unwrap()] == directory);
+        assert!(is_there, "{directory}: {places:?}");
+    }
+}
+
+#[test]
+fn an_update_is_ready_when_its_answer_is_written_until_it_is_forgotten() {
+    let mut guest = Guest::asked(&[]);
+    let (body, sum) = crate::update::tests::program_and_sum();
+    guest.platform.put("/etc/agent", "old agent");
+    guest.platform.servers = vec![crate::update::tests::with_length(&body)];
+    let asks = format!(r#"{{"name":"agentupdate","value":"http://192.0.2.7/agent,{sum}"}}"#);
+    guest.store().put("data/host/a", &asks);
+    assert!(!guest.requests.update_is_ready());
+    // The list, the value, and then the transaction.
+    guest.store().lose = Some((2, false));
+    assert!(guest.serve(0).is_err());
+    assert!(!guest.requests.update_is_ready(), "its answer is not there");
+    guest.reconnect();
+    assert_eq!(guest.serve(0), Ok(Progress::Served));
+    assert!(guest.requests.update_is_ready());
+    assert_eq!(guest.store().get("data/guest/a"), Some(r#"{"returncode":"0","message":""}"#));
+    guest.requests.forget_update();
+    assert!(!guest.requests.update_is_ready());
+    // One that fails is none, and takes none away.
+    guest.store().put("data/host/b", &asks);
+    guest.serve_again(0);
+    assert!(!guest.requests.update_is_ready());
+}
+
+/// How many responses there may be in these tests.
+const ROOM: usize = 5;
+
+fn crowded(names: &[&str], old: &[&str]) -> Guest {
+    let mut guest = Guest::asked(names);
+    old.iter().for_each(|name| guest.store().put(&format!("data/guest/{name}"), "old"));
+    guest.store().quota = Some(("data/guest", ROOM, "ENOSPC"));
+    guest
+}
+
+#[test]
+fn responses_of_an_earlier_agent_make_room_the_oldest_first() {
+    for quota in ["ENOSPC", "EQUOTA", "E2BIG"] {
+        let mut guest = crowded(&["x", "y"], &["1", "2", "3", "4", "5"]);
+        guest.store().quota = Some(("data/guest", ROOM, quota));
+        assert_eq!(guest.serve_all(0), 2);
+        assert_eq!(guest.names_below("data/guest"), ["3", "4", "5", "x", "y"], "{quota}");
+        assert!(guest.platform.logged().contains(&format!("no room for responses ({quota}): removing an old one")));
+    }
+}
+
+#[test]
+fn the_responses_of_a_burst_stay_until_a_host_has_seen_them() {
+    let mut guest = crowded(&[], &[]);
+    guest.serve_all(0);
+    for name in ["1", "2", "3", "4", "5", "6", "7"] {
+        guest.store().put(&format!("data/host/{name}"), ASKS);
+    }
+    guest.requests.look_again();
+    for _ in 0..5 {
+        assert_eq!(guest.serve(1000), Ok(Progress::Served));
+    }
+    assert_eq!(guest.serve(1500), Ok(Progress::Waiting(4000)));
+    assert_eq!(guest.serve(3999), Ok(Progress::Waiting(4000)));
+    assert_eq!((guest.runs(), guest.names_below("data/guest").len()), (6, 5), "it is run once");
+    assert_eq!(guest.serve(4000), Ok(Progress::Served));
+    assert_eq!(guest.names_below("data/guest"), ["2", "3", "4", "5", "6"]);
+    assert_eq!(guest.serve(4000), Ok(Progress::Served));
+    assert_eq!(guest.serve(4000), Ok(Progress::Idle));
+    assert_eq!(guest.names_below("data/guest"), ["3", "4", "5", "6", "7"]);
+    // That burst is over: its responses may go at once.
+    guest.store().put("data/host/8", ASKS);
+    assert_eq!(guest.serve_again(4001), 1);
+    assert_eq!(guest.names_below("data/guest"), ["4", "5", "6", "7", "8"]);
+}
+
+#[test]
+fn the_responses_of_the_first_burst_stay_too_though_those_before_them_are_looked_for_in_its_midst() {
+    let mut guest = crowded(&["1", "2", "3", "4", "5", "6", "7"], &["0"]);
+    for _ in 0..4 {
+        assert_eq!(guest.serve(1000), Ok(Progress::Served));
+    }
+    assert_eq!(guest.serve(1500), Ok(Progress::Waiting(4500)));
+    assert_eq!(guest.names_below("data/guest"), ["0", "1", "2", "3", "4"]);
+    for _ in 0..3 {
+        assert_eq!(guest.serve(4500), Ok(Progress::Served));
+    }
+    assert_eq!(guest.names_below("data/guest"), ["3", "4", "5", "6", "7"]);
+    // What is there belongs to an earlier burst when the next one comes.
+    assert_eq!(guest.serve(4500), Ok(Progress::Idle));
+    guest.store().put("data/host/8", ASKS);
+    assert_eq!(guest.serve_again(4501), 1);
+}
+
+#[test]
+fn a_response_of_the_same_name_is_overwritten_and_not_removed() {
+    let mut guest = crowded(&["2"], &["1", "2", "3", "4", "5"]);
+    assert_eq!(guest.serve_all(0), 1);
+    assert_eq!(guest.names_below("data/guest"), ["1", "2", "3", "4", "5"]);
+    assert_eq!(guest.store().get("data/guest/2"), Some(ANSWER));
+}
+
+#[test]
+fn where_nothing_is_known_that_could_go_all_goes_and_then_the_answer_is_given_up() {
+    let mut guest = crowded(&["a", "b"], &[]);
+    // Somebody else's, that cannot be listed.
+    guest.store().put("data/guest/1", "x");
+    guest.store().refuses.push((Kind::Directory, "data/guest", "EACCES"));
+    guest.store().quota = Some(("data/guest", 1, "ENOSPC"));
+    assert_eq!(guest.serve(0), Ok(Progress::Served));
+    assert_eq!(guest.names_below("data/guest"), ["a"]);
+    assert!(guest.platform.logged().contains("no room for responses (ENOSPC): removing all old ones"));
+    let mut guest = crowded(&["a"], &[]);
+    guest.store().quota = Some(("data/guest", 0, "EQUOTA"));
+    assert_eq!(guest.serve_all(0), 1);
+    assert_eq!((guest.names_below("data/guest").len(), guest.names_below("data/host").len(), guest.runs()), (0, 0, 1));
+    assert!(guest.platform.logged().contains("request a cannot be answered as it should: xenstored answered EQUOTA"));
+    assert_eq!(guest.platform.logged().matches("removing all old ones").count(), 1);
+}
+
+#[test]
+fn a_response_stays_for_ten_minutes() {
+    let mut guest = Guest::asked(&["a"]);
+    guest.serve_all(1000);
+    for (name, now, left) in [("b", 601_000, vec!["a", "b"]), ("c", 601_100, vec!["b", "c"])] {
+        guest.store().put(&format!("data/host/{name}"), ASKS);
+        assert_eq!(guest.serve_again(now), 1);
+        assert_eq!(guest.names_below("data/guest"), left, "{now}");
+    }
+}
+
+#[test]
+fn no_more_than_five_hundred_responses_are_kept() {
+    // Those of an earlier agent, in more than one packet.
+    let mut guest = Guest::asked(&[]);
+    for number in 0..510 {
+        guest.store().put(&format!("data/guest/{number:036}"), "old");
+    }
+    guest.serve_all(0);
+    let left = guest.names_below("data/guest");
+    assert_eq!((left.len(), left[0].as_str()), (500, "000000000000000000000000000000000010"));
+    // And those of this one, oldest first, again and again through the room for their names.
+    for number in 0..600 {
+        guest.store().put(&format!("data/host/new{number:033}"), ASKS);
+        assert_eq!(guest.serve_again(number), 1);
+    }
+    let left = guest.names_below("data/guest");
+    assert_eq!((left.len(), left[0].as_str()), (500, "new000000000000000000000000000000100"));
+}
+
+#[test]
+fn long_names_take_the_room_of_several() {
+    let mut guest = Guest::asked(&[]);
+    for number in 0..300 {
+        guest.store().put(&format!("data/host/{number:0100}"), ASKS);
+        assert_eq!(guest.serve_again(number), 1);
+    }
+    // 21,000 bytes of room for names of 106 bytes, what goes with each included.
+    assert_eq!(guest.names_below("data/guest").len(), 198);
+    assert_eq!(guest.names_below("data/guest")[0], format!("{:0100}", 102));
+}
+
+#[test]
+fn a_response_that_may_not_be_removed_is_nothing_to_stop_for() {
+    let mut guest = crowded(&["x"], &["1", "2", "3", "4", "5"]);
+    guest.store().refuses.push((Kind::Rm, "data/guest/1", "EACCES"));
+    assert_eq!(guest.serve_all(0), 1);
+    assert_eq!(guest.names_below("data/guest"), ["1", "3", "4", "5", "x"]);
+}
+
+#[test]
+fn responses_are_remembered_over_a_connection_where_they_cannot_be_listed() {
+    let mut guest = crowded(&["a", "b"], &[]);
+    guest.serve_all(0);
+    guest.reconnect();
+    guest.store().refuses.push((Kind::Directory, "data/guest", "EACCES"));
+    guest.store().quota = Some(("data/guest", 2, "ENOSPC"));
+    guest.store().put("data/host/c", ASKS);
+    assert_eq!(guest.serve_again(0), 1);
+    assert_eq!(guest.names_below("data/guest"), ["b", "c"]);
+}
