@@ -7,7 +7,7 @@
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
 
-use nanova_core::files::walk::{Found, Steps, Stopped, walk};
+use nanova_core::files::walk::{Opened, Steps, Stopped, walk};
 use nanova_core::platform::Distrust;
 use nanova_core::platform::{
     Durability, FileKind, Files, GUEST_PATH_MAX, GuestPath, STAGED_NAME as STAGED, UPDATE_NAME, UPDATE_NUMBER,
@@ -160,11 +160,11 @@ impl System<'_> {
 struct Walk<'s>(&'s OwnedFd);
 
 impl Walk<'_> {
-    fn open_name(from: &OwnedFd, name: &CStr) -> Result<(OwnedFd, Found), Errno> {
+    fn open_name(from: &OwnedFd, name: &CStr) -> Result<(OwnedFd, Opened), Errno> {
         let handle = fs::openat(from, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
         let handle = handle.map_err(errno)?;
         let stat = fs::fstat(&handle).map_err(errno)?;
-        let found = Found {
+        let found = Opened {
             kind: kind_of(stat.st_mode),
             id: (stat.st_dev, stat.st_ino),
             owner: stat.st_uid,
@@ -177,11 +177,11 @@ impl Walk<'_> {
 impl Steps for Walk<'_> {
     type Handle = OwnedFd;
 
-    fn root(&mut self) -> Result<(OwnedFd, Found), Errno> {
+    fn root(&mut self) -> Result<(OwnedFd, Opened), Errno> {
         Walk::open_name(self.0, c".")
     }
 
-    fn open(&mut self, directory: &OwnedFd, name: &str) -> Result<(OwnedFd, Found), Errno> {
+    fn open(&mut self, directory: &OwnedFd, name: &str) -> Result<(OwnedFd, Opened), Errno> {
         let mut room = NAME_ROOM;
         Walk::open_name(directory, terminated(name, &mut room).map_err(errno)?)
     }

@@ -19,7 +19,7 @@ use crate::rt::signals::Signals;
 use crate::supervise::Supervisor;
 use crate::system::System;
 use crate::wait::{sleep, uptime_ms};
-use crate::xenbus::{Kind, Xenbus};
+use crate::xenbus::{ChannelKind, Xenbus};
 
 const DEVICES: [&str; 2] = ["/dev/xen/xenbus", "/proc/xen/xenbus"];
 const SOCKETS: [&str; 2] = ["/run/xenstored/socket", "/var/run/xenstored/socket"];
@@ -36,9 +36,9 @@ pub(crate) struct Candidates<'a> {
 }
 
 /// What trying all of them came to.
-pub(crate) enum Found<'a> {
+pub(crate) enum Attempt<'a> {
     /// A connection, and the path it was made to.
-    Yes(OwnedFd, Kind, &'a str),
+    Yes(OwnedFd, ChannelKind, &'a str),
     /// Nothing is there.
     Nothing,
     /// Something is there and does not answer; the first one, and why.
@@ -90,19 +90,19 @@ impl<'a> Candidates<'a> {
     }
 
     /// Tries each.
-    pub(crate) fn connect(&self) -> Found<'a> {
-        let mut not_yet = Found::Nothing;
+    pub(crate) fn connect(&self) -> Attempt<'a> {
+        let mut not_yet = Attempt::Nothing;
         for &path in &self.paths {
             match open(path) {
-                Ok((fd, kind)) => return Found::Yes(fd, kind, path),
+                Ok((fd, kind)) => return Attempt::Yes(fd, kind, path),
                 Err(Errno::NOENT | Errno::NOTDIR) => {}
                 // The first process has nobody to tell, and nothing else to do than to try again.
                 Err(error @ (Errno::ACCESS | Errno::PERM)) if !rustix::process::getpid().is_init() => {
-                    not_yet = Found::Denied(path, error);
+                    not_yet = Attempt::Denied(path, error);
                 }
                 Err(error) => {
-                    if let Found::Nothing = not_yet {
-                        not_yet = Found::NotYet(path, error);
+                    if let Attempt::Nothing = not_yet {
+                        not_yet = Attempt::NotYet(path, error);
                     }
                 }
             }
@@ -119,13 +119,13 @@ impl<'a> Candidates<'a> {
         seconds: Option<u32>,
     ) -> Waited<'a> {
         match self.connect() {
-            Found::Yes(fd, kind, path) => return Waited::Connected(Xenbus::new(fd, kind, Some(signals)), path),
-            Found::NotYet(path, error) => {
+            Attempt::Yes(fd, kind, path) => return Waited::Connected(Xenbus::new(fd, kind, Some(signals)), path),
+            Attempt::NotYet(path, error) => {
                 let error = errno(error);
                 system.log(Level::Warn, format_args!("xenstore does not answer at {path}: {error}; waiting for it"));
             }
-            Found::Denied(path, error) => return Waited::Denied(path, error),
-            Found::Nothing => system.log(Level::Warn, format_args!("xenstore is not there yet; waiting for it")),
+            Attempt::Denied(path, error) => return Waited::Denied(path, error),
+            Attempt::Nothing => system.log(Level::Warn, format_args!("xenstore is not there yet; waiting for it")),
         }
         let deadline = seconds.map(|seconds| uptime_ms() + u64::from(seconds) * 1000);
         let names = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok();
@@ -136,10 +136,10 @@ impl<'a> Candidates<'a> {
                 self.paths.iter().for_each(|path| watch_directories(names, path));
             }
             let there = match self.connect() {
-                Found::Yes(fd, kind, path) => return Waited::Connected(Xenbus::new(fd, kind, Some(signals)), path),
-                Found::NotYet(path, error) => Some((path, error)),
-                Found::Denied(path, error) => return Waited::Denied(path, error),
-                Found::Nothing => None,
+                Attempt::Yes(fd, kind, path) => return Waited::Connected(Xenbus::new(fd, kind, Some(signals)), path),
+                Attempt::NotYet(path, error) => Some((path, error)),
+                Attempt::Denied(path, error) => return Waited::Denied(path, error),
+                Attempt::Nothing => None,
             };
             let left = deadline.map(|deadline| deadline.saturating_sub(uptime_ms()));
             if left == Some(0) {
@@ -158,14 +158,14 @@ impl<'a> Candidates<'a> {
     }
 }
 
-fn open(path: &str) -> Result<(OwnedFd, Kind), Errno> {
+fn open(path: &str) -> Result<(OwnedFd, ChannelKind), Errno> {
     match paths::open(path, OFlags::RDWR | OFlags::NOCTTY, 0) {
-        Ok(fd) => Ok((fd, Kind::Device)),
+        Ok(fd) => Ok((fd, ChannelKind::Device)),
         // What open(2) says of a socket.
         Err(Errno::NXIO) => {
             let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
             rustix::net::connect(&socket, &SocketAddrUnix::new(path.as_bytes())?)?;
-            Ok((socket, Kind::Socket))
+            Ok((socket, ChannelKind::Socket))
         }
         Err(error) => Err(error),
     }

@@ -26,7 +26,7 @@ const LINE_MAX: usize = 900;
 const DAEMON: u8 = 3 << 3;
 
 /// The log.
-pub(crate) struct Log<'a> {
+pub(crate) struct LogWriter<'a> {
     level: Option<Level>,
     target: LogTarget<'a>,
     file: Option<OwnedFd>,
@@ -36,10 +36,11 @@ pub(crate) struct Log<'a> {
     unseen_from: Option<u8>,
 }
 
-impl<'a> Log<'a> {
+impl<'a> LogWriter<'a> {
     /// Opens the log. When the file cannot be opened the lines go to standard error.
-    pub(crate) fn open(common: &Common<'a>) -> Log<'a> {
-        let mut log = Log { level: common.level, target: common.log, file: None, syslog: None, unseen_from: None };
+    pub(crate) fn open(common: &Common<'a>) -> LogWriter<'a> {
+        let mut log =
+            LogWriter { level: common.level, target: common.log, file: None, syslog: None, unseen_from: None };
         log.reopen();
         log
     }

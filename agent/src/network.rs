@@ -19,7 +19,7 @@ use crate::rt::Environment;
 use crate::rt::place::Place;
 use crate::rt::signals::Signals;
 use crate::serve::{denied, open, out_of_memory, timed_out};
-use crate::supervise::Plain;
+use crate::supervise::OrdinaryProcess;
 use crate::system::System;
 use crate::wait::{sleep, uptime_ms};
 use crate::xenbus::Xenbus;
@@ -39,7 +39,7 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Netw
         Ok(opened) => opened,
         Err(code) => return code,
     };
-    let xenbus = match candidates.wait(&mut system, &signals, &mut Plain, options.wait) {
+    let xenbus = match candidates.wait(&mut system, &signals, &mut OrdinaryProcess, options.wait) {
         Waited::Connected(mut xenbus, _) => {
             if let Some(deadline) = deadline {
                 xenbus.answer_until(deadline.max(uptime_ms() + ANSWER_MS));

@@ -7,7 +7,7 @@
 
 use core::ffi::CStr;
 
-use nanova_core::platform::{Ended, GuestPath, Program, Programs};
+use nanova_core::platform::{Argv, Ended, GuestPath, Programs};
 use nanova_core::wire::errno::Errno;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::OwnedFd;
@@ -34,7 +34,7 @@ const READS_MAX: u32 = 64;
 const PATH_MAX: usize = 300;
 
 impl Programs for System<'_> {
-    fn start(&mut self, programs: &[Program<'_>]) {
+    fn start(&mut self, programs: &[Argv<'_>]) {
         if !self.confined && programs.iter().any(|program| program.first().is_some_and(|path| may_run(path))) {
             start(programs);
         }
@@ -96,7 +96,7 @@ fn may_run(path: &CStr) -> bool {
 }
 
 /// Has programs run as children of an orphan: its parent is the first process, and it is nobody's zombie here.
-fn start(programs: &[Program<'_>]) {
+fn start(programs: &[Argv<'_>]) {
     let Ok(Side::Parent(child)) = in_a_child(|| {
         let _ = in_a_child(|| {
             // Neither fails in a new process, and without them the programs run as well.

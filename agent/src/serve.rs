@@ -20,7 +20,7 @@ use crate::rt::Environment;
 use crate::rt::place::Place;
 use crate::rt::signals::Signals;
 use crate::sole::{self, Taken};
-use crate::supervise::{Plain, Supervisor};
+use crate::supervise::{OrdinaryProcess, Supervisor};
 use crate::system::System;
 #[cfg(feature = "update")]
 use crate::takeover::{is_update, settle_in, take_over};
@@ -72,7 +72,7 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Agen
         complain(format_args!("cannot write {path}: {}", errno(error)));
         return exit::FAILED;
     }
-    let code = serve_for_ever(&candidates, &mut system, &signals, &mut Plain, options);
+    let code = serve_for_ever(&candidates, &mut system, &signals, &mut OrdinaryProcess, options);
     if let Some(path) = options.pidfile {
         // One that is gone already is no matter.
         let _ = crate::paths::remove(path);

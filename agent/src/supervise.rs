@@ -15,9 +15,9 @@ pub(crate) trait Supervisor {
 }
 
 /// A plain agent: SIGHUP has it open its log again.
-pub(crate) struct Plain;
+pub(crate) struct OrdinaryProcess;
 
-impl Supervisor for Plain {
+impl Supervisor for OrdinaryProcess {
     fn woke(&mut self, system: &mut System<'_>, signals: &Signals) {
         if signals.take_came().has(rustix::process::Signal::HUP) {
             system.log.reopen();

@@ -17,7 +17,7 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::system::uname;
 
 use crate::errno::errno;
-use crate::log::Log;
+use crate::log::LogWriter;
 #[cfg(any(feature = "network", feature = "report"))]
 use crate::netlink::Netlink;
 use crate::paths::open;
@@ -25,7 +25,7 @@ use crate::rt::clock::{monotonic, realtime};
 
 /// The system, and where the guest's files are in it.
 pub(crate) struct System<'a> {
-    pub(crate) log: Log<'a>,
+    pub(crate) log: LogWriter<'a>,
     /// To the kernel's side of the network, once that was needed.
     #[cfg(any(feature = "network", feature = "report"))]
     netlink: Option<Netlink>,
@@ -44,7 +44,7 @@ impl<'a> System<'a> {
     pub(crate) fn open(common: &Common<'a>) -> Result<System<'a>, rustix::io::Errno> {
         let root = open(common.root, OFlags::RDONLY | OFlags::DIRECTORY, 0)?;
         Ok(System {
-            log: Log::open(common),
+            log: LogWriter::open(common),
             #[cfg(any(feature = "network", feature = "report"))]
             netlink: None,
             root,

@@ -19,7 +19,7 @@ const GRACE_MS: u64 = 2000;
 
 /// What the connection is to.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ChannelKind {
     /// A character device.
     Device,
     /// A unix socket.
@@ -39,7 +39,7 @@ pub(crate) enum Wake {
 /// An open connection.
 pub(crate) struct Xenbus<'a> {
     pub(crate) fd: OwnedFd,
-    pub(crate) kind: Kind,
+    pub(crate) kind: ChannelKind,
     signals: Option<&'a Signals>,
     /// poll(2) has just said that there is something to read.
     readable: bool,
@@ -48,7 +48,7 @@ pub(crate) struct Xenbus<'a> {
 }
 
 impl<'a> Xenbus<'a> {
-    pub(crate) fn new(fd: OwnedFd, kind: Kind, signals: Option<&'a Signals>) -> Xenbus<'a> {
+    pub(crate) fn new(fd: OwnedFd, kind: ChannelKind, signals: Option<&'a Signals>) -> Xenbus<'a> {
         Xenbus { fd, kind, signals, readable: false, until: None }
     }
 
@@ -115,7 +115,7 @@ impl Transport for Xenbus<'_> {
             match rustix::io::write(&self.fd, rest) {
                 Ok(n) => rest = &rest[n..],
                 Err(Errno::INTR) => {}
-                Err(error) if self.kind == Kind::Device && !is_fatal(error) => {
+                Err(error) if self.kind == ChannelKind::Device && !is_fatal(error) => {
                     let name = errno(error).name().unwrap_or("EINVAL");
                     return Err(Error::Refused(Refusal::named(name)));
                 }

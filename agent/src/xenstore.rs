@@ -8,7 +8,7 @@ use nanova_core::xenstore::Client;
 use rustix::process::Signal;
 
 use crate::errno::errno;
-use crate::locate::{Candidates, Found};
+use crate::locate::{Attempt, Candidates};
 use crate::output::{Stdout, complain};
 use crate::rt::Environment;
 use crate::rt::place::Place;
@@ -30,21 +30,21 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, call: &Xenstor
     let _ = SignalSet::of(&[Signal::PIPE]).block();
     let candidates = Candidates::new(environment, common);
     match candidates.connect() {
-        Found::Yes(fd, kind, _) => {
+        Attempt::Yes(fd, kind, _) => {
             let (Ok(mut place), Ok(mut names)) = (Place::new(), Place::zeros()) else { return out_of_memory() };
             let mut client = place.fill(Client::new(Xenbus::new(fd, kind, None)));
             tools::run(call, &mut client, &mut Stdout::new(), &mut names)
         }
-        Found::Denied(path, error) => denied(path, error),
-        Found::NotYet(path, error) => {
+        Attempt::Denied(path, error) => denied(path, error),
+        Attempt::NotYet(path, error) => {
             complain(format_args!("cannot open {path}: {}", errno(error)));
             exit::FAILED
         }
-        Found::Nothing if candidates.hopeless() => {
+        Attempt::Nothing if candidates.hopeless() => {
             complain(format_args!("not a Xen guest: there is no xenstore here"));
             exit::NOT_A_GUEST
         }
-        Found::Nothing => {
+        Attempt::Nothing => {
             complain(format_args!("no xenstore found; name its device or socket with --xenbus PATH"));
             exit::FAILED
         }

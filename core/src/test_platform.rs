@@ -6,8 +6,8 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::platform::{
-    Clock, Distrust, Download, Durability, Ended, Entropy, FileKind, Files, GuestPath, Identity, KernelNet, Level, Log,
-    Program, Programs, UPDATE_NAME, UPDATE_NUMBER,
+    Argv, Clock, Distrust, Download, Durability, Ended, Entropy, FileKind, Files, GuestPath, Identity, KernelNet,
+    Level, Log, Programs, UPDATE_NAME, UPDATE_NUMBER,
 };
 use crate::wire::errno::Errno;
 use crate::wire::net::Ip;
@@ -200,7 +200,7 @@ impl KernelNet for FakePlatform {
 }
 
 impl Programs for FakePlatform {
-    fn start(&mut self, programs: &[Program<'_>]) {
+    fn start(&mut self, programs: &[Argv<'_>]) {
         for program in programs {
             let words = program.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>();
             self.started.push(words.join(" "));

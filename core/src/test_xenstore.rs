@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::wire::xenstore::{HEADER_LEN, Header, Kind, PAYLOAD_MAX};
+use crate::wire::xenstore::{HEADER_LEN, Header, MessageType, PAYLOAD_MAX};
 use crate::xenstore::{Client, Error, Event, Lost, Transport};
 
 /// Where a relative path begins.
@@ -16,9 +16,9 @@ pub(crate) struct FakeXenstore {
     /// Path as it was registered, and token.
     pub(crate) watches: Vec<(String, String)>,
     /// What was asked: operation, path as it was sent, and the rest.
-    pub(crate) asked: Vec<(Kind, String, String)>,
+    pub(crate) asked: Vec<(MessageType, String, String)>,
     /// Which operations, on this path and below, are refused, and how.
-    pub(crate) refuses: Vec<(Kind, &'static str, &'static str)>,
+    pub(crate) refuses: Vec<(MessageType, &'static str, &'static str)>,
     /// So many children of a directory there may be; of what there would be more is refused so.
     pub(crate) quota: Option<(&'static str, usize, &'static str)>,
     /// So many transactions get in the way of another one.
@@ -84,7 +84,7 @@ impl FakeXenstore {
     }
 
     /// The paths of all operations of a kind.
-    pub(crate) fn asked(&self, kind: Kind) -> Vec<&str> {
+    pub(crate) fn asked(&self, kind: MessageType) -> Vec<&str> {
         self.asked.iter().filter(|(asked, _, _)| *asked == kind).map(|(_, path, _)| path.as_str()).collect()
     }
 
@@ -122,16 +122,16 @@ impl FakeXenstore {
                     events.push(format!("{watched}{}\0{token}\0", changed.strip_prefix(&whole).unwrap_or_default()));
                 }
             }
-            events.iter().for_each(|event| self.say(Kind::WatchEvent, event.as_bytes()));
+            events.iter().for_each(|event| self.say(MessageType::WatchEvent, event.as_bytes()));
         }
     }
 
-    fn say(&mut self, kind: Kind, payload: &[u8]) {
+    fn say(&mut self, kind: MessageType, payload: &[u8]) {
         let header = Header { kind, request_id: 0, transaction_id: 0, len: payload.len() as u32 };
         self.out.push_back([&header.emit()[..], payload].concat());
     }
 
-    fn may(&self, kind: Kind, path: &str) -> Result<(), &'static str> {
+    fn may(&self, kind: MessageType, path: &str) -> Result<(), &'static str> {
         let whole = absolute(path);
         let of = |refused: &str| {
             let refused = absolute(refused);
@@ -140,7 +140,7 @@ impl FakeXenstore {
         if let Some((_, _, name)) = self.refuses.iter().find(|(refused, path, _)| *refused == kind && of(path)) {
             return Err(name);
         }
-        if let (Kind::Write | Kind::Mkdir, Some((directory, most, name))) = (kind, self.quota)
+        if let (MessageType::Write | MessageType::Mkdir, Some((directory, most, name))) = (kind, self.quota)
             && whole.starts_with(&format!("{}/", absolute(directory)))
             && !self.nodes.contains_key(&whole)
             && self.children(&absolute(directory)).len() >= most
@@ -161,14 +161,18 @@ impl FakeXenstore {
         let there = self.nodes.contains_key(&whole) || whole == "/";
         let done = Ok(b"OK\0".to_vec());
         match header.kind {
-            Kind::Read => Ok(self.nodes.get(&whole).ok_or("ENOENT")?.clone()),
-            Kind::Directory | Kind::DirectoryPart | Kind::GetPerms | Kind::SetPerms if !there => Err("ENOENT"),
-            Kind::Directory => {
+            MessageType::Read => Ok(self.nodes.get(&whole).ok_or("ENOENT")?.clone()),
+            MessageType::Directory | MessageType::DirectoryPart | MessageType::GetPerms | MessageType::SetPerms
+                if !there =>
+            {
+                Err("ENOENT")
+            }
+            MessageType::Directory => {
                 let names: String = self.children(&whole).iter().map(|name| format!("{name}\0")).collect();
                 if names.len() > PAYLOAD_MAX { Err("E2BIG") } else { Ok(names.into_bytes()) }
             }
-            Kind::DirectoryPart if self.part == 0 => Err("ENOSYS"),
-            Kind::DirectoryPart => {
+            MessageType::DirectoryPart if self.part == 0 => Err("ENOSYS"),
+            MessageType::DirectoryPart => {
                 let offset: usize = core::str::from_utf8(rest).unwrap().trim_end_matches('\0').parse().unwrap();
                 let names: String = self.children(&whole).iter().map(|name| format!("{name}\0")).collect();
                 let mut end = names.len().min(offset + self.part);
@@ -178,41 +182,43 @@ impl FakeXenstore {
                 let last = if end == names.len() { "\0" } else { "" };
                 Ok(format!("5\0{}{last}", &names[offset..end]).into_bytes())
             }
-            Kind::Write => {
+            MessageType::Write => {
                 self.write(&whole, rest);
                 done
             }
-            Kind::Mkdir if there => done,
-            Kind::Mkdir => {
+            MessageType::Mkdir if there => done,
+            MessageType::Mkdir => {
                 self.write(&whole, b"");
                 done
             }
-            Kind::Rm if there => {
+            MessageType::Rm if there => {
                 self.remove(&whole);
                 done
             }
-            Kind::Rm if self.nodes.contains_key(&parent) => done,
-            Kind::Rm => Err("ENOENT"),
-            Kind::GetPerms => Ok(self.permissions.get(&whole).map_or("n7\0", String::as_str).as_bytes().to_vec()),
-            Kind::SetPerms => {
+            MessageType::Rm if self.nodes.contains_key(&parent) => done,
+            MessageType::Rm => Err("ENOENT"),
+            MessageType::GetPerms => {
+                Ok(self.permissions.get(&whole).map_or("n7\0", String::as_str).as_bytes().to_vec())
+            }
+            MessageType::SetPerms => {
                 self.permissions.insert(whole, core::str::from_utf8(rest).unwrap().to_owned());
                 done
             }
-            Kind::Watch => {
+            MessageType::Watch => {
                 let token = core::str::from_utf8(rest).unwrap().trim_end_matches('\0').to_owned();
                 self.watches.push((path.to_owned(), token));
                 done
             }
-            Kind::Unwatch => {
+            MessageType::Unwatch => {
                 self.watches.retain(|(watched, _)| watched != path);
                 done
             }
-            Kind::TransactionStart => {
+            MessageType::TransactionStart => {
                 self.before = Some(self.nodes.clone());
                 self.transactions += 1;
                 Ok(format!("{}\0", self.transactions).into_bytes())
             }
-            Kind::TransactionEnd => {
+            MessageType::TransactionEnd => {
                 let before = self.before.take().unwrap();
                 if path == "F" || self.conflicts > 0 {
                     self.nodes = before;
@@ -224,7 +230,7 @@ impl FakeXenstore {
                 }
                 done
             }
-            Kind::GetDomainPath => Ok(format!("/local/domain/{path}\0").into_bytes()),
+            MessageType::GetDomainPath => Ok(format!("/local/domain/{path}\0").into_bytes()),
             _ => Err("ENOSYS"),
         }
     }
@@ -263,14 +269,14 @@ impl Transport for FakeXenstore {
         self.asked.push((header.kind, path.to_owned(), String::from_utf8_lossy(rest).into_owned()));
         match self.serve(header, path, rest) {
             Ok(payload) => self.say(header.kind, &payload),
-            Err(name) => self.say(Kind::Error, format!("{name}\0").as_bytes()),
+            Err(name) => self.say(MessageType::Error, format!("{name}\0").as_bytes()),
         }
         // The first event of a watch comes at once.
-        if let (Kind::Watch, Some((watched, token))) = (header.kind, self.watches.last())
+        if let (MessageType::Watch, Some((watched, token))) = (header.kind, self.watches.last())
             && watched == path
         {
             let event = format!("{watched}\0{token}\0");
-            self.say(Kind::WatchEvent, event.as_bytes());
+            self.say(MessageType::WatchEvent, event.as_bytes());
         }
         if self.before.is_none() {
             self.fire();

@@ -2,7 +2,7 @@
 //! write ends and the next begins, and whether a read was asked for no bytes; here nothing is hidden.
 
 use anyhow::Result;
-use nanova_core::engine::progress::{Progress, Taken};
+use nanova_core::engine::progress::{EventMeaning, Progress};
 use nanova_core::engine::requests::Requests;
 use nanova_core::network::Target;
 use nanova_core::xenstore::{Client, Error, Event, Lost, Path, Refusal, Transaction, Transport};
@@ -52,8 +52,8 @@ fn serve(requests: &mut Requests, client: &mut Client<Xenbus>, host: &mut Host, 
         let (mut look, mut named) = (false, false);
         while !named && let Some(event) = client.next_event().unwrap() {
             let taken = requests.take_event(event);
-            look |= taken == Taken::LookAgain;
-            named = taken == Taken::Named;
+            look |= taken == EventMeaning::LookAgain;
+            named = taken == EventMeaning::Named;
         }
         if look && !named {
             requests.look_again();

@@ -66,7 +66,7 @@ impl<'a> Boot<'a> {
     /// sense; the others are taken all the same.
     pub fn read(&mut self, command_line: &'a str) -> Option<&'a str> {
         let mut wrong = None;
-        for word in Words(command_line) {
+        for word in BootWords(command_line) {
             let (name, value) = word.split_once('=').unwrap_or((word, ""));
             // The value may have quotes of its own.
             let value = value.strip_prefix('"').map_or(value, |value| value.strip_suffix('"').unwrap_or(value));
@@ -106,9 +106,9 @@ impl<'a> Boot<'a> {
 }
 
 /// The words of a command line, without the quotes around a whole word.
-struct Words<'a>(&'a str);
+struct BootWords<'a>(&'a str);
 
-impl<'a> Iterator for Words<'a> {
+impl<'a> Iterator for BootWords<'a> {
     type Item = &'a str;
 
     fn next(&mut self) -> Option<&'a str> {

@@ -9,8 +9,8 @@ use crate::wire::json::walk::member;
 use crate::wire::json::{Text, Value};
 use crate::wire::xenstore::PAYLOAD_MAX;
 
-/// Room for everything that one request can carry.
-type Room = Zeroizing<[u8; PAYLOAD_MAX]>;
+/// DecodingRoom for everything that one request can carry.
+type DecodingRoom = Zeroizing<[u8; PAYLOAD_MAX]>;
 
 /// Why no file could be made of the argument.
 enum ArgumentError {
@@ -29,7 +29,7 @@ impl ArgumentError {
 
 /// `injectfile`: base64 of `path,contents`; the first comma splits, the contents are any bytes.
 pub fn injectfile<P: Files + Clock + Log>(value: Value<'_>, platform: &mut P) -> Response {
-    let mut room = Room::new([0; PAYLOAD_MAX]);
+    let mut room = DecodingRoom::new([0; PAYLOAD_MAX]);
     let parts = match value {
         Value::Text(text) => decode(text, &mut room[..]).and_then(|bytes| {
             let comma = bytes.iter().position(|byte| *byte == b',');
@@ -57,7 +57,7 @@ pub fn file_inject<P: Files + Clock + Log>(value: Value<'_>, platform: &mut P) -
         return ArgumentError::Invalid("an object with b64_path and b64_file is needed").response();
     };
     // Decoded they are shorter than the packet in which both of them were.
-    let mut room = Room::new([0; PAYLOAD_MAX]);
+    let mut room = DecodingRoom::new([0; PAYLOAD_MAX]);
     let decoded = decode(path, &mut room[..]).map(<[u8]>::len).and_then(|len| {
         let (path, room) = room.split_at_mut(len);
         Ok((&*path, decode(contents, room)?))

@@ -2,7 +2,7 @@
 
 use crate::commands::Response;
 use crate::platform::{Clock, Download, Files, Log, Programs};
-use crate::update::{Failure, update};
+use crate::update::{UpdateFailure, update};
 use crate::wire::json::Value;
 
 /// Runs the command. Whether it is done tells the response's code: then the new agent is to be executed.
@@ -10,6 +10,6 @@ use crate::wire::json::Value;
 pub fn agentupdate<P: Files + Download + Programs + Clock + Log>(value: Value<'_>, platform: &mut P) -> Response {
     match update(value, platform) {
         Ok(()) => Response::done(),
-        Err(Failure(why)) => Response::failed(format_args!("{}", why.as_str())),
+        Err(UpdateFailure(why)) => Response::failed(format_args!("{}", why.as_str())),
     }
 }

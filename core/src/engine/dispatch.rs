@@ -15,7 +15,7 @@ const SHOWN_MAX: usize = 128;
 
 /// What has become of a request.
 #[expect(clippy::large_enum_variant, reason = "one value at a time, on the stack")]
-pub enum Step<T, P> {
+pub enum Dispatched<T, P> {
     /// This is its response.
     Answered(Response),
     /// The command of this name is to be run so, with the client, whose buffer the request was in until now.
@@ -74,7 +74,7 @@ impl Dispatcher {
     }
 
     /// Runs the command of a request, which may be any bytes.
-    pub fn handle<T: Transport, P: Platform>(&mut self, request: &mut [u8], platform: &mut P) -> Step<T, P> {
+    pub fn handle<T: Transport, P: Platform>(&mut self, request: &mut [u8], platform: &mut P) -> Dispatched<T, P> {
         let request = match Request::parse(request) {
             Ok(request) => request,
             Err(error) => {
@@ -83,7 +83,7 @@ impl Dispatcher {
                     RequestError::NoName => format_args!("Request is missing 'name' key"),
                 });
                 platform.log(Level::Warn, format_args!("unreadable request: {}", response.message.as_str()));
-                return Step::Answered(response);
+                return Dispatched::Answered(response);
             }
         };
         let name = request.name.plain().unwrap_or_default();
@@ -92,7 +92,7 @@ impl Dispatcher {
         log_received(&request, command.is_some_and(|command| command.shows_argument), platform);
         let response = match command {
             Some(command) => match command.entry {
-                Entry::OverXenstore(run) => return Step::OverXenstore(command.name, run),
+                Entry::OverXenstore(run) => return Dispatched::OverXenstore(command.name, run),
                 Entry::Local(run) => run(request.value, &mut self.session, platform),
             },
             None => {
@@ -103,13 +103,13 @@ impl Dispatcher {
                     // What the site's program says is between it and the host.
                     let shown = Response { code: response.code, message: Bounded::of(format_args!("(not shown)")) };
                     log_completed(request.name, &shown, platform);
-                    return Step::Answered(response);
+                    return Dispatched::Answered(response);
                 }
                 Response::new(Code::NotFound, format_args!("No such agent command '{}'", request.name))
             }
         };
         log_completed(request.name, &response, platform);
-        Step::Answered(response)
+        Dispatched::Answered(response)
     }
 }
 

@@ -28,8 +28,8 @@ impl Transport for Unused {
 
 fn handle(agent: &mut Dispatcher, request: &mut [u8], platform: &mut FakePlatform) -> Response {
     match agent.handle::<Unused, _>(request, platform) {
-        Step::Answered(response) => response,
-        Step::OverXenstore(name, _) => panic!("{name} was not asked for"),
+        Dispatched::Answered(response) => response,
+        Dispatched::OverXenstore(name, _) => panic!("{name} was not asked for"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! A build without the feature `commands`: no request is looked for, none is served.
 
-use crate::engine::progress::{Progress, State, Taken};
+use crate::engine::progress::{EventMeaning, Progress, State};
 use crate::network::Target;
 use crate::xenstore::{Client, Error, Event, Transport};
 
@@ -19,8 +19,8 @@ impl Requests {
     }
 
     /// It is not about requests.
-    pub fn take_event(&mut self, _event: Event<'_>) -> Taken {
-        Taken::NoneOfOurs
+    pub fn take_event(&mut self, _event: Event<'_>) -> EventMeaning {
+        EventMeaning::NoneOfOurs
     }
 
     /// Does nothing.

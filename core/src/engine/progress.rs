@@ -19,7 +19,7 @@ pub enum Progress {
 /// What an event means for requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Taken {
+pub enum EventMeaning {
     /// Nothing.
     NoneOfOurs,
     /// There may be requests: [`Requests::look_again`](super::requests::Requests::look_again) after the last event.

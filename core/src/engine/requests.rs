@@ -15,8 +15,8 @@ use crate::commands::Code;
 #[cfg(feature = "xapi")]
 use crate::commands::Response;
 use crate::commands::response::RESPONSE_MAX;
-use crate::engine::dispatch::{Dispatcher, Step, log_completed};
-use crate::engine::progress::{Progress, State, Taken};
+use crate::engine::dispatch::{Dispatched, Dispatcher, log_completed};
+use crate::engine::progress::{EventMeaning, Progress, State};
 use crate::engine::responses::{GUEST, Responses, Room};
 use crate::files::transaction::FileTransaction;
 use crate::network::Target;
@@ -48,7 +48,7 @@ const QUARANTINE_MAX: usize = 64;
 type Quarantine = heapless::Deque<u64, QUARANTINE_MAX>;
 
 /// What became of a response.
-enum Outcome {
+enum Delivery {
     /// It is there and its request is gone.
     Answered,
     /// It may be there, and its request stays in the directory.
@@ -194,18 +194,18 @@ impl Requests {
     ///
     /// An event says to look again, and one look is enough for many. But where a long list cannot be fetched, the
     /// events' paths are all that names the requests of a burst: they are followed one by one, and the list comes last.
-    pub fn take_event(&mut self, event: Event<'_>) -> Taken {
+    pub fn take_event(&mut self, event: Event<'_>) -> EventMeaning {
         if let Event::Fired { token, .. } = event
             && token != TOKEN
         {
-            return Taken::NoneOfOurs;
+            return EventMeaning::NoneOfOurs;
         }
         match request_name(event).filter(|_| !self.lists_in_parts) {
             Some(name) => {
                 self.cursor.restart_with(name);
-                Taken::Named
+                EventMeaning::Named
             }
-            None => Taken::LookAgain,
+            None => EventMeaning::LookAgain,
         }
     }
 
@@ -225,15 +225,15 @@ impl Requests {
         loop {
             if let Some(mut pending) = self.pending.take() {
                 match self.answer(&pending, client, platform, now) {
-                    Ok(Outcome::Answered) => return Ok(Progress::Served),
-                    Ok(Outcome::Stays) => {
+                    Ok(Delivery::Answered) => return Ok(Progress::Served),
+                    Ok(Delivery::Stays) => {
                         // When it is met again it is passed over as one that is known.
                         if pending.found_in == self.cursor.number {
                             self.cursor.offset += pending.name.len() + 1;
                         }
                         quarantine(&mut self.quarantined, &pending.name);
                     }
-                    Ok(Outcome::Later(moment)) => {
+                    Ok(Delivery::Later(moment)) => {
                         self.pending = Some(pending);
                         return Ok(Progress::Waiting(moment));
                     }
@@ -336,8 +336,8 @@ impl Requests {
                 let step = self.dispatcher.handle::<T, P>(value, platform);
                 client.wipe();
                 let response = match step {
-                    Step::Answered(response) => response,
-                    Step::OverXenstore(name, run) => {
+                    Dispatched::Answered(response) => response,
+                    Dispatched::OverXenstore(name, run) => {
                         let response = self.dispatcher.run(run, client, platform, self.network)?;
                         // What the guest is, is how its network was last set.
                         self.state = match response.code {
@@ -374,7 +374,7 @@ impl Requests {
         client: &mut Client<T>,
         platform: &mut P,
         now: u64,
-    ) -> Result<Outcome, Error> {
+    ) -> Result<Delivery, Error> {
         let name = &*pending.name;
         if pending.unsure && is_written(client, pending)? {
             self.responses.add(name, now);
@@ -384,11 +384,11 @@ impl Requests {
         let mut emptied = false;
         loop {
             let error = match room {
-                Room::Later(moment) => return Ok(Outcome::Later(moment)),
+                Room::Later(moment) => return Ok(Delivery::Later(moment)),
                 Room::Made(_) | Room::Never => match commit(client, pending) {
                     Ok(()) => {
                         self.responses.add(name, now);
-                        return Ok(Outcome::Answered);
+                        return Ok(Delivery::Answered);
                     }
                     Err(error) => error,
                 },
@@ -427,12 +427,12 @@ fn is_written<T: Transport>(client: &mut Client<T>, pending: &Pending) -> Result
 }
 
 /// Removes a request whose response is there: it must not be run again.
-fn remove_request<T: Transport>(client: &mut Client<T>, name: &str) -> Result<Outcome, Error> {
-    let Ok(request) = Joined::new(HOST, name) else { return Ok(Outcome::Stays) };
+fn remove_request<T: Transport>(client: &mut Client<T>, name: &str) -> Result<Delivery, Error> {
+    let Ok(request) = Joined::new(HOST, name) else { return Ok(Delivery::Stays) };
     match client.rm(Transaction::NONE, request.as_path()) {
-        Err(error) if error.is(Refusal::NOENT) => Ok(Outcome::Answered),
+        Err(error) if error.is(Refusal::NOENT) => Ok(Delivery::Answered),
         Err(Error::Lost(lost)) => Err(Error::Lost(lost)),
-        removed => Ok(if removed.is_ok() { Outcome::Answered } else { Outcome::Stays }),
+        removed => Ok(if removed.is_ok() { Delivery::Answered } else { Delivery::Stays }),
     }
 }
 
@@ -456,7 +456,7 @@ fn commit<T: Transport>(client: &mut Client<T>, pending: &Pending) -> Result<(),
 }
 
 /// What can still be done when the transaction is refused: each half by itself, and never the command again.
-fn commit_in_parts<T: Transport>(client: &mut Client<T>, pending: &Pending) -> Result<Outcome, Error> {
+fn commit_in_parts<T: Transport>(client: &mut Client<T>, pending: &Pending) -> Result<Delivery, Error> {
     if let Ok(response) = Joined::new(GUEST, &pending.name) {
         unless_refused(client.write(Transaction::NONE, response.as_path(), pending.response()))?;
     }

@@ -16,7 +16,7 @@
 
 #[cfg(feature = "xapi")]
 use crate::commands::static_ip;
-use crate::engine::progress::{Progress, State, Taken};
+use crate::engine::progress::{EventMeaning, Progress, State};
 use crate::engine::requests::Requests;
 use crate::network::Target;
 use crate::platform::Platform;
@@ -323,9 +323,9 @@ impl Engine {
         while let Some(event) = client.next_event()? {
             self.news.take(&event);
             match self.requests.take_event(event) {
-                Taken::NoneOfOurs => {}
-                Taken::LookAgain => any = true,
-                Taken::Named => return Ok(true),
+                EventMeaning::NoneOfOurs => {}
+                EventMeaning::LookAgain => any = true,
+                EventMeaning::Named => return Ok(true),
             }
         }
         if any {

@@ -3,14 +3,15 @@
 use super::*;
 use crate::test_platform::FakePlatform;
 use crate::test_xenstore::FakeXenstore;
-use crate::wire::xenstore::Kind;
+use crate::wire::xenstore::MessageType;
 use crate::xenstore::Lost;
 
 const ASKS: &str = r#"{"name":"version","value":""}"#;
 const ALL: Options =
     Options { commands: true, report: true, once: false, network: Target::Kernel, report_interval: 0, beat_ms: 0 };
 
-/// The watch of the guest's life has its first event after the guest is ready; then all is published, and it is ready again.
+/// The watch of the guest's life has its first event after the guest is ready; then all is published, and it is ready
+/// again.
 const UP: [Action; 4] = [Action::SettleIn, Action::TellReady, Action::ListenForLinks, Action::TellReady];
 
 fn up(until: Option<u64>) -> Vec<Action> {
@@ -86,7 +87,8 @@ fn a_guest_comes_up_with_its_requests_first_and_its_report_after_them() {
     assert_eq!(guest.engine.poll(0), Action::Connect);
     assert_eq!(guest.connect(), up(None));
     let asked = guest.store().asked.clone();
-    let first = |path: &str| asked.iter().position(|(kind, asked, _)| *kind == Kind::Write && asked == path).unwrap();
+    let first =
+        |path: &str| asked.iter().position(|(kind, asked, _)| *kind == MessageType::Write && asked == path).unwrap();
     let order = ["data/guest/a", "data/guest/b", "data/os_uname", "attr/PVAddons/Installed"];
     assert!(order.windows(2).all(|pair| first(pair[0]) < first(pair[1])), "{asked:?}");
     let states: Vec<_> =
@@ -103,7 +105,7 @@ fn a_guest_comes_up_with_its_requests_first_and_its_report_after_them() {
     // Another request is answered, and nothing else is said.
     assert_eq!(guest.host_writes("data/host/c", ASKS), [wait(None, true)]);
     assert!(guest.get("data/guest/c").is_some());
-    assert_eq!(guest.store().asked(Kind::Write).iter().filter(|path| **path == "data/os_uname").count(), 1);
+    assert_eq!(guest.store().asked(MessageType::Write).iter().filter(|path| **path == "data/os_uname").count(), 1);
 }
 
 #[test]

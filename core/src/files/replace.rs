@@ -42,7 +42,7 @@ pub fn write<'a, F: Files>(
 ) -> Result<(), FileError<'a>> {
     make_parents(files, path)?;
     replace(files, path, |files, staged| {
-        let mut pieces = Pieces { files, staged, waiting: Chunk::new(), result: Ok(()) };
+        let mut pieces = StagedText { files, staged, waiting: Chunk::new(), result: Ok(()) };
         text(&mut pieces);
         pieces.send();
         at("write beside", path, pieces.result)?;
@@ -52,14 +52,14 @@ pub fn write<'a, F: Files>(
 }
 
 /// Text on its way into a staged file.
-struct Pieces<'a, F: Files> {
+struct StagedText<'a, F: Files> {
     files: &'a mut F,
     staged: &'a mut F::Staged,
     waiting: Chunk,
     result: Result<(), Errno>,
 }
 
-impl<F: Files> Pieces<'_, F> {
+impl<F: Files> StagedText<'_, F> {
     fn send(&mut self) {
         let waiting = self.waiting.take();
         // What has failed once is given up as a whole; the caller is told.
@@ -69,7 +69,7 @@ impl<F: Files> Pieces<'_, F> {
     }
 }
 
-impl<F: Files> Sink for Pieces<'_, F> {
+impl<F: Files> Sink for StagedText<'_, F> {
     fn bytes(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             bytes = self.waiting.add(bytes);

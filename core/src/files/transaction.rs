@@ -56,7 +56,7 @@ impl fmt::Display for Trouble<'_> {
 }
 
 /// A file that waits to be put in its place.
-struct Waiting<S> {
+struct StagedFile<S> {
     path: EditPath,
     staged: S,
     backed_up: bool,
@@ -64,7 +64,7 @@ struct Waiting<S> {
 
 /// Files that are changed together: staged, then published.
 pub struct FileTransaction<S> {
-    waiting: Vec<Waiting<S>, { STAGED_MAX as usize }>,
+    waiting: Vec<StagedFile<S>, { STAGED_MAX as usize }>,
     mark: Option<S>,
 }
 
@@ -105,7 +105,7 @@ impl<S> FileTransaction<S> {
                 return Ok(());
             }
         };
-        if existed && at("read", path, run(platform, path, edit, Target::Compare))? {
+        if existed && at("read", path, run(platform, path, edit, EditTarget::Compare))? {
             platform.log(Level::Info, format_args!("skipping {path} (no changes)"));
             return Ok(());
         }
@@ -126,11 +126,11 @@ impl<S> FileTransaction<S> {
             Ok(None) => at("set the mode of", path, platform.set_mode(&mut staged, mode)),
             Err(errno) => at("open", path, Err(errno)),
         };
-        let filled =
-            taken_over.and_then(|()| at("write beside", path, run(platform, path, edit, Target::Staged(&mut staged))));
+        let filled = taken_over
+            .and_then(|()| at("write beside", path, run(platform, path, edit, EditTarget::Staged(&mut staged))));
         // There is room: it was looked for.
         let backed_up = existed && backup == Backup::Beside;
-        let _ = self.waiting.push(Waiting { path: name, staged, backed_up });
+        let _ = self.waiting.push(StagedFile { path: name, staged, backed_up });
         filled.map(drop)
     }
 
@@ -143,12 +143,12 @@ impl<S> FileTransaction<S> {
     ) -> Result<(), FileError<'p>> {
         let kind = at("look at", path, platform.kind(path))?;
         if kind.is_some_and(|kind| kind != FileKind::Regular)
-            || kind.is_some() && at("read", path, run(platform, path, edit, Target::Compare))?
+            || kind.is_some() && at("read", path, run(platform, path, edit, EditTarget::Compare))?
         {
             return Ok(());
         }
         let _ = writeln!(out, "write {path}:");
-        at("read", path, run(platform, path, edit, Target::Shown(out))).map(drop)
+        at("read", path, run(platform, path, edit, EditTarget::Shown(out))).map(drop)
     }
 
     /// Puts the files in their places, in the order in which they were edited. `trouble` is called for each that could
@@ -160,7 +160,7 @@ impl<S> FileTransaction<S> {
         trouble: &mut dyn FnMut(&Trouble<'_>) -> ControlFlow<()>,
     ) {
         let mut go_on = true;
-        for Waiting { path, staged, backed_up } in &mut self.waiting {
+        for StagedFile { path, staged, backed_up } in &mut self.waiting {
             let Ok(path) = GuestPath::new(path) else { continue };
             if !go_on {
                 platform.discard(staged);
@@ -207,7 +207,7 @@ impl<S> FileTransaction<S> {
 }
 
 /// What is done with what an edit writes.
-enum Target<'s, S> {
+enum EditTarget<'s, S> {
     /// It is compared with the old file.
     Compare,
     /// It goes into a new file.
@@ -222,15 +222,15 @@ fn run<'a, P: Files>(
     platform: &'a mut P,
     path: GuestPath<'_>,
     edit: Edit<'_>,
-    target: Target<'a, P::Staged>,
+    target: EditTarget<'a, P::Staged>,
 ) -> Result<bool, Errno> {
     let mut old = match platform.open(path) {
         Err(Errno::NOENT) => None,
         file => Some(file?),
     };
     let compared = match target {
-        Target::Compare => Some(platform.open(path)?),
-        Target::Staged(_) | Target::Shown(_) => None,
+        EditTarget::Compare => Some(platform.open(path)?),
+        EditTarget::Staged(_) | EditTarget::Shown(_) => None,
     };
     let mut out = Output {
         platform,
@@ -295,7 +295,7 @@ fn feed<P: Files>(out: &mut Output<'_, P>, old: &mut Option<P::File>, edit: Edit
 struct Output<'a, P: Files> {
     platform: &'a mut P,
     compared: Option<P::File>,
-    target: Target<'a, P::Staged>,
+    target: EditTarget<'a, P::Staged>,
     same: bool,
     waiting: Chunk,
     failed: Option<Errno>,
@@ -311,9 +311,9 @@ impl<P: Files> Output<'_, P> {
         let waiting = self.waiting.take();
         let result = match &mut self.target {
             _ if self.failed.is_some() => Ok(()),
-            Target::Compare => compare(self.platform, &mut self.compared, waiting, &mut self.same),
-            Target::Staged(staged) => self.platform.append(staged, waiting),
-            Target::Shown(out) => {
+            EditTarget::Compare => compare(self.platform, &mut self.compared, waiting, &mut self.same),
+            EditTarget::Staged(staged) => self.platform.append(staged, waiting),
+            EditTarget::Shown(out) => {
                 for chunk in waiting.utf8_chunks() {
                     let mark = if chunk.invalid().is_empty() { "" } else { "?" };
                     // A terminal that has gone away is no fault of the file's.

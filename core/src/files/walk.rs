@@ -16,7 +16,7 @@ pub const LINKS_MAX: u32 = 40;
 
 /// What a walk needs to know of what it has opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct Opened {
     /// What it is; a link itself, not what it leads to.
     pub kind: FileKind,
     /// Device and inode: two directories with the same are one.
@@ -33,9 +33,9 @@ pub trait Steps {
     type Handle;
 
     /// Opens the directory that the walk begins at, and that absolute links begin at.
-    fn root(&mut self) -> Result<(Self::Handle, Found), Errno>;
+    fn root(&mut self) -> Result<(Self::Handle, Opened), Errno>;
     /// Opens what has this name in a directory; `..` is the directory above.
-    fn open(&mut self, directory: &Self::Handle, name: &str) -> Result<(Self::Handle, Found), Errno>;
+    fn open(&mut self, directory: &Self::Handle, name: &str) -> Result<(Self::Handle, Opened), Errno>;
     /// Reads where an open link leads. Returns how many bytes that are; as many as there is room for are too many.
     fn read_link(&mut self, link: &Self::Handle, room: &mut [u8]) -> Result<usize, Errno>;
     /// The user whose links are followed beside root's: the one who runs this program, who is root but in tests.
@@ -72,7 +72,7 @@ impl Stopped {
 #[inline(never)]
 pub fn walk<S: Steps>(steps: &mut S, path: &str) -> Result<S::Handle, Stopped> {
     let own_user = steps.own_user();
-    let is_own = |found: &Found| found.owner == 0 || found.owner == own_user;
+    let is_own = |found: &Opened| found.owner == 0 || found.owner == own_user;
     let mut way = Way::new(path)?;
     let (mut here, mut found) = steps.root()?;
     let root = found.id;
@@ -196,7 +196,7 @@ mod tests {
             tree
         }
 
-        fn found(&self, path: &str) -> Result<(String, Found), Errno> {
+        fn found(&self, path: &str) -> Result<(String, Opened), Errno> {
             let (place, (owner, others_write, leads)) = self
                 .nodes
                 .iter()
@@ -205,7 +205,7 @@ mod tests {
                 .map(|(n, (_, node))| (n, node))
                 .ok_or(Errno::NOENT)?;
             let kind = if leads.is_some() { FileKind::Symlink } else { FileKind::Directory };
-            let found = Found { kind, id: (1, place as u64), owner: *owner, others_write: *others_write };
+            let found = Opened { kind, id: (1, place as u64), owner: *owner, others_write: *others_write };
             Ok((path.into(), found))
         }
     }
@@ -213,11 +213,11 @@ mod tests {
     impl Steps for Tree {
         type Handle = String;
 
-        fn root(&mut self) -> Result<(String, Found), Errno> {
+        fn root(&mut self) -> Result<(String, Opened), Errno> {
             self.found("/")
         }
 
-        fn open(&mut self, directory: &String, name: &str) -> Result<(String, Found), Errno> {
+        fn open(&mut self, directory: &String, name: &str) -> Result<(String, Opened), Errno> {
             let above = directory.trim_end_matches('/');
             if name == ".." {
                 let (above, _) = above.rsplit_once('/').unwrap();

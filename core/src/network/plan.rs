@@ -33,7 +33,7 @@ const STATIC_PROTOCOLS: [u8; 3] = [3, 4, 16];
 const _: () = assert!(ADDRESSES_MAX <= 64 && ROUTES_MAX <= 32);
 
 /// An interface and its link.
-struct Place {
+struct PlannedInterface {
     link: Option<Link>,
     /// Whether that is a bridge or bond of which the interface is a part.
     is_master: bool,
@@ -132,7 +132,7 @@ impl fmt::Display for Step<'_> {
 /// The changes that are left to make.
 pub struct Plan<'a> {
     interfaces: &'a [Interface],
-    places: Vec<Place, INTERFACES_MAX>,
+    places: Vec<PlannedInterface, INTERFACES_MAX>,
     loopback: Option<Link>,
     removals: Vec<Removal, REMOVALS_MAX>,
 }
@@ -145,7 +145,8 @@ impl<'a> Plan<'a> {
         for interface in interfaces {
             let (absent_addresses, absent_routes) =
                 (ones(interface.addresses.len()), ones(interface.routes.len()) as u32);
-            let _ = plan.places.push(Place { link: None, is_master: false, absent_addresses, absent_routes });
+            let _ =
+                plan.places.push(PlannedInterface { link: None, is_master: false, absent_addresses, absent_routes });
         }
         let mut take = |request| {
             netlink.ask(&request, &mut |reply| match reply {
@@ -195,7 +196,7 @@ impl<'a> Plan<'a> {
     }
 
     /// The place of the interface that the link of this number carries.
-    fn place_of(&mut self, index: u32) -> Option<(&mut Place, &'a Interface)> {
+    fn place_of(&mut self, index: u32) -> Option<(&mut PlannedInterface, &'a Interface)> {
         let mut pairs = self.places.iter_mut().zip(self.interfaces);
         pairs.find(|(place, _)| place.link.as_ref().is_some_and(|link| link.index == index))
     }
@@ -262,7 +263,7 @@ impl<'a> Plan<'a> {
     }
 }
 
-fn additions(place: &Place, link: &Link, interface: &Interface, each: &mut dyn FnMut(&Step<'_>)) {
+fn additions(place: &PlannedInterface, link: &Link, interface: &Interface, each: &mut dyn FnMut(&Step<'_>)) {
     if let Some(mtu) = interface.mtu
         && link.mtu != u32::from(mtu)
     {

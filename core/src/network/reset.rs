@@ -96,7 +96,7 @@ type Places<'a> = Vec<Placed<'a>, INTERFACES_MAX>;
 
 /// What is known of an interface once the kernel was asked.
 #[derive(Clone, Default)]
-struct Found {
+struct KernelDevice {
     device: Option<Device>,
     /// Whether that is a bridge or bond that the interface is a part of.
     is_master: bool,
@@ -105,7 +105,7 @@ struct Found {
 }
 
 /// The interfaces of which this is so.
-fn places<'a>(network: &'a Network, found: &'a [Found], is_so: fn(&Found) -> bool) -> Places<'a> {
+fn places<'a>(network: &'a Network, found: &'a [KernelDevice], is_so: fn(&KernelDevice) -> bool) -> Places<'a> {
     let mut places = Places::new();
     for (interface, found) in network.interfaces.iter().zip(found).filter(|(_, found)| is_so(found)) {
         let _ = places.push(Placed { interface, device: found.device.as_deref() });
@@ -135,8 +135,8 @@ pub fn apply<P: Files + Clock + Log + Identity + Programs + KernelNet>(
         complete = false;
         note(&mut problems, format_args!("cannot set the host name: {errno}"));
     }
-    let mut found = Vec::<Found, INTERFACES_MAX>::new();
-    found.resize(network.interfaces.len(), Found::default()).unwrap_or_default();
+    let mut found = Vec::<KernelDevice, INTERFACES_MAX>::new();
+    found.resize(network.interfaces.len(), KernelDevice::default()).unwrap_or_default();
     if !network.interfaces.is_empty() {
         let show = show.as_mut().map(|show| -> &mut dyn Write { *show }).filter(|_| kernel);
         let done = in_kernel(platform, network, kernel, &mut found, [&mut problems, &mut warnings], show);
@@ -180,7 +180,7 @@ fn in_kernel<P: Files + Log + Programs + KernelNet>(
     platform: &mut P,
     network: &Network,
     kernel: bool,
-    found: &mut [Found],
+    found: &mut [KernelDevice],
     [problems, warnings]: [&mut Line; 2],
     show: Option<&mut dyn Write>,
 ) -> bool {
@@ -259,7 +259,7 @@ fn in_files<'w, P: Files + Log>(
     _platform: &'w mut P,
     _network: &Network,
     _wanted: &Wanted<'_>,
-    _found: &[Found],
+    _found: &[KernelDevice],
     _problems: &'w mut Line,
     _show: Option<&'w mut dyn Write>,
 ) -> (bool, bool) {
@@ -272,7 +272,7 @@ fn in_files<'w, P: Files + Clock + Log + Identity + Programs + KernelNet>(
     platform: &'w mut P,
     network: &Network,
     wanted: &Wanted<'_>,
-    found: &[Found],
+    found: &[KernelDevice],
     problems: &'w mut Line,
     show: Option<&'w mut dyn Write>,
 ) -> (bool, bool) {

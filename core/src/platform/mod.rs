@@ -27,7 +27,7 @@ pub use kernel_net::KernelNet;
 pub use log::{Level, Log};
 pub use path::{Distrust, FileError, FileKind, GUEST_PATH_MAX, GuestPath, LinkNotFollowed, PathError, Unsynced};
 #[cfg(any(feature = "network", feature = "update", feature = "drop-in"))]
-pub use programs::{Ended, Program, Programs};
+pub use programs::{Argv, Ended, Programs};
 
 /// Declares a trait that asks for another one if a build has a part that needs it, and for nothing otherwise.
 macro_rules! if_built {

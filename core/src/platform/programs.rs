@@ -4,7 +4,7 @@ use super::path::GuestPath;
 use crate::wire::errno::Errno;
 
 /// A program of the system and its arguments, the first being its path.
-pub type Program<'a> = &'a [&'a core::ffi::CStr];
+pub type Argv<'a> = &'a [&'a core::ffi::CStr];
 
 /// How a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub trait Programs {
     ) -> Result<(Ended, usize), Errno>;
     /// Starts programs, one after the other, and does not wait for them. Those that are not there are left alone, and
     /// so are all where the guest's files are not those of the running system.
-    fn start(&mut self, programs: &[Program<'_>]);
+    fn start(&mut self, programs: &[Argv<'_>]);
     /// Ends a process at once, if it is one of the guest's.
     fn end_process(&mut self, process: u32);
 }

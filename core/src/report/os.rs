@@ -16,7 +16,7 @@ use crate::wire::text::Bounded;
 
 /// What kind of file says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ReleaseFormat {
     /// `Red Hat Enterprise Linux Server release 6.5 (Santiago)`
     RedHat,
     /// `SUSE Linux Enterprise Server 11 (x86_64)`, `VERSION = 11`, `PATCHLEVEL = 3`
@@ -30,23 +30,23 @@ pub enum Kind {
 }
 
 /// The files that say it, in the order to look at them.
-pub const SOURCES: [(GuestPath<'static>, Kind); 16] = [
-    (GuestPath::literal("/etc/oracle-release"), Kind::RedHat),
-    (GuestPath::literal("/etc/enterprise-release"), Kind::RedHat),
-    (GuestPath::literal("/etc/rocky-release"), Kind::RedHat),
-    (GuestPath::literal("/etc/almalinux-release"), Kind::RedHat),
-    (GuestPath::literal("/etc/centos-release"), Kind::RedHat),
-    (GuestPath::literal("/etc/redhat-release"), Kind::RedHat),
-    (GuestPath::literal("/etc/SuSE-release"), Kind::Suse),
-    (GuestPath::literal("/etc/os-release"), Kind::OsRelease(false)),
-    (GuestPath::literal("/usr/lib/os-release"), Kind::OsRelease(false)),
-    (GuestPath::literal("/etc/lsb-release"), Kind::Lsb),
-    (GuestPath::literal("/etc/debian_version"), Kind::Version("Debian")),
-    (GuestPath::literal("/usr/lib/os-release"), Kind::OsRelease(true)),
-    (GuestPath::literal("/etc/os-release"), Kind::OsRelease(true)),
-    (GuestPath::literal("/etc/alpine-release"), Kind::Version("Alpine")),
-    (GuestPath::literal("/etc/gentoo-release"), Kind::Version("Gentoo")),
-    (GuestPath::literal("/etc/slackware-version"), Kind::Version("Slackware")),
+pub const SOURCES: [(GuestPath<'static>, ReleaseFormat); 16] = [
+    (GuestPath::literal("/etc/oracle-release"), ReleaseFormat::RedHat),
+    (GuestPath::literal("/etc/enterprise-release"), ReleaseFormat::RedHat),
+    (GuestPath::literal("/etc/rocky-release"), ReleaseFormat::RedHat),
+    (GuestPath::literal("/etc/almalinux-release"), ReleaseFormat::RedHat),
+    (GuestPath::literal("/etc/centos-release"), ReleaseFormat::RedHat),
+    (GuestPath::literal("/etc/redhat-release"), ReleaseFormat::RedHat),
+    (GuestPath::literal("/etc/SuSE-release"), ReleaseFormat::Suse),
+    (GuestPath::literal("/etc/os-release"), ReleaseFormat::OsRelease(false)),
+    (GuestPath::literal("/usr/lib/os-release"), ReleaseFormat::OsRelease(false)),
+    (GuestPath::literal("/etc/lsb-release"), ReleaseFormat::Lsb),
+    (GuestPath::literal("/etc/debian_version"), ReleaseFormat::Version("Debian")),
+    (GuestPath::literal("/usr/lib/os-release"), ReleaseFormat::OsRelease(true)),
+    (GuestPath::literal("/etc/os-release"), ReleaseFormat::OsRelease(true)),
+    (GuestPath::literal("/etc/alpine-release"), ReleaseFormat::Version("Alpine")),
+    (GuestPath::literal("/etc/gentoo-release"), ReleaseFormat::Version("Gentoo")),
+    (GuestPath::literal("/etc/slackware-version"), ReleaseFormat::Version("Slackware")),
 ];
 
 /// Red Hat's relatives, by how their release files begin.
@@ -65,30 +65,30 @@ const RELATIVES: [(&str, &str); 9] = [
 const UNKNOWN: &[u8] = b"unknown";
 
 /// A value of a key.
-pub type Value = Bounded<128>;
+pub type ReleaseValue = Bounded<128>;
 
 /// An operating system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperatingSystem {
     /// As people call it: `Debian 12.5`, `Ubuntu 22.04.3 LTS`.
-    pub name: Value,
+    pub name: ReleaseValue,
     /// As programs do: `debian`, `ubuntu`, `rhel`.
-    pub distro: Value,
+    pub distro: ReleaseValue,
     /// `12`
-    pub major: Value,
+    pub major: ReleaseValue,
     /// `5`
-    pub minor: Value,
+    pub minor: ReleaseValue,
 }
 
 impl OperatingSystem {
     /// What a file of this kind says, if it says anything.
     #[inline(never)]
-    pub fn of(kind: Kind, file: &[u8]) -> Option<OperatingSystem> {
+    pub fn of(kind: ReleaseFormat, file: &[u8]) -> Option<OperatingSystem> {
         let line = file.split(is_newline).next().unwrap_or_default().trim_ascii();
         let (mut name, mut missing, mut prefix) = (line, UNKNOWN, &b""[..]);
         let (distro, major, minor);
         match kind {
-            Kind::RedHat => {
+            ReleaseFormat::RedHat => {
                 distro = RELATIVES.iter().find(|(start, _)| line.starts_with(start.as_bytes()))?.1.as_bytes();
                 (major, minor) = match after(line, b" Update ") {
                     Some(update) => (number(after(line, b" release ")?).0, number(update).0),
@@ -96,13 +96,13 @@ impl OperatingSystem {
                 };
                 missing = b"0";
             }
-            Kind::Suse => {
+            ReleaseFormat::Suse => {
                 distro = if after(line, b"Enterprise").is_some() { b"sles" } else { b"suse" };
                 (major, minor) = (value(file, b"VERSION"), value(file, b"PATCHLEVEL"));
                 name = line.split(|byte| *byte == b'(').next().unwrap_or_default().trim_ascii_end();
                 missing = b"0";
             }
-            Kind::OsRelease(debian) => {
+            ReleaseFormat::OsRelease(debian) => {
                 distro = value(file, b"ID");
                 if distro == b"debian" && !debian {
                     return None;
@@ -113,12 +113,12 @@ impl OperatingSystem {
                     missing = b"0";
                 }
             }
-            Kind::Lsb => {
+            ReleaseFormat::Lsb => {
                 distro = value(file, b"DISTRIB_ID");
                 (major, minor) = version(value(file, b"DISTRIB_RELEASE"));
                 name = value(file, b"DISTRIB_DESCRIPTION");
             }
-            Kind::Version(known) => {
+            ReleaseFormat::Version(known) => {
                 distro = known.as_bytes();
                 let digit = line.iter().position(u8::is_ascii_digit).unwrap_or(line.len());
                 (major, minor) = version(line.get(digit..)?);
@@ -186,8 +186,8 @@ fn value<'a>(file: &'a [u8], key: &[u8]) -> &'a [u8] {
 /// Text without control characters, and without the backslashes that protect others in quotes. From a byte on that is
 /// no text there is nothing.
 #[inline(never)]
-fn printable(prefix: &[u8], text: &[u8]) -> Value {
-    let mut printable = Value::new();
+fn printable(prefix: &[u8], text: &[u8]) -> ReleaseValue {
+    let mut printable = ReleaseValue::new();
     for (place, piece) in [prefix, if prefix.is_empty() { b"" } else { b" " }, text].into_iter().enumerate() {
         let piece = piece.utf8_chunks().next().map_or("", |chunk| chunk.valid());
         let shown = |c: &char| !c.is_control() && (*c != '\\' || place < 2);
@@ -198,8 +198,8 @@ fn printable(prefix: &[u8], text: &[u8]) -> Value {
     printable
 }
 
-fn lower(text: Value) -> Value {
-    let mut lower = Value::new();
+fn lower(text: ReleaseValue) -> ReleaseValue {
+    let mut lower = ReleaseValue::new();
     text.as_str().chars().for_each(|c| {
         let _ = lower.write_char(c.to_ascii_lowercase());
     });

@@ -22,8 +22,8 @@ use crate::report::addresses::{Addresses, Links, PUBLISHED_MAX, PublishedList, V
 use crate::report::memory::{Memory, has_moved};
 use crate::report::os::{OperatingSystem, SOURCES};
 use crate::report::volumes;
-use crate::report::volumes::{Found, UUID_LEN, Uuid, VOLUMES_MAX, Volume, Volumes};
-use crate::report::writer::Writer;
+use crate::report::volumes::{MountedVolume, UUID_LEN, Uuid, VOLUMES_MAX, Volume, Volumes};
+use crate::report::writer::KeyWriter;
 use crate::wire::errno::Errno;
 use crate::wire::net::{Family, Mac};
 use crate::wire::netlink::{Message, Reply};
@@ -162,7 +162,7 @@ impl Report {
         if self.due_in(now) != Some(0) {
             return Ok(());
         }
-        let mut writer = Writer::new(client);
+        let mut writer = KeyWriter::new(client);
         let all = self.all_due;
         if all {
             let may_set = self.takes_addresses && may_set(platform);
@@ -181,7 +181,7 @@ impl Report {
         // XAPI looks at data when something below attr has changed.
         let last = VERSION.iter().skip(if all { 0 } else { VERSION.len() - 1 });
         last.filter(|_| all || touched).for_each(|(key, value)| writer.put(key, value));
-        let Writer { refused, failed, .. } = writer;
+        let KeyWriter { refused, failed, .. } = writer;
         if let Some(failed) = failed {
             return Err(failed);
         }
@@ -200,7 +200,7 @@ impl Report {
     /// What does not change while the system runs.
     fn system<T: Transport, P: Files + Log + Identity>(
         &mut self,
-        writer: &mut Writer<'_, T>,
+        writer: &mut KeyWriter<'_, T>,
         platform: &mut P,
         may_set: bool,
     ) {
@@ -231,7 +231,7 @@ impl Report {
     /// What changes slowly: the host's name, memory, volumes. Returns whether XAPI should look.
     fn look<T: Transport, P: Files + Log + Identity>(
         &mut self,
-        writer: &mut Writer<'_, T>,
+        writer: &mut KeyWriter<'_, T>,
         platform: &mut P,
         all: bool,
     ) -> bool {
@@ -259,7 +259,7 @@ impl Report {
         renamed
     }
 
-    fn volumes<T: Transport, P: Files + Log>(&mut self, writer: &mut Writer<'_, T>, platform: &mut P, all: bool) {
+    fn volumes<T: Transport, P: Files + Log>(&mut self, writer: &mut KeyWriter<'_, T>, platform: &mut P, all: bool) {
         let (mut found, mut cut) = (Volumes::new(), false);
         if let Err(errno) = for_each_line(platform, MOUNTS, &mut |line| cut |= !volumes::take(&mut found, line))
             && all
@@ -277,7 +277,7 @@ impl Report {
         }
         writer.in_transaction(&mut |writer| {
             writer.remove(format_args!("data/volumes"));
-            for (place, Found { line, size, free }) in found.iter().enumerate() {
+            for (place, MountedVolume { line, size, free }) in found.iter().enumerate() {
                 let Some(Volume { device, mount_point, file_system }) = Volume::parse(line) else { continue };
                 let mut name = Bounded::<128>::of(format_args!("{device}"));
                 if let Some(uuid) = uuid(platform, device, file_system) {
@@ -331,7 +331,7 @@ impl Report {
 
     fn network<T: Transport, P: Files + Log + KernelNet>(
         &mut self,
-        writer: &mut Writer<'_, T>,
+        writer: &mut KeyWriter<'_, T>,
         platform: &mut P,
         all: bool,
     ) -> Result<(), Error> {
@@ -380,7 +380,7 @@ impl Report {
 
 /// Changes the keys of addresses, all at once.
 fn publish<T: Transport>(
-    writer: &mut Writer<'_, T>,
+    writer: &mut KeyWriter<'_, T>,
     addresses: &Addresses,
     links: &Links,
     gone: &PublishedList,
@@ -421,7 +421,7 @@ fn publish<T: Transport>(
 
 /// The form of XenServer before 7.0, which has no `xenserver/attr` and reads nothing else: all IPv4 addresses of a VIF,
 /// separated by spaces.
-fn write_legacy<T: Transport>(writer: &mut Writer<'_, T>, addresses: &Addresses) {
+fn write_legacy<T: Transport>(writer: &mut KeyWriter<'_, T>, addresses: &Addresses) {
     for (place, one) in addresses.all().iter().enumerate().filter(|(_, one)| one.ip.family() == Family::V4) {
         let (before, behind) = addresses.all().split_at(place + 1);
         if before.iter().filter(|other| other.is_beside(one)).count() > 1 {

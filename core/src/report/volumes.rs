@@ -43,7 +43,7 @@ impl<'a> Volume<'a> {
 
 /// A volume and the space on it, in bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct MountedVolume {
     /// Its line of mountinfo.
     pub line: String<256>,
     /// All there is.
@@ -52,7 +52,7 @@ pub struct Found {
     pub free: u64,
 }
 
-impl Found {
+impl MountedVolume {
     /// Where it is mounted.
     pub fn mount_point(&self) -> MountField<'_> {
         Volume::parse(&self.line).map_or(MountField(""), |volume| volume.mount_point)
@@ -60,15 +60,16 @@ impl Found {
 }
 
 /// Volumes.
-pub type Volumes = Vec<Found, VOLUMES_MAX>;
+pub type Volumes = Vec<MountedVolume, VOLUMES_MAX>;
 
 /// Adds the volume of a line of mountinfo, if it is one, and a new one. Returns whether there was room; a line that
 /// takes more is one too many.
 pub fn take(volumes: &mut Volumes, line: &str) -> bool {
     let Some(volume) = Volume::parse(line) else { return true };
-    let is_known = |known: &Found| Volume::parse(&known.line).is_some_and(|known| known.device == volume.device);
+    let is_known =
+        |known: &MountedVolume| Volume::parse(&known.line).is_some_and(|known| known.device == volume.device);
     volumes.iter().any(is_known)
-        || line.try_into().is_ok_and(|line| volumes.push(Found { line, ..Found::default() }).is_ok())
+        || line.try_into().is_ok_and(|line| volumes.push(MountedVolume { line, ..MountedVolume::default() }).is_ok())
 }
 
 /// Where on its device a file system has its UUID.

@@ -7,7 +7,7 @@ use crate::xenstore::{Client, Error, Path, Refusal, Transaction, Transport};
 
 /// Writes keys, inside of a transaction or not. What cannot go on is remembered, and nothing more is written: whoever
 /// writes a score of keys need not look after each.
-pub(crate) struct Writer<'w, T> {
+pub(crate) struct KeyWriter<'w, T> {
     pub(crate) client: &'w mut Client<T>,
     transaction: Transaction,
     /// The first refusal.
@@ -16,10 +16,10 @@ pub(crate) struct Writer<'w, T> {
     pub(crate) failed: Option<Error>,
 }
 
-impl<'w, T: Transport> Writer<'w, T> {
+impl<'w, T: Transport> KeyWriter<'w, T> {
     /// Nothing is written yet.
-    pub(crate) fn new(client: &'w mut Client<T>) -> Writer<'w, T> {
-        Writer { client, transaction: Transaction::NONE, refused: None, failed: None }
+    pub(crate) fn new(client: &'w mut Client<T>) -> KeyWriter<'w, T> {
+        KeyWriter { client, transaction: Transaction::NONE, refused: None, failed: None }
     }
 
     /// A key and its value.
@@ -64,13 +64,13 @@ impl<'w, T: Transport> Writer<'w, T> {
 
     /// Runs `body` in a transaction of its own; where none can be had, nothing is written.
     #[inline(never)]
-    pub(crate) fn in_transaction(&mut self, body: &mut dyn FnMut(&mut Writer<'_, T>)) {
+    pub(crate) fn in_transaction(&mut self, body: &mut dyn FnMut(&mut KeyWriter<'_, T>)) {
         if self.failed.is_some() {
             return;
         }
         let mut refused = self.refused.take();
         let result = self.client.transaction(|client, transaction| {
-            let mut inner = Writer { client, transaction, refused: refused.take(), failed: None };
+            let mut inner = KeyWriter { client, transaction, refused: refused.take(), failed: None };
             body(&mut inner);
             refused = inner.refused;
             inner.failed.map_or(Ok(()), Err)

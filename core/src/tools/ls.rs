@@ -6,7 +6,7 @@ use crate::cli::XenstoreCall;
 use crate::xenstore::{Client, Error, Transaction, Transport};
 
 use crate::tools::value::Escaped;
-use crate::tools::{Failure, Names, Place, Terminal, walk};
+use crate::tools::{Names, Terminal, ToolFailure, TreePosition, walk};
 
 /// Columns that a value takes besides its characters when it is cut: ` = "\..."`.
 const FRAME_LEN: usize = 8;
@@ -18,16 +18,16 @@ pub(super) fn run<'a, T: Transport, U: Terminal>(
     client: &mut Client<T>,
     terminal: &mut U,
     names: &mut Names,
-) -> Result<(), Failure<'a>> {
+) -> Result<(), ToolFailure<'a>> {
     let root = ["/"];
     let paths = if call.operands.is_empty() { &root[..] } else { &call.operands[..] };
     for path in paths {
-        let walked = Place::new(path).and_then(|mut place| {
+        let walked = TreePosition::new(path).and_then(|mut place| {
             walk(client, Transaction::NONE, &mut place, names, &mut |client, place, name| {
                 line(call, client, terminal, place, name)
             })
         });
-        walked.map_err(Failure::at("could not list", path))?;
+        walked.map_err(ToolFailure::at("could not list", path))?;
     }
     Ok(())
 }
@@ -37,7 +37,7 @@ fn line<T: Transport, U: Terminal>(
     call: &XenstoreCall<'_>,
     client: &mut Client<T>,
     terminal: &mut U,
-    place: &Place,
+    place: &TreePosition,
     name_len: usize,
 ) -> Result<(), Error> {
     let (width, fill) = if call.full { (usize::MAX / 2, 0) } else { (terminal.width(), PERMISSIONS_COLUMN) };
@@ -83,7 +83,7 @@ fn line<T: Transport, U: Terminal>(
 fn permissions<T: Transport, U: Terminal>(
     client: &mut Client<T>,
     terminal: &mut U,
-    place: &Place,
+    place: &TreePosition,
 ) -> Result<(), Error> {
     match client.permissions(Transaction::NONE, place.path()?) {
         Err(Error::Lost(lost)) => return Err(Error::Lost(lost)),

@@ -35,7 +35,7 @@ pub type Names = [u8; NAMES_MAX];
 const PERMISSIONS_MAX: usize = 16;
 
 /// Why a tool stops.
-pub(crate) enum Failure<'a> {
+pub(crate) enum ToolFailure<'a> {
     /// It has been said already, or needs no words.
     Silent,
     /// Something about a path.
@@ -46,11 +46,11 @@ pub(crate) enum Failure<'a> {
     Mode(&'a str),
 }
 
-impl<'a> Failure<'a> {
-    fn at(what: &'static str, path: &'a str) -> impl Fn(Error) -> Failure<'a> {
+impl<'a> ToolFailure<'a> {
+    fn at(what: &'static str, path: &'a str) -> impl Fn(Error) -> ToolFailure<'a> {
         move |error| match error {
-            Error::TooLong => Failure::Room(path),
-            error => Failure::Path(what, path, error),
+            Error::TooLong => ToolFailure::Room(path),
+            error => ToolFailure::Path(what, path, error),
         }
     }
 }
@@ -82,18 +82,18 @@ pub fn run<T: Transport, U: Terminal>(
     let written = terminal.flush();
     match result {
         Ok(()) if written => exit::DONE,
-        Ok(()) | Err(Failure::Silent) => exit::FAILED,
-        Err(Failure::Room(path)) => {
+        Ok(()) | Err(ToolFailure::Silent) => exit::FAILED,
+        Err(ToolFailure::Room(path)) => {
             terminal.complain(format_args!("{path}: too long; values take {REQUEST_MAX} bytes, lists {NAMES_MAX}"));
             exit::FAILED
         }
-        Err(Failure::Mode(mode)) => {
+        Err(ToolFailure::Mode(mode)) => {
             terminal.complain(format_args!(
                 "'{mode}' is no permission, or one too many; at most {PERMISSIONS_MAX} such as n0 or r7 are taken"
             ));
             exit::FAILED
         }
-        Err(Failure::Path(what, path, error)) => {
+        Err(ToolFailure::Path(what, path, error)) => {
             terminal.complain(format_args!("{what} {path}: {error}"));
             exit::FAILED
         }
@@ -104,10 +104,10 @@ fn read<'a, T: Transport, U: Terminal>(
     call: &XenstoreCall<'a>,
     client: &mut Client<T>,
     terminal: &mut U,
-) -> Result<(), Failure<'a>> {
+) -> Result<(), ToolFailure<'a>> {
     for path in &call.operands {
         let value = checked(path).and_then(|path| client.read(Transaction::NONE, path));
-        let value = value.map_err(Failure::at("couldn't read path", path))?;
+        let value = value.map_err(ToolFailure::at("couldn't read path", path))?;
         if call.prefix {
             let _ = write!(terminal, "{path}: ");
         }
@@ -120,7 +120,7 @@ fn read<'a, T: Transport, U: Terminal>(
     Ok(())
 }
 
-fn write<'a, T: Transport>(call: &XenstoreCall<'a>, client: &mut Client<T>) -> Result<(), Failure<'a>> {
+fn write<'a, T: Transport>(call: &XenstoreCall<'a>, client: &mut Client<T>) -> Result<(), ToolFailure<'a>> {
     let pair = |client: &mut Client<T>, transaction, path: &str, value: &str| {
         let path = checked(path)?;
         if call.raw {
@@ -130,7 +130,7 @@ fn write<'a, T: Transport>(call: &XenstoreCall<'a>, client: &mut Client<T>) -> R
         client.write(transaction, path, unescape(value, &mut room).ok_or(Error::TooLong)?)
     };
     if let [path, value] = *call.operands {
-        return pair(client, Transaction::NONE, path, value).map_err(Failure::at("could not write path", path));
+        return pair(client, Transaction::NONE, path, value).map_err(ToolFailure::at("could not write path", path));
     }
     let mut last = "";
     let all = client.transaction(|client, transaction| {
@@ -140,7 +140,7 @@ fn write<'a, T: Transport>(call: &XenstoreCall<'a>, client: &mut Client<T>) -> R
         }
         Ok(())
     });
-    all.map_err(Failure::at("could not write path", last))
+    all.map_err(ToolFailure::at("could not write path", last))
 }
 
 fn list<'a, T: Transport, U: Terminal>(
@@ -148,10 +148,10 @@ fn list<'a, T: Transport, U: Terminal>(
     client: &mut Client<T>,
     terminal: &mut U,
     names: &mut Names,
-) -> Result<(), Failure<'a>> {
+) -> Result<(), ToolFailure<'a>> {
     for path in &call.operands {
         let names = checked(path).and_then(|path| whole_list(client, Transaction::NONE, path, names));
-        for name in names.map_err(Failure::at("could not list path", path))? {
+        for name in names.map_err(ToolFailure::at("could not list path", path))? {
             let (directory, slash) = if call.prefix { (*path, "/") } else { ("", "") };
             let _ = writeln!(terminal, "{directory}{slash}{name}");
         }
@@ -177,18 +177,18 @@ fn split_names(names: &[u8]) -> impl Iterator<Item = &str> {
     names.split(|byte| *byte == 0).filter_map(|name| core::str::from_utf8(name).ok()).filter(|name| !name.is_empty())
 }
 
-fn exists<'a, T: Transport>(call: &XenstoreCall<'a>, client: &mut Client<T>) -> Result<(), Failure<'a>> {
+fn exists<'a, T: Transport>(call: &XenstoreCall<'a>, client: &mut Client<T>) -> Result<(), ToolFailure<'a>> {
     for path in &call.operands {
         match checked(path).and_then(|path| client.read(Transaction::NONE, path).map(drop)) {
             Ok(()) => {}
-            Err(Error::Refused(_)) => return Err(Failure::Silent),
-            Err(error) => return Err(Failure::Path("could not look for", path, error)),
+            Err(Error::Refused(_)) => return Err(ToolFailure::Silent),
+            Err(error) => return Err(ToolFailure::Path("could not look for", path, error)),
         }
     }
     Ok(())
 }
 
-fn rm<'a, T: Transport>(call: &XenstoreCall<'a>, client: &mut Client<T>) -> Result<(), Failure<'a>> {
+fn rm<'a, T: Transport>(call: &XenstoreCall<'a>, client: &mut Client<T>) -> Result<(), ToolFailure<'a>> {
     let mut last = "";
     let all = client.transaction(|client, transaction| {
         for path in &call.operands {
@@ -200,7 +200,7 @@ fn rm<'a, T: Transport>(call: &XenstoreCall<'a>, client: &mut Client<T>) -> Resu
         }
         Ok(())
     });
-    all.map_err(Failure::at("could not remove path", last))
+    all.map_err(ToolFailure::at("could not remove path", last))
 }
 
 /// Removes the parents of a removed node that are left without value and children.
@@ -219,7 +219,7 @@ fn tidy<T: Transport>(client: &mut Client<T>, transaction: Transaction, path: &s
     Ok(())
 }
 
-fn mkdir<'a, T: Transport>(call: &XenstoreCall<'a>, client: &mut Client<T>) -> Result<(), Failure<'a>> {
+fn mkdir<'a, T: Transport>(call: &XenstoreCall<'a>, client: &mut Client<T>) -> Result<(), ToolFailure<'a>> {
     let mut last = "";
     let all = client.transaction(|client, transaction| {
         for path in &call.operands {
@@ -228,19 +228,19 @@ fn mkdir<'a, T: Transport>(call: &XenstoreCall<'a>, client: &mut Client<T>) -> R
         }
         Ok(())
     });
-    all.map_err(Failure::at("could not make path", last))
+    all.map_err(ToolFailure::at("could not make path", last))
 }
 
 fn chmod<'a, T: Transport>(
     call: &XenstoreCall<'a>,
     client: &mut Client<T>,
     names: &mut Names,
-) -> Result<(), Failure<'a>> {
-    let Some((path, modes)) = call.operands.split_first() else { return Err(Failure::Silent) };
+) -> Result<(), ToolFailure<'a>> {
+    let Some((path, modes)) = call.operands.split_first() else { return Err(ToolFailure::Silent) };
     let mut permissions = heapless::Vec::<Permission, PERMISSIONS_MAX>::new();
     for mode in modes {
-        let permission = Permission::parse(mode).ok_or(Failure::Mode(mode))?;
-        permissions.push(permission).map_err(|_| Failure::Mode(mode))?;
+        let permission = Permission::parse(mode).ok_or(ToolFailure::Mode(mode))?;
+        permissions.push(permission).map_err(|_| ToolFailure::Mode(mode))?;
     }
     let all = client.transaction(|client, transaction| {
         client.set_permissions(transaction, checked(path)?, &permissions)?;
@@ -251,26 +251,26 @@ fn chmod<'a, T: Transport>(
             above = parent;
         }
         if call.recursive {
-            let mut place = Place::new(path)?;
+            let mut place = TreePosition::new(path)?;
             walk(client, transaction, &mut place, names, &mut |client, place, _| {
                 client.set_permissions(transaction, place.path()?, &permissions)
             })?;
         }
         Ok(())
     });
-    all.map_err(Failure::at("could not set permissions of", path))
+    all.map_err(ToolFailure::at("could not set permissions of", path))
 }
 
 fn watch<'a, T: Transport, U: Terminal>(
     call: &XenstoreCall<'a>,
     client: &mut Client<T>,
     terminal: &mut U,
-) -> Result<(), Failure<'a>> {
+) -> Result<(), ToolFailure<'a>> {
     for path in &call.operands {
         let watched = checked(path).and_then(|path| client.watch(path, "nanova"));
-        watched.map_err(Failure::at("could not watch", path))?;
+        watched.map_err(ToolFailure::at("could not watch", path))?;
     }
-    let lost = Failure::at("watching", call.operands.first().copied().unwrap_or_default());
+    let lost = ToolFailure::at("watching", call.operands.first().copied().unwrap_or_default());
     let mut left = call.events;
     while left != Some(0) {
         match client.next_event().map_err(&lost)? {
@@ -279,7 +279,7 @@ fn watch<'a, T: Transport, U: Terminal>(
                 left = left.map(|left| left - 1);
             }
             Some(Event::Overflow) => terminal.complain(format_args!("too many events at once; some are not shown")),
-            None if !terminal.flush() => return Err(Failure::Silent),
+            None if !terminal.flush() => return Err(ToolFailure::Silent),
             None => client.receive_events().map_err(&lost)?,
         }
     }
@@ -287,15 +287,15 @@ fn watch<'a, T: Transport, U: Terminal>(
 }
 
 /// Where a walk through a tree is.
-pub(crate) struct Place {
+pub(crate) struct TreePosition {
     path: heapless::String<ABSOLUTE_MAX>,
     depth: usize,
 }
 
-impl Place {
-    fn new(path: &str) -> Result<Place, Error> {
+impl TreePosition {
+    fn new(path: &str) -> Result<TreePosition, Error> {
         checked(path)?;
-        let mut place = Place { path: heapless::String::new(), depth: 0 };
+        let mut place = TreePosition { path: heapless::String::new(), depth: 0 };
         place.path.push_str(path).map_err(|_| Error::TooLong)?;
         Ok(place)
     }
@@ -310,13 +310,13 @@ impl Place {
 }
 
 /// What a walk does at a node: it gets the place and the length of its last name.
-pub(crate) type Visit<'v, T> = &'v mut dyn FnMut(&mut Client<T>, &Place, usize) -> Result<(), Error>;
+pub(crate) type Visit<'v, T> = &'v mut dyn FnMut(&mut Client<T>, &TreePosition, usize) -> Result<(), Error>;
 
 /// Visits everything below a place, parents first. What disappears meanwhile is passed over.
 pub(crate) fn walk<T: Transport>(
     client: &mut Client<T>,
     transaction: Transaction,
-    place: &mut Place,
+    place: &mut TreePosition,
     names: &mut [u8],
     visit: Visit<'_, T>,
 ) -> Result<(), Error> {

@@ -2,7 +2,7 @@
 
 use crate::cli::exit;
 use crate::tools::value::Escaped;
-use crate::tools::{Names, Place, Terminal, checked, walk};
+use crate::tools::{Names, Terminal, TreePosition, checked, walk};
 use crate::xenstore::{Client, Error, Transaction, Transport, unless_refused};
 
 /// What is shown: keys of the guest's, and why one may be missing. What ends in a slash is all below it.
@@ -38,7 +38,7 @@ pub(super) fn status<T: Transport, U: Terminal>(client: &mut Client<T>, terminal
             None => show(client, terminal, key),
             Some(directory) => {
                 let mut any = Ok(false);
-                let walked = Place::new(directory).and_then(|mut place| {
+                let walked = TreePosition::new(directory).and_then(|mut place| {
                     walk(client, Transaction::NONE, &mut place, names, &mut |client, place, _| {
                         any = Ok(show(client, terminal, place.as_str())? || any == Ok(true));
                         Ok(())

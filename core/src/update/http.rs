@@ -35,7 +35,7 @@ pub fn request(url: &Url<'_>) -> Bounded<{ 2 * URL_MAX + 256 }> {
 
 /// How far it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
+pub enum BodyProgress {
     /// There is more to come.
     More,
     /// That was all.
@@ -94,7 +94,7 @@ impl Received {
     }
 
     /// Takes what has come; the file's own bytes go to `body`.
-    pub fn take(&mut self, mut bytes: &[u8], body: &mut dyn FnMut(&[u8])) -> Result<Progress, BadResponse> {
+    pub fn take(&mut self, mut bytes: &[u8], body: &mut dyn FnMut(&[u8])) -> Result<BodyProgress, BadResponse> {
         while !bytes.is_empty() && self.expected != Expected::Nothing {
             let left = match self.expected {
                 Expected::Body(left) | Expected::Chunk(left) => left,
@@ -123,16 +123,16 @@ impl Received {
             };
         }
         Ok(match self.expected {
-            Expected::Nothing if !self.location.is_empty() => Progress::Elsewhere,
-            Expected::Nothing => Progress::Done,
-            _ => Progress::More,
+            Expected::Nothing if !self.location.is_empty() => BodyProgress::Elsewhere,
+            Expected::Nothing => BodyProgress::Done,
+            _ => BodyProgress::More,
         })
     }
 
     /// The connection has ended.
-    pub fn finish(&mut self) -> Result<Progress, BadResponse> {
+    pub fn finish(&mut self) -> Result<BodyProgress, BadResponse> {
         match self.expected {
-            Expected::Rest => Ok(Progress::Done),
+            Expected::Rest => Ok(BodyProgress::Done),
             _ => Err(CUT),
         }
     }

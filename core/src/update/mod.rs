@@ -37,7 +37,7 @@ use crate::wire::json::Value;
 use crate::wire::text::Bounded;
 
 use archive::Unpacked;
-use http::{Progress, Received};
+use http::{BodyProgress, Received};
 use request::{Hasher, Order};
 use url::{Host, URL_MAX, Url};
 
@@ -64,16 +64,19 @@ pub fn self_test() -> bool {
 }
 
 /// Which step failed, and why: a sentence for the host.
-pub struct Failure(pub Bounded<256>);
+pub struct UpdateFailure(pub Bounded<256>);
 
 #[inline(never)]
-fn failure(text: fmt::Arguments<'_>) -> Failure {
-    Failure(Bounded::of(text))
+fn failure(text: fmt::Arguments<'_>) -> UpdateFailure {
+    UpdateFailure(Bounded::of(text))
 }
 
 /// Runs the command. Whether it is done tells the response's code: then the new agent is to be executed.
 #[inline(never)]
-pub fn update<P: Files + Download + Programs + Clock + Log>(value: Value<'_>, platform: &mut P) -> Result<(), Failure> {
+pub fn update<P: Files + Download + Programs + Clock + Log>(
+    value: Value<'_>,
+    platform: &mut P,
+) -> Result<(), UpdateFailure> {
     let order = Order::parse(value).map_err(|wrong| failure(format_args!("{wrong}")))?;
     let found = platform.own_path();
     let own = found.map_err(|errno| {
@@ -131,7 +134,7 @@ fn fetch<P: Files + Download + Clock + Log>(
     order: &Order<'_>,
     platform: &mut P,
     staged: &mut P::Staged,
-) -> Result<(), Failure> {
+) -> Result<(), UpdateFailure> {
     let mut at = heapless::String::<URL_MAX>::new();
     at.push_str(order.url).map_err(|_| failure(format_args!("the URL is longer than {URL_MAX} bytes")))?;
     let mut incoming = Incoming::new(order);
@@ -158,7 +161,7 @@ fn get<P: Files + Download + Clock>(
     staged: &mut P::Staged,
     incoming: &mut Incoming,
     deadline: u64,
-) -> Result<Option<heapless::String<URL_MAX>>, Failure> {
+) -> Result<Option<heapless::String<URL_MAX>>, UpdateFailure> {
     let ip = match url.host {
         Host::Ip(ip) => ip,
         Host::Name(name) => match platform.resolve(name, deadline) {
@@ -190,18 +193,18 @@ fn get<P: Files + Download + Clock>(
             return Err(failure(format_args!("cannot write the new agent: {errno}")));
         }
         match progress.map_err(|wrong| failure(format_args!("{}: {wrong}", url.authority)))? {
-            Progress::Done => return Ok(None),
+            BodyProgress::Done => return Ok(None),
             _ if platform.uptime() >= deadline => {
                 return Err(failure(format_args!("the download takes more than {TOTAL_SECONDS} seconds")));
             }
-            Progress::More => {}
-            Progress::Elsewhere => return Ok(Some(received.location().clone())),
+            BodyProgress::More => {}
+            BodyProgress::Elsewhere => return Ok(Some(received.location().clone())),
         }
     }
 }
 
 #[inline(never)]
-fn check(sum: &request::Sum, incoming: Incoming) -> Result<(), Failure> {
+fn check(sum: &request::Sum, incoming: Incoming) -> Result<(), UpdateFailure> {
     let wrong = incoming.damage.or(incoming.unpacked.lack()).or_else(|| not_for_here(&incoming.start));
     let (matches, got) = incoming.hasher.compare(sum);
     if !matches {
@@ -217,7 +220,11 @@ fn check(sum: &request::Sum, incoming: Incoming) -> Result<(), Failure> {
 
 /// Tries the new agent.
 #[inline(never)]
-fn try_out<P: Files + Programs>(platform: &mut P, staged: &mut P::Staged, path: GuestPath<'_>) -> Result<(), Failure> {
+fn try_out<P: Files + Programs>(
+    platform: &mut P,
+    staged: &mut P::Staged,
+    path: GuestPath<'_>,
+) -> Result<(), UpdateFailure> {
     let (directory, _) = path.split();
     let new = Bounded::<300>::of(format_args!("{}/{UPDATE_NAME}", directory.trim_end_matches('/')));
     let sealed = platform.set_mode(staged, 0o755).and_then(|()| platform.seal(staged));

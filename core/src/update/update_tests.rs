@@ -214,12 +214,12 @@ fn values_that_are_none_are_answered_in_the_words_of_the_protocol() {
 type Vec<T> = std::vec::Vec<T>;
 type String = std::string::String;
 
-fn outcome(pieces: &[&[u8]]) -> (Result<Progress, http::BadResponse>, Vec<u8>) {
+fn outcome(pieces: &[&[u8]]) -> (Result<BodyProgress, http::BadResponse>, Vec<u8>) {
     let (mut received, mut body) = (Received::new(), Vec::new());
-    let mut last = Ok(Progress::More);
+    let mut last = Ok(BodyProgress::More);
     for piece in pieces {
         last = received.take(piece, &mut |bytes| body.extend_from_slice(bytes));
-        if last != Ok(Progress::More) {
+        if last != Ok(BodyProgress::More) {
             return (last, body);
         }
     }

@@ -24,7 +24,7 @@ pub const REQUEST_MAX: usize = 4096;
 /// `RESET_WATCHES` is left out on purpose: through Linux's device it would remove the kernel's own watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Kind {
+pub enum MessageType {
     /// List the children of a node.
     Directory,
     /// Read a value.
@@ -59,47 +59,47 @@ pub enum Kind {
     Unknown(u32),
 }
 
-impl Kind {
+impl MessageType {
     /// The number on the wire (`enum xsd_sockmsg_type`).
     pub const fn code(self) -> u32 {
         match self {
-            Kind::Directory => 1,
-            Kind::Read => 2,
-            Kind::GetPerms => 3,
-            Kind::Watch => 4,
-            Kind::Unwatch => 5,
-            Kind::TransactionStart => 6,
-            Kind::TransactionEnd => 7,
-            Kind::GetDomainPath => 10,
-            Kind::Write => 11,
-            Kind::Mkdir => 12,
-            Kind::Rm => 13,
-            Kind::SetPerms => 14,
-            Kind::WatchEvent => 15,
-            Kind::Error => 16,
-            Kind::DirectoryPart => 22,
-            Kind::Unknown(code) => code,
+            MessageType::Directory => 1,
+            MessageType::Read => 2,
+            MessageType::GetPerms => 3,
+            MessageType::Watch => 4,
+            MessageType::Unwatch => 5,
+            MessageType::TransactionStart => 6,
+            MessageType::TransactionEnd => 7,
+            MessageType::GetDomainPath => 10,
+            MessageType::Write => 11,
+            MessageType::Mkdir => 12,
+            MessageType::Rm => 13,
+            MessageType::SetPerms => 14,
+            MessageType::WatchEvent => 15,
+            MessageType::Error => 16,
+            MessageType::DirectoryPart => 22,
+            MessageType::Unknown(code) => code,
         }
     }
 
     /// The kind with this number on the wire.
-    pub const fn from_code(code: u32) -> Kind {
-        const KNOWN: [Kind; 15] = [
-            Kind::Directory,
-            Kind::Read,
-            Kind::GetPerms,
-            Kind::Watch,
-            Kind::Unwatch,
-            Kind::TransactionStart,
-            Kind::TransactionEnd,
-            Kind::GetDomainPath,
-            Kind::Write,
-            Kind::Mkdir,
-            Kind::Rm,
-            Kind::SetPerms,
-            Kind::WatchEvent,
-            Kind::Error,
-            Kind::DirectoryPart,
+    pub const fn from_code(code: u32) -> MessageType {
+        const KNOWN: [MessageType; 15] = [
+            MessageType::Directory,
+            MessageType::Read,
+            MessageType::GetPerms,
+            MessageType::Watch,
+            MessageType::Unwatch,
+            MessageType::TransactionStart,
+            MessageType::TransactionEnd,
+            MessageType::GetDomainPath,
+            MessageType::Write,
+            MessageType::Mkdir,
+            MessageType::Rm,
+            MessageType::SetPerms,
+            MessageType::WatchEvent,
+            MessageType::Error,
+            MessageType::DirectoryPart,
         ];
         let mut i = 0;
         while i < KNOWN.len() {
@@ -108,7 +108,7 @@ impl Kind {
             }
             i += 1;
         }
-        Kind::Unknown(code)
+        MessageType::Unknown(code)
     }
 }
 
@@ -117,7 +117,7 @@ impl Kind {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Header {
     /// What the packet is about.
-    pub kind: Kind,
+    pub kind: MessageType,
     /// Echoed by the other side; meaningless in a watch event, and replaced by a foreign one on some Linux kernels.
     pub request_id: u32,
     /// The transaction, or 0.
@@ -130,7 +130,7 @@ impl Header {
     /// Reads a header. The length is not judged here.
     pub fn parse(bytes: &[u8; HEADER_LEN]) -> Header {
         let word = |at: usize| u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-        Header { kind: Kind::from_code(word(0)), request_id: word(4), transaction_id: word(8), len: word(12) }
+        Header { kind: MessageType::from_code(word(0)), request_id: word(4), transaction_id: word(8), len: word(12) }
     }
 
     /// Writes a header.
@@ -156,7 +156,7 @@ pub type RequestRoom = [u8; REQUEST_MAX];
 /// write(2), never split and never joined with another.
 pub fn request<'r>(
     room: &'r mut RequestRoom,
-    kind: Kind,
+    kind: MessageType,
     request_id: u32,
     transaction_id: u32,
     pieces: &[&[u8]],
@@ -333,30 +333,30 @@ mod tests {
     const READ_NAME: [u8; 21] = [2, 0, 0, 0, 7, 0, 0, 0, 3, 0, 0, 0, 5, 0, 0, 0, b'n', b'a', b'm', b'e', 0];
 
     /// A request in transaction 3.
-    fn packet(kind: Kind, request_id: u32, pieces: &[&[u8]]) -> Result<Vec<u8>, TooLong> {
+    fn packet(kind: MessageType, request_id: u32, pieces: &[&[u8]]) -> Result<Vec<u8>, TooLong> {
         request(&mut [0; REQUEST_MAX], kind, request_id, 3, pieces).map(<[u8]>::to_vec)
     }
 
     #[test]
     #[cfg(target_endian = "little")]
     fn a_request_has_the_bytes_of_the_header_file() {
-        assert_eq!(packet(Kind::Read, 7, &[b"name", b"\0"]).unwrap(), READ_NAME);
+        assert_eq!(packet(MessageType::Read, 7, &[b"name", b"\0"]).unwrap(), READ_NAME);
         let header = Header::parse(READ_NAME.first_chunk().unwrap());
-        assert_eq!(header, Header { kind: Kind::Read, request_id: 7, transaction_id: 3, len: 5 });
+        assert_eq!(header, Header { kind: MessageType::Read, request_id: 7, transaction_id: 3, len: 5 });
         assert_eq!(header.emit(), READ_NAME[..HEADER_LEN]);
     }
 
     #[test]
     fn a_request_longer_than_the_device_takes_is_an_error() {
         let longest = [b'v'; REQUEST_MAX - HEADER_LEN];
-        assert_eq!(packet(Kind::Write, 1, &[&longest]).unwrap().len(), REQUEST_MAX);
-        assert_eq!(packet(Kind::Write, 1, &[&longest, b"x"]), Err(TooLong));
+        assert_eq!(packet(MessageType::Write, 1, &[&longest]).unwrap().len(), REQUEST_MAX);
+        assert_eq!(packet(MessageType::Write, 1, &[&longest, b"x"]), Err(TooLong));
     }
 
     #[test]
     fn the_operation_that_would_drop_the_kernels_watches_cannot_be_named() {
-        assert_eq!(Kind::from_code(21), Kind::Unknown(21));
-        assert_eq!(Kind::from_code(22), Kind::DirectoryPart);
+        assert_eq!(MessageType::from_code(21), MessageType::Unknown(21));
+        assert_eq!(MessageType::from_code(22), MessageType::DirectoryPart);
     }
 
     fn feed(decoder: &mut Decoder, bytes: &[u8]) {
@@ -367,7 +367,7 @@ mod tests {
     #[test]
     fn the_longest_packet_is_taken_and_a_longer_one_is_an_error() {
         let mut decoder = Decoder::new();
-        let header = Header { kind: Kind::Read, request_id: 0, transaction_id: 0, len: PAYLOAD_MAX as u32 };
+        let header = Header { kind: MessageType::Read, request_id: 0, transaction_id: 0, len: PAYLOAD_MAX as u32 };
         feed(&mut decoder, &header.emit());
         assert_eq!(decoder.next_packet(), Ok(None));
         assert_eq!(decoder.space().len(), PAYLOAD_MAX);
@@ -383,8 +383,8 @@ mod tests {
     #[test]
     fn wiping_keeps_what_has_not_been_read_yet() {
         let mut decoder = Decoder::new();
-        let secret = packet(Kind::Read, 1, &[b"secret"]).unwrap();
-        let next = packet(Kind::Read, 2, &[b"next"]).unwrap();
+        let secret = packet(MessageType::Read, 1, &[b"secret"]).unwrap();
+        let next = packet(MessageType::Read, 2, &[b"next"]).unwrap();
         feed(&mut decoder, &[secret, next].concat());
         assert!(decoder.next_packet().unwrap().is_some());
         decoder.wipe();
@@ -420,7 +420,7 @@ mod tests {
         ) {
             let mut stream = Vec::new();
             for (code, payload) in &packets {
-                stream.extend(packet(Kind::from_code(*code), 5, &[payload]).unwrap());
+                stream.extend(packet(MessageType::from_code(*code), 5, &[payload]).unwrap());
             }
             let mut decoder = Decoder::new();
             let mut seen = Vec::new();

@@ -12,8 +12,8 @@ use std::rc::Rc;
 use nanova_core::engine::{Action, Engine, Options, State};
 use nanova_core::network::Target;
 use nanova_core::platform::{
-    Clock, Distrust, Download, Durability, Ended, Entropy, FileKind, Files, GuestPath, Identity, KernelNet, Level, Log,
-    Program, Programs,
+    Argv, Clock, Distrust, Download, Durability, Ended, Entropy, FileKind, Files, GuestPath, Identity, KernelNet,
+    Level, Log, Programs,
 };
 use nanova_core::wire::errno::Errno;
 use nanova_core::wire::net::Ip;
@@ -37,7 +37,7 @@ pub struct BareGuest {
 }
 
 impl Programs for BareGuest {
-    fn start(&mut self, _programs: &[Program<'_>]) {}
+    fn start(&mut self, _programs: &[Argv<'_>]) {}
     fn end_process(&mut self, _process: u32) {}
     fn is_program(&mut self, path: GuestPath<'_>) -> Result<(), Errno> {
         if path.split().1 == PROBE { Ok(()) } else { Err(Errno::NOENT) }

@@ -55,7 +55,7 @@ pub fn hand_over<F: Files>(
     interfaces: &[Placed<'_>],
     problems: &mut dyn Write,
 ) -> bool {
-    let mut files = Writer { files, problems, well: true };
+    let mut files = HandoverFiles { files, problems, well: true };
     if style == Handover::Netplan {
         let path = format_args!("/run/netplan/90-nanova.yaml");
         files.write(path, PRIVATE, &mut |out| netplan::render(out, interfaces));
@@ -98,13 +98,13 @@ pub fn hand_over<F: Files>(
 }
 
 /// Where files go, and what could not be written.
-struct Writer<'a, F> {
+struct HandoverFiles<'a, F> {
     files: &'a mut F,
     problems: &'a mut dyn Write,
     well: bool,
 }
 
-impl<F: Files> Writer<'_, F> {
+impl<F: Files> HandoverFiles<'_, F> {
     /// The number of a device, which it keeps whatever it is called.
     fn index_of(&mut self, device: &str) -> Option<u64> {
         let path = Bounded::<64>::of(format_args!("/sys/class/net/{device}/ifindex"));

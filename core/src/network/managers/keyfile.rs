@@ -18,7 +18,7 @@ use crate::network::managers::manager::{
 };
 use crate::network::managers::shared::WRITTEN;
 use crate::network::model::{INTERFACES_MAX, Interface};
-use crate::platform::{GuestPath, Program};
+use crate::platform::{Argv, GuestPath};
 use crate::wire::net::{Family, Mac};
 use crate::wire::text::Bounded;
 
@@ -56,12 +56,15 @@ fn claims(guest: &mut Guest<'_>) -> Claim {
 
 /// Reading alone leaves a connection active that asks DHCP.
 fn tell(config: &PersistentConfig<'_>, manager: &mut dyn Tell) {
-    let ids = config.placed.iter().map(|placed| Bounded::<48>::of(format_args!("{}\0", Uuid(placed.interface.mac))));
+    let ids = config
+        .placed
+        .iter()
+        .map(|placed| Bounded::<48>::of(format_args!("{}\0", ConnectionUuid(placed.interface.mac))));
     let ids = ids.collect::<Vec<_, INTERFACES_MAX>>();
     let ids = ids.iter().filter_map(|id| CStr::from_bytes_until_nul(id.as_str().as_bytes()).ok());
     let ups = ids.map(|id| [c"/usr/bin/nmcli", c"--wait", c"0", c"connection", c"up", c"uuid", id]);
     let ups = ups.collect::<Vec<_, INTERFACES_MAX>>();
-    let mut programs = Vec::<Program<'_>, { INTERFACES_MAX + 1 }>::new();
+    let mut programs = Vec::<Argv<'_>, { INTERFACES_MAX + 1 }>::new();
     let _ = programs.push(&RELOAD);
     for up in &ups {
         let _ = programs.push(up);
@@ -76,7 +79,7 @@ const RELOAD: [&CStr; 3] = [c"/usr/bin/nmcli", c"connection", c"reload"];
 #[inline(never)]
 pub(crate) fn render(out: &mut dyn Sink, interface: &Interface) {
     let mac = interface.mac;
-    write!(out, "{WRITTEN}\n[connection]\nid=nanova-{}\nuuid={}", mac.plain(), Uuid(mac));
+    write!(out, "{WRITTEN}\n[connection]\nid=nanova-{}\nuuid={}", mac.plain(), ConnectionUuid(mac));
     write!(out, "\ntype=ethernet\nautoconnect-priority=999\n\n[ethernet]\nmac-address={mac}\n");
     if let Some(mtu) = interface.mtu.map(u64::from) {
         writeln!(out, "mtu={mtu}");
@@ -88,14 +91,14 @@ pub(crate) fn render(out: &mut dyn Sink, interface: &Interface) {
 /// Writes NetworkManager's note about a device: that its addresses are those of this file. NetworkManager leaves such a
 /// note for itself when it ends in an initramfs (`src/core/nm-config.c`, `nm_config_device_state_load`).
 pub(crate) fn taken_over(out: &mut dyn Sink, interface: &Interface) {
-    write!(out, "[device]\nmanaged=1\nconnection-uuid={}\n", Uuid(interface.mac));
+    write!(out, "[device]\nmanaged=1\nconnection-uuid={}\n", ConnectionUuid(interface.mac));
 }
 
 /// A UUID of version 8 (RFC 9562, 5.8): "nanova" in front, the MAC address behind. Always the same, so that a
 /// connection that is active stays what it is when the file is read again.
-struct Uuid(Mac);
+struct ConnectionUuid(Mac);
 
-impl fmt::Display for Uuid {
+impl fmt::Display for ConnectionUuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "6e616e6f-7661-8000-8000-{}", self.0.plain())
     }

@@ -7,7 +7,7 @@ use core::fmt;
 
 use crate::files::lines::{Edit, Old, Sink};
 use crate::network::model::{Interface, Placed, is_plain};
-use crate::platform::{GuestPath, Program};
+use crate::platform::{Argv, GuestPath};
 use crate::wire::net::{Device, Mac};
 use crate::wire::text::number;
 
@@ -145,7 +145,7 @@ impl dyn ConfigFiles + '_ {
 /// How a manager is told that its files have changed.
 pub(crate) trait Tell {
     /// Starts programs, one after the other; those that are not there are passed over.
-    fn start(&mut self, programs: &[Program<'_>]);
+    fn start(&mut self, programs: &[Argv<'_>]);
     /// Whether systemd runs the guest.
     fn has_systemd(&mut self) -> bool;
 }

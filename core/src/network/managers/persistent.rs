@@ -14,7 +14,7 @@ use crate::network::managers::conflicts::move_conflicts_aside;
 use crate::network::managers::manager::{ConfigFiles, NamesBy, PersistentConfig, Scope, Tell, plain_device};
 use crate::network::managers::{names, none};
 use crate::network::problems::note;
-use crate::platform::{Clock, FileKind, Files, GuestPath, Identity, KernelNet, Level, Log, Program, Programs};
+use crate::platform::{Argv, Clock, FileKind, Files, GuestPath, Identity, KernelNet, Level, Log, Programs};
 use crate::wire::errno::Errno;
 use crate::wire::text::Bounded;
 
@@ -131,7 +131,7 @@ const SYSTEMD: GuestPath<'static> = GuestPath::literal("/run/systemd/system");
 struct Telling<'p, P>(&'p mut P);
 
 impl<P: Files + Programs> Tell for Telling<'_, P> {
-    fn start(&mut self, programs: &[Program<'_>]) {
+    fn start(&mut self, programs: &[Argv<'_>]) {
         self.0.start(programs);
     }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::test_xenstore::FakeXenstore;
 use crate::wire::net::Family;
-use crate::wire::xenstore::Kind;
+use crate::wire::xenstore::MessageType;
 use crate::xenstore::Lost;
 
 /// What is read, in a line an interface, and what was wrong.
@@ -113,9 +113,11 @@ fn an_interface_that_is_removed_meanwhile_is_none() {
 
 #[test]
 fn what_may_not_be_read_is_an_error_and_not_a_guest_without_a_network() {
-    for (kind, path) in
-        [(Kind::Read, "vm-data/hostname"), (Kind::Directory, "vm-data/networking"), (Kind::Read, "vm-data/networking")]
-    {
+    for (kind, path) in [
+        (MessageType::Read, "vm-data/hostname"),
+        (MessageType::Directory, "vm-data/networking"),
+        (MessageType::Read, "vm-data/networking"),
+    ] {
         let mut store = FakeXenstore::with(&[FIRST]);
         store.refuses.push((kind, path, "EACCES"));
         assert!(matches!(read(store), Err(Error::Refused(_))), "{kind:?} {path}");

@@ -33,8 +33,8 @@ impl Mac {
     }
 
     /// The address without colons, for file names.
-    pub fn plain(self) -> Plain {
-        Plain(self)
+    pub fn plain(self) -> BareMac {
+        BareMac(self)
     }
 
     fn write(self, f: &mut fmt::Formatter<'_>, between: &str) -> fmt::Result {
@@ -54,9 +54,9 @@ impl fmt::Display for Mac {
 
 /// Shows an Ethernet address as `bc764e04cfe5`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Plain(Mac);
+pub struct BareMac(Mac);
 
-impl fmt::Display for Plain {
+impl fmt::Display for BareMac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.write(f, "")
     }
