@@ -1,4 +1,4 @@
-//! What is wrong with the network, collected: one sentence each, for the answer and the log.
+//! What came of setting the network: what is wrong with it, collected, one sentence each, for the answer and the log.
 
 use core::fmt::{self, Write};
 
@@ -7,4 +7,13 @@ use core::fmt::{self, Write};
 pub(crate) fn note(problems: &mut dyn Write, text: fmt::Arguments<'_>) {
     // Where there is no more room the text shows it itself.
     let _ = problems.write_fmt(text).and_then(|()| problems.write_str("; "));
+}
+
+/// What came of the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FilesOutcome {
+    /// Whether all of them are written.
+    pub written: bool,
+    /// Whether nothing is left that would undo them.
+    pub undisturbed: bool,
 }

@@ -9,7 +9,7 @@ use crate::files::read::read_start_if_possible;
 use crate::network::Target;
 use crate::network::model::{INTERFACES_MAX, Network, Placed};
 use crate::network::plan::{Plan, Step, carry_out};
-use crate::network::problems::note;
+use crate::network::problems::{FilesOutcome, note};
 use crate::platform::{Clock, Files, GuestPath, Identity, KernelNet, Level, Log, Programs};
 use crate::wire::net::{Device, Family};
 use crate::wire::text::{Bounded, number};
@@ -158,9 +158,9 @@ pub fn apply<P: Files + Clock + Log + Identity + Programs + KernelNet>(
     complete &= well;
     if files {
         let show = show.map(|show| -> &mut dyn Write { show });
-        let (written, tidy) = in_files(platform, network, wanted, &found, &mut problems, show);
-        complete &= written && tidy;
-        well &= written;
+        let files = in_files(platform, network, wanted, &found, &mut problems, show);
+        complete &= files.written && files.undisturbed;
+        well &= files.written;
     }
     let trimmed = |text: &Line| Line::of(format_args!("{}", text.as_str().strip_suffix("; ").unwrap_or(text.as_str())));
     if complete {
@@ -262,11 +262,11 @@ fn in_files<'w, P: Files + Log>(
     _found: &[KernelDevice],
     _problems: &'w mut Line,
     _show: Option<&'w mut dyn Write>,
-) -> (bool, bool) {
-    (true, true)
+) -> FilesOutcome {
+    FilesOutcome { written: true, undisturbed: true }
 }
 
-/// Writes the files. Returns whether nothing failed, and whether nothing is left that would undo them.
+/// Writes the files.
 #[cfg(feature = "managers")]
 fn in_files<'w, P: Files + Clock + Log + Identity + Programs + KernelNet>(
     platform: &'w mut P,
@@ -275,7 +275,7 @@ fn in_files<'w, P: Files + Clock + Log + Identity + Programs + KernelNet>(
     found: &[KernelDevice],
     problems: &'w mut Line,
     show: Option<&'w mut dyn Write>,
-) -> (bool, bool) {
+) -> FilesOutcome {
     let hostname = network.hostname.as_deref();
     #[cfg_attr(not(feature = "handover"), expect(unused_mut, reason = "only a hand-over can fail here"))]
     let mut done = true;
@@ -288,12 +288,12 @@ fn in_files<'w, P: Files + Clock + Log + Identity + Programs + KernelNet>(
         }
     }
     let manager = match wanted.permanence {
-        Permanence::Nothing => return (done, true),
+        Permanence::Nothing => return FilesOutcome { written: done, undisturbed: true },
         Permanence::Detected => match crate::network::managers::registry::detect(platform) {
             Ok(manager) => manager,
             Err(error) => {
                 note(problems, format_args!("cannot tell which files this guest has: {error}"));
-                return (false, true);
+                return FilesOutcome { written: false, undisturbed: true };
             }
         },
         Permanence::As(manager) => manager,
@@ -305,8 +305,8 @@ fn in_files<'w, P: Files + Clock + Log + Identity + Programs + KernelNet>(
     // The files of a part of something are not looked for.
     let tidy = sound && !found.iter().any(|found| found.is_master);
     let config = crate::network::managers::PersistentConfig { manager, hostname, placed, interfaces, sound, tidy };
-    let (written, tidied) = config.write(platform, problems, show);
-    (done & written, tidied)
+    let files = config.write(platform, problems, show);
+    FilesOutcome { written: done & files.written, ..files }
 }
 
 /// `network: web01 eth0 10.0.0.5/24 via 10.0.0.1`

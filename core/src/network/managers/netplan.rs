@@ -44,8 +44,7 @@ pub(super) static MANAGER: Manager = Manager {
 fn judge(config: &PersistentConfig<'_>, file: &mut Suspect<'_>) -> Verdict {
     let mut subjects = Subjects::new(config.placed, file.devices);
     (file.lines)(&mut |line| subjects.take(line));
-    let (ours, others) = subjects.end();
-    Verdict::of(ours, others)
+    subjects.verdict()
 }
 
 /// netplan must not see the agent's read-only /sys, nor end with it. Without systemd it is there in any case.
@@ -172,9 +171,9 @@ impl<'a> Subjects<'a> {
         self.placed.iter().any(|placed| placed.device == Some(device))
     }
 
-    /// That was all. Returns whether it speaks of ours, and of others.
-    fn end(self) -> (bool, bool) {
-        (self.ours, self.others || self.unknown)
+    /// That was all.
+    fn verdict(self) -> Verdict {
+        Verdict::of(self.ours, self.others || self.unknown)
     }
 }
 
@@ -256,7 +255,7 @@ network:
             let devices = ["lo", "eth0", "ens5"].map(|name| name.try_into().unwrap());
             let mut subjects = Subjects::new(&placed, &devices);
             text.lines().for_each(|line| subjects.take(line));
-            subjects.end()
+            subjects.verdict()
         };
         let cloud_init = r#"# This file is generated
 network:
@@ -267,7 +266,7 @@ network:
             match:
                 macaddress: 00:00:00:00:00:01
 "#;
-        assert_eq!(subjects(cloud_init), (true, false));
+        assert_eq!(subjects(cloud_init), Verdict::Goes);
         let by_mac = r#"network:
   renderer: networkd
   ethernets:
@@ -277,21 +276,22 @@ network:
       addresses: [192.0.2.10/24]
   version: 2
 "#;
-        assert_eq!(subjects(by_mac), (true, false));
+        assert_eq!(subjects(by_mac), Verdict::Goes);
         assert_eq!(
             subjects("network:\n  ethernets:\n    eth0: {dhcp4: true}\n    eth1:\n      dhcp4: true\n"),
-            (true, true)
+            Verdict::Mixed
         );
-        assert_eq!(subjects("network:\n  ethernets:\n    eth1: {}\n"), (false, true));
-        assert_eq!(subjects(&format!("{by_mac}  bridges:\n    br0:\n      interfaces: [id0]\n")), (true, true));
-        assert_eq!(subjects("network: {ethernets: {eth0: {dhcp4: true}}}\n"), (false, true));
-        assert_eq!(subjects("network:\n  ethernets: {eth0: {dhcp4: true}}\n"), (false, true));
-        assert_eq!(subjects(""), (false, false));
+        assert_eq!(subjects("network:\n  ethernets:\n    eth1: {}\n"), Verdict::Stays);
+        assert_eq!(subjects(&format!("{by_mac}  bridges:\n    br0:\n      interfaces: [id0]\n")), Verdict::Mixed);
+        assert_eq!(subjects("network: {ethernets: {eth0: {dhcp4: true}}}\n"), Verdict::Stays);
+        assert_eq!(subjects("network:\n  ethernets: {eth0: {dhcp4: true}}\n"), Verdict::Stays);
+        assert_eq!(subjects(""), Verdict::Stays);
         let by_name = |name: &str| format!("network:\n  ethernets:\n    all:\n      match:\n        name: {name}\n");
         let debian = by_name("'enp*'") + "    all-eth:\n      match:\n        name: eth*\n      dhcp4: true\n";
-        assert_eq!(subjects(&debian), (true, false), "Debian's cloud images: enp* is nobody here");
-        assert_eq!(subjects(&debian.replace("enp*", "en*")), (true, true));
-        let cases = [("eth0", (true, false)), ("eth9", (false, true)), ("wl*", (false, false)), ("e*5", (false, true))];
+        assert_eq!(subjects(&debian), Verdict::Goes, "Debian's cloud images: enp* is nobody here");
+        assert_eq!(subjects(&debian.replace("enp*", "en*")), Verdict::Mixed);
+        let cases =
+            [("eth0", Verdict::Goes), ("eth9", Verdict::Stays), ("wl*", Verdict::Stays), ("e*5", Verdict::Stays)];
         for (name, found) in cases {
             assert_eq!(subjects(&by_name(name)), found, "{name}");
         }

@@ -13,7 +13,7 @@ use crate::files::transaction::{Backup, FileTransaction, Trouble};
 use crate::network::managers::conflicts::move_conflicts_aside;
 use crate::network::managers::manager::{ConfigFiles, NamesBy, PersistentConfig, Scope, Tell, plain_device};
 use crate::network::managers::{names, none};
-use crate::network::problems::note;
+use crate::network::problems::{FilesOutcome, note};
 use crate::platform::{Argv, Clock, FileKind, Files, GuestPath, Identity, KernelNet, Level, Log, Programs};
 use crate::wire::errno::Errno;
 use crate::wire::text::Bounded;
@@ -31,15 +31,14 @@ struct Work<'w, P: Files + Log> {
 }
 
 impl PersistentConfig<'_> {
-    /// Writes everything, or shows it. What fails goes to `problems`. Returns whether all is written, and whether
-    /// nothing is left that would undo it.
+    /// Writes everything, or shows it. What fails goes to `problems`.
     #[inline(never)]
     pub fn write<'w, P: Files + Clock + Log + Identity + Programs + KernelNet>(
         &self,
         platform: &'w mut P,
         problems: &'w mut dyn Write,
         show: Option<&'w mut dyn Write>,
-    ) -> (bool, bool) {
+    ) -> FilesOutcome {
         let nothing_lasts = *self.manager == none::MANAGER;
         let own_name = platform.host_name();
         let mut work =
@@ -48,7 +47,7 @@ impl PersistentConfig<'_> {
         self.write_managers(&mut work);
         if !work.well {
             work.transaction.give_up(work.platform);
-            return (false, true);
+            return FilesOutcome { written: false, undisturbed: true };
         }
         let mut changes = !work.transaction.is_empty();
         let Work { platform, mut transaction, problems, show, mut well, .. } = work;
@@ -66,7 +65,7 @@ impl PersistentConfig<'_> {
         if doing && changes && !self.placed.is_empty() {
             (self.manager.tell)(self, &mut Telling(platform));
         }
-        (well, tidied)
+        FilesOutcome { written: well, undisturbed: tidied }
     }
 
     /// Writes the manager's files.
@@ -172,7 +171,8 @@ mod tests {
         let (placed, interfaces) = (&placed[..], &interfaces[..]);
         let config = PersistentConfig { manager, hostname: Some("web01"), placed, interfaces, sound: true, tidy: true };
         let mut problems = String::new();
-        assert_eq!(config.write(&mut platform, &mut problems, None), (true, true), "{problems}");
+        let done = FilesOutcome { written: true, undisturbed: true };
+        assert_eq!(config.write(&mut platform, &mut problems, None), done, "{problems}");
         platform
     }
 
