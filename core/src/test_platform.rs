@@ -41,8 +41,16 @@ pub(crate) struct FakePlatform {
     pub(crate) distrusted: Option<(&'static str, Distrust)>,
     pub(crate) kernel: FakeKernel,
     pub(crate) host_name: String,
-    /// What files were staged beside.
+    /// What files were staged beside, and under which numbers.
     pub(crate) staged_beside: Vec<String>,
+    pub(crate) staged_as: Vec<u8>,
+    /// How many of them were removed again.
+    pub(crate) discarded: usize,
+    /// Whether a run that was killed has left something, and where it was looked for.
+    pub(crate) left_behind: bool,
+    pub(crate) tidied: Vec<(String, u8)>,
+    /// Most bytes that are read at once.
+    pub(crate) piece: usize,
     pub(crate) started: Vec<String>,
     /// Processes that were ended.
     pub(crate) ended: Vec<u32>,
@@ -55,6 +63,8 @@ pub(crate) struct FakePlatform {
     pub(crate) asked: Vec<u8>,
     /// How a new agent's test of itself ends.
     pub(crate) self_test: Result<Ended, Errno>,
+    /// How any other program ends.
+    pub(crate) ends: Result<Ended, Errno>,
 }
 
 pub(crate) struct FakeFile {
@@ -110,6 +120,11 @@ impl FakePlatform {
             kernel: FakeKernel::default(),
             host_name: String::new(),
             staged_beside: Vec::new(),
+            staged_as: Vec::new(),
+            discarded: 0,
+            left_behind: false,
+            tidied: Vec::new(),
+            piece: usize::MAX,
             started: Vec::new(),
             ended: Vec::new(),
             spaces: BTreeMap::new(),
@@ -117,6 +132,7 @@ impl FakePlatform {
             servers: Vec::new(),
             asked: Vec::new(),
             self_test: Ok(Ended::Exit(0)),
+            ends: Ok(Ended::Exit(0)),
         }
     }
 
@@ -234,7 +250,7 @@ impl Programs for FakePlatform {
         let said = [self.text(path.as_str()).as_bytes(), input].concat();
         let len = said.len().min(output.len());
         output[..len].copy_from_slice(&said[..len]);
-        Ok((Ended::Exit(0), len))
+        self.ends.map(|ended| (ended, len))
     }
 }
 
@@ -316,8 +332,9 @@ impl Files for FakePlatform {
     fn read(&mut self, file: &mut FakeFile, space: &mut [u8]) -> Result<usize, Errno> {
         self.operation()?;
         let Some(Node::File { contents, .. }) = self.nodes.get(&file.path) else { return Err(Errno::IO) };
+        assert!(!space.is_empty(), "a read of no bytes is taken for the end");
         let rest = &contents[file.read..];
-        let len = rest.len().min(space.len());
+        let len = rest.len().min(space.len()).min(self.piece);
         space[..len].copy_from_slice(&rest[..len]);
         file.read += len;
         Ok(len)
@@ -360,6 +377,7 @@ impl Files for FakePlatform {
         let (directory, _) = path.split();
         assert!(directory == "/" || self.nodes.get(directory) == Some(&Node::Directory), "no directory for {path}");
         self.staged_beside.push(path.as_str().to_owned());
+        self.staged_as.push(number);
         let sealed = (number == UPDATE_NUMBER).then(|| format!("{directory}/{UPDATE_NAME}"));
         Ok(FakeStaged { contents: Vec::new(), mode: 0o600, sealed })
     }
@@ -412,13 +430,15 @@ impl Files for FakePlatform {
     }
 
     fn discard(&mut self, staged: &mut FakeStaged) {
+        self.discarded += 1;
         if let Some(path) = &staged.sealed {
             self.nodes.remove(path);
         }
     }
 
-    fn tidy(&mut self, _path: GuestPath<'_>, _number: u8) -> bool {
-        false
+    fn tidy(&mut self, path: GuestPath<'_>, number: u8) -> bool {
+        self.tidied.push((path.as_str().to_owned(), number));
+        self.left_behind
     }
 
     fn space(&mut self, path: &str) -> Option<(u64, u64)> {

@@ -157,6 +157,17 @@ mod tests {
     }
 
     #[test]
+    fn as_much_as_a_value_can_have_is_passed_on_and_wiped() {
+        use zeroize::Zeroize;
+        let mut input = Input { bytes: [0; VALUE_MAX], len: 0 };
+        assert!(input.write_str("12").is_ok() && input.write_str(&"x".repeat(VALUE_MAX - 2)).is_ok());
+        assert!(input.write_str("y").is_err() && input.write_str("").is_ok());
+        assert_eq!((input.len, &input.bytes[..3], input.bytes[VALUE_MAX - 1]), (VALUE_MAX, &b"12x"[..], b'x'));
+        input.zeroize();
+        assert_eq!(input.bytes, [0; VALUE_MAX]);
+    }
+
+    #[test]
     fn status_and_output_become_code_and_message() {
         let said = |status, output: &str| {
             let response = response(status, output.as_bytes());
@@ -169,5 +180,7 @@ mod tests {
         assert_eq!(said(3, "returncode=0\n"), expect("0", ""));
         assert_eq!(said(0, "returncode=x\n"), expect("0", "returncode=x"));
         assert_eq!(said(0, "returncode=12345\x1b"), expect("0", "returncode=12345\\x1b"));
+        assert_eq!(said(0, "a\n\nb\n"), expect("0", "a\n\nb"));
+        assert_eq!(response(0, b"a\xffb").message.as_str(), "a", "what is text is shown");
     }
 }

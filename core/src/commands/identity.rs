@@ -74,6 +74,18 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_just_fits_is_listed_and_one_that_is_longer_by_a_letter_is_not() {
+        // Seven names of 63 letters and their commas take 447 bytes of 512.
+        let names: Vec<&'static str> = (0..7).map(|n| &*n.to_string().repeat(63).leak()).collect();
+        for (len, listed) in [(64, 8), (65, 7)] {
+            let names = names.iter().copied().chain([&*"x".repeat(len).leak()]);
+            let message = features(&mut FakePlatform::with(&[]), names).message;
+            assert_eq!(message.as_str().split(',').count(), listed);
+            assert!(!message.as_str().ends_with("..."));
+        }
+    }
+
+    #[test]
     fn features_lists_what_nova_looks_for() {
         assert_eq!(
             features(&mut FakePlatform::with(&[]), NAMES.into_iter()).message.as_str(),

@@ -134,7 +134,30 @@ mod tests {
         let long = "\u{1}".repeat(4096);
         let text = core::str::from_utf8(Response::failed(format_args!("{long}")).to_json(&mut room)).unwrap();
         assert!(text.ends_with(r#"\u0001..."}"#), "{text}");
-        assert!(text.len() <= RESPONSE_MAX && text.len() > RESPONSE_MAX / 2);
+        // From 512 bytes on, of which each but the mark takes six: three quarters are 384, and of these 288.
+        let shortened = format!(r#"{{"returncode":"500","message":"{}..."}}"#, r"\u0001".repeat(285));
+        assert_eq!(text, shortened);
+    }
+
+    #[test]
+    fn a_code_is_up_to_four_digits() {
+        for (text, shown) in [("0", "0"), ("1", "1"), ("42", "42"), ("9999", "9999"), ("0000", "0000")] {
+            assert_eq!(Code::of_number(text).map(|code| code.as_str().to_owned()).as_deref(), Some(shown));
+        }
+        for bad in ["", "12345", "-1", "4a", " 1"] {
+            assert_eq!(Code::of_number(bad), None, "{bad}");
+        }
+        assert_eq!((Code::of_number("0"), Code::KeyReady.as_str()), (Some(Code::Done), "D0"));
+    }
+
+    #[test]
+    fn what_may_undo_a_change_is_said_with_its_success() {
+        let path = crate::platform::GuestPath::literal("/etc/motd");
+        let unsynced = Unsynced { path, errno: crate::wire::errno::Errno::IO };
+        let response = Response::done_and(Some(unsynced));
+        assert_eq!((response.code, response.message.as_str()), (Code::Done, unsynced.to_string().as_str()));
+        assert!(response.message.as_str().contains("/etc/motd"));
+        assert_eq!(Response::done_and(None), Response::done());
     }
 
     proptest! {

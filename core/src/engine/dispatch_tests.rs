@@ -182,6 +182,74 @@ fn a_list_of_disabled_commands_behind_a_link_that_leads_nowhere_takes_all_away()
 }
 
 #[test]
+fn a_list_of_disabled_commands_behind_a_link_that_leads_somewhere_is_read() {
+    let code = |platform: &mut FakePlatform, name: &str| {
+        ask(&mut Dispatcher::new(), platform, &format!(r#"{{"name":"{name}"}}"#)).0
+    };
+    // The directory, with a list in it or without.
+    let mut platform = FakePlatform::with(&[]);
+    platform.nodes.insert("/etc/nanova".to_owned(), Node::Symlink("/etc"));
+    assert_eq!(code(&mut platform, "version"), "0");
+    platform.put("/etc/nanova/disable", "version\n");
+    assert_eq!((code(&mut platform, "version").as_str(), code(&mut platform, "features").as_str()), ("404", "0"));
+    // The list itself.
+    let mut platform = FakePlatform::with(&[("/etc/nanova/x", ""), ("/srv/list", "version\n")]);
+    platform.nodes.insert("/etc/nanova/disable".to_owned(), Node::Symlink("/srv/list"));
+    assert_eq!((code(&mut platform, "version").as_str(), code(&mut platform, "features").as_str()), ("404", "0"));
+    // What is no list cannot be read.
+    for node in [Node::Directory, Node::Device] {
+        platform.nodes.insert("/etc/nanova/disable".to_owned(), node);
+        assert_eq!(code(&mut platform, "features"), "404");
+        assert!(platform.logged().contains("no command is served: cannot read /etc/nanova/disable"));
+    }
+}
+
+#[test]
+fn how_a_program_of_the_site_ended_is_told() {
+    use crate::platform::Ended;
+    let asked = |output: &str, ends, value: &str| {
+        let mut platform = FakePlatform::with(&[]);
+        let node = Node::File { contents: output.as_bytes().to_vec(), mode: 0o755 };
+        platform.nodes.insert("/etc/nanova/commands.d/site".to_owned(), node);
+        platform.ends = ends;
+        ask(&mut Dispatcher::new(), &mut platform, &format!(r#"{{"name":"site","value":{value}}}"#))
+    };
+    let path = "/etc/nanova/commands.d/site";
+    let said = |code: &str, message: String| (code.to_owned(), message);
+    let failed = |message: String| said("500", message);
+    assert_eq!(asked("fine", Ok(Ended::Exit(0)), r#"" too""#), said("0", "fine too".to_owned()));
+    assert_eq!(asked("", Ok(Ended::Exit(0)), "17"), said("0", "17".to_owned()));
+    assert_eq!(asked("", Ok(Ended::Exit(0)), "null"), said("0", String::new()));
+    assert_eq!(asked("broken", Ok(Ended::Exit(9)), r#""""#), failed("broken".to_owned()));
+    let not_executed = format!("{path} cannot be executed: is its first line #! and a program that there is?");
+    assert_eq!(asked("", Ok(Ended::Exit(127)), r#""""#), failed(not_executed));
+    assert_eq!(asked("not found", Ok(Ended::Exit(127)), r#""""#), failed("not found".to_owned()));
+    assert_eq!(asked("", Ok(Ended::Exit(126)), r#""""#), failed(String::new()));
+    assert_eq!(asked("x", Ok(Ended::Signal(9)), r#""""#), failed(format!("{path} ended by signal 9")));
+    assert_eq!(asked("x", Ok(Ended::Late), r#""""#), failed(format!("{path} was ended: it took more than 60 seconds")));
+    let errno = Err(Errno::NOSYS);
+    assert_eq!(asked("x", errno, r#""""#), failed(format!("cannot run {path}: not supported by this kernel (ENOSYS)")));
+}
+
+#[test]
+fn a_number_is_a_public_key_as_well() {
+    let (code, message) = answer(r#"{"name":"keyinit","value":123456789}"#);
+    assert_eq!((code.as_str(), &message), ("D0", &answer(r#"{"name":"keyinit","value":"123456789"}"#).1));
+    assert!(message.bytes().all(|byte| byte.is_ascii_digit()), "{message}");
+}
+
+#[test]
+fn where_there_is_no_randomness_there_is_no_key() {
+    let mut platform = FakePlatform::with(&[("/etc/shadow", SHADOW)]);
+    // Behind the look for commands that are taken away.
+    platform.fail = Some((1, Errno::AGAIN));
+    let mut agent = Dispatcher::new();
+    let (code, message) = ask(&mut agent, &mut platform, r#"{"name":"keyinit","value":"123456789"}"#);
+    assert_eq!((code.as_str(), message.starts_with("no randomness for a key: ")), ("500", true), "{message}");
+    assert_eq!(ask(&mut agent, &mut platform, r#"{"name":"password","value":""}"#).1, "Password without key exchange");
+}
+
+#[test]
 fn a_list_of_disabled_commands_is_read_as_people_write_it_or_takes_all_away() {
     let code = |list: &[u8], name: &str| {
         let mut platform = FakePlatform::with(&[("/etc/nanova/disable", "")]);

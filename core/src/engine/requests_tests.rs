@@ -240,6 +240,21 @@ fn requests_that_cannot_be_removed_are_answered_once_in_lists_of_any_length() {
 }
 
 #[test]
+fn a_request_that_stays_takes_no_place_in_a_list_that_was_begun_after_it() {
+    let mut guest = Guest::asked(&[]);
+    guest.store().quota = Some(("data/guest", 1, "ENOSPC"));
+    guest.serve_all(0);
+    ["a", "b"].iter().for_each(|name| guest.store().put(&format!("data/host/{name}"), ASKS));
+    guest.requests.look_again();
+    assert_eq!((guest.serve(0), guest.serve(0)), (Ok(Progress::Served), Ok(Progress::Waiting(3000))));
+    guest.store().put("data/host/0", ASKS);
+    guest.store().refuses.push((MessageType::Rm, "data/host/b", "EACCES"));
+    guest.requests.look_again();
+    assert_eq!(guest.serve(3000), Ok(Progress::Served));
+    assert_eq!((guest.names_below("data/guest"), guest.names_below("data/host")), (vec!["0".into()], vec!["b".into()]));
+}
+
+#[test]
 fn sixty_four_requests_that_stay_are_remembered() {
     let names: Vec<String> = (0..64).map(|number| format!("n{number}")).collect();
     let mut guest = Guest::asked(&names.iter().map(String::as_str).collect::<Vec<_>>());

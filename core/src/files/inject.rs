@@ -113,3 +113,73 @@ fn holds<P: Files>(platform: &mut P, path: GuestPath<'_>, contents: &[u8]) -> Re
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_platform::FakePlatform;
+
+    const FILE: GuestPath<'static> = GuestPath::literal("/etc/file");
+
+    #[test]
+    fn a_file_of_any_length_that_holds_this_already_is_left_alone_and_no_other() {
+        for piece in [100, usize::MAX] {
+            for len in [0, 1, 1023, 1024, 1025, 3000] {
+                let contents = "x".repeat(len);
+                let old = [contents.clone(), format!("{contents}y"), format!("y{contents}")];
+                for (place, old) in old.iter().chain(contents.get(1..).map(str::to_owned).iter()).enumerate() {
+                    let mut platform = FakePlatform::with(&[("/etc/file", old)]);
+                    platform.piece = piece;
+                    assert_eq!(inject(&mut platform, FILE, contents.as_bytes()), Ok(None));
+                    assert_eq!(platform.text("/etc/file"), contents);
+                    let skipped = platform.logged() == "skipping /etc/file (no changes)";
+                    assert_eq!((skipped, platform.nodes.len() == 2), (place == 0, place == 0), "{len} {place}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_keeps_it_from_being_written_is_named() {
+        let mut actions = std::vec::Vec::new();
+        for operation in 0.. {
+            let mut platform = FakePlatform::with(&[("/etc/file", "old")]);
+            platform.fail = Some((operation, Errno::IO));
+            match inject(&mut platform, FILE, b"new") {
+                Ok(unsynced) => {
+                    assert_eq!(unsynced, None);
+                    break;
+                }
+                Err(InjectError::File(error)) => actions.push(error.action),
+                Err(error) => panic!("{error}"),
+            }
+            assert_eq!(platform.text("/etc/file"), "old");
+        }
+        let wanted = [
+            "look at",
+            "read",
+            "read",
+            "open",
+            "make a file beside",
+            "write beside",
+            "keep owner, mode and attributes of",
+            "back up",
+            "replace",
+        ];
+        assert_eq!(actions, wanted);
+        let mut platform = FakePlatform::with(&[]);
+        platform.fail = Some((0, Errno::LOOP));
+        let error = FileError { action: "look at", path: FILE, errno: Errno::LOOP };
+        assert_eq!(inject(&mut platform, FILE, b""), Err(InjectError::File(error)));
+    }
+
+    #[test]
+    fn what_may_not_last_is_returned_and_logged() {
+        let mut platform = FakePlatform::with(&[]);
+        platform.unsynced = Some(Errno::IO);
+        let unsynced = inject(&mut platform, FILE, b"x").unwrap();
+        assert_eq!(unsynced, Some(Unsynced { path: FILE, errno: Errno::IO }));
+        assert!(platform.logged().contains("staging /etc/file (1 bytes)"));
+        assert!(platform.logged().contains("done, but /etc/file may not survive a crash"));
+    }
+}

@@ -82,6 +82,73 @@ mod tests {
     use super::*;
     use crate::test_platform::FakePlatform;
 
+    const FILE: GuestPath<'static> = GuestPath::literal("/f");
+
+    #[test]
+    fn the_start_of_a_file_is_as_much_as_there_is_room_for() {
+        for piece in [1, 3, 100] {
+            let mut platform = FakePlatform::with(&[("/f", "0123456789")]);
+            platform.piece = piece;
+            for (room, read) in [(0, ""), (4, "0123"), (10, "0123456789"), (20, "0123456789")] {
+                let mut bytes = vec![b'.'; room];
+                let len = read_start(&mut platform, FILE, &mut bytes).unwrap().unwrap();
+                assert_eq!((&bytes[..len], len), (read.as_bytes(), read.len()), "{piece} {room}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_none_and_one_that_cannot_be_read_an_error() {
+        let mut room = [0; 8];
+        for (errno, is_none) in
+            [(Errno::NOENT, true), (Errno::NOTDIR, true), (Errno::ACCES, false), (Errno::LOOP, false)]
+        {
+            let mut platform = FakePlatform::with(&[("/f", "x")]);
+            platform.fail = Some((0, errno));
+            match read_start(&mut platform, FILE, &mut room) {
+                Ok(None) => assert!(is_none, "{errno}"),
+                other => assert_eq!((other, is_none), (Err(FileError { action: "open", path: FILE, errno }), false)),
+            }
+            let mut platform = FakePlatform::with(&[("/f", "x")]);
+            platform.fail = Some((1, errno));
+            let failed = Err(FileError { action: "read", path: FILE, errno });
+            assert_eq!(read_start(&mut platform, FILE, &mut room), failed);
+            platform.fail = Some((1, errno));
+            assert_eq!(read_start_if_possible(&mut platform, FILE, &mut room), None);
+            assert_eq!(platform.logged(), format!("cannot read /f: {errno}; left out"));
+        }
+        let mut platform = FakePlatform::with(&[("/f", "x")]);
+        assert_eq!(read_start_if_possible(&mut platform, FILE, &mut room), Some(1));
+        assert_eq!(read_start_if_possible(&mut platform, GuestPath::literal("/g"), &mut room), None);
+        assert_eq!(platform.logged(), "");
+    }
+
+    #[test]
+    fn lines_are_the_same_in_pieces_of_any_size_and_what_is_no_text_is_a_gap() {
+        let text =
+            [&b"a\n\ncaf\xe9\n"[..], &[b'x'; 1023], b"\n", &[b'y'; 1024], b"\n", &[b'z'; 3000], b"\nlast"].concat();
+        let x = "x".repeat(1023);
+        let wanted = [Some("a"), Some(""), None, Some(&x), None, None, Some("last")];
+        for piece in [1, 2, 5, 1000, 5000] {
+            let mut platform = FakePlatform::with(&[("/f", "")]);
+            let node = crate::test_platform::Node::File { contents: text.clone(), mode: 0o644 };
+            platform.nodes.insert("/f".to_owned(), node);
+            platform.piece = piece;
+            let mut lines = std::vec::Vec::new();
+            let read = for_each_line_or_gap(&mut platform, FILE, &mut |line| lines.push(line.map(str::to_owned)));
+            assert_eq!(read, Ok(()));
+            assert!(lines.iter().map(Option::as_deref).eq(wanted), "{piece}: {lines:?}");
+            let mut count = 0;
+            for_each_line(&mut platform, FILE, &mut |_| count += 1).unwrap();
+            assert_eq!(count, 4);
+        }
+        for (operation, errno) in [(0, Errno::NOENT), (1, Errno::IO), (2, Errno::IO)] {
+            let mut platform = FakePlatform::with(&[("/f", "x")]);
+            platform.fail = Some((operation, errno));
+            assert_eq!(for_each_line(&mut platform, FILE, &mut |_| {}), Err(errno));
+        }
+    }
+
     #[test]
     fn lines_too_long_are_passed_over_and_no_others() {
         let text = format!("a\n{}\nb\n{}\n\nc\nunfinished", "x".repeat(1024), "y".repeat(5000));

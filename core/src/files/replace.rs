@@ -146,3 +146,101 @@ fn stamped<P: Clock, T>(
     }
     Err(Errno::EXIST)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_platform::{FakePlatform, Node};
+
+    const FILE: GuestPath<'static> = GuestPath::literal("/etc/file");
+
+    #[test]
+    fn a_file_of_our_own_is_written_with_its_directories_whatever_its_length() {
+        for len in [0, 1, 1023, 1024, 1025, 4000] {
+            let mut platform = FakePlatform::with(&[]);
+            let path = GuestPath::literal("/run/nanova/file");
+            let text = "0123456789".repeat(len / 10 + 1);
+            let mut put = |out: &mut dyn Sink| {
+                // In pieces of several lengths.
+                text.as_bytes()[..len].chunks(700).for_each(|piece| out.bytes(piece));
+            };
+            write(&mut platform, path, 0o604, &mut put).unwrap();
+            let node = Node::File { contents: text[..len].into(), mode: 0o604 };
+            assert_eq!(platform.nodes["/run/nanova/file"], node, "{len}");
+            assert_eq!([&platform.nodes["/run"], &platform.nodes["/run/nanova"]], [&Node::Directory; 2]);
+            assert_eq!(platform.discarded, 0);
+        }
+    }
+
+    #[test]
+    fn whatever_fails_is_named_and_nothing_is_left_of_it() {
+        let actions: std::vec::Vec<_> = (0..8)
+            .map_while(|operation| {
+                let mut platform = FakePlatform::with(&[("/etc/file", "old")]);
+                platform.fail = Some((operation, Errno::IO));
+                let error = write(&mut platform, FILE, 0o644, &mut |out| out.put("new")).err()?;
+                assert_eq!((platform.text("/etc/file"), error.errno), ("old", Errno::IO));
+                // What could not be staged need not be removed.
+                assert_eq!(platform.discarded, usize::from(operation > 1), "{operation}");
+                Some(error.action)
+            })
+            .collect();
+        let wanted = ["look at", "make a file beside", "write beside", "set the mode of", "replace"];
+        assert_eq!(actions, wanted);
+        // What has failed once is given up: later pieces do not make it whole.
+        let mut platform = FakePlatform::with(&[("/etc/file", "old")]);
+        platform.fail = Some((2, Errno::NOSPC));
+        let long = "x".repeat(5000);
+        assert_eq!(write(&mut platform, FILE, 0o644, &mut |out| out.put(&long)).unwrap_err().errno, Errno::NOSPC);
+        // A directory that cannot be made.
+        let mut platform = FakePlatform::with(&[]);
+        platform.fail = Some((1, Errno::ROFS));
+        let path = GuestPath::literal("/new/file");
+        let error = write(&mut platform, path, 0o644, &mut |_| {}).unwrap_err();
+        assert_eq!((error.action, error.path.as_str()), ("make directory", "/new"));
+    }
+
+    #[test]
+    fn a_hundred_backups_of_one_second_have_names_and_one_more_has_none() {
+        for (there, name) in [(0, Some(1_700_000_000)), (99, Some(1_700_000_099_u64)), (100, None)] {
+            let mut platform = FakePlatform::with(&[("/etc/file", "now")]);
+            for n in 0..there {
+                platform.put(&format!("/etc/file.{}.bak~", 1_700_000_000 + n), "before");
+                platform.put(&format!("/etc/.file.{}.bak~", 1_700_000_000 + n), "before");
+            }
+            let backed_up = back_up(&mut platform, FILE);
+            let moved = move_aside(&mut platform, FILE);
+            match name {
+                Some(stamp) => {
+                    assert!(backed_up.is_ok() && moved == Ok(None));
+                    assert_eq!(platform.text(&format!("/etc/file.{stamp}.bak~")), "now");
+                    assert_eq!(platform.text(&format!("/etc/.file.{stamp}.bak~")), "now");
+                    assert!(!platform.nodes.contains_key("/etc/file"));
+                    let log = format!("backing up /etc/file ({stamp}.bak~)\nmoving aside /etc/file ({stamp}.bak~)");
+                    assert_eq!(platform.logged(), log);
+                }
+                None => {
+                    let error = |action| FileError { action, path: FILE, errno: Errno::EXIST };
+                    assert_eq!((backed_up, moved), (Err(error("back up")), Err(error("move aside"))));
+                }
+            }
+        }
+        // Only a name that is taken makes it try another one.
+        let mut platform = FakePlatform::with(&[("/etc/file", "now")]);
+        platform.fail = Some((0, Errno::ROFS));
+        assert_eq!(back_up(&mut platform, FILE).unwrap_err().errno, Errno::ROFS);
+    }
+
+    #[test]
+    fn what_may_not_last_is_returned_and_logged() {
+        let mut platform = FakePlatform::with(&[("/etc/file", "old")]);
+        platform.unsynced = Some(Errno::IO);
+        let unsynced = move_aside(&mut platform, FILE).unwrap();
+        assert_eq!(unsynced, Some(Unsynced { path: FILE, errno: Errno::IO }));
+        platform.log.clear();
+        warn_of(&mut platform, &None);
+        assert_eq!(platform.logged(), "");
+        warn_of(&mut platform, &unsynced);
+        assert!(platform.logged().starts_with("done, but /etc/file may not survive a crash"));
+    }
+}

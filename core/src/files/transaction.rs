@@ -466,6 +466,158 @@ mod tests {
         }
     }
 
+    fn staged(
+        platform: &mut FakePlatform,
+        paths: &[&'static str],
+    ) -> FileTransaction<crate::test_platform::FakeStaged> {
+        let mut batch = FileTransaction::default();
+        for path in paths {
+            batch.edit(platform, GuestPath::literal(path), 0o644, Backup::None, &mut drop_x).unwrap();
+        }
+        batch
+    }
+
+    #[test]
+    fn each_file_is_staged_under_a_number_of_its_own_and_the_mark_under_none() {
+        let mut platform = FakePlatform::with(&[]);
+        let mut batch = staged(&mut platform, &["/etc/a", "/etc/b", "/etc/c"]);
+        assert_eq!(platform.staged_beside, ["/etc/hostname", "/etc/a", "/etc/b", "/etc/c"]);
+        assert_eq!((&*platform.staged_as, batch.len(), batch.is_empty()), (&[0, 1, 2, 3][..], 3, false));
+        batch.commit(&mut platform, &mut |trouble| panic!("{trouble}"));
+        assert_eq!(platform.discarded, 1, "the mark");
+        assert_eq!(["/etc/a", "/etc/b", "/etc/c"].map(|path| platform.text(path)), ["end\n"; 3]);
+    }
+
+    #[test]
+    fn thirty_two_files_are_staged_and_no_more_and_no_longer_path() {
+        let mut platform = FakePlatform::with(&[]);
+        let mut batch = FileTransaction::default();
+        let paths: std::vec::Vec<String> = (0..33).map(|n| format!("/etc/f{n}")).collect();
+        let mut edit = |path: &str| {
+            let path = GuestPath::new(path).unwrap();
+            batch.edit(&mut platform, path, 0o644, Backup::None, &mut drop_x).map_err(|error| error.errno)
+        };
+        assert!(paths[..32].iter().all(|path| edit(path).is_ok()));
+        assert_eq!(edit(&paths[32]), Err(Errno(7)));
+        let mut batch = FileTransaction::default();
+        let mut edit = |len: usize| {
+            let path = format!("/etc/{}", "x".repeat(len - 5));
+            let path = GuestPath::new(&path).unwrap();
+            batch.edit(&mut platform, path, 0o644, Backup::None, &mut drop_x).map_err(|error| error.errno)
+        };
+        assert_eq!((edit(96), edit(97)), (Ok(()), Err(Errno(7))));
+    }
+
+    #[test]
+    fn what_is_given_up_goes_and_the_mark_with_it() {
+        let mut platform = FakePlatform::with(&[]);
+        FileTransaction::<crate::test_platform::FakeStaged>::default().give_up(&mut platform);
+        assert_eq!(platform.discarded, 0);
+        staged(&mut platform, &["/etc/a", "/etc/b"]).give_up(&mut platform);
+        assert_eq!(platform.discarded, 3);
+        assert!(!platform.nodes.contains_key("/etc/a"));
+    }
+
+    #[test]
+    fn whoever_is_told_of_trouble_says_whether_the_others_are_still_to_be_put_in_their_places() {
+        for (goes_on, discarded) in [(true, 2), (false, 4)] {
+            let mut platform = FakePlatform::with(&[]);
+            let mut batch = staged(&mut platform, &["/etc/a", "/etc/b", "/etc/c"]);
+            platform.fail = Some((0, Errno::IO));
+            let mut told = std::vec::Vec::new();
+            batch.commit(&mut platform, &mut |trouble| {
+                told.push(trouble.to_string());
+                if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            });
+            assert_eq!(told, ["cannot replace /etc/a: input/output error (EIO)"]);
+            let there = ["/etc/a", "/etc/b", "/etc/c"].map(|path| platform.nodes.contains_key(path));
+            assert_eq!((there, platform.discarded), ([false, goes_on, goes_on], discarded));
+        }
+        // One that may not last is in its place.
+        let mut platform = FakePlatform::with(&[]);
+        let mut batch = staged(&mut platform, &["/etc/a"]);
+        platform.unsynced = Some(Errno::IO);
+        let mut told = std::vec::Vec::new();
+        batch.commit(&mut platform, &mut |trouble| {
+            told.push(trouble.to_string());
+            ControlFlow::Continue(())
+        });
+        assert!(told.len() == 1 && told[0].starts_with("done, but /etc/a may not survive a crash"), "{told:?}");
+        assert_eq!((platform.text("/etc/a"), platform.discarded), ("end\n", 1));
+    }
+
+    #[test]
+    fn a_mark_that_cannot_be_made_is_told_of_the_file_it_was_for() {
+        let mut platform = FakePlatform::with(&[]);
+        // Behind the look at the file and at its directory.
+        platform.fail = Some((2, Errno::ROFS));
+        let error = FileTransaction::default().edit(&mut platform, FILE, 0o644, Backup::None, &mut drop_x).unwrap_err();
+        assert_eq!((error.action, error.path, error.errno), ("make a file beside", FILE, Errno::ROFS));
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_left_alone_and_not_shown() {
+        for node in [Node::Symlink("/nowhere"), Node::Directory, Node::Device] {
+            let mut platform = FakePlatform::with(&[]);
+            platform.nodes.insert("/etc/file".to_owned(), node.clone());
+            let batch = staged(&mut platform, &["/etc/file"]);
+            assert!(batch.is_empty() && platform.logged().contains("leaving /etc/file alone"));
+            let mut shown = String::new();
+            FileTransaction::show(&mut platform, FILE, &mut drop_x, &mut shown).unwrap();
+            assert_eq!((shown.as_str(), &platform.nodes["/etc/file"]), ("", &node));
+        }
+        // Nor is what would not change shown; what is not there yet is.
+        let mut shown = String::new();
+        let mut platform = FakePlatform::with(&[("/etc/file", "a\nend\n")]);
+        FileTransaction::show(&mut platform, FILE, &mut drop_x, &mut shown).unwrap();
+        assert_eq!(shown, "");
+        FileTransaction::show(&mut platform, GuestPath::literal("/etc/new"), &mut drop_x, &mut shown).unwrap();
+        assert_eq!(shown, "write /etc/new:\nend\n");
+    }
+
+    #[test]
+    fn where_a_mark_was_left_all_numbers_are_looked_for_and_else_none() {
+        let places = || [FILE, GuestPath::literal("/srv/x")].into_iter();
+        let mut platform = FakePlatform::with(&[]);
+        FileTransaction::<crate::test_platform::FakeStaged>::tidy(&mut platform, places());
+        assert_eq!(platform.tidied, [("/etc/hostname".to_owned(), 0)]);
+        platform.left_behind = true;
+        platform.tidied.clear();
+        FileTransaction::<crate::test_platform::FakeStaged>::tidy(&mut platform, places());
+        let wanted = ["/etc/file", "/srv/x"].into_iter().flat_map(|path| (1..=32).map(move |n| (path.to_owned(), n)));
+        assert!(platform.tidied.iter().cloned().eq([("/etc/hostname".to_owned(), 0)].into_iter().chain(wanted)));
+    }
+
+    #[test]
+    fn files_that_come_in_small_pieces_are_edited_and_compared_alike() {
+        for piece in [1, 2, 7, 1000] {
+            for (text, wanted) in [("a\nx1\nbb\nx", "a\nbb\nend\n"), ("ccc\ndd\nend\n", "ccc\ndd\nend\n")] {
+                let mut platform = FakePlatform::with(&[("/etc/file", text)]);
+                platform.piece = piece;
+                let mut batch = staged(&mut platform, &["/etc/file"]);
+                assert_eq!(batch.is_empty(), text == wanted, "{piece} {text:?}");
+                batch.commit(&mut platform, &mut |trouble| panic!("{trouble}"));
+                assert_eq!(platform.text("/etc/file"), wanted, "{piece}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_differs_in_one_byte_or_in_length_is_written() {
+        for text in ["a\nenc\n", "b\nend\n", "a\nend\nend\n", "end\n\n", "a\nen"] {
+            let mut rewrite = |old: Old<'_>, out: &mut dyn Sink| {
+                if old == Old::End {
+                    out.put("a\nend\n");
+                }
+            };
+            let mut platform = FakePlatform::with(&[("/etc/file", text)]);
+            let mut batch = FileTransaction::default();
+            batch.edit(&mut platform, FILE, 0o644, Backup::None, &mut rewrite).unwrap();
+            batch.commit(&mut platform, &mut |trouble| panic!("{trouble}"));
+            assert_eq!(platform.text("/etc/file"), "a\nend\n", "{text:?}");
+        }
+    }
+
     #[test]
     fn what_fails_leaves_every_file_as_it_was() {
         for operation in 0..16 {

@@ -185,6 +185,8 @@ mod tests {
     #[derive(Default)]
     struct Tree {
         nodes: BTreeMap<String, (u32, bool, Option<String>)>,
+        /// Who runs this program.
+        user: u32,
     }
 
     impl Tree {
@@ -234,7 +236,7 @@ mod tests {
         }
 
         fn own_user(&mut self) -> u32 {
-            0
+            self.user
         }
     }
 
@@ -302,6 +304,37 @@ mod tests {
         for (path, stopped) in ways {
             assert_eq!(walk(&mut guest(), path), Err(stopped), "{path}");
         }
+    }
+
+    #[test]
+    fn who_runs_it_follows_his_own_links_and_roots() {
+        let mut guest = guest();
+        guest.user = 1000;
+        assert_eq!(walk(&mut guest, "home/u/.ssh"), Ok("/root/.ssh".into()));
+        assert_eq!(walk(&mut guest, "home/u/real/roots"), Ok("/run".into()));
+        assert_eq!(walk(&mut guest, "var/run/x"), Ok("/run/x".into()));
+        guest.user = 1001;
+        assert_eq!(walk(&mut guest, "var/run/x"), Ok("/run/x".into()));
+        assert_eq!(walk(&mut guest, "theirs/x"), Err(Stopped::Link(6, Distrust::Owner(1000))));
+    }
+
+    #[test]
+    fn forty_links_are_followed_and_one_more_is_not() {
+        for (links, end) in [(40, Ok("/end".into())), (41, Err(Stopped::Errno(Errno::LOOP)))] {
+            let names: std::vec::Vec<(String, String)> = (1..=links)
+                .map(|n| (format!("/l{n}"), if n == links { "end".into() } else { format!("l{}", n + 1) }))
+                .collect();
+            let mut nodes: std::vec::Vec<_> =
+                names.iter().map(|(path, to)| (path.as_str(), 0, false, Some(to.as_str()))).collect();
+            nodes.extend([("/", 0, false, None), ("/end", 0, false, None)]);
+            assert_eq!(walk(&mut Tree::of(&nodes), "l1"), end, "{links}");
+        }
+    }
+
+    #[test]
+    fn why_a_walk_has_stopped_is_an_error_number_as_well() {
+        assert_eq!(Stopped::from(Errno::NOENT).errno(), Errno::NOENT);
+        assert_eq!(Stopped::Link(3, Distrust::OthersWrite).errno(), Errno::LOOP);
     }
 
     #[test]

@@ -193,6 +193,37 @@ mod tests {
         assert_eq!(Printable("a\nb\x1b[0m\u{85}é").to_string(), "a\\x0ab\\x1b[0m\\x85é");
     }
 
+    #[test]
+    fn what_is_cut_stays_cut() {
+        use core::fmt::Write;
+        let mut text = Bounded::<8>::new();
+        assert_eq!(text, Bounded::default());
+        write!(text, "1234567").unwrap();
+        text.write_str("89").unwrap();
+        assert_eq!(text.as_str(), "12345...");
+        text.write_str("x").unwrap();
+        write!(text, "y").unwrap();
+        assert_eq!(text.as_str(), "12345...");
+        let mut text = Bounded::<8>::of(format_args!("1234"));
+        text.shorten(6);
+        assert_eq!(text.as_str(), "...", "one character goes, and the mark takes three");
+        assert_eq!(Bounded::<2>::of(format_args!("123")).as_str(), "");
+    }
+
+    #[test]
+    fn what_stands_behind_a_backslash_in_a_table_of_mounts_is_a_character() {
+        for (field, shown) in [
+            ("/", "/"),
+            ("/a\\040b\\134c\\011d", "/a b\\c\td"),
+            ("/\\377\\101\\027", "/\u{ff}A\u{17}"),
+            ("\\04", "\\04"),
+            ("\\400\\080\\008", "\\400\\080\\008"),
+            ("é\\040é", "é é"),
+        ] {
+            assert_eq!(MountField(field).to_string(), shown, "{field}");
+        }
+    }
+
     proptest! {
         #[test]
         fn any_text_is_bounded(a in ".{0,20}", b in ".{0,20}", len in 0usize..20) {

@@ -394,6 +394,58 @@ mod tests {
     }
 
     #[test]
+    fn every_kind_has_the_number_of_the_header_file() {
+        let known = [
+            (1, MessageType::Directory),
+            (2, MessageType::Read),
+            (3, MessageType::GetPerms),
+            (4, MessageType::Watch),
+            (5, MessageType::Unwatch),
+            (6, MessageType::TransactionStart),
+            (7, MessageType::TransactionEnd),
+            (10, MessageType::GetDomainPath),
+            (11, MessageType::Write),
+            (12, MessageType::Mkdir),
+            (13, MessageType::Rm),
+            (14, MessageType::SetPerms),
+            (15, MessageType::WatchEvent),
+            (16, MessageType::Error),
+            (22, MessageType::DirectoryPart),
+        ];
+        for code in 0..40 {
+            let kind =
+                known.iter().find(|(known, _)| *known == code).map_or(MessageType::Unknown(code), |(_, kind)| *kind);
+            assert_eq!((MessageType::from_code(code), kind.code()), (kind, code));
+        }
+    }
+
+    #[test]
+    fn a_quota_has_three_names() {
+        for (name, is_quota) in [("ENOSPC", true), ("EQUOTA", true), ("E2BIG", true), ("EACCES", false), ("x", false)] {
+            assert_eq!(Refusal::named(name).is_quota(), is_quota, "{name}");
+        }
+        assert_eq!(Refusal::named("ENOSPC").to_string(), "ENOSPC");
+        assert_eq!(Refusal::named("x").to_string(), "an error of a name that is not known here");
+    }
+
+    #[test]
+    fn a_payload_is_there_from_its_packet_to_the_next_call() {
+        let mut decoder = Decoder::default();
+        assert_eq!(decoder.payload(), b"");
+        let packet = packet(MessageType::Read, 1, &[b"one"]).unwrap();
+        feed(&mut decoder, &packet[..18]);
+        assert_eq!((decoder.next_packet(), decoder.payload().len()), (Ok(None), 0));
+        feed(&mut decoder, &packet[18..]);
+        assert_eq!(decoder.next_packet().unwrap().unwrap().len, 3);
+        assert_eq!(decoder.payload(), b"one");
+        assert_eq!(decoder.space().len(), HEADER_LEN + PAYLOAD_MAX);
+        assert_eq!(decoder.payload(), b"");
+        // More than there was room for cannot have been received.
+        decoder.received(100_000);
+        assert!(decoder.space().is_empty());
+    }
+
+    #[test]
     fn a_known_error_is_told_from_an_unknown_one() {
         for (reason, name) in [
             (Refusal::INVAL, "EINVAL"),

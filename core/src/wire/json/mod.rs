@@ -384,6 +384,81 @@ mod tests {
     }
 
     #[test]
+    fn numbers_of_every_form_stay_as_they_were_written() {
+        for number in ["0", "-0", "10", "-10", "0.5", "-1.25", "1e5", "1E+5", "1.5e-05", "0e0", "123456789012345678901"]
+        {
+            assert_eq!(value(&format!(r#"{{"value":{number}}}"#)), Ok(format!("Number({number:?})")));
+            assert_eq!(value(&format!(r#"{{"a":[{number},{number}],"value":[{number}]}}"#)), Ok("Other".to_owned()));
+        }
+        for bad in ["-", "00", "-01", "1.e5", "1.", "1e", "1e+", "1ee5", "1.5.5", "0x1", "1 2", "--1", "e5"] {
+            assert_eq!(value(&format!(r#"{{"value":{bad}}}"#)), Err(Malformed), "{bad}");
+        }
+    }
+
+    #[test]
+    fn white_space_may_be_anywhere_between_and_goes() {
+        let document =
+            "\t{\r\n\"value\" : { \"a\" : [ 1 , \t2 ] ,\n\"b\" : { } , \"c\":[ ] , \"d d\":\" \" } , \"x\" : true }\r";
+        assert_eq!(value(document), Ok(r#"Object("{\"a\":[1,2],\"b\":{},\"c\":[],\"d d\":\" \"}")"#.to_owned()));
+        assert_eq!(value("\u{b}{}"), Err(Malformed));
+    }
+
+    #[test]
+    fn a_pair_of_surrogates_is_one_character_and_anything_else_is_none() {
+        for (escaped, character) in [
+            (r"\ud800\udc00", "\u{10000}"),
+            (r"\udbff\udfff", "\u{10ffff}"),
+            (r"\uD83D\uDE00x", "\u{1f600}x"),
+            (r"\ud7ff\ue000", "\u{d7ff}\u{e000}"),
+            (r"\u007f\u0020\u001f", "\u{7f} \u{1f}"),
+        ] {
+            assert_eq!(value(&format!(r#"{{"value":"{escaped}"}}"#)), Ok(format!("text {character}")), "{escaped}");
+        }
+        for bad in [
+            r"\ud800",
+            r"\ud800x",
+            r"\ud800\u0041",
+            r"\ud800\ue000",
+            r"\ud800\udbff",
+            r"\udc00",
+            r"\udfff",
+            r"\ud800\n",
+        ] {
+            assert_eq!(value(&format!(r#"{{"value":"{bad}"}}"#)), Err(Malformed), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_stays_escaped_is_known_and_no_plain_text() {
+        let text = |escaped: &str| -> (Option<String>, String) {
+            let mut bytes = format!(r#"{{"value":"{escaped}"}}"#).into_bytes();
+            let Ok([Value::Text(text)]) = members(&mut bytes, ["value"]) else { panic!("{escaped}") };
+            (text.plain().map(str::to_owned), text.0.to_owned())
+        };
+        let plain = |text: &str| (Some(text.to_owned()), text.to_owned());
+        assert_eq!(text(r"\u0041\/\u00e9"), plain("A/é"));
+        assert_eq!(text(""), plain(""));
+        assert_eq!(text(r"\u000a\n\u0009\u0022\u005c\u0000\u001F"), (None, r#"\n\n\u0009\"\\\u0000\u001f"#.to_owned()));
+    }
+
+    #[test]
+    fn base64_is_strict_but_for_the_breaks_of_lines() {
+        let decoded = |text: &str, room: usize| -> Option<String> {
+            let mut bytes = format!(r#"{{"value":"{text}"}}"#).into_bytes();
+            let Ok([Value::Text(text)]) = members(&mut bytes, ["value"]) else { panic!("{text}") };
+            text.base64(&mut vec![0; room]).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+        };
+        assert_eq!(decoded("", 0).as_deref(), Some(""));
+        assert_eq!(decoded("aGVsbG8=", 8).as_deref(), Some("hello"));
+        assert_eq!(decoded(r"aGVs\nbG8= \t\r\n", 8).as_deref(), Some("hello"));
+        // As long as it is written it has to fit.
+        assert_eq!(decoded("aGVsbG8=", 7), None);
+        for bad in ["aGVsbG8", "aGVsbG8==", "aGVsb=8=", "aGVsbG9=x", "*", r"aGVs\u0000bG8=", "aGVsbG-="] {
+            assert_eq!(decoded(bad, 64), None, "{bad}");
+        }
+    }
+
+    #[test]
     fn what_is_not_strict_json_is_refused() {
         let bad = [
             "",

@@ -86,6 +86,21 @@ mod tests {
         assert_eq!(scalar("64"), Some("64"));
     }
 
+    #[test]
+    fn a_comma_inside_of_anything_divides_nothing() {
+        let pieces = |text| Pieces::of(text).collect::<Vec<_>>();
+        assert_eq!(
+            pieces(r#"{"a":[1,[2,3],4],"b":"x,y","c":"\\","d":"\",\""}"#),
+            [r#""a":[1,[2,3],4]"#, r#""b":"x,y""#, r#""c":"\\""#, r#""d":"\",\"""#,]
+        );
+        assert_eq!(pieces(r#"[{"a":{"b":1,"c":2}},"[",","]"#), [r#"{"a":{"b":1,"c":2}}"#, r#""[""#, r#"",""#]);
+        assert_eq!(pieces("[1}"), [""; 0]);
+        assert_eq!(pieces("[1]]"), ["1]"]);
+        assert_eq!((member(r#"{"a":1,"a":null}"#, &["a"]), member(r#"{"b":1}"#, &["a"])), (None, None));
+        assert_eq!(member(r#"{"a":1,"b":2}"#, &["a", "b"]), Some("2"), "the last one counts");
+        assert_eq!((scalar("\"x\""), scalar("\"\""), scalar(""), scalar("\"x")), (Some("x"), None, None, Some("\"x")));
+    }
+
     proptest! {
         #[test]
         fn no_text_panics(text in ".{0,60}", json in r#"[\[\]{},:"\\a]{0,40}"#) {

@@ -235,10 +235,17 @@ mod tests {
             let (bytes, len) = ours.octets();
             assert_eq!(bytes[..len], octets, "{text}");
             assert_eq!(
-                (ours.family() == Family::V4, ours.is_multicast()),
-                (theirs.is_ipv4(), theirs.is_multicast()),
+                (ours.family() == Family::V4, ours.is_multicast(), ours.is_loopback(), ours.is_unspecified()),
+                (theirs.is_ipv4(), theirs.is_multicast(), theirs.is_loopback(), theirs.is_unspecified()),
                 "{text}"
             );
+            assert_eq!(Ip::from_octets(&octets), Some(ours));
+            let link_local = match theirs {
+                IpAddr::V4(ip) => ip.is_link_local(),
+                IpAddr::V6(ip) => ip.is_unicast_link_local(),
+            };
+            assert_eq!(ours.is_link_local(), link_local, "{text}");
+            assert_eq!(ours.is_ipv6_link_local(), link_local && theirs.is_ipv6(), "{text}");
         }
     }
 
@@ -249,6 +256,27 @@ mod tests {
             "0.0.0.0",
             "255.255.255.255",
             "224.0.0.1",
+            "239.255.255.255",
+            "240.0.0.1",
+            "127.0.0.1",
+            "127.255.0.1",
+            "128.0.0.1",
+            "169.254.9.9",
+            "169.253.0.1",
+            "168.254.0.1",
+            "ff00::",
+            "feff::1",
+            "::2",
+            "1::1",
+            "fe80::1",
+            "febf::1",
+            "fec0::1",
+            "1:2:3:4:5:6:7:1.2.3.4",
+            "1:2:3:4:5:1.2.3.4",
+            "::1:2:3:4:5:6:1.2.3.4",
+            "::1:2:3:4:5:1.2.3.4",
+            "1:2:3:4:5:6:7:8:9:a",
+            "00001::",
             "1.2.3",
             "1.2.3.4.5",
             "1.2.3.256",
@@ -286,6 +314,22 @@ mod tests {
             "1.2.3.4 ",
         ];
         texts.into_iter().for_each(agrees);
+    }
+
+    #[test]
+    fn so_many_bytes_are_an_address_and_so_many_bits_are_its() {
+        for len in [0, 1, 3, 5, 15, 17] {
+            assert_eq!(Ip::from_octets(&vec![1; len]), None, "{len}");
+        }
+        assert_eq!((Family::V4.bits(), Family::V6.bits()), (32, 128));
+        let four: Ip = "1.2.3.4".parse().unwrap();
+        assert_eq!(four.like(u128::MAX).to_string(), "255.255.255.255");
+        assert_eq!(four.like(u128::MAX), "255.255.255.255".parse().unwrap());
+        assert_eq!(four.bits(), 0x0102_0304 << 96);
+        assert_eq!(
+            [Ip::unspecified(Family::V4), Ip::unspecified(Family::V6)].map(|ip| ip.to_string()),
+            ["0.0.0.0", "::"]
+        );
     }
 
     #[test]

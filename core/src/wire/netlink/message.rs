@@ -219,6 +219,77 @@ mod tests {
         assert_eq!(route.as_bytes(), [&head[..], &via].concat());
     }
 
+    fn prefixed(ip: &str, prefix: u8) -> Prefixed {
+        Prefixed::new(ip.parse().unwrap(), prefix).unwrap()
+    }
+
+    /// `fe80::def` and `2001:db8::` as attributes.
+    const FE80_DEF: [u8; 16] = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xd, 0xef];
+    const DB8: [u8; 16] = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+    #[test]
+    fn what_there_is_is_asked_for_as_iproute2_asks() {
+        // ip link; RTEXT_FILTER_SKIP_STATS is our own choice.
+        let mut links = [0; 40];
+        links[..9].copy_from_slice(&[40, 0, 0, 0, 18, 0, 1, 3, 1]);
+        links[32..].copy_from_slice(&[8, 0, 29, 0, 8, 0, 0, 0]);
+        assert_eq!(Message::dump_links(1).as_bytes(), links);
+        // ip address
+        let mut addresses = [0; 24];
+        addresses[..9].copy_from_slice(&[24, 0, 0, 0, 22, 0, 1, 3, 2]);
+        assert_eq!(Message::dump_addresses(2).as_bytes(), addresses);
+        // ip route
+        let mut routes = [0; 28];
+        routes[..9].copy_from_slice(&[28, 0, 0, 0, 26, 0, 1, 3, 3]);
+        assert_eq!(Message::dump_routes(3).as_bytes(), routes);
+        assert_eq!(Message::dump_routes(0x01020304).sequence(), 0x01020304);
+    }
+
+    #[test]
+    fn what_is_changed_and_removed_has_the_bytes_that_iproute2_sends() {
+        // ip link set dev 3 mtu 1400
+        let head = [40, 0, 0, 0, 19, 0, 5, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0];
+        let mtu = [0, 0, 0, 0, 0, 0, 0, 0, 8, 0, 4, 0, 120, 5, 0, 0];
+        assert_eq!(Message::mtu(5, 3, 1400).as_bytes(), [&head[..], &mtu].concat());
+
+        // ip address del 10.0.0.5 peer 10.0.0.9/24 dev 3
+        let address = prefixed("10.0.0.5", 24);
+        let present = PresentAddress { index: 3, address, far: "10.0.0.9".parse().unwrap(), flags: 0 };
+        let head = [40, 0, 0, 0, 21, 0, 5, 0, 6, 0, 0, 0, 0, 0, 0, 0, 2, 24, 0, 0, 3, 0, 0, 0];
+        let ips = [8, 0, 2, 0, 10, 0, 0, 5, 8, 0, 1, 0, 10, 0, 0, 9];
+        assert_eq!(Message::remove_address(6, &present).as_bytes(), [&head[..], &ips].concat());
+
+        // ip route del 10.208.0.0/12 via 10.181.0.1 dev 3 proto dhcp metric 100
+        let via = Some("10.181.0.1".parse().unwrap());
+        let (to, index, metric, table, protocol) = (prefixed("10.208.0.0", 12), 3, 100, 254, 16);
+        let route = PresentRoute { index, to, via, metric, table, protocol };
+        let head = [60, 0, 0, 0, 25, 0, 5, 0, 7, 0, 0, 0, 0, 0, 0, 0, 2, 12, 0, 0, 254, 16, 255, 0, 0, 0, 0, 0];
+        let to_via = [8, 0, 1, 0, 10, 208, 0, 0, 8, 0, 5, 0, 10, 181, 0, 1];
+        let dev = [8, 0, 4, 0, 3, 0, 0, 0, 8, 0, 6, 0, 100, 0, 0, 0];
+        assert_eq!(Message::remove_route(7, &route).as_bytes(), [&head[..], &to_via, &dev].concat());
+
+        // ip -6 route del default dev 3 metric 100
+        let route = PresentRoute { to: prefixed("::", 0), via: None, ..route };
+        let head = [44, 0, 0, 0, 25, 0, 5, 0, 8, 0, 0, 0, 0, 0, 0, 0, 10, 0, 0, 0, 254, 16, 255, 0, 0, 0, 0, 0];
+        assert_eq!(Message::remove_route(8, &route).as_bytes(), [&head[..], &dev].concat());
+    }
+
+    #[test]
+    fn what_is_added_in_ipv6_has_the_bytes_that_iproute2_sends() {
+        // ip -6 address replace 2001:db8::/32 dev 3
+        let head = [64, 0, 0, 0, 20, 0, 5, 5, 8, 0, 0, 0, 0, 0, 0, 0, 10, 32, 0, 0, 3, 0, 0, 0];
+        let ip = [&[20, 0, 2, 0][..], &DB8, &[20, 0, 1, 0], &DB8].concat();
+        let message = Message::address(8, 3, &prefixed("2001:db8::", 32), None);
+        assert_eq!(message.as_bytes(), [&head[..], &ip].concat());
+
+        // ip -6 route add 2001:db8::/32 via fe80::def dev 3 proto static metric 512
+        let route = crate::wire::net::Route { to: prefixed("2001:db8::", 32), via: "fe80::def".parse().unwrap() };
+        let head = [84, 0, 0, 0, 24, 0, 5, 6, 9, 0, 0, 0, 0, 0, 0, 0, 10, 32, 0, 0, 254, 4, 0, 1, 0, 0, 0, 0];
+        let ips = [&[20, 0, 1, 0][..], &DB8, &[20, 0, 5, 0], &FE80_DEF].concat();
+        let dev = [8, 0, 4, 0, 3, 0, 0, 0, 8, 0, 6, 0, 0, 2, 0, 0];
+        assert_eq!(Message::route(9, 3, &route, false).as_bytes(), [&head[..], &ips, &dev].concat());
+    }
+
     #[test]
     fn a_far_neighbour_is_said_to_be_on_the_link() {
         let mut interface = public();

@@ -224,7 +224,7 @@ pub(crate) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 #[cfg(all(test, target_endian = "little"))]
 mod tests {
     use crate::wire::errno::Errno;
-    use crate::wire::net::Mac;
+    use crate::wire::net::{Mac, Prefixed};
     use crate::wire::netlink::*;
     use proptest::prelude::{any, prop, prop_assert, proptest};
 
@@ -284,6 +284,132 @@ mod tests {
             panic!()
         };
         assert_eq!(link.mac, None);
+    }
+
+    /// A message with these attributes, as the kernel would send it.
+    fn message(kind: u8, body: &[u8], attributes: &[(u8, &[u8])]) -> Vec<u8> {
+        let mut bytes = vec![0; HEADER];
+        bytes.extend(body);
+        for (kind, value) in attributes {
+            bytes.extend([4 + value.len() as u8, 0, *kind, 0]);
+            bytes.extend(*value);
+            bytes.resize(aligned(bytes.len()), 0);
+        }
+        (bytes[0], bytes[4]) = (bytes.len() as u8, kind);
+        bytes
+    }
+
+    fn one(kind: u8, body: &[u8], attributes: &[(u8, &[u8])]) -> Option<Reply> {
+        let mut replies = Replies::of(&message(kind, body, attributes)).collect::<Vec<_>>();
+        assert_eq!(replies.len(), 1);
+        replies.pop()
+    }
+
+    #[test]
+    fn what_a_link_lies_upon_and_is_a_part_of() {
+        // Ethernet, number 7, loopback and not up.
+        let body = [0, 0, 1, 0, 7, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0];
+        let attributes: [(u8, &[u8]); 5] =
+            [(3, b"eth0.5\0"), (4, &[0x78, 5, 0, 0]), (5, &[2, 1, 0, 0]), (10, &[9, 0, 0, 0]), (37, &[0; 4])];
+        let link = Link {
+            index: 7,
+            name: "eth0.5".try_into().unwrap(),
+            mac: None,
+            up: false,
+            loopback: true,
+            mtu: 1400,
+            lower: 258,
+            lower_elsewhere: true,
+            master: 9,
+        };
+        assert_eq!(one(16, &body, &attributes), Some(Reply::Link(link)));
+        let Some(Reply::Link(plain)) = one(16, &body, &attributes[..1]) else { panic!() };
+        assert_eq!((plain.mtu, plain.lower, plain.lower_elsewhere, plain.master), (0, 0, false, 0));
+    }
+
+    #[test]
+    fn an_address_its_far_end_and_its_flags() {
+        let address = |body: &[u8; 8], attributes: &[(u8, &[u8])]| match one(20, body, attributes) {
+            Some(Reply::Address(PresentAddress { index, address, far, flags })) => {
+                format!("{index} {address} {far} {flags:#x}")
+            }
+            other => format!("{other:?}"),
+        };
+        let body = [2, 24, 0x80, 0, 3, 1, 0, 0];
+        let local: (u8, &[u8]) = (2, &[10, 0, 0, 5]);
+        let far: (u8, &[u8]) = (1, &[10, 0, 0, 9]);
+        assert_eq!(address(&body, &[local, far]), "259 10.0.0.5/24 10.0.0.9 0x80");
+        assert_eq!(address(&body, &[far, local]), "259 10.0.0.5/24 10.0.0.9 0x80");
+        assert_eq!(address(&body, &[local]), "259 10.0.0.5/24 10.0.0.5 0x80");
+        assert_eq!(address(&body, &[far]), "259 10.0.0.9/24 10.0.0.9 0x80");
+        // There are more flags than a byte has room for.
+        assert_eq!(address(&body, &[local, (8, &[0x40, 1, 0, 0])]), "259 10.0.0.5/24 10.0.0.5 0x140");
+        let six = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+        assert_eq!(address(&[10, 64, 0, 0, 3, 0, 0, 0], &[(1, &six)]), "3 fe80::1/64 fe80::1 0x0");
+        for (body, attributes) in [(body, &[][..]), ([2, 33, 0, 0, 3, 0, 0, 0], &[local]), (body, &[(2, &[1, 2, 3])])] {
+            assert_eq!(address(&body, attributes), "Some(Other)");
+        }
+    }
+
+    #[test]
+    fn what_the_flags_of_an_address_mean() {
+        let [four, six] = ["10.0.0.5", "2001:db8::5"].map(|ip| ip.parse().unwrap());
+        let present = |far, flags| PresentAddress { index: 1, address: Prefixed::new(far, 24).unwrap(), far, flags };
+        let usable = |flags| present(six, flags).is_usable();
+        assert!(usable(0) && usable(0x80) && !usable(0x40) && !usable(8) && !usable(0xc8) && usable(0x44) && usable(4));
+        let permanent = |flags| present(six, flags).is_permanent();
+        assert!(permanent(0x80) && permanent(0x81) && !permanent(0) && !permanent(0x7f));
+        assert!(present(six, 0x81).is_temporary() && !present(six, 0x80).is_temporary());
+        assert!(!present(four, 0x81).is_temporary());
+    }
+
+    #[test]
+    fn a_route_through_one_link_and_no_other() {
+        let route = |body: &[u8; 12], attributes: &[(u8, &[u8])]| match one(24, body, attributes) {
+            Some(Reply::Route(PresentRoute { index, to, via, metric, table, protocol })) => {
+                format!(
+                    "{index} {to} {} {metric} {table} {protocol}",
+                    via.map(|via| via.to_string()).unwrap_or_default()
+                )
+            }
+            other => format!("{other:?}"),
+        };
+        let body = [2, 12, 0, 0, 254, 4, 0, 1, 0, 0, 0, 0];
+        let all: [(u8, &[u8]); 5] = [
+            (1, &[10, 208, 0, 0]),
+            (5, &[10, 181, 0, 1]),
+            (4, &[3, 1, 0, 0]),
+            (6, &[0, 2, 0, 0]),
+            (15, &[0xe8, 3, 0, 0]),
+        ];
+        assert_eq!(route(&body, &all), "259 10.208.0.0/12 10.181.0.1 512 1000 4");
+        assert_eq!(route(&body, &all[..3]), "259 10.208.0.0/12 10.181.0.1 0 254 4");
+        // Default routes name no destination.
+        assert_eq!(route(&[2, 0, 0, 0, 254, 16, 0, 1, 0, 0, 0, 0], &all[2..3]), "259 0.0.0.0/0  0 254 16");
+        assert_eq!(route(&[10, 0, 0, 0, 255, 9, 0, 1, 0, 0, 0, 0], &all[2..3]), "259 ::/0  0 255 9");
+        // Through several links, a broadcast, more bits than there are.
+        assert_eq!(route(&body, &all[..2]), "Some(Other)");
+        assert_eq!(route(&[2, 12, 0, 0, 254, 4, 0, 3, 0, 0, 0, 0], &all), "Some(Other)");
+        assert_eq!(route(&[2, 33, 0, 0, 254, 4, 0, 1, 0, 0, 0, 0], &all), "Some(Other)");
+        assert_eq!(one(99, &body, &all), Some(Reply::Other));
+    }
+
+    #[test]
+    fn lengths_are_claims_and_what_does_not_fit_ends_the_walk() {
+        let whole = message(20, &[2, 24, 0, 0, 3, 0, 0, 0], &[(2, &[10, 0, 0, 5])]);
+        assert_eq!(Replies::of(&[&whole[..], &whole].concat()).count(), 2);
+        assert_eq!(Replies::of(&[&whole[..], &whole[..31]].concat()).count(), 1);
+        for len in [0, 15, 33] {
+            let mut bytes = whole.clone();
+            bytes[0] = len;
+            assert_eq!(Replies::of(&bytes).count(), 0, "{len}");
+        }
+        // An attribute that is longer than its message is none; one of a length that is no multiple of four is filled up.
+        let mut bytes = whole.clone();
+        bytes[24] = 9;
+        assert_eq!(Replies::of(&bytes).next(), Some(Reply::Other));
+        let odd = message(20, &[2, 24, 0, 0, 3, 0, 0, 0], &[(99, &[1]), (2, &[10, 0, 0, 5])]);
+        assert!(matches!(Replies::of(&odd).next(), Some(Reply::Address(_))));
     }
 
     proptest! {
