@@ -1,7 +1,7 @@
 //! What a network manager is to nanova: how it is known, which files it reads, what would undo them, how it is told.
 //!
 //! A manager is data: one [`Manager`] in a file of its own, and one line of the registry. What it does with the guest's
-//! files it does through [`ConfigFiles`], so that it depends on no platform and is tested as text.
+//! files it does through `ConfigFiles`, so that it depends on no platform and is tested as text.
 
 use core::fmt;
 
