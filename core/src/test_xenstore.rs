@@ -122,7 +122,7 @@ impl FakeXenstore {
                     events.push(format!("{watched}{}\0{token}\0", changed.strip_prefix(&whole).unwrap_or_default()));
                 }
             }
-            events.iter().for_each(|event| self.say(MessageType::WatchEvent, event.as_bytes()));
+            events.iter().for_each(|event| self.say(MessageType::WATCH_EVENT, event.as_bytes()));
         }
     }
 
@@ -140,7 +140,7 @@ impl FakeXenstore {
         if let Some((_, _, name)) = self.refuses.iter().find(|(refused, path, _)| *refused == kind && of(path)) {
             return Err(name);
         }
-        if let (MessageType::Write | MessageType::Mkdir, Some((directory, most, name))) = (kind, self.quota)
+        if let (MessageType::WRITE | MessageType::MKDIR, Some((directory, most, name))) = (kind, self.quota)
             && whole.starts_with(&format!("{}/", absolute(directory)))
             && !self.nodes.contains_key(&whole)
             && self.children(&absolute(directory)).len() >= most
@@ -161,18 +161,18 @@ impl FakeXenstore {
         let there = self.nodes.contains_key(&whole) || whole == "/";
         let done = Ok(b"OK\0".to_vec());
         match header.kind {
-            MessageType::Read => Ok(self.nodes.get(&whole).ok_or("ENOENT")?.clone()),
-            MessageType::Directory | MessageType::DirectoryPart | MessageType::GetPerms | MessageType::SetPerms
+            MessageType::READ => Ok(self.nodes.get(&whole).ok_or("ENOENT")?.clone()),
+            MessageType::DIRECTORY | MessageType::DIRECTORY_PART | MessageType::GET_PERMS | MessageType::SET_PERMS
                 if !there =>
             {
                 Err("ENOENT")
             }
-            MessageType::Directory => {
+            MessageType::DIRECTORY => {
                 let names: String = self.children(&whole).iter().map(|name| format!("{name}\0")).collect();
                 if names.len() > PAYLOAD_MAX { Err("E2BIG") } else { Ok(names.into_bytes()) }
             }
-            MessageType::DirectoryPart if self.part == 0 => Err("ENOSYS"),
-            MessageType::DirectoryPart => {
+            MessageType::DIRECTORY_PART if self.part == 0 => Err("ENOSYS"),
+            MessageType::DIRECTORY_PART => {
                 let offset: usize = core::str::from_utf8(rest).unwrap().trim_end_matches('\0').parse().unwrap();
                 let names: String = self.children(&whole).iter().map(|name| format!("{name}\0")).collect();
                 let mut end = names.len().min(offset + self.part);
@@ -182,43 +182,43 @@ impl FakeXenstore {
                 let last = if end == names.len() { "\0" } else { "" };
                 Ok(format!("5\0{}{last}", &names[offset..end]).into_bytes())
             }
-            MessageType::Write => {
+            MessageType::WRITE => {
                 self.write(&whole, rest);
                 done
             }
-            MessageType::Mkdir if there => done,
-            MessageType::Mkdir => {
+            MessageType::MKDIR if there => done,
+            MessageType::MKDIR => {
                 self.write(&whole, b"");
                 done
             }
-            MessageType::Rm if there => {
+            MessageType::RM if there => {
                 self.remove(&whole);
                 done
             }
-            MessageType::Rm if self.nodes.contains_key(&parent) => done,
-            MessageType::Rm => Err("ENOENT"),
-            MessageType::GetPerms => {
+            MessageType::RM if self.nodes.contains_key(&parent) => done,
+            MessageType::RM => Err("ENOENT"),
+            MessageType::GET_PERMS => {
                 Ok(self.permissions.get(&whole).map_or("n7\0", String::as_str).as_bytes().to_vec())
             }
-            MessageType::SetPerms => {
+            MessageType::SET_PERMS => {
                 self.permissions.insert(whole, core::str::from_utf8(rest).unwrap().to_owned());
                 done
             }
-            MessageType::Watch => {
+            MessageType::WATCH => {
                 let token = core::str::from_utf8(rest).unwrap().trim_end_matches('\0').to_owned();
                 self.watches.push((path.to_owned(), token));
                 done
             }
-            MessageType::Unwatch => {
+            MessageType::UNWATCH => {
                 self.watches.retain(|(watched, _)| watched != path);
                 done
             }
-            MessageType::TransactionStart => {
+            MessageType::TRANSACTION_START => {
                 self.before = Some(self.nodes.clone());
                 self.transactions += 1;
                 Ok(format!("{}\0", self.transactions).into_bytes())
             }
-            MessageType::TransactionEnd => {
+            MessageType::TRANSACTION_END => {
                 let before = self.before.take().unwrap();
                 if path == "F" || self.conflicts > 0 {
                     self.nodes = before;
@@ -230,7 +230,7 @@ impl FakeXenstore {
                 }
                 done
             }
-            MessageType::GetDomainPath => Ok(format!("/local/domain/{path}\0").into_bytes()),
+            MessageType::GET_DOMAIN_PATH => Ok(format!("/local/domain/{path}\0").into_bytes()),
             _ => Err("ENOSYS"),
         }
     }
@@ -269,14 +269,14 @@ impl Transport for FakeXenstore {
         self.asked.push((header.kind, path.to_owned(), String::from_utf8_lossy(rest).into_owned()));
         match self.serve(header, path, rest) {
             Ok(payload) => self.say(header.kind, &payload),
-            Err(name) => self.say(MessageType::Error, format!("{name}\0").as_bytes()),
+            Err(name) => self.say(MessageType::ERROR, format!("{name}\0").as_bytes()),
         }
         // The first event of a watch comes at once.
-        if let (MessageType::Watch, Some((watched, token))) = (header.kind, self.watches.last())
+        if let (MessageType::WATCH, Some((watched, token))) = (header.kind, self.watches.last())
             && watched == path
         {
             let event = format!("{watched}\0{token}\0");
-            self.say(MessageType::WatchEvent, event.as_bytes());
+            self.say(MessageType::WATCH_EVENT, event.as_bytes());
         }
         if self.before.is_none() {
             self.fire();

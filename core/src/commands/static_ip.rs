@@ -103,7 +103,7 @@ mod tests {
         let (mut client, _) = guest(&[]);
         assert_eq!(watch(&mut client), Ok(()));
         assert_eq!(events(&mut client), ["xenserver/device/vif=nanova-addresses"]);
-        client.transport().refuses.push((MessageType::Watch, "xenserver", "EACCES"));
+        client.transport().refuses.push((MessageType::WATCH, "xenserver", "EACCES"));
         assert_eq!(watch(&mut client), Ok(()));
         client.transport().lose = Some((0, false));
         assert!(watch(&mut client).is_err());
@@ -114,7 +114,7 @@ mod tests {
         for settings in [&[][..], &[("0/mac", "bc:76:4e:04:cf:e5"), ("0/enabled", "0"), ("0/enabled6", "0")]] {
             let (mut client, mut platform) = guest(settings);
             assert_eq!(applied(&mut client, &mut platform), None);
-            assert!(client.transport().asked(MessageType::Write).is_empty() && platform.kernel.asked.is_empty());
+            assert!(client.transport().asked(MessageType::WRITE).is_empty() && platform.kernel.asked.is_empty());
         }
     }
 
@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(applied(&mut client, &mut platform), Some(Response::done()));
         assert_eq!(answer(&mut client, 0), some("0", ""));
         let written: Vec<_> =
-            client.transport().asked(MessageType::Write).iter().map(|path| path.rsplit('/').next()).collect();
+            client.transport().asked(MessageType::WRITE).iter().map(|path| path.rsplit('/').next()).collect();
         assert_eq!(written, [Some("error-msg"), Some("error-code")]);
         // Up, an address, a route.
         assert_eq!(platform.kernel.asked, [19, 20, 24]);
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn an_answer_that_may_not_be_written_is_no_matter_but_a_lost_connection_is() {
         let (mut client, mut platform) = guest(&GOOD);
-        client.transport().refuses.push((MessageType::Write, "xenserver", "EACCES"));
+        client.transport().refuses.push((MessageType::WRITE, "xenserver", "EACCES"));
         assert_eq!(applied(&mut client, &mut platform), Some(Response::done()));
         let asked = client.transport().asked.len();
         for requests in 0..asked {

@@ -95,7 +95,7 @@ fn every_request_is_answered_in_the_order_of_the_list_and_gone() {
     assert_eq!(guest.store().below("data/guest"), [("a", ANSWER), ("b", ANSWER), ("c", ANSWER)]);
     assert_eq!(guest.names_below("data/host"), [""; 0]);
     assert_eq!(guest.runs(), 3);
-    assert_eq!(guest.store().asked(MessageType::TransactionEnd), ["T", "T", "T"]);
+    assert_eq!(guest.store().asked(MessageType::TRANSACTION_END), ["T", "T", "T"]);
     // What comes later is found once it is looked for.
     guest.store().put("data/host/d", ASKS);
     assert_eq!(guest.serve(0), Ok(Progress::Idle));
@@ -157,9 +157,9 @@ fn a_list_that_is_longer_than_a_packet_is_served_in_order_and_whole() {
     let mut guest = Guest::asked(&names.iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(guest.serve_all(0), 200);
     assert_eq!(guest.names_below("data/guest"), names);
-    let written: Vec<_> = guest.store().asked(MessageType::Write).into_iter().map(str::to_owned).collect();
+    let written: Vec<_> = guest.store().asked(MessageType::WRITE).into_iter().map(str::to_owned).collect();
     assert_eq!(written, names.iter().map(|name| format!("data/guest/{name}")).collect::<Vec<_>>());
-    assert!(guest.store().asked(MessageType::DirectoryPart).len() > 3);
+    assert!(guest.store().asked(MessageType::DIRECTORY_PART).len() > 3);
 }
 
 #[test]
@@ -188,17 +188,17 @@ fn where_a_long_list_cannot_be_had_events_name_the_requests_and_the_list_comes_l
     guest.store().asked.clear();
     guest.requests.take_event(Event::Fired { path: "data/host/none", token: "nanova" });
     assert_eq!(guest.serve_all(0), 0);
-    assert!(guest.store().asked(MessageType::Directory).is_empty());
+    assert!(guest.store().asked(MessageType::DIRECTORY).is_empty());
 }
 
 #[test]
 fn a_request_that_cannot_be_read_is_told_once_and_holds_up_no_other() {
     let mut guest = Guest::asked(&["a", "b", "bad", "c"]);
-    guest.store().refuses.push((MessageType::Read, "data/host/bad", "EACCES"));
+    guest.store().refuses.push((MessageType::READ, "data/host/bad", "EACCES"));
     assert_eq!(guest.serve_all(0), 3);
     assert_eq!(guest.serve_again(0), 0);
     assert_eq!(guest.platform.logged().matches("request bad cannot be read: EACCES").count(), 1);
-    assert_eq!(guest.store().asked(MessageType::Read).iter().filter(|path| **path == "data/host/bad").count(), 1);
+    assert_eq!(guest.store().asked(MessageType::READ).iter().filter(|path| **path == "data/host/bad").count(), 1);
     assert_eq!(guest.names_below("data/host"), ["bad"]);
 }
 
@@ -226,7 +226,7 @@ fn requests_that_cannot_be_removed_are_answered_once_in_lists_of_any_length() {
         "data/host/000000000000000000000000000000000000000000000000000000000066",
         "data/host/000000000000000000000000000000000000000000000000000000000149",
     ] {
-        guest.store().refuses.push((MessageType::Rm, stays, "EACCES"));
+        guest.store().refuses.push((MessageType::RM, stays, "EACCES"));
     }
     assert_eq!(guest.serve_all(0), 147);
     assert_eq!(
@@ -248,7 +248,7 @@ fn a_request_that_stays_takes_no_place_in_a_list_that_was_begun_after_it() {
     guest.requests.look_again();
     assert_eq!((guest.serve(0), guest.serve(0)), (Ok(Progress::Served), Ok(Progress::Waiting(3000))));
     guest.store().put("data/host/0", ASKS);
-    guest.store().refuses.push((MessageType::Rm, "data/host/b", "EACCES"));
+    guest.store().refuses.push((MessageType::RM, "data/host/b", "EACCES"));
     guest.requests.look_again();
     assert_eq!(guest.serve(3000), Ok(Progress::Served));
     assert_eq!((guest.names_below("data/guest"), guest.names_below("data/host")), (vec!["0".into()], vec!["b".into()]));
@@ -258,7 +258,7 @@ fn a_request_that_stays_takes_no_place_in_a_list_that_was_begun_after_it() {
 fn sixty_four_requests_that_stay_are_remembered() {
     let names: Vec<String> = (0..64).map(|number| format!("n{number}")).collect();
     let mut guest = Guest::asked(&names.iter().map(String::as_str).collect::<Vec<_>>());
-    guest.store().refuses.push((MessageType::Rm, "data/host", "EACCES"));
+    guest.store().refuses.push((MessageType::RM, "data/host", "EACCES"));
     assert_eq!((guest.serve_all(0), guest.runs()), (0, 64));
     assert_eq!((guest.serve_again(0), guest.runs()), (0, 64));
     // With one more the oldest is forgotten, and then found again, and so on.
@@ -285,7 +285,7 @@ fn a_transaction_that_is_refused_for_ever_is_done_in_parts() {
 #[test]
 fn a_response_that_may_not_be_written_costs_the_host_an_answer_and_nobody_else_anything() {
     let mut guest = Guest::asked(&["a", "b"]);
-    guest.store().refuses.push((MessageType::Write, "data/guest/a", "EACCES"));
+    guest.store().refuses.push((MessageType::WRITE, "data/guest/a", "EACCES"));
     assert_eq!(guest.serve_all(0), 2);
     assert_eq!((guest.names_below("data/guest"), guest.names_below("data/host")), (vec!["b".to_owned()], vec![]));
 }
@@ -318,7 +318,7 @@ fn an_answer_that_is_there_already_is_not_written_again() {
     guest.reconnect();
     guest.store().asked.clear();
     assert_eq!(guest.serve_all(0), 1);
-    assert_eq!(guest.store().asked(MessageType::Write), [""; 0]);
+    assert_eq!(guest.store().asked(MessageType::WRITE), [""; 0]);
     // An old answer of that name is none to this request.
     let mut guest = Guest::asked(&["a"]);
     guest.store().put("data/guest/a", "old");
@@ -336,7 +336,7 @@ fn a_request_that_stays_after_its_answer_was_found_is_left_alone() {
     assert!(guest.serve(0).is_err());
     guest.reconnect();
     guest.store().put("data/host/a", ASKS);
-    guest.store().refuses.push((MessageType::Rm, "data/host", "EACCES"));
+    guest.store().refuses.push((MessageType::RM, "data/host", "EACCES"));
     assert_eq!((guest.serve_all(0), guest.runs()), (0, 1));
     assert_eq!(guest.names_below("data/host"), ["a"]);
 }
@@ -373,7 +373,7 @@ fn the_host_is_told_what_the_guest_is_where_it_may_be() {
     );
     Requests::tell(&mut client, &State::Ready).unwrap();
     assert_eq!(client.transport().get("data/nanova/state"), Some("ready"));
-    client.transport().refuses.push((MessageType::Write, "data/nanova", "EACCES"));
+    client.transport().refuses.push((MessageType::WRITE, "data/nanova", "EACCES"));
     assert_eq!(Requests::tell(&mut client, &State::Failed(Bounded::new())), Ok(()));
     client.transport().lose = Some((0, false));
     assert!(Requests::tell(&mut client, &State::Ready).is_err());
@@ -491,7 +491,7 @@ fn where_nothing_is_known_that_could_go_all_goes_and_then_the_answer_is_given_up
     let mut guest = crowded(&["a", "b"], &[]);
     // Somebody else's, that cannot be listed.
     guest.store().put("data/guest/1", "x");
-    guest.store().refuses.push((MessageType::Directory, "data/guest", "EACCES"));
+    guest.store().refuses.push((MessageType::DIRECTORY, "data/guest", "EACCES"));
     guest.store().quota = Some(("data/guest", 1, "ENOSPC"));
     assert_eq!(guest.serve(0), Ok(Progress::Served));
     assert_eq!(guest.names_below("data/guest"), ["a"]);
@@ -549,7 +549,7 @@ fn long_names_take_the_room_of_several() {
 #[test]
 fn a_response_that_may_not_be_removed_is_nothing_to_stop_for() {
     let mut guest = crowded(&["x"], &["1", "2", "3", "4", "5"]);
-    guest.store().refuses.push((MessageType::Rm, "data/guest/1", "EACCES"));
+    guest.store().refuses.push((MessageType::RM, "data/guest/1", "EACCES"));
     assert_eq!(guest.serve_all(0), 1);
     assert_eq!(guest.names_below("data/guest"), ["1", "3", "4", "5", "x"]);
 }
@@ -559,7 +559,7 @@ fn responses_are_remembered_over_a_connection_where_they_cannot_be_listed() {
     let mut guest = crowded(&["a", "b"], &[]);
     guest.serve_all(0);
     guest.reconnect();
-    guest.store().refuses.push((MessageType::Directory, "data/guest", "EACCES"));
+    guest.store().refuses.push((MessageType::DIRECTORY, "data/guest", "EACCES"));
     guest.store().quota = Some(("data/guest", 2, "ENOSPC"));
     guest.store().put("data/host/c", ASKS);
     assert_eq!(guest.serve_again(0), 1);

@@ -88,7 +88,7 @@ fn a_guest_comes_up_with_its_requests_first_and_its_report_after_them() {
     assert_eq!(guest.connect(), up(None));
     let asked = guest.store().asked.clone();
     let first =
-        |path: &str| asked.iter().position(|(kind, asked, _)| *kind == MessageType::Write && asked == path).unwrap();
+        |path: &str| asked.iter().position(|(kind, asked, _)| *kind == MessageType::WRITE && asked == path).unwrap();
     let order = ["data/guest/a", "data/guest/b", "data/os_uname", "attr/PVAddons/Installed"];
     assert!(order.windows(2).all(|pair| first(pair[0]) < first(pair[1])), "{asked:?}");
     let states: Vec<_> =
@@ -105,7 +105,7 @@ fn a_guest_comes_up_with_its_requests_first_and_its_report_after_them() {
     // Another request is answered, and nothing else is said.
     assert_eq!(guest.host_writes("data/host/c", ASKS), [wait(None, true)]);
     assert!(guest.get("data/guest/c").is_some());
-    assert_eq!(guest.store().asked(MessageType::Write).iter().filter(|path| **path == "data/os_uname").count(), 1);
+    assert_eq!(guest.store().asked(MessageType::WRITE).iter().filter(|path| **path == "data/os_uname").count(), 1);
 }
 
 #[test]

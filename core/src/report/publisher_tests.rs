@@ -76,8 +76,8 @@ impl Guest {
         let mut changes = Vec::new();
         for (kind, path, value) in core::mem::take(&mut self.store().asked) {
             match kind {
-                MessageType::Write => changes.push(format!("{path}={value}")).unwrap(),
-                MessageType::Rm => changes.push(format!("-{path}")).unwrap(),
+                MessageType::WRITE => changes.push(format!("{path}={value}")).unwrap(),
+                MessageType::RM => changes.push(format!("-{path}")).unwrap(),
                 _ => {}
             }
         }
@@ -132,7 +132,7 @@ fn everything_is_there_in_the_form_that_toolstacks_read() {
     assert_eq!(guest.below("attr/PVAddons").len(), 5);
     assert_eq!(guest.store().get("attr/PVAddons/BuildVersion"), Some("nanova"));
     assert_eq!(
-        guest.store().asked(MessageType::Write).last(),
+        guest.store().asked(MessageType::WRITE).last(),
         Some(&"attr/PVAddons/Installed"),
         "XAPI looks once all is there"
     );
@@ -171,7 +171,7 @@ fn a_report_begins_with_the_first_event_of_its_watch_or_where_there_is_none_at_o
     guest.report.start(&mut guest.client).unwrap();
     guest.report.link_changed();
     assert_eq!((guest.report.due_in(100), guest.report.knows_time()), (None, false));
-    guest.store().refuses.push((MessageType::Watch, "unique-domain-id", "EACCES"));
+    guest.store().refuses.push((MessageType::WATCH, "unique-domain-id", "EACCES"));
     guest.report.start(&mut guest.client).unwrap();
     assert_eq!(guest.report.due_in(0), Some(0));
     guest.store().lose = Some((0, false));
@@ -300,7 +300,7 @@ fn an_address_goes_with_its_key_and_the_last_one_with_its_directory() {
     guest.store().conflicts = 2;
     guest.run(500).unwrap();
     assert_eq!(guest.below("attr/vif"), ["1/ipv4/0=10.1.0.1"]);
-    assert_eq!(guest.store().asked(MessageType::TransactionEnd), ["T"; 3]);
+    assert_eq!(guest.store().asked(MessageType::TRANSACTION_END), ["T"; 3]);
 }
 
 #[test]
@@ -360,8 +360,8 @@ fn old_toolstacks_get_all_ipv4_addresses_of_a_vif_in_one_key() {
 #[test]
 fn a_refusal_is_told_once_and_the_rest_is_published() {
     let mut guest = Guest::with(0, &[]);
-    guest.store().refuses.push((MessageType::Write, "data/os_uname", "EACCES"));
-    guest.store().refuses.push((MessageType::Write, "control", "EPERM"));
+    guest.store().refuses.push((MessageType::WRITE, "data/os_uname", "EACCES"));
+    guest.store().refuses.push((MessageType::WRITE, "control", "EPERM"));
     guest.publish(0);
     guest.publish(10);
     assert_eq!(guest.platform.logged().matches("xenstore refuses").count(), 1);
@@ -370,7 +370,7 @@ fn a_refusal_is_told_once_and_the_rest_is_published() {
     assert_eq!(guest.store().get("attr/PVAddons/Installed"), Some("1"));
     // Nor is a transaction that cannot be had the end.
     let mut guest = Guest::with(0, &[]);
-    guest.store().refuses.push((MessageType::TransactionStart, "", "EACCES"));
+    guest.store().refuses.push((MessageType::TRANSACTION_START, "", "EACCES"));
     guest.publish(0);
     assert_eq!((guest.below("attr/vif").len(), guest.below("data").len()), (0, 9));
     assert!(guest.platform.logged().contains("xenstore refuses a transaction: "), "{}", guest.platform.logged());
@@ -379,7 +379,7 @@ fn a_refusal_is_told_once_and_the_rest_is_published() {
 #[test]
 fn addresses_that_were_refused_are_all_written_the_next_time() {
     let mut guest = Guest::with(0, &[]);
-    guest.store().refuses.push((MessageType::Write, "attr/vif/0", "ENOSPC"));
+    guest.store().refuses.push((MessageType::WRITE, "attr/vif/0", "ENOSPC"));
     guest.publish(0);
     assert_eq!(guest.below("attr/vif"), ["1/ipv6/0=2001:db8::1"]);
     guest.store().refuses.clear();
@@ -396,7 +396,7 @@ fn addresses_that_were_refused_are_all_written_the_next_time() {
 #[test]
 fn a_refusal_elsewhere_says_nothing_of_the_addresses() {
     let mut guest = Guest::with(0, &[]);
-    guest.store().refuses.push((MessageType::Write, "data/os_uname", "EACCES"));
+    guest.store().refuses.push((MessageType::WRITE, "data/os_uname", "EACCES"));
     guest.publish(0);
     guest.report.link_changed();
     guest.run(100).unwrap();
@@ -460,7 +460,7 @@ fn a_device_without_a_node_in_sysfs_is_told_by_its_mac_address() {
     // They are looked up once, as long as they are there.
     guest.report.link_changed();
     guest.run(100).unwrap();
-    assert!(guest.store().asked(MessageType::Read).is_empty());
+    assert!(guest.store().asked(MessageType::READ).is_empty());
     guest.platform.kernel.links.retain(|link| link.index != 6);
     guest.platform.kernel.addresses.retain(|address| address.index != 6);
     guest.report.link_changed();

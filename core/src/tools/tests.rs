@@ -139,7 +139,7 @@ fn values_are_written_with_escapes_or_as_they_are() {
 #[test]
 fn several_values_are_written_in_one_transaction_or_none_is() {
     let mut guest = Guest::with(&[("data/a", "1")]);
-    guest.store().refuses.push((MessageType::Write, "control", "EACCES"));
+    guest.store().refuses.push((MessageType::WRITE, "control", "EACCES"));
     guest.fails("write data/a 9 control/b 9 data/c 9", "could not write path control/b: xenstored answered EACCES");
     assert_eq!(guest.store().below("data"), [("a", "1")]);
     guest.store().conflicts = 5;
@@ -180,7 +180,7 @@ fn nodes_are_made_and_removed_together_or_not_at_all() {
     let mut guest = Guest::with(&[("data/x", "")]);
     guest.prints("mkdir data/a data/b/c", "");
     assert_eq!(["data/a", "data/b/c"].map(|path| guest.get(path)), [Some(String::new()), Some(String::new())]);
-    guest.store().refuses.push((MessageType::Mkdir, "control", "EACCES"));
+    guest.store().refuses.push((MessageType::MKDIR, "control", "EACCES"));
     guest.fails("mkdir data/new control", "could not make path control: xenstored answered EACCES");
     assert_eq!(guest.store().get("data/new"), None);
     guest.prints("rm data/a data/nothing", "");
@@ -259,9 +259,9 @@ fn permissions_stand_in_a_column_of_their_own() {
 #[test]
 fn what_may_not_be_read_is_shown_as_that() {
     let mut guest = Guest::with(&[("data/secret", "x"), ("data/z", "1")]);
-    guest.store().refuses.push((MessageType::Read, "data/secret", "EACCES"));
+    guest.store().refuses.push((MessageType::READ, "data/secret", "EACCES"));
     guest.prints("ls data", "secret:\n\nz = \"1\"\n");
-    guest.store().refuses.push((MessageType::GetPerms, "data/z", "EACCES"));
+    guest.store().refuses.push((MessageType::GET_PERMS, "data/z", "EACCES"));
     assert_eq!(guest.run("ls -p data/z").1, exit::DONE);
     let (printed, code) = guest.run("ls -p -f data");
     assert_eq!((printed.as_str(), code), ("data/secret:\n  (n7)\ndata/z = \"1\" \n", exit::DONE));
@@ -291,7 +291,7 @@ fn permissions_are_set_for_a_node_for_all_below_and_for_all_above() {
     let mut guest = Guest::with(&[("data/a/b/c", ""), ("data/x", "")]);
     let set = |guest: &mut Guest| {
         let asked = core::mem::take(&mut guest.store().asked);
-        let set = asked.into_iter().filter(|(kind, _, _)| *kind == MessageType::SetPerms);
+        let set = asked.into_iter().filter(|(kind, _, _)| *kind == MessageType::SET_PERMS);
         set.map(|(_, path, perms)| format!("{path} {}", perms.replace('\0', ","))).collect::<Vec<_>>()
     };
     guest.prints("chmod data/a n7 r0", "");
@@ -344,7 +344,7 @@ fn the_status_page_shows_what_is_there_and_says_why_a_key_is_missing() {
         ("attr/vif/0/ipv4/0", "10.0.0.5"),
         ("data/guest/1", ""),
     ]);
-    guest.store().refuses.push((MessageType::Read, "data/os_name", "EACCES"));
+    guest.store().refuses.push((MessageType::READ, "data/os_name", "EACCES"));
     let (page, code) = guest.run("status");
     assert_eq!(code, exit::DONE);
     let start = "\

@@ -172,7 +172,7 @@ impl<T: Transport> Client<T> {
 
     /// The value of a node, valid until the next call. It may be empty and hold any bytes.
     pub fn read(&mut self, transaction: Transaction, path: Path<'_>) -> Result<&mut [u8], Error> {
-        self.about(MessageType::Read, transaction, path)
+        self.about(MessageType::READ, transaction, path)
     }
 
     /// The text of a node, without white space around it, valid until the next call. None where there is no such node,
@@ -202,17 +202,17 @@ impl<T: Transport> Client<T> {
 
     /// Writes a value; missing parents are made.
     pub fn write(&mut self, transaction: Transaction, path: Path<'_>, value: &[u8]) -> Result<(), Error> {
-        self.exchange(MessageType::Write, transaction, &[path.as_str().as_bytes(), b"\0", value]).map(drop)
+        self.exchange(MessageType::WRITE, transaction, &[path.as_str().as_bytes(), b"\0", value]).map(drop)
     }
 
     /// Makes an empty node, unless it is there.
     pub fn mkdir(&mut self, transaction: Transaction, path: Path<'_>) -> Result<(), Error> {
-        self.about(MessageType::Mkdir, transaction, path).map(drop)
+        self.about(MessageType::MKDIR, transaction, path).map(drop)
     }
 
     /// Removes a node and all below it. A missing node is no error as long as its parent exists.
     pub fn rm(&mut self, transaction: Transaction, path: Path<'_>) -> Result<(), Error> {
-        self.about(MessageType::Rm, transaction, path).map(drop)
+        self.about(MessageType::RM, transaction, path).map(drop)
     }
 
     /// The permissions of a node, owner first.
@@ -221,7 +221,7 @@ impl<T: Transport> Client<T> {
         transaction: Transaction,
         path: Path<'_>,
     ) -> Result<impl Iterator<Item = Permission>, Error> {
-        let payload = self.about(MessageType::GetPerms, transaction, path)?;
+        let payload = self.about(MessageType::GET_PERMS, transaction, path)?;
         let text = core::str::from_utf8(payload).map_err(|_| Error::Lost(Lost::NotXenstore))?;
         Ok(text.split_terminator('\0').filter_map(Permission::parse))
     }
@@ -239,13 +239,13 @@ impl<T: Transport> Client<T> {
             write!(entries, "{permission}\0").map_err(|_| Error::TooLong)?;
         }
         let pieces = [path.as_str().as_bytes(), b"\0", entries.as_bytes()];
-        self.exchange(MessageType::SetPerms, transaction, &pieces).map(drop)
+        self.exchange(MessageType::SET_PERMS, transaction, &pieces).map(drop)
     }
 
     /// Watches a node and all below it. The first event comes at once.
     pub fn watch(&mut self, path: Path<'_>, token: &str) -> Result<(), Error> {
         self.exchange(
-            MessageType::Watch,
+            MessageType::WATCH,
             Transaction::NONE,
             &[path.as_str().as_bytes(), b"\0", token.as_bytes(), b"\0"],
         )
@@ -255,7 +255,7 @@ impl<T: Transport> Client<T> {
     /// Ends a watch.
     pub fn unwatch(&mut self, path: Path<'_>, token: &str) -> Result<(), Error> {
         self.exchange(
-            MessageType::Unwatch,
+            MessageType::UNWATCH,
             Transaction::NONE,
             &[path.as_str().as_bytes(), b"\0", token.as_bytes(), b"\0"],
         )
@@ -267,7 +267,7 @@ impl<T: Transport> Client<T> {
         use fmt::Write;
         let mut text = heapless::String::<11>::new();
         write!(text, "{domain}\0").map_err(|_| Error::TooLong)?;
-        let payload = self.exchange(MessageType::GetDomainPath, Transaction::NONE, &[text.as_bytes()])?;
+        let payload = self.exchange(MessageType::GET_DOMAIN_PATH, Transaction::NONE, &[text.as_bytes()])?;
         terminated(payload).ok_or(Error::Lost(Lost::NotXenstore))
     }
 
@@ -282,7 +282,7 @@ impl<T: Transport> Client<T> {
         offset: usize,
         names: &mut [u8],
     ) -> Result<Listing, Error> {
-        match self.about(MessageType::Directory, transaction, path) {
+        match self.about(MessageType::DIRECTORY, transaction, path) {
             Ok(payload) => Ok(copy_names(payload.get(offset..).unwrap_or_default(), names)),
             Err(error) if error.is(Refusal::TOOBIG) => self.list_parts(transaction, path, offset, names),
             Err(error) => Err(error),
@@ -303,7 +303,7 @@ impl<T: Transport> Client<T> {
             let mut position = heapless::String::<24>::new();
             write!(position, "{}\0", offset + len).map_err(|_| Error::TooLong)?;
             let pieces = [path.as_str().as_bytes(), b"\0", position.as_bytes()];
-            let payload = self.exchange(MessageType::DirectoryPart, transaction, &pieces)?;
+            let payload = self.exchange(MessageType::DIRECTORY_PART, transaction, &pieces)?;
             let (now, part) = split_terminated(payload).ok_or(Error::Lost(Lost::NotXenstore))?;
             if len > 0 && now != generation {
                 tries += 1;
@@ -330,7 +330,7 @@ impl<T: Transport> Client<T> {
 
     /// Whether lists that are longer than a packet can be fetched: oxenstored (4.17) has no DIRECTORY_PART.
     pub fn lists_in_parts(&mut self, path: Path<'_>) -> Result<bool, Error> {
-        match self.exchange(MessageType::DirectoryPart, Transaction::NONE, &[path.as_str().as_bytes(), b"\x000\0"]) {
+        match self.exchange(MessageType::DIRECTORY_PART, Transaction::NONE, &[path.as_str().as_bytes(), b"\x000\0"]) {
             Err(Error::Refused(Refusal::NOSYS)) => Ok(false),
             answer => unless_refused(answer).map(|_| true),
         }
@@ -348,11 +348,11 @@ impl<T: Transport> Client<T> {
     /// The same, once in the binary.
     fn transact(&mut self, body: Body<'_, Self>) -> Result<(), Error> {
         for _ in 0..TRANSACTION_TRIES {
-            let payload = self.exchange(MessageType::TransactionStart, Transaction::NONE, &[b"\0"])?;
+            let payload = self.exchange(MessageType::TRANSACTION_START, Transaction::NONE, &[b"\0"])?;
             let id = terminated(payload).and_then(number).ok_or(Error::Lost(Lost::NotXenstore))?;
             let transaction = Transaction(id);
             match body(self, transaction) {
-                Ok(()) => match self.exchange(MessageType::TransactionEnd, transaction, &[b"T\0"]) {
+                Ok(()) => match self.exchange(MessageType::TRANSACTION_END, transaction, &[b"T\0"]) {
                     Ok(_) => return Ok(()),
                     Err(error) if error.is(Refusal::AGAIN) => continue,
                     Err(error) => return Err(error),
@@ -360,7 +360,8 @@ impl<T: Transport> Client<T> {
                 Err(Error::Lost(lost)) => return Err(Error::Lost(lost)),
                 Err(error) => {
                     // Refused when there is nothing to abort any more.
-                    if let Err(Error::Lost(lost)) = self.exchange(MessageType::TransactionEnd, transaction, &[b"F\0"]) {
+                    if let Err(Error::Lost(lost)) = self.exchange(MessageType::TRANSACTION_END, transaction, &[b"F\0"])
+                    {
                         return Err(Error::Lost(lost));
                     }
                     if !error.is(Refusal::AGAIN) {
@@ -406,8 +407,8 @@ impl<T: Transport> Client<T> {
             match self.decoder.next_packet()? {
                 None => self.receive()?,
                 Some(header) if header.kind == kind => break,
-                Some(header) if header.kind == MessageType::WatchEvent => self.events.push(self.decoder.payload())?,
-                Some(header) if header.kind == MessageType::Error => {
+                Some(header) if header.kind == MessageType::WATCH_EVENT => self.events.push(self.decoder.payload())?,
+                Some(header) if header.kind == MessageType::ERROR => {
                     return Err(Error::Refused(Refusal::parse(self.decoder.payload())));
                 }
                 Some(_) => return Err(Error::Lost(Lost::NotXenstore)),
@@ -429,7 +430,7 @@ impl<T: Transport> Client<T> {
     fn keep_events(&mut self) -> Result<(), Error> {
         while let Some(header) = self.decoder.next_packet()? {
             match header.kind {
-                MessageType::WatchEvent => self.events.push(self.decoder.payload())?,
+                MessageType::WATCH_EVENT => self.events.push(self.decoder.payload())?,
                 _ => return Err(Error::Lost(Lost::NotXenstore)),
             }
         }

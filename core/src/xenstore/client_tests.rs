@@ -50,18 +50,18 @@ const NAME: Path<'_> = Path::literal("name");
 
 #[test]
 fn a_reply_is_taken_by_order_and_type_whatever_id_it_carries() {
-    let mut client = Client::new(Script::default().reply(MessageType::Read, b"guest"));
+    let mut client = Client::new(Script::default().reply(MessageType::READ, b"guest"));
     assert_eq!(client.read(Transaction::NONE, NAME).unwrap(), b"guest");
     let (header, payload) = &client.transport.sent[0];
-    assert_eq!((header.kind, header.transaction_id), (MessageType::Read, 0));
+    assert_eq!((header.kind, header.transaction_id), (MessageType::READ, 0));
     assert_eq!(payload, b"name\0");
 }
 
 #[test]
 fn events_before_with_and_after_a_reply_are_kept_in_order() {
-    let both = [packet(MessageType::Read, b""), packet(MessageType::WatchEvent, b"c\0t\0")].concat();
+    let both = [packet(MessageType::READ, b""), packet(MessageType::WATCH_EVENT, b"c\0t\0")].concat();
     let mut script =
-        Script::default().reply(MessageType::WatchEvent, b"a\0t\0").reply(MessageType::WatchEvent, b"b\0t\0");
+        Script::default().reply(MessageType::WATCH_EVENT, b"a\0t\0").reply(MessageType::WATCH_EVENT, b"b\0t\0");
     script.replies.push_back(both);
     let mut client = Client::new(script);
     assert_eq!(client.read(Transaction::NONE, NAME).unwrap(), b"");
@@ -74,7 +74,7 @@ fn events_before_with_and_after_a_reply_are_kept_in_order() {
 #[test]
 fn a_refusal_on_the_wire_and_one_from_write_are_the_same_error() {
     let mut client =
-        Client::new(Script::default().reply(MessageType::Error, b"ENOENT\0").reply(MessageType::Watch, b"OK\0"));
+        Client::new(Script::default().reply(MessageType::ERROR, b"ENOENT\0").reply(MessageType::WATCH, b"OK\0"));
     assert!(client.read(Transaction::NONE, NAME).unwrap_err().is(Refusal::NOENT));
     client.transport.refuse = Some(Refusal::INVAL);
     assert!(client.watch(NAME, "t").unwrap_err().is(Refusal::INVAL));
@@ -83,7 +83,7 @@ fn a_refusal_on_the_wire_and_one_from_write_are_the_same_error() {
 
 #[test]
 fn the_wrong_reply_and_the_end_of_the_stream_lose_the_connection() {
-    let mut client = Client::new(Script::default().reply(MessageType::Write, b"OK\0"));
+    let mut client = Client::new(Script::default().reply(MessageType::WRITE, b"OK\0"));
     assert_eq!(client.read(Transaction::NONE, NAME), Err(Error::Lost(Lost::NotXenstore)));
     let mut client = Client::new(Script::default());
     assert_eq!(client.read(Transaction::NONE, NAME), Err(Error::Lost(Lost::Closed)));
@@ -94,7 +94,7 @@ fn a_short_list_comes_whole_and_in_pieces_by_offset() {
     let list = b"one\0two\0three\0";
     let mut names = [0; 8];
     let mut client =
-        Client::new(Script::default().reply(MessageType::Directory, list).reply(MessageType::Directory, list));
+        Client::new(Script::default().reply(MessageType::DIRECTORY, list).reply(MessageType::DIRECTORY, list));
     assert_eq!(client.list(Transaction::NONE, NAME, 0, &mut names), Ok(Listing { len: 8, complete: false }));
     assert_eq!(&names, b"one\0two\0");
     assert_eq!(client.list(Transaction::NONE, NAME, 8, &mut names), Ok(Listing { len: 6, complete: true }));
@@ -104,11 +104,11 @@ fn a_short_list_comes_whole_and_in_pieces_by_offset() {
 #[test]
 fn a_long_list_is_fetched_in_parts_and_again_when_it_changed() {
     let script = Script::default()
-        .reply(MessageType::Error, b"E2BIG\0")
-        .reply(MessageType::DirectoryPart, b"5\0old\0")
-        .reply(MessageType::DirectoryPart, b"6\0two\0\0")
-        .reply(MessageType::DirectoryPart, b"6\0one\0")
-        .reply(MessageType::DirectoryPart, b"6\0two\0\0");
+        .reply(MessageType::ERROR, b"E2BIG\0")
+        .reply(MessageType::DIRECTORY_PART, b"5\0old\0")
+        .reply(MessageType::DIRECTORY_PART, b"6\0two\0\0")
+        .reply(MessageType::DIRECTORY_PART, b"6\0one\0")
+        .reply(MessageType::DIRECTORY_PART, b"6\0two\0\0");
     let mut client = Client::new(script);
     let mut names = [0; 64];
     assert_eq!(client.list(Transaction::NONE, NAME, 0, &mut names), Ok(Listing { len: 8, complete: true }));
@@ -120,12 +120,12 @@ fn a_long_list_is_fetched_in_parts_and_again_when_it_changed() {
 #[test]
 fn a_transaction_is_tried_again_after_eagain_and_aborted_when_its_body_fails() {
     let script = Script::default()
-        .reply(MessageType::TransactionStart, b"41\0")
-        .reply(MessageType::Write, b"OK\0")
-        .reply(MessageType::Error, b"EAGAIN\0")
-        .reply(MessageType::TransactionStart, b"42\0")
-        .reply(MessageType::Write, b"OK\0")
-        .reply(MessageType::TransactionEnd, b"OK\0");
+        .reply(MessageType::TRANSACTION_START, b"41\0")
+        .reply(MessageType::WRITE, b"OK\0")
+        .reply(MessageType::ERROR, b"EAGAIN\0")
+        .reply(MessageType::TRANSACTION_START, b"42\0")
+        .reply(MessageType::WRITE, b"OK\0")
+        .reply(MessageType::TRANSACTION_END, b"OK\0");
     let mut client = Client::new(script);
     assert_eq!(client.transaction(|client, transaction| client.write(transaction, NAME, b"v")), Ok(()));
     let ids: Vec<_> = client.transport.sent.iter().map(|(header, _)| header.transaction_id).collect();
@@ -133,9 +133,9 @@ fn a_transaction_is_tried_again_after_eagain_and_aborted_when_its_body_fails() {
     assert_eq!(client.transport.sent[5].1, b"T\0");
 
     let script = Script::default()
-        .reply(MessageType::TransactionStart, b"43\0")
-        .reply(MessageType::Error, b"EACCES\0")
-        .reply(MessageType::TransactionEnd, b"OK\0");
+        .reply(MessageType::TRANSACTION_START, b"43\0")
+        .reply(MessageType::ERROR, b"EACCES\0")
+        .reply(MessageType::TRANSACTION_END, b"OK\0");
     let mut client = Client::new(script);
     let refused = client.transaction(|client, transaction| client.write(transaction, NAME, b"v"));
     assert!(refused.unwrap_err().is(Refusal::named("EACCES")));
@@ -144,8 +144,9 @@ fn a_transaction_is_tried_again_after_eagain_and_aborted_when_its_body_fails() {
 
 #[test]
 fn permissions_go_both_ways() {
-    let mut client =
-        Client::new(Script::default().reply(MessageType::GetPerms, b"n0\0r7\0").reply(MessageType::SetPerms, b"OK\0"));
+    let mut client = Client::new(
+        Script::default().reply(MessageType::GET_PERMS, b"n0\0r7\0").reply(MessageType::SET_PERMS, b"OK\0"),
+    );
     let permissions: Vec<_> = client.permissions(Transaction::NONE, NAME).unwrap().collect();
     assert_eq!(permissions.iter().map(ToString::to_string).collect::<Vec<_>>(), ["n0", "r7"]);
     assert_eq!(client.set_permissions(Transaction::NONE, NAME, &permissions), Ok(()));
@@ -161,7 +162,7 @@ fn a_request_too_long_for_the_device_is_not_sent() {
 
 #[test]
 fn the_home_of_a_domain() {
-    let mut client = Client::new(Script::default().reply(MessageType::GetDomainPath, b"/local/domain/7\0"));
+    let mut client = Client::new(Script::default().reply(MessageType::GET_DOMAIN_PATH, b"/local/domain/7\0"));
     assert_eq!(client.domain_path(7), Ok("/local/domain/7"));
     assert_eq!(client.transport.sent[0].1, b"7\0");
 }

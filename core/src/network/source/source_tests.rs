@@ -114,9 +114,9 @@ fn an_interface_that_is_removed_meanwhile_is_none() {
 #[test]
 fn what_may_not_be_read_is_an_error_and_not_a_guest_without_a_network() {
     for (kind, path) in [
-        (MessageType::Read, "vm-data/hostname"),
-        (MessageType::Directory, "vm-data/networking"),
-        (MessageType::Read, "vm-data/networking"),
+        (MessageType::READ, "vm-data/hostname"),
+        (MessageType::DIRECTORY, "vm-data/networking"),
+        (MessageType::READ, "vm-data/networking"),
     ] {
         let mut store = FakeXenstore::with(&[FIRST]);
         store.refuses.push((kind, path, "EACCES"));
