@@ -67,7 +67,7 @@ impl Download for System<'_> {
         open(SocketType::STREAM, ip, port, seconds).map_err(timed_out)
     }
 
-    fn resolve(&mut self, name: &str, deadline: u64) -> Option<Ip> {
+    fn resolve(&mut self, name: &str, deadline_ms: u64) -> Option<Ip> {
         let mut known = None;
         let hosts = GuestPath::literal("/etc/hosts");
         let read = for_each_line(self, hosts, &mut |line| known = known.or(dns::in_hosts(line, name)));
@@ -87,7 +87,7 @@ impl Download for System<'_> {
         for server in servers.iter().cycle().take(servers.len() * NAME_TRIES) {
             // What cannot be resolved in one family may be in the other.
             for family in Family::BOTH {
-                if self.uptime() >= deadline {
+                if self.uptime_ms() >= deadline_ms {
                     return None;
                 }
                 if let Ok(Some(ip)) = ask(*server, name, family) {

@@ -21,7 +21,7 @@ use crate::log::LogWriter;
 #[cfg(any(feature = "network", feature = "report"))]
 use crate::netlink::Netlink;
 use crate::paths::open;
-use crate::rt::clock::{monotonic, realtime};
+use crate::rt::clock::realtime;
 
 /// The system, and where the guest's files are in it.
 pub(crate) struct System<'a> {
@@ -71,8 +71,8 @@ impl Clock for System<'_> {
         realtime().seconds as u64
     }
 
-    fn uptime(&mut self) -> u64 {
-        monotonic().seconds as u64
+    fn uptime_ms(&mut self) -> u64 {
+        crate::wait::uptime_ms()
     }
 }
 

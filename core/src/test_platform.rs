@@ -174,8 +174,8 @@ impl Clock for FakePlatform {
         self.time
     }
 
-    fn uptime(&mut self) -> u64 {
-        self.time - 1_700_000_000
+    fn uptime_ms(&mut self) -> u64 {
+        (self.time - 1_700_000_000) * 1000
     }
 }
 

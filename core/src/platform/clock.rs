@@ -4,6 +4,6 @@
 pub trait Clock {
     /// Seconds since 1970 in UTC, for file names and the shadow file's day.
     fn unix_time(&mut self) -> u64;
-    /// Seconds since some fixed moment; never goes back.
-    fn uptime(&mut self) -> u64;
+    /// Milliseconds since some fixed moment; never goes back.
+    fn uptime_ms(&mut self) -> u64;
 }

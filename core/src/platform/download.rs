@@ -12,8 +12,8 @@ pub trait Download {
     /// Connects, or gives up after so many seconds, as does every later call that waits as long for nothing.
     fn connect(&mut self, ip: Ip, port: u16, seconds: u32) -> Result<Self::Connection, Errno>;
     /// The address of a name, from /etc/hosts or the name servers of /etc/resolv.conf; none is asked from a moment of
-    /// [`Clock::uptime`](super::Clock::uptime) on.
-    fn resolve(&mut self, name: &str, deadline: u64) -> Option<Ip>;
+    /// [`Clock::uptime_ms`](super::Clock::uptime_ms) on.
+    fn resolve(&mut self, name: &str, deadline_ms: u64) -> Option<Ip>;
     /// Sends all of it.
     fn send(&mut self, connection: &mut Self::Connection, bytes: &[u8]) -> Result<(), Errno>;
     /// Receives some; 0 at the end.

@@ -138,7 +138,7 @@ fn fetch<P: Files + Download + Clock + Log>(
     let mut at = heapless::String::<URL_MAX>::new();
     at.push_str(order.url).map_err(|_| failure(format_args!("the URL is longer than {URL_MAX} bytes")))?;
     let mut incoming = Incoming::new(order);
-    let deadline = platform.uptime() + TOTAL_SECONDS;
+    let deadline = platform.uptime_ms() + TOTAL_SECONDS * 1000;
     for _ in 0..=REDIRECTS_MAX {
         let url = Url::parse(&at).map_err(|wrong| failure(format_args!("{wrong}")))?;
         match get(&url, platform, staged, &mut incoming, deadline)? {
@@ -171,7 +171,7 @@ fn get<P: Files + Download + Clock>(
             }
         },
     };
-    let left = u32::try_from(deadline.saturating_sub(platform.uptime())).unwrap_or(0);
+    let left = u32::try_from(deadline.saturating_sub(platform.uptime_ms()).div_ceil(1000)).unwrap_or(0);
     let connected = platform.connect(ip, url.port, left.clamp(1, SILENCE_SECONDS));
     let mut connection =
         connected.map_err(|errno| failure(format_args!("cannot connect to {ip} port {}: {errno}", url.port)))?;
@@ -194,7 +194,7 @@ fn get<P: Files + Download + Clock>(
         }
         match progress.map_err(|wrong| failure(format_args!("{}: {wrong}", url.authority)))? {
             BodyProgress::Done => return Ok(None),
-            _ if platform.uptime() >= deadline => {
+            _ if platform.uptime_ms() >= deadline => {
                 return Err(failure(format_args!("the download takes more than {TOTAL_SECONDS} seconds")));
             }
             BodyProgress::More => {}

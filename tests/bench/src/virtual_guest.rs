@@ -78,7 +78,7 @@ impl Clock for BareGuest {
     fn unix_time(&mut self) -> u64 {
         0
     }
-    fn uptime(&mut self) -> u64 {
+    fn uptime_ms(&mut self) -> u64 {
         0
     }
 }
