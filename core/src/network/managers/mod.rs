@@ -34,3 +34,6 @@ mod shared;
 mod suse;
 
 pub use manager::{Manager, PersistentConfig};
+
+#[cfg(test)]
+mod styles_tests;
