@@ -51,6 +51,9 @@ pub(crate) struct FakePlatform {
     pub(crate) tidied: Vec<(String, u8)>,
     /// Most bytes that are read at once.
     pub(crate) piece: usize,
+    /// How long a piece of a download takes, and for how many seconds each server was waited for.
+    pub(crate) seconds_apiece: u64,
+    pub(crate) patience: Vec<u32>,
     pub(crate) started: Vec<String>,
     /// Processes that were ended.
     pub(crate) ended: Vec<u32>,
@@ -125,6 +128,8 @@ impl FakePlatform {
             left_behind: false,
             tidied: Vec::new(),
             piece: usize::MAX,
+            seconds_apiece: 0,
+            patience: Vec::new(),
             started: Vec::new(),
             ended: Vec::new(),
             spaces: BTreeMap::new(),
@@ -257,8 +262,9 @@ impl Programs for FakePlatform {
 impl Download for FakePlatform {
     type Connection = Vec<u8>;
 
-    fn connect(&mut self, _ip: Ip, _port: u16, _seconds: u32) -> Result<Vec<u8>, Errno> {
+    fn connect(&mut self, _ip: Ip, _port: u16, seconds: u32) -> Result<Vec<u8>, Errno> {
         self.operation()?;
+        self.patience.push(seconds);
         if self.servers.is_empty() { Err(Errno::IO) } else { Ok(self.servers.remove(0)) }
     }
 
@@ -274,6 +280,7 @@ impl Download for FakePlatform {
 
     fn receive(&mut self, connection: &mut Vec<u8>, space: &mut [u8]) -> Result<usize, Errno> {
         self.operation()?;
+        self.time += self.seconds_apiece;
         let len = connection.len().min(space.len()).min(700);
         space[..len].copy_from_slice(&connection[..len]);
         connection.drain(..len);
@@ -462,8 +469,12 @@ pub(crate) struct FakeKernel {
     pub(crate) asked: Vec<u8>,
     /// Requests of this type fail so.
     pub(crate) refuses: Option<(u8, Errno)>,
+    /// Requests about this family fail so.
+    pub(crate) refuses_family: Option<(u8, Errno)>,
     /// What it answers to a request to list anything.
     pub(crate) silent: Option<Errno>,
+    /// Requests that are no dumps, as they came.
+    pub(crate) messages: Vec<Vec<u8>>,
 }
 
 impl FakeKernel {
@@ -478,8 +489,14 @@ impl FakeKernel {
             26 => self.routes.iter().for_each(|route| each(&Reply::Route(*route))),
             kind => {
                 self.asked.push(kind);
+                self.messages.push(bytes.to_vec());
                 if let Some((refused, errno)) = self.refuses
                     && refused == kind
+                {
+                    return Err(errno);
+                }
+                if let Some((family, errno)) = self.refuses_family
+                    && bytes[16] == family
                 {
                     return Err(errno);
                 }

@@ -40,6 +40,12 @@ mod tests {
     }
 
     #[test]
+    fn what_only_begins_like_a_place_that_stays_goes() {
+        let table = "x /proc2 x\nx /sys/fs x\nx /systems x\nx /dev x\nx / x\nx /a/proc x\n";
+        assert_eq!(to_unmount(table).collect::<Vec<_>>(), ["/a/proc", "/systems", "/proc2"]);
+    }
+
+    #[test]
     fn noise_is_passed_over() {
         assert_eq!(to_unmount("").count(), 0);
         assert_eq!(to_unmount("\n\nx\n \n").count(), 1, "an empty second field is a path that cannot be unmounted");

@@ -168,6 +168,66 @@ mod tests {
     }
 
     #[test]
+    fn every_choice_has_its_name() {
+        for (word, on_exit) in [
+            ("poweroff", OnExit::PowerOff),
+            ("reboot", OnExit::Reboot),
+            ("restart", OnExit::Restart),
+            ("stay", OnExit::Stay),
+        ] {
+            let mut boot = Boot { on_exit: OnExit::Stay, ..Boot::default() };
+            if word == "stay" {
+                boot.on_exit = OnExit::Reboot;
+            }
+            let line = format!("nanova.onexit={word}");
+            assert_eq!((boot.read(&line), boot.on_exit), (None, on_exit));
+        }
+        for (word, network) in
+            [("files", Target::Files), ("kernel", Target::Kernel), ("both", Target::Both), ("off", Target::Off)]
+        {
+            let mut boot = Boot { network: Target::Off, ..Boot::default() };
+            if word == "off" {
+                boot.network = Target::Both;
+            }
+            let line = format!("nanova.network={word}");
+            assert_eq!((boot.read(&line), boot.network), (None, network));
+        }
+        for (word, level) in [
+            ("error", Level::Error),
+            ("warn", Level::Warn),
+            ("warning", Level::Warn),
+            ("info", Level::Info),
+            ("debug", Level::Debug),
+            ("trace", Level::Trace),
+        ] {
+            let mut boot = Boot { level: None, ..Boot::default() };
+            let line = format!("nanova.loglevel={word}");
+            assert_eq!((boot.read(&line), boot.level), (None, Some(level)));
+        }
+        let mut boot = Boot::default();
+        assert_eq!(boot.read("nanova.loglevel=loud nanova.network=x"), Some("nanova.loglevel=loud"));
+        assert_eq!(boot.read("nanova.network=x"), Some("nanova.network=x"));
+        assert_eq!(boot, Boot::default());
+    }
+
+    #[test]
+    fn what_is_empty_is_not_given_and_the_last_word_counts() {
+        let images = "nanova.exec=/x nanova.root=/y nanova.rootfstype=z nanova.rootflags=f init=/i rw";
+        let kernels = "nanova.exec= nanova.root nanova.rootfstype=\"\" nanova.rootflags= init= ro";
+        assert_eq!(boot(&[images, kernels]), Boot::default());
+        assert!(boot(&["ro rw"]).writable && !boot(&["rw ro"]).writable && !Boot::default().writable);
+    }
+
+    #[test]
+    fn words_are_divided_as_linux_divides_them() {
+        let words = |line| BootWords(line).collect::<Vec<_>>();
+        assert_eq!(words(" a\tb=\"c d\"e  \"f g\"\nh=\"i"), ["a", "b=\"c d\"e", "f g", "h=\"i"]);
+        assert_eq!(words("\"a b\" c"), ["a b", "c"]);
+        assert_eq!(words(" \n"), [""; 0]);
+        assert_eq!(words("\""), [""]);
+    }
+
+    #[test]
     fn what_makes_no_sense_is_named_and_the_rest_is_taken() {
         let mut boot = Boot::default();
         assert_eq!(boot.read("nanova.fly=1 nanova.onexit=stay"), Some("nanova.fly=1"));

@@ -203,6 +203,17 @@ fn a_request_that_cannot_be_read_is_told_once_and_holds_up_no_other() {
 }
 
 #[test]
+fn a_list_that_is_refused_is_an_error_and_not_a_host_without_requests() {
+    let mut guest = Guest::asked(&["a"]);
+    guest.store().refuses.push((MessageType::DIRECTORY, "data/host", "EACCES"));
+    assert_eq!(guest.serve(0), Err(Error::Refused(Refusal::named("EACCES"))));
+    let mut guest = Guest::asked(&["a"]);
+    guest.store().lose = Some((0, false));
+    assert_eq!(guest.serve(0), Err(Error::Lost(Lost::Closed)));
+    assert_eq!(guest.store().asked(MessageType::DIRECTORY), [""; 0]);
+}
+
+#[test]
 fn a_request_whose_name_is_no_path_stays_and_holds_up_no_other() {
     let long = "x".repeat(2040);
     let mut store = FakeXenstore::with(&[]);

@@ -151,6 +151,36 @@ mod tests {
     }
 
     #[test]
+    fn what_the_toolstack_says_of_a_family_and_what_follows() {
+        let mut interface = Interface::new(Mac([2, 0, 0, 0, 0, 1]));
+        interface.addresses.extend([prefixed("10.0.0.5", 24), prefixed("2001:db8::5", 64), prefixed("10.1.0.5", 31)]);
+        let count = |family| interface.addresses_of(family).count();
+        assert_eq!((count(Family::V4), count(Family::V6)), (2, 1));
+        assert!(interface.speaks_of(Family::V4) && interface.speaks_of(Family::V6));
+        interface.left_alone = Some(Family::V6);
+        assert!(interface.speaks_of(Family::V4) && !interface.speaks_of(Family::V6));
+        let via = |ip: &str| ip.parse::<Ip>().unwrap();
+        assert_eq!(interface.gateway(Family::V4), None);
+        for (to, prefix, gateway) in [("10.9.0.0", 16, "10.0.0.9"), ("::", 0, "fe80::1"), ("0.0.0.0", 0, "10.0.0.1")] {
+            interface.routes.push(Route { to: prefixed(to, prefix), via: via(gateway) }).unwrap();
+        }
+        assert_eq!(interface.gateway(Family::V4), Some(via("10.0.0.1")));
+        assert_eq!(interface.gateway(Family::V6), Some(via("fe80::1")));
+        let broadcast = |interface: &Interface, place: usize| interface.broadcast_of(&interface.addresses[place]);
+        assert_eq!(broadcast(&interface, 0), Some(via("10.0.0.255")));
+        assert_eq!((broadcast(&interface, 1), broadcast(&interface, 2)), (None, None));
+        interface.broadcast = Some(via("10.0.0.127"));
+        assert_eq!(broadcast(&interface, 0), Some(via("10.0.0.127")));
+        interface.broadcast = Some(via("10.0.1.255"));
+        assert_eq!(broadcast(&interface, 0), Some(via("10.0.0.255")), "that is in no network of it");
+        let mut network = Network::default();
+        network.interfaces.push(interface).unwrap();
+        (network.hostname, network.sound) = (Some("x".try_into().unwrap()), false);
+        network.clear();
+        assert_eq!(network, Network::new());
+    }
+
+    #[test]
     fn names_that_a_shell_would_act_on_are_none() {
         for good in ["eth0", "enX0", "ens3.100", "wan_1"] {
             assert!(is_plain(good), "{good}");

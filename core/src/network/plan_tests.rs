@@ -197,3 +197,133 @@ fn the_loopback_is_brought_up() {
     platform.kernel.links.push(lo);
     assert_eq!(planned(&mut platform, &[]), "bring lo up\n");
 }
+
+#[test]
+fn what_is_refused_where_ipv6_is_turned_off_is_unwanted_and_nothing_else_is() {
+    let (mut platform, interfaces) = guest();
+    let mut unwanted = Vec::new();
+    Plan::read(&mut platform, &interfaces).unwrap().steps(&mut |step| {
+        for (errno, without) in [
+            (Errno::ACCES, false),
+            (Errno::OPNOTSUPP, false),
+            (Errno::AFNOSUPPORT, false),
+            (Errno::HOSTUNREACH, false),
+            (Errno::HOSTUNREACH, true),
+            (Errno::PERM, true),
+        ] {
+            if step.is_unwanted(errno, without) {
+                unwanted.push(format!("{step}: {} {without}", errno.name().unwrap()));
+            }
+        }
+    });
+    let address = "add address 2001:4800:7810:512:e38a:a8b5:ff04:cfe5/64 to eth0";
+    let route = "add route to ::/0 via fe80::def to eth0";
+    let refused = |step| ["EACCES", "EOPNOTSUPP", "EAFNOSUPPORT"].map(|errno| format!("{step}: {errno} false"));
+    let wanted = [&refused(address)[..], &refused(route), &[format!("{route}: EHOSTUNREACH true")]].concat();
+    assert_eq!(unwanted, wanted);
+}
+
+#[test]
+fn what_is_gone_already_need_not_be_removed_and_what_is_there_already_is_somebody_elses() {
+    for (kind, errno, failures) in [
+        (21, Errno::ADDRNOTAVAIL, 0),
+        (25, Errno::SRCH, 0),
+        (25, Errno::NOENT, 0),
+        (25, Errno::EXIST, 1),
+        (24, Errno::EXIST, 4),
+        (24, Errno::SRCH, 4),
+        (20, Errno::NOENT, 3),
+    ] {
+        let (mut platform, interfaces) = guest();
+        platform.kernel.addresses = vec![address(3, "10.9.9.9", 8)];
+        platform.kernel.routes = vec![route(2, ("192.0.2.0", 24), Some("166.78.10.2"), 4)];
+        platform.kernel.refuses = Some((kind, errno));
+        let mut failed = 0;
+        carry_out(&mut platform, &interfaces, &mut |_, _| failed += 1).unwrap();
+        assert_eq!(failed, failures, "{kind} {errno}");
+    }
+}
+
+#[test]
+fn every_change_has_a_number_of_its_own() {
+    let (mut platform, interfaces) = guest();
+    platform.kernel.addresses = vec![address(3, "10.9.9.9", 8)];
+    carry_out(&mut platform, &interfaces, &mut |step, errno| panic!("{step}: {errno}")).unwrap();
+    let numbers: Vec<u8> = platform.kernel.messages.iter().map(|message| message[8]).collect();
+    // One to three are the dumps'.
+    assert_eq!(numbers, (4..4 + numbers.len() as u8).collect::<Vec<_>>());
+}
+
+#[test]
+fn each_step_asks_the_kernel_for_just_that() {
+    let (mut platform, mut interfaces) = guest();
+    interfaces[0].addresses.truncate(1);
+    interfaces[0].routes.truncate(1);
+    interfaces[0].routes[0].via = "192.0.2.1".parse().unwrap();
+    interfaces[0].broadcast = Some("166.78.10.254".parse().unwrap());
+    interfaces[0].mtu = Some(1400);
+    platform.kernel.addresses = vec![address(2, "10.9.9.9", 8)];
+    platform.kernel.routes = vec![route(2, ("198.51.100.0", 24), Some("166.78.10.2"), 4)];
+    carry_out(&mut platform, &interfaces[..1], &mut |step, errno| panic!("{step}: {errno}")).unwrap();
+    let asked = &platform.kernel.messages;
+    let has = |place: usize, bytes: &[u8]| asked[place].windows(bytes.len()).any(|window| window == bytes);
+    assert_eq!(asked.iter().map(|message| message[4]).collect::<Vec<_>>(), [25, 21, 19, 19, 20, 24]);
+    // That route, that address; its link: 2; 1400; up; the toolstack's broadcast; a gateway that is said to be on the
+    // link.
+    assert!(has(0, &[198, 51, 100, 0]) && has(0, &[166, 78, 10, 2]) && has(1, &[10, 9, 9, 9]));
+    for place in [2, 3] {
+        assert_eq!(asked[place][20..24], [2, 0, 0, 0]);
+    }
+    assert!(has(2, &[0x78, 5, 0, 0]) && asked[2][24] == 0 && asked[3][24] == 1);
+    assert!(asked[4][20] == 2 && has(4, &[166, 78, 10, 254]));
+    assert!(has(5, &[192, 0, 2, 1]) && asked[5][24..28] == [4, 0, 0, 0]);
+}
+
+#[test]
+fn a_kernel_that_does_not_tell_is_changed_by_nothing() {
+    let (mut platform, interfaces) = guest();
+    platform.kernel.silent = Some(Errno::IO);
+    assert_eq!(carry_out(&mut platform, &interfaces, &mut |_, _| panic!()).map(drop), Err(Errno::IO));
+    assert!(platform.kernel.asked.is_empty());
+}
+
+#[test]
+fn what_stays_of_the_guests_own_does_so_for_one_reason_at_a_time() {
+    let stays = |change: &dyn Fn(&mut crate::test_platform::FakeKernel)| {
+        let (mut platform, interfaces) = guest();
+        change(&mut platform.kernel);
+        !planned(&mut platform, &interfaces).contains("remove")
+    };
+    let with_route =
+        |route: PresentRoute| move |kernel: &mut crate::test_platform::FakeKernel| kernel.routes = vec![route];
+    let to = ("192.0.2.0", 24);
+    for (protocol, is_static) in [(2, false), (3, true), (4, true), (9, false), (12, false), (16, true)] {
+        assert_eq!(stays(&with_route(route(2, to, Some("166.78.10.2"), protocol))), !is_static, "{protocol}");
+    }
+    assert!(stays(&with_route(route(9, to, Some("166.78.10.2"), 4))), "another link's");
+    assert!(stays(&with_route(PresentRoute { table: 255, ..route(2, to, None, 4) })), "another table's");
+    assert!(!stays(&with_route(route(2, to, None, 4))));
+    assert!(stays(&with_route(route(2, ("166.78.10.0", 30), None, 4))), "the way to a gateway");
+    assert!(!stays(&with_route(route(2, ("166.78.10.0", 30), Some("166.78.10.2"), 4))), "that is no neighbour's");
+    assert!(!stays(&with_route(route(2, ("166.78.10.8", 30), None, 4))), "no gateway there");
+    assert!(stays(&with_route(route(2, ("169.254.0.0", 16), None, 4))));
+    assert!(stays(&with_route(route(2, ("239.0.0.0", 8), None, 4))));
+    assert!(!stays(&with_route(route(2, ("0.0.0.0", 0), Some("166.78.10.9"), 4))));
+    // The one that is wanted, by another neighbour.
+    assert!(!stays(&with_route(route(2, ("0.0.0.0", 0), Some("166.78.10.9"), 16))));
+    let with_address =
+        |address: PresentAddress| move |kernel: &mut crate::test_platform::FakeKernel| kernel.addresses = vec![address];
+    assert!(!stays(&with_address(address(2, "192.0.2.9", 24))));
+    assert!(!stays(&with_address(PresentAddress { flags: 0, ..address(2, "192.0.2.9", 24) })), "DHCP's");
+    assert!(!stays(&with_address(address(2, "2001:db8::9", 64))));
+    assert!(stays(&with_address(PresentAddress { flags: 0, ..address(2, "2001:db8::9", 64) })), "a router's");
+    assert!(stays(&with_address(address(2, "fe80::9", 64))) && stays(&with_address(address(2, "169.254.3.3", 16))));
+    assert!(stays(&with_address(address(9, "192.0.2.9", 24))));
+}
+
+#[test]
+fn so_many_bits_are_set_as_there_are_things() {
+    assert_eq!([0, 1, 5, 63, 64].map(ones), [0, 1, 31, u64::MAX >> 1, u64::MAX]);
+}
+
+type Vec<T> = std::vec::Vec<T>;

@@ -280,3 +280,189 @@ fn the_manager_is_told_only_of_changes() {
         assert_eq!(platform.started.len(), told);
     }
 }
+
+const KERNEL: Wanted<'static> = Wanted::of(Target::Kernel, Permanence::Nothing);
+
+/// What came of it: whether there is a network, whether nothing failed, what there is, what went wrong.
+fn outcome(platform: &mut FakePlatform, network: &mut Network, wanted: &Wanted<'_>) -> (bool, bool, String, String) {
+    let outcome = apply(platform, network, wanted, Line::new(), None);
+    (outcome.well, outcome.complete, outcome.line.as_str().to_owned(), outcome.problems.as_str().to_owned())
+}
+
+type String = std::string::String;
+
+const PUBLIC: &str = "eth0 166.78.10.124/24 2001:4800:7810:512:e38a:a8b5:ff04:cfe5/64 via 166.78.10.1 via fe80::def";
+
+#[test]
+fn what_there_is_now_is_told_in_a_line() {
+    let (mut platform, mut network) = guest();
+    let line = format!("network: web01 {PUBLIC} eth1 10.181.30.181/17");
+    assert_eq!(outcome(&mut platform, &mut network, &KERNEL), (true, true, line, String::new()));
+    let mut network = Network::new();
+    let nothing = "network: xenstore holds no interfaces".to_owned();
+    assert_eq!(outcome(&mut platform, &mut network, &KERNEL), (true, true, nothing.clone(), String::new()));
+    network.sound = false;
+    assert_eq!(outcome(&mut platform, &mut network, &KERNEL), (false, false, nothing, String::new()));
+    // Files are for devices that may be none yet.
+    let (mut platform, mut network) = guest();
+    platform.kernel.links.clear();
+    network.hostname = None;
+    network.interfaces.truncate(1);
+    let line = format!("network: {}", PUBLIC.replace("eth0", "bc:76:4e:04:cf:e5"));
+    let files = Wanted::of(Target::Files, Permanence::Nothing);
+    assert_eq!(outcome(&mut platform, &mut network, &files), (true, true, line, String::new()));
+}
+
+#[test]
+fn an_interface_that_is_not_there_is_told_and_is_no_network() {
+    let (mut platform, mut network) = guest();
+    platform.kernel.links.truncate(1);
+    let line = format!("network: web01 {PUBLIC}");
+    let why = "no interface has the MAC address bc:76:4e:04:d9:36".to_owned();
+    assert_eq!(outcome(&mut platform, &mut network, &KERNEL), (true, true, line, why.clone()));
+    assert_eq!(platform.logged(), format!("network: {why}"));
+    let (mut platform, mut network) = guest();
+    platform.kernel.links.clear();
+    let (well, complete, line, _) = outcome(&mut platform, &mut network, &KERNEL);
+    assert_eq!((well, complete, line.as_str()), (false, false, "network: web01"));
+}
+
+#[test]
+fn an_interface_that_has_none_of_its_addresses_is_no_network() {
+    for (kind, problem) in [(20, "cannot add address 166.78.10.124/24 to eth0: "), (19, "cannot bring eth0 up: ")] {
+        let (mut platform, mut network) = guest();
+        network.interfaces.truncate(1);
+        platform.kernel.links.iter_mut().for_each(|link| link.up = false);
+        platform.kernel.refuses = Some((kind, Errno::PERM));
+        let (well, complete, line, problems) = outcome(&mut platform, &mut network, &KERNEL);
+        assert_eq!((well, complete, line.as_str()), (false, false, "network: web01"));
+        assert!(problems.starts_with(problem), "{problems}");
+    }
+    // With one of them it is one, but not all that was wanted.
+    let (mut platform, mut network) = guest();
+    network.interfaces.truncate(1);
+    platform.kernel.refuses_family = Some((10, Errno::PERM));
+    let (well, complete, line, problems) = outcome(&mut platform, &mut network, &KERNEL);
+    assert_eq!((well, complete, line.starts_with(&format!("network: web01 {PUBLIC}"))), (true, false, true));
+    assert_eq!(problems.matches("cannot add ").count(), 2, "{problems}");
+    // Routes that are refused take none away.
+    let (mut platform, mut network) = guest();
+    platform.kernel.refuses = Some((24, Errno::PERM));
+    let (well, complete, line, _) = outcome(&mut platform, &mut network, &KERNEL);
+    assert_eq!((well, complete, line.ends_with("eth1 10.181.30.181/17")), (true, false, true));
+}
+
+#[test]
+fn a_guest_whose_owner_has_turned_ipv6_off_is_well_all_the_same() {
+    for errno in [Errno::ACCES, Errno::OPNOTSUPP, Errno::AFNOSUPPORT] {
+        let (mut platform, mut network) = guest();
+        platform.kernel.refuses_family = Some((10, errno));
+        let (well, complete, _, problems) = outcome(&mut platform, &mut network, &KERNEL);
+        assert_eq!((well, complete), (true, true), "{problems}");
+        assert_eq!(problems.matches("; is IPv6 turned off here?").count(), 2, "{problems}");
+        assert_eq!(platform.logged(), format!("network: {problems}"));
+    }
+    let (mut platform, mut network) = guest();
+    platform.kernel.refuses_family = Some((10, Errno::HOSTUNREACH));
+    assert!(!outcome(&mut platform, &mut network, &KERNEL).1, "that may be a wrong gateway");
+}
+
+#[test]
+fn a_name_that_cannot_be_set_is_told_and_the_rest_is_done() {
+    let (mut platform, mut network) = guest();
+    platform.fail = Some((0, Errno::PERM));
+    let (well, complete, _, problems) = outcome(&mut platform, &mut network, &KERNEL);
+    assert_eq!((well, complete), (true, false));
+    assert_eq!(problems, "cannot set the host name: operation not permitted (EPERM)");
+    assert!(!platform.kernel.asked.is_empty());
+    // Files alone change nothing of the running system.
+    let (mut platform, mut network) = guest();
+    apply(&mut platform, &mut network, &Wanted { target: Target::Files, ..wanted("ifupdown") }, Line::new(), None);
+    assert_eq!((platform.host_name.as_str(), platform.kernel.asked.len()), ("", 0));
+    assert_eq!(platform.text("/etc/hostname"), "web01\n");
+    // And the kernel alone no file.
+    let (mut platform, mut network) = guest();
+    apply(&mut platform, &mut network, &Wanted { target: Target::Kernel, ..wanted("ifupdown") }, Line::new(), None);
+    assert_eq!((platform.host_name.as_str(), files(&platform)), ("web01", vec!["/etc/hosts"]));
+}
+
+#[test]
+fn a_kernel_that_does_not_tell_of_links_is_a_failure_unless_only_files_are_wanted() {
+    for (target, is_well) in [(Target::Kernel, false), (Target::Files, true)] {
+        let (mut platform, mut network) = guest();
+        platform.kernel.silent = Some(Errno::IO);
+        let (well, complete, _, problems) =
+            outcome(&mut platform, &mut network, &Wanted::of(target, Permanence::Nothing));
+        assert_eq!((well, complete), (is_well, is_well), "{problems}");
+        let why = "cannot talk to the kernel about links: input/output error (EIO)";
+        assert!(problems.starts_with(why), "{problems}");
+    }
+}
+
+#[test]
+fn what_cannot_be_told_of_the_guest_is_told_and_no_file_is_written() {
+    let (mut platform, mut network) = guest();
+    network.hostname = None;
+    // The first look for DHCP clients' numbers, four an interface, then for the distribution.
+    platform.fail = Some((8, Errno::IO));
+    let wanted = Wanted::of(Target::Both, Permanence::Detected);
+    let (well, complete, _, problems) = outcome(&mut platform, &mut network, &wanted);
+    assert_eq!((well, complete), (false, false));
+    assert!(problems.starts_with("cannot tell which files this guest has: "), "{problems}");
+    assert_eq!(files(&platform), ["/etc/hosts"]);
+}
+
+#[test]
+fn a_reset_reads_the_network_anew_and_applies_it() {
+    use crate::test_xenstore::FakeXenstore;
+    let (mut platform, mut network) = guest();
+    let value = crate::network::source::parse::tests::PRIVATE;
+    let store = FakeXenstore::with(&[("vm-data/networking/BC764E04D936", value), ("vm-data/hostname", "db")]);
+    let mut client = Client::new(store);
+    let (complete, problems) = reset(&mut client, &mut platform, &mut network, Target::Kernel).unwrap();
+    assert_eq!((complete, problems.as_str(), network.interfaces.len()), (true, "", 1));
+    assert_eq!(platform.host_name, "db");
+    client.transport().put("vm-data/hostname", "no name");
+    let (complete, problems) = reset(&mut client, &mut platform, &mut network, Target::Kernel).unwrap();
+    assert_eq!((complete, problems.as_str()), (true, "vm-data/hostname is no host name"));
+    let asked = client.transport().asked.len();
+    let (complete, problems) = reset(&mut client, &mut platform, &mut network, Target::Off).unwrap();
+    assert_eq!((complete, client.transport().asked.len()), (false, asked));
+    assert!(problems.as_str().contains("--network off"));
+    client.transport().lose = Some((0, false));
+    assert!(reset(&mut client, &mut platform, &mut network, Target::Kernel).is_err());
+}
+
+#[test]
+fn an_initramfs_leaves_behind_what_the_kernel_has_and_no_part_of_a_bridge() {
+    use crate::network::Handover;
+    let (mut platform, mut network) = guest();
+    let styles = [Handover::Networkd, Handover::Klibc];
+    let wanted = Wanted { handover: &styles, ..KERNEL };
+    let both = Wanted { target: Target::Both, ..wanted };
+    apply(&mut platform, &mut network, &wanted, Line::new(), None);
+    assert_eq!(files(&platform), ["/etc/hosts"], "no files were wanted");
+    let outcome = apply(&mut platform, &mut network, &both, Line::new(), None);
+    assert!(outcome.complete);
+    let handed = |platform: &FakePlatform| files(platform).into_iter().filter(|path| path.starts_with("/run/")).count();
+    assert_eq!(handed(&platform), 5);
+    // Nothing where it is only shown, and of a bridge's port nothing either.
+    let (mut platform, mut network) = guest();
+    apply(&mut platform, &mut network, &both, Line::new(), Some(&mut String::new()));
+    assert_eq!(handed(&platform), 0);
+    platform.kernel.links.push(Link { index: 9, name: "br0".try_into().unwrap(), ..platform.kernel.links[1].clone() });
+    platform.kernel.links[1].master = 9;
+    apply(&mut platform, &mut network, &both, Line::new(), None);
+    assert_eq!(handed(&platform), 3);
+    // What cannot be written there is a failure.
+    let (mut platform, mut network) = guest();
+    platform.nodes.insert("/run".to_owned(), Node::Directory);
+    let operations = (0..30).map(|operation| {
+        let (mut platform, mut network) = guest();
+        platform.fail = Some((operation, Errno::NOSPC));
+        apply(&mut platform, &mut network, &both, Line::new(), None).complete
+    });
+    assert!(operations.filter(|complete| !complete).count() > 10);
+    apply(&mut platform, &mut network, &both, Line::new(), None);
+    assert_eq!(handed(&platform), 5);
+}

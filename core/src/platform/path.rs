@@ -223,6 +223,42 @@ mod tests {
             assert_eq!(GuestPath::new(path), Err(why), "{path:?}");
         }
         assert_eq!(GuestPath::new(&"/a".repeat(2048)), Err(PathError::TooLong));
+        assert!(GuestPath::new(&format!("/{}", "a".repeat(GUEST_PATH_MAX - 1))).is_ok());
+    }
+
+    #[test]
+    fn what_is_wrong_is_a_sentence() {
+        let why = [PathError::NotAbsolute, PathError::NotPlain, PathError::NotText, PathError::TooLong];
+        assert_eq!(
+            why.map(|why| why.to_string()),
+            [
+                "the path must be absolute",
+                "the path must name a file, without '.', '..' or empty components",
+                "the path must be text without control characters",
+                "the path is too long",
+            ]
+        );
+        let path = GuestPath::literal("/a/b");
+        assert_eq!(
+            FileError { action: "read", path, errno: Errno::IO }.to_string(),
+            "cannot read /a/b: input/output error (EIO)"
+        );
+        assert_eq!(
+            at("read", path, Err::<(), _>(Errno::IO)),
+            Err(FileError { action: "read", path, errno: Errno::IO })
+        );
+        assert_eq!(
+            Unsynced { path, errno: Errno::IO }.to_string(),
+            "done, but /a/b may not survive a crash: its directory cannot be synced: input/output error (EIO)"
+        );
+        for (why, whose) in [
+            (Distrust::Owner(1000), "of user 1000"),
+            (Distrust::Directory(7), "below a directory of user 7"),
+            (Distrust::OthersWrite, "below a directory that others may write"),
+        ] {
+            let said = LinkNotFollowed { link: "/a", why }.to_string();
+            assert_eq!(said, format!("/a is a symbolic link {whose}: it is not followed; name the path without it"));
+        }
     }
 
     #[test]

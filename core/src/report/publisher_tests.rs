@@ -136,7 +136,7 @@ fn everything_is_there_in_the_form_that_toolstacks_read() {
         Some(&"attr/PVAddons/Installed"),
         "XAPI looks once all is there"
     );
-    assert!(guest.platform.logged().contains("published what the guest is, with 2 addresses"));
+    assert_eq!(guest.platform.logged(), "published what the guest is, with 2 addresses");
     assert_eq!((guest.report.due_in(8), guest.report.knows_time()), (None, false));
 }
 

@@ -132,6 +132,33 @@ broken line -
     }
 
     #[test]
+    fn each_file_system_has_its_uuid_where_linux_has_it() {
+        for (names, offset) in [
+            (&["ext2", "ext3", "ext4"][..], Some(1128)),
+            (&["f2fs"], Some(1132)),
+            (&["xfs"], Some(32)),
+            (&["btrfs"], Some(65568)),
+            (&["vfat", "", "ext", "zfs"], None),
+        ] {
+            names.iter().for_each(|name| assert_eq!(uuid_offset(name), offset, "{name}"));
+        }
+        assert_eq!(MountedVolume::default().mount_point(), MountField(""));
+    }
+
+    #[test]
+    fn a_volume_is_one_device_and_a_line_too_long_is_one_too_many() {
+        let mut volumes = Volumes::new();
+        let line = |device: &str, path: &str| format!("1 1 8:1 / {path} rw - ext4 {device} rw");
+        assert!(take(&mut volumes, &line("/dev/sda", "/a")) && take(&mut volumes, &line("/dev/sda", "/b")));
+        assert!(take(&mut volumes, &line("/dev/loop7", "/c")) && take(&mut volumes, &line("dev/sdb", "/d")));
+        assert_eq!(volumes.len(), 1);
+        let long = "x".repeat(300);
+        assert!(!take(&mut volumes, &line("/dev/sdb", &long)));
+        assert!(take(&mut volumes, &line("/dev/sda", &long)), "that one is known");
+        assert_eq!(volumes.iter().map(|found| found.mount_point().0).collect::<std::vec::Vec<_>>(), ["/a"]);
+    }
+
+    #[test]
     fn a_uuid_as_blkid_shows_it() {
         let mut bytes = [0; UUID_LEN];
         (0..16).for_each(|n| bytes[n] = 0x10 * (n as u8) + 1);

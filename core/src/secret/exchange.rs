@@ -160,6 +160,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_smallest_and_the_largest_numbers_are_decimal_text_too() {
+        for (number, text) in [
+            (0, "0"),
+            (1, "1"),
+            (9, "9"),
+            (10, "10"),
+            (10_u128.pow(32), "100000000000000000000000000000000"),
+            (10_u128.pow(32) - 1, "99999999999999999999999999999999"),
+            (P - 1, "162259276829213363391578010288126"),
+        ] {
+            assert_eq!(Decimal::of(number).as_str(), text);
+        }
+    }
+
     proptest! {
         #[test]
         fn decimal_is_what_the_library_prints(number in 0..P) {

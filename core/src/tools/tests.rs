@@ -217,7 +217,8 @@ fn a_tree_is_shown_in_columns_and_cut_at_the_terminals_width() {
     );
     guest.prints("ls data", &tree);
     let full = format!(
-        "data/a = \"{fits}\"\ndata/b = \"{cut}\"\ndata/c = \"\"\ndata/c/d = \"1\"\ndata/c/d/e = \"2\"\ndata/f = \"{long}\"\n"
+        "data/a = \"{fits}\"\ndata/b = \"{cut}\"\ndata/c = \"\"\ndata/c/d = \"1\"\ndata/c/d/e = \"2\"\ndata/f = \
+            \"{long}\"\n"
     );
     guest.prints("ls -f data", &full);
     guest.prints("ls data/c data/c/d", "d = \"1\"\n e = \"2\"\ne = \"2\"\n");

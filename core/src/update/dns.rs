@@ -120,6 +120,44 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_address_that_is_asked_for_is_found_behind_any_others() {
+        // An answer to no question, with these records: name, kind, value.
+        let answer = |records: &[(&[u8], u8, &[u8])]| {
+            let mut packet = vec![9, 9, 0x80, 0, 0, 0, 0, records.len() as u8, 0, 0, 0, 0];
+            for (name, kind, value) in records {
+                packet.extend(*name);
+                packet.extend([0, *kind, 0, 1, 0, 0, 0, 60, 0, value.len() as u8]);
+                packet.extend(*value);
+            }
+            packet
+        };
+        let six = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7];
+        let (root, long, pointer): (&[u8], &[u8], &[u8]) =
+            (b"\0", &[&[63][..], &[b'x'; 63], b"\0"].concat(), b"\xff\0");
+        let both = answer(&[(long, 28, &six), (pointer, 16, b"text"), (root, 1, &[192, 0, 2, 7]), (root, 1, &[0; 4])]);
+        assert_eq!(address(&both, [9, 9], Family::V4), Some("192.0.2.7".parse().unwrap()));
+        assert_eq!(address(&both, [9, 9], Family::V6), Some("2001:db8::7".parse().unwrap()));
+        for bad in [
+            answer(&[(root, 1, &six)]),
+            answer(&[(root, 28, &[192, 0, 2, 7])]),
+            answer(&[(b"\x40", 1, &[192, 0, 2, 7])]),
+            answer(&[]),
+            both[..both.len() - 20].to_vec(),
+        ] {
+            assert_eq!(address(&bad, [9, 9], Family::V4), None, "{bad:?}");
+        }
+        // A question that is none, a refusal, and another one's.
+        for (at, byte) in [(2, 0), (3, 5), (0, 8), (1, 8)] {
+            let mut packet = both.clone();
+            packet[at] = byte;
+            assert_eq!(address(&packet, [9, 9], Family::V4), None, "{at}");
+        }
+        let question = query([1, 2], "a.", Family::V6).unwrap();
+        assert_eq!(question, [1, 2, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, b'a', 0, 0, 28, 0, 1]);
+        assert!(query([1, 2], &"a".repeat(63), Family::V4).is_some());
+    }
+
     proptest! {
         #[test]
         fn any_packet_ends(mut packet in prop::collection::vec(any::<u8>(), 0..200)) {

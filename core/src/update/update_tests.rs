@@ -196,6 +196,258 @@ fn urls() {
 }
 
 #[test]
+fn the_parts_of_a_url() {
+    let parts =
+        |text| Url::parse(text).map(|url| (url.host, url.authority.to_owned(), url.port, url.target.to_owned()));
+    let of = |host, authority: &str, port, target: &str| Ok((host, authority.to_owned(), port, target.to_owned()));
+    let name = Host::Name("a_b.c-d");
+    assert_eq!(parts("http://a_b.c-d"), of(name, "a_b.c-d", 80, ""));
+    assert_eq!(parts("http://a_b.c-d:0/"), of(name, "a_b.c-d:0", 0, "/"));
+    assert_eq!(parts("http://a_b.c-d:65535/x/y?z=/#f/g"), of(name, "a_b.c-d:65535", 65535, "/x/y?z=/"));
+    assert_eq!(
+        parts("http://192.0.2.1:8080/x"),
+        of(Host::Ip("192.0.2.1".parse().unwrap()), "192.0.2.1:8080", 8080, "/x")
+    );
+    assert_eq!(parts("http://[::1]"), of(Host::Ip("::1".parse().unwrap()), "[::1]", 80, ""));
+    for bad in [
+        "http://[::1]x/",
+        "http://[::1]:/",
+        "http://a:/",
+        "http://a:+1/",
+        "http://a:1:2/",
+        "http://a!/",
+        "http://a#/\u{7f}",
+    ] {
+        assert!(Url::parse(bad).is_err(), "{bad}");
+    }
+    // RFC 1035 has names of 253 bytes at the most.
+    for (len, is_good) in [(253, true), (254, false)] {
+        assert_eq!(Url::parse(&format!("http://{}/", "a".repeat(len))).is_ok(), is_good, "{len}");
+    }
+}
+
+#[test]
+fn where_a_server_says_a_file_is() {
+    let url = Url::parse("http://a:81/x/y").unwrap();
+    let to = |location: &str| url.redirected(location).map(|url| url.as_str().to_owned());
+    assert_eq!(to("/z?q").as_deref(), Ok("http://a:81/z?q"));
+    assert_eq!(to("//b/z").as_deref(), Ok("http://b/z"));
+    assert_eq!(to("http://c:82/z").as_deref(), Ok("http://c:82/z"));
+    for bad in ["z", "https://a/", "ftp://a/", "", "//", "/a b"] {
+        assert!(to(bad).is_err(), "{bad}");
+    }
+    assert!(to(&format!("/{}", "x".repeat(URL_MAX - "http://a:81/".len()))).is_ok());
+    assert_eq!(to(&format!("/{}", "x".repeat(URL_MAX))), Err("the URL is too long"));
+}
+
+#[test]
+fn a_request_asks_for_the_file_and_nothing_else() {
+    let request = |url| http::request(&Url::parse(url).unwrap()).as_str().to_owned();
+    let version = env!("CARGO_PKG_VERSION");
+    let rest = format!("User-Agent: nanova/{version}\r\nAccept-Encoding: identity\r\nConnection: close\r\n\r\n");
+    assert_eq!(request("http://a"), format!("GET / HTTP/1.1\r\nHost: a\r\n{rest}"));
+    assert_eq!(request("http://a:81/x?y"), format!("GET /x?y HTTP/1.1\r\nHost: a:81\r\n{rest}"));
+    let long = format!("http://a/{}", "x".repeat(URL_MAX - 9));
+    assert!(request(&long).ends_with(&rest));
+}
+
+/// The outcome of a response, lines separated by `|`; what was received, or why not.
+fn response(text: &str) -> Result<String, http::BadResponse> {
+    let bytes = text.replace('|', "\r\n").into_bytes();
+    let mut location = String::new();
+    let (whole, body) = outcome(&[&bytes]);
+    if whole == Ok(BodyProgress::Elsewhere) {
+        let mut received = Received::new();
+        received.take(&bytes, &mut |_| {}).unwrap();
+        location = format!("at {}", received.location());
+    }
+    // Byte by byte it is the same.
+    let single: Vec<&[u8]> = bytes.chunks(1).collect();
+    assert_eq!(outcome(&single), (whole, body.clone()), "{text}");
+    whole.map(|_| format!("{}{location}", std::str::from_utf8(&body).unwrap()))
+}
+
+#[test]
+fn responses_of_every_form() {
+    let good = [
+        ("HTTP/1.1 200 OK|Content-Length: 3||abc", "abc"),
+        ("HTTP/1.1 200 OK|Content-Length: 3||abcdef", "abc"),
+        ("HTTP/1.1 200 OK|content-length:3|CONTENT-LENGTH: 3 ||abc", "abc"),
+        ("HTTP/1.1 200 OK|Content-Length: 0||", ""),
+        ("HTTP/1.0 200 ||abc", "abc"),
+        ("HTTP/1.1 200 OK|Content-Encoding: Identity|X: y||abc", "abc"),
+        ("HTTP/1.1 200 OK|Transfer-Encoding: Chunked||3|abc|A;x=y|0123456789|0|T: x|T: y||", "abc0123456789"),
+        ("HTTP/1.1 100 Continue||HTTP/1.1 199 x|Location: /a||HTTP/1.1 200 OK|Content-Length: 1||a", "a"),
+        ("HTTP/1.1 200 OK|Location: /a|Content-Length: 1||a", "a"),
+        ("HTTP/1.1 301 x|Location: /a||", "at /a"),
+        ("HTTP/1.1 302 x|Location: /b||", "at /b"),
+        ("HTTP/1.1 303 x|Location: /c|Content-Length: 9||", "at /c"),
+        ("HTTP/1.1 307 x|Location: /d||", "at /d"),
+        ("HTTP/1.1 308 x|Location: /e||", "at /e"),
+        ("HTTP/1.1 200 OK|\u{e9}: x|Content-Length: 1||a", "a"),
+    ];
+    for (text, body) in good {
+        assert_eq!(response(text).as_deref(), Ok(body), "{text}");
+    }
+    let other_status = "the server answers with a status that is not 200";
+    let cut = "the server ended the connection before the file was complete";
+    let not_http = "the server does not speak HTTP/1.1";
+    let encoded = "the server encodes the file in a way that was not asked for";
+    let bad = [
+        ("HTTP/1.1 301 x||", other_status),
+        ("HTTP/1.1 204 x||", other_status),
+        ("HTTP/1.1 300 x|Location: /a||", other_status),
+        ("HTTP/1.1 400 x||", other_status),
+        ("HTTP/1.1 600 x||", other_status),
+        ("HTTP/1.1 099 x||", other_status),
+        ("HTTP/1.1 401 x||", "the server does not give the file to us (401 or 403)"),
+        ("HTTP/1.1 403 x||", "the server does not give the file to us (401 or 403)"),
+        ("HTTP/1.1 404 x||", "the server has no such file (404)"),
+        ("HTTP/1.1 500 x||", "the server failed (5xx)"),
+        ("HTTP/1.1 599 x||", "the server failed (5xx)"),
+        ("HTTP/1.1 200 OK|Content-Length: 3||ab", cut),
+        ("HTTP/1.1 200 OK|Transfer-Encoding: chunked||3|abc|0|", cut),
+        ("HTTP/1.1 200 OK|", cut),
+        ("HTTP/2 200 OK||", not_http),
+        ("HTTP/1.1 20||", not_http),
+        ("HTTP/1.1 200 OK|no header||", not_http),
+        ("HTTP/1.1 200 OK|Content-Length: x||", not_http),
+        ("HTTP/1.1 200 OK|Transfer-Encoding: chunked||x|", not_http),
+        ("HTTP/1.1 200 OK|Transfer-Encoding: chunked||1|ab|", not_http),
+        ("HTTP/1.1 200 OK|Transfer-Encoding: gzip||", encoded),
+        ("HTTP/1.1 200 OK|Content-Encoding: gzip||", encoded),
+    ];
+    for (text, why) in bad {
+        assert_eq!(response(text), Err(why), "{text}");
+    }
+}
+
+#[test]
+fn four_mebibytes_are_taken_and_no_byte_more_however_they_come() {
+    let large = "the server announces more than 4 MiB: that is no agent";
+    let received = |head: &str, len: usize| -> Result<usize, http::BadResponse> {
+        let (mut received, mut got) = (Received::new(), 0);
+        received.take(head.as_bytes(), &mut |_| {})?;
+        for piece in vec![0; len].chunks(100_000) {
+            received.take(piece, &mut |bytes| got += bytes.len())?;
+        }
+        Ok(got)
+    };
+    let max = 4 << 20;
+    assert_eq!(received("HTTP/1.1 200 OK\r\n\r\n", max), Ok(max));
+    assert_eq!(received("HTTP/1.1 200 OK\r\n\r\n", max + 1), Err(large));
+    let length = |len: usize| format!("HTTP/1.1 200 OK\r\nContent-Length: {len}\r\n\r\n");
+    assert_eq!((received(&length(max), max), received(&length(max + 1), 0)), (Ok(max), Err(large)));
+    let chunked = |len: usize| format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{len:x}\r\n");
+    assert_eq!((received(&chunked(max), max), received(&chunked(max + 1), 0)), (Ok(max), Err(large)));
+}
+
+#[test]
+fn a_head_of_sixty_four_kibibytes_is_taken_and_no_longer_one() {
+    let head = |len: usize| {
+        let mut head = b"HTTP/1.1 200 OK\r\nX: ".to_vec();
+        head.resize(len - 4, b'x');
+        head.extend(b"\r\n\r\n");
+        outcome(&[&head]).0
+    };
+    assert_eq!(head(64 * 1024), Ok(BodyProgress::Done));
+    assert_eq!(head(64 * 1024 + 1), Err("the server's header is too long"));
+    // What comes before the head that counts belongs to it.
+    let early = b"HTTP/1.1 103 x\r\n\r\n".repeat(4000);
+    assert_eq!(outcome(&[&early]).0, Err("the server's header is too long"));
+    let far = format!("HTTP/1.1 301 x\r\nLocation: /{}\r\n\r\n", "x".repeat(URL_MAX));
+    assert_eq!(outcome(&[far.as_bytes()]).0, Err("the server redirects to a URL that is too long"));
+}
+
+#[test]
+fn an_agent_says_of_itself_that_it_computes_right() {
+    assert!(self_test());
+    let wrong = Order::parts("http://a/", &"0".repeat(32)).ok().unwrap();
+    let mut hasher = Hasher::new(&wrong.sum);
+    hasher.update(b"nanova");
+    let (is_right, sum) = hasher.compare(&wrong.sum);
+    assert_eq!((is_right, sum.to_string(), sum.name()), (false, md5_of(b"nanova"), "MD5"));
+    let sum = Order::parts("http://a/", &sha256_of(b"nanova")).ok().unwrap().sum;
+    assert_eq!((sum.to_string(), sum.name()), (sha256_of(b"nanova"), "SHA-256"));
+}
+
+#[test]
+fn only_a_static_program_of_this_machine_is_one() {
+    let with = |at: usize, value: u16| {
+        let mut bytes = program();
+        bytes[at..at + 2].copy_from_slice(&value.to_le_bytes());
+        not_for_here(&bytes)
+    };
+    let other = Some("it is for another machine, or no program");
+    let nowhere = Some("its program headers are nowhere");
+    // e_type: a program at a place of its own, or at any.
+    assert_eq!([1, 2, 3, 4].map(|kind| with(16, kind)), [other, None, None, other]);
+    assert_eq!((with(18, MACHINE + 1), with(54, 55), with(54, 57)), (other, nowhere, None));
+    assert_eq!(with(64, 2), Some("there is nothing in it to run"));
+    assert_eq!(with(56, 0), Some("there is nothing in it to run"));
+    assert_eq!(not_for_here(&program()[..58]), Some("its program headers are too far behind its beginning"));
+    assert_eq!(not_for_here(&program()[..57]), nowhere);
+    // The second of two headers, 56 bytes behind the first.
+    for (kind, why) in [(3_u16, Some("it needs an interpreter: only static programs are taken")), (1, None)] {
+        let mut bytes = program();
+        bytes[56..58].copy_from_slice(&2_u16.to_le_bytes());
+        bytes[64..66].copy_from_slice(&6_u16.to_le_bytes());
+        bytes[120..122].copy_from_slice(&kind.to_le_bytes());
+        assert_eq!(not_for_here(&bytes), why);
+    }
+}
+
+#[test]
+fn a_new_agent_that_takes_too_long_to_come_is_given_up() {
+    let body = program();
+    for (seconds_apiece, done) in [(0, true), (5, true), (50, false)] {
+        let mut platform = FakePlatform::with(&[("/etc/agent", "old agent")]);
+        platform.servers = vec![with_length(&body)];
+        platform.seconds_apiece = seconds_apiece;
+        let document = &mut format!(r#"{{"value":"http://known/a,{}"}}"#, md5_of(&body)).into_bytes();
+        let [value] = crate::wire::json::members(document, ["value"]).unwrap();
+        let response = agentupdate(value, &mut platform);
+        assert_eq!(response.code == Code::Done, done, "{seconds_apiece}: {response:?}");
+        let why = "the download takes more than 90 seconds";
+        assert_eq!(response.message.as_str(), if done { "" } else { why });
+        // The first connection has as long as may be silence.
+        assert_eq!(platform.patience, [20]);
+    }
+}
+
+#[test]
+fn a_new_agents_place_is_beside_the_old_one_and_its_mode_lets_it_run() {
+    let body = program();
+    let (response, mut platform) = update_from(&[with_length(&body)], "http://known/agent", &md5_of(&body));
+    assert_eq!(response.code, Code::Done);
+    let node = crate::test_platform::Node::File { contents: body, mode: 0o755 };
+    assert_eq!(platform.nodes["/etc/.nanova.update"], node);
+    platform.unsynced = Some(Errno::IO);
+    take_place(&mut platform, GuestPath::literal("/etc/agent")).unwrap();
+    assert!(platform.logged().contains("updating /etc/agent; the old one is agent.prev"));
+    assert!(platform.logged().contains("done, but /etc/agent may not survive a crash"));
+    // What fails leaves nothing beside it.
+    let (response, platform) = update_from(&[], "http://known/agent", &md5_of(b""));
+    assert_eq!((response.code, platform.discarded), (Code::Failed, 1));
+    let (response, _) = update_from(&[], "http://unknown/agent", &md5_of(b""));
+    assert!(response.message.as_str().starts_with("cannot resolve unknown: "), "{response:?}");
+    let long = format!("http://known/{}", "x".repeat(URL_MAX));
+    assert_eq!(update_from(&[], &long, &md5_of(b"")).0.message.as_str(), "the URL is longer than 1024 bytes");
+}
+
+#[test]
+fn five_redirections_are_followed_and_one_more_is_not() {
+    let body = program();
+    let elsewhere = b"HTTP/1.1 302 Found\r\nLocation: /there\r\n\r\n".to_vec();
+    for (times, done) in [(5, true), (6, false)] {
+        let mut servers = vec![elsewhere.clone(); times];
+        servers.push(with_length(&body));
+        let (response, _) = update_from(&servers, "http://known/agent", &md5_of(&body));
+        assert_eq!(response.code == Code::Done, done, "{times}: {response:?}");
+    }
+}
+
+#[test]
 fn values_that_are_none_are_answered_in_the_words_of_the_protocol() {
     for (value, words) in [
         (r#""http://a/""#, "Invalid arguments"),

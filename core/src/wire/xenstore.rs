@@ -19,8 +19,8 @@ pub const PAYLOAD_MAX: usize = 4096;
 /// transport.
 pub const REQUEST_MAX: usize = 4096;
 
-/// What a packet is about (`enum xsd_sockmsg_type`): the operations that this client sends and the two replies without a
-/// request of that type. Any other number is carried, not rejected.
+/// What a packet is about (`enum xsd_sockmsg_type`): the operations that this client sends and the two replies without
+/// a request of that type. Any other number is carried, not rejected.
 ///
 /// `RESET_WATCHES` has no name here on purpose: through Linux's device it would remove the kernel's own watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -144,6 +144,26 @@ mod tests {
     }
 
     #[test]
+    fn as_many_events_are_kept_as_there_is_room_for_and_room_comes_back() {
+        let payload = |n: usize| format!("data/host/{n:05}\0tok\0");
+        // Twenty bytes each, and two for their length: 49,152 bytes of room take 2234.
+        let mut events = Events::new();
+        (0..2234).for_each(|n| assert!(events.push(payload(n).as_bytes()).is_ok()));
+        assert_eq!(drain(&mut events).len(), 2234);
+        for n in 0..2235 {
+            assert!(events.push(payload(n).as_bytes()).is_ok());
+        }
+        let seen = drain(&mut events);
+        assert_eq!((seen.len(), seen[2233].as_str(), seen[2234].as_str()), (2235, "data/host/02233=tok", "overflow"));
+        // One that is taken makes room for another one.
+        (0..2234).for_each(|n| assert!(events.push(payload(n).as_bytes()).is_ok()));
+        assert_eq!(events.pop(), Some(Event::Fired { path: "data/host/00000", token: "tok" }));
+        assert!(events.push(payload(9999).as_bytes()).is_ok());
+        let seen = drain(&mut events);
+        assert_eq!((seen.len(), seen[2233].as_str()), (2234, "data/host/09999=tok"));
+    }
+
+    #[test]
     fn noise_is_no_event() {
         let mut events = Events::new();
         for noise in [&b""[..], b"path", b"path\0token", b"\0token\0", b"\xff\0token\0"] {

@@ -73,6 +73,14 @@ mod tests {
     }
 
     #[test]
+    fn every_letter_has_its_meaning() {
+        for (text, access) in [("n0", Access::None), ("r0", Access::Read), ("w0", Access::Write), ("b0", Access::Both)]
+        {
+            assert_eq!(Permission::parse(text), Some(Permission { access, domain: 0 }));
+        }
+    }
+
+    #[test]
     fn anything_else_is_refused() {
         for text in ["", "n", "x0", "r-1", "r+1", "r 1", "R1", "r4294967296", "é1"] {
             assert_eq!(Permission::parse(text), None, "{text}");

@@ -35,3 +35,6 @@ mod shared;
 mod suse;
 
 pub use manager::{Manager, PersistentConfig};
+
+#[cfg(test)]
+mod styles_tests;

@@ -171,6 +171,14 @@ pub(crate) mod tests {
         parsed("BC764E04D936", PRIVATE.as_bytes()).unwrap()
     }
 
+    /// One that has more than one of everything, and gateways that are in none of its networks.
+    pub(crate) const RICH: &str = r#"{"ips":[{"ip":"10.0.0.5","netmask":24},{"ip":"10.0.1.5","netmask":24}],
+        "ip6s":[{"ip":"2001:db8::5","netmask":64},{"ip":"2001:db8::6","netmask":64},{"ip":"2001:db8::7","netmask":128}],
+        "gateway":"172.16.0.1","gateway_v6":"2001:db9::1","mtu":1400,"dns":["9.9.9.9","2620:fe::fe"],
+        "routes":[{"route":"10.208.0.0","netmask":12,"gateway":"10.0.1.1"},
+                  {"route":"192.0.2.0","netmask":24,"gateway":"172.16.0.1"},
+                  {"route":"2001:db8:1::","netmask":48,"gateway":"2001:db8::1"}]}"#;
+
     pub(crate) fn parsed(name: &str, document: &[u8]) -> Result<Interface, ParseError> {
         let mut found = Interface::new(Mac([0; 6]));
         interface(name, document, &mut found).map(|()| found)
