@@ -133,6 +133,30 @@ fn a_file_comes_with_its_directories_and_an_old_one_leaves_a_backup() {
 }
 
 #[test]
+fn the_newer_form_of_a_file_has_two_members_and_any_bytes_in_them() {
+    let mut platform = FakePlatform::with(&[]);
+    let mut asked = |path: &[u8], contents: &[u8]| {
+        let (path, contents) = (encode(path), encode(contents));
+        let request = format!(r#"{{"name":"file_inject","value":{{"b64_file":"{contents}","b64_path":"{path}"}}}}"#);
+        ask(&mut Dispatcher::new(), &mut platform, &request)
+    };
+    assert_eq!(asked(b"/etc/a,b", b"\xff,\0x"), ("0".into(), String::new()));
+    assert_eq!(asked(b"/etc/empty", b""), ("0".into(), String::new()));
+    let failed = |why: &str| ("500".to_owned(), format!("Invalid arguments: {why}"));
+    assert_eq!(asked(b"etc/x", b""), failed("the path must be absolute"));
+    assert_eq!(asked(b"", b"x"), failed("the path must be absolute"));
+    assert_eq!(asked(b"/etc/\xff", b""), failed("the path is not UTF-8"));
+    assert_eq!(asked(b"/etc/../x", b""), failed("the path must name a file, without '.', '..' or empty components"));
+    assert_eq!(platform.nodes["/etc/a,b"], Node::File { contents: b"\xff,\0x".to_vec(), mode: 0o600 });
+    assert_eq!(platform.nodes["/etc/empty"], Node::File { contents: Vec::new(), mode: 0o600 });
+    assert_eq!(platform.nodes.len(), 3);
+    // Of what may not last its answer says so.
+    platform.unsynced = Some(Errno::IO);
+    let (code, message) = ask(&mut Dispatcher::new(), &mut platform, &injectfile("/etc/c", "x"));
+    assert!(code == "0" && message.starts_with("done, but /etc/c may not survive a crash"), "{message}");
+}
+
+#[test]
 fn what_is_not_a_file_is_not_replaced_but_a_link_is() {
     let mut platform = FakePlatform::with(&[]);
     platform.nodes.insert("/etc/link".into(), Node::Symlink("/nowhere"));
@@ -316,7 +340,15 @@ fn the_log_shows_what_is_harmless_and_no_line_is_forged() {
     ask(&mut agent, &mut platform, r#"{"name":"version","value":"agent"}"#);
     ask(&mut agent, &mut platform, r#"{"name":"make\n2013 [INFO] coffee","value":"s3cret"}"#);
     ask(&mut agent, &mut platform, &injectfile("/etc/key", "s3cret"));
+    ask(&mut agent, &mut platform, r#"{"name":"features"}"#);
+    ask(&mut agent, &mut platform, r#"{"name":"resetnetworks","value":["a"]}"#);
+    ask(&mut agent, &mut platform, r#"{"name":"keyinit","value":"123456789"}"#);
     let log = platform.logged();
+    assert!(log.contains("Received command 'features' with argument: ''\n"), "{log}");
+    assert!(log.contains("Received command 'resetnetworks' with argument: '(not shown)'\n"), "{log}");
+    assert!(log.contains("'keyinit' completed with code 'D0', message '(public key)'"), "{log}");
+    let levels = |start: &str| platform.log.iter().find(|(_, line)| line.starts_with(start)).unwrap().0;
+    assert_eq!((levels("'features' completed"), levels("'resetnetworks' completed")), (Level::Info, Level::Warn));
     assert!(log.contains("Received command 'version' with argument: 'agent'\n"), "{log}");
     assert!(log.contains("'version' completed with code '0', message '1."), "{log}");
     assert!(log.contains("Received command 'make\\x0a2013 [INFO] coffee' with argument: '(not shown)'"), "{log}");

@@ -123,6 +123,7 @@ fn a_request_that_the_host_takes_back_is_none() {
     guest.store().meanwhile.push((4, "data/host", None));
     assert_eq!(guest.serve_all(0), 1);
     assert_eq!(guest.names_below("data/guest"), ["a"]);
+    assert!(!guest.platform.logged().contains("cannot be answered"), "{}", guest.platform.logged());
 }
 
 #[test]
@@ -245,6 +246,9 @@ fn requests_that_cannot_be_removed_are_answered_once_in_lists_of_any_length() {
         (150, 150, 3)
     );
     assert!(guest.platform.logged().contains("cannot be answered as it should: xenstored answered EACCES"));
+    // What is skipped of the list are whole names.
+    let asked: Vec<_> = guest.store().asked(MessageType::READ).into_iter().map(str::to_owned).collect();
+    assert!(asked.iter().all(|path| names.iter().any(|name| path.ends_with(name))), "{asked:?}");
     guest.store().put("data/host/new", ASKS);
     assert_eq!((guest.serve_again(0), guest.runs()), (1, 151));
     assert_eq!((guest.serve_again(0), guest.runs()), (0, 151));
@@ -299,6 +303,11 @@ fn a_response_that_may_not_be_written_costs_the_host_an_answer_and_nobody_else_a
     guest.store().refuses.push((MessageType::WRITE, "data/guest/a", "EACCES"));
     assert_eq!(guest.serve_all(0), 2);
     assert_eq!((guest.names_below("data/guest"), guest.names_below("data/host")), (vec!["b".to_owned()], vec![]));
+    assert_eq!(
+        guest.store().asked(MessageType::TRANSACTION_START).len(),
+        2,
+        "for want of room it would be tried again"
+    );
 }
 
 #[test]

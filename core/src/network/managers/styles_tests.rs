@@ -154,8 +154,8 @@ fn ifupdown() {
         )
     );
     // What stands between stanzas stays; so do all kinds of them that are not ours.
-    let before = "auto eth0 eth1 eth0:1\nallow-hotplug eth0\nno-auto-down eth0\niface eth0:1 inet static\n\taddress \
-                  1.2.3.4\n\n\
+    let before = "auto eth0 eth1 eth0:1\nallow-hotplug eth0\nno-auto-down eth0\niface eth0:1 inet static\n\
+                  \taddress 1.2.3.4\n\n\
                   mapping eth0\n\tscript x\niface eth0 inet dhcp\nsource-directory x\niface eth0 inet dhcp\n\tmtu 1\n\
                   template t\n\tmtu 2\niface eth0 inet dhcp\nrename a=b\niface eth01 inet dhcp\n";
     let after = "auto eth1\nno-auto-down eth0\n\nmapping eth0\n\tscript x\nsource-directory x\ntemplate t\n\tmtu 2\n\
@@ -504,8 +504,8 @@ fn a_guests_own_name_stands_in_hosts_and_everywhere_else_where_it_is_kept() {
     assert_eq!(platform.text("/etc/rc.conf"), "#HOSTNAME=old\nHOSTNAME=\"web01\"\nHOSTNAME_X=1\n");
     assert_eq!(
         platform.text("/etc/hosts"),
-        "127.0.0.1 localhost\n10.0.0.5\tweb01 # nanova\n2001:db8::5\tweb01 # nanova\n10.0.0.8 web01 db\n::1 web01\nx \
-         web01\n\
+        "127.0.0.1 localhost\n10.0.0.5\tweb01 # nanova\n2001:db8::5\tweb01 # nanova\n10.0.0.8 web01 db\n\
+         ::1 web01\nx web01\n\
          10.0.0.7\n"
     );
     assert_eq!(platform.text("/etc/resolv.conf"), "nameserver 1.1.1.1\n", "there is none of ours");
@@ -522,9 +522,9 @@ fn a_guests_own_name_stands_in_hosts_and_everywhere_else_where_it_is_kept() {
     write(&mut platform, None, ours);
     assert!(!platform.nodes.contains_key("/etc/hosts") && !platform.nodes.contains_key("/etc/hostname"));
     // A name without a network.
-    let mut platform = FakePlatform::with(&[("/etc/hosts", "10.0.0.9 mine\n")]);
+    let mut platform = FakePlatform::with(&[("/etc/hosts", "10.0.0.9 web01\n")]);
     write(&mut platform, Some("web01"), &[]);
-    assert_eq!((platform.text("/etc/hosts"), platform.text("/etc/hostname")), ("10.0.0.9 mine\n", "web01\n"));
+    assert_eq!((platform.text("/etc/hosts"), platform.text("/etc/hostname")), ("10.0.0.9 web01\n", "web01\n"));
 }
 
 #[test]

@@ -404,8 +404,7 @@ mod tests {
             bytes[0] = len;
             assert_eq!(Replies::of(&bytes).count(), 0, "{len}");
         }
-        // An attribute that is longer than its message is none; one of a length that is no multiple of four is filled
-        // up.
+        // An attribute that is longer than its message is none; one of an odd length is filled up.
         let mut bytes = whole.clone();
         bytes[24] = 9;
         assert_eq!(Replies::of(&bytes).next(), Some(Reply::Other));
