@@ -171,6 +171,7 @@ fn has_routes(interface: &Interface, family: Family) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::transaction::{Backup, FileTransaction};
     use crate::network::managers::shared::edited;
     use crate::network::source::parse::tests::{private, public};
 
@@ -208,6 +209,33 @@ IPV6_DEFAULTGW=fe80::def%eth0
                    DNS1='10.0.0.1 # no\n'\n\
                    DEFROUTE=yes # don't\nMTU=1400\nUUID=1\n";
         assert_eq!(edited(old, &mut all), new);
+    }
+
+    #[test]
+    fn an_assignment_that_goes_on_in_a_line_of_any_length_takes_no_foreign_line_with_it() {
+        let interface = private();
+        let mut dropped = Dropped::default();
+        let mut platform = crate::test_platform::FakePlatform::with(&[]);
+        let path = "/etc/sysconfig/network-scripts/ifcfg-eth1";
+        let long = "x".repeat(3000);
+        for assignment in [
+            format!("DNS1=\\\n{long}\nZONE=public\n"),
+            format!("DNS1=\"\\\n{long}\"\nZONE=public\n"),
+            format!("DNS1='a\n{long}\n# its\n{long}'\nZONE=public\n"),
+            format!("DNS1=\\\n{long} # don't {long}\nZONE=public\n"),
+        ] {
+            platform.put(path, &assignment);
+            let mut files = FileTransaction::default();
+            let path = GuestPath::new(path).unwrap();
+            files
+                .edit(&mut platform, path, PUBLIC, Backup::None, &mut |old, out| {
+                    edit(old, out, &mut dropped, &interface, "eth1")
+                })
+                .unwrap();
+            files.commit(&mut platform, &mut |trouble| panic!("{trouble}"));
+            let text = platform.text(path.as_str());
+            assert!(text.starts_with(&format!("ZONE=public\n{KEYS_KEPT}\nDEVICE=eth1\n")), "{}", &text[..200]);
+        }
     }
 
     #[test]

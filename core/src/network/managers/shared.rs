@@ -65,29 +65,40 @@ impl Marked {
 #[derive(Default)]
 pub(super) struct Dropped {
     quote: Option<u8>,
+    /// Behind a `#`, up to the end of the line.
+    in_comment: bool,
     goes_on: bool,
 }
 
 impl Dropped {
-    /// Whether this line goes: one that begins an assignment of ours, or that one of those goes on in.
+    /// Whether this line goes, or this piece of one: one that begins an assignment of ours, or that one of those goes
+    /// on in.
     pub(crate) fn takes(&mut self, old: Old<'_>, is_ours: &dyn Fn(&[u8]) -> bool) -> bool {
-        let Old::Line(line) = old else {
-            let inside = self.goes_on;
-            *self = Dropped { goes_on: inside && old != Old::End, ..Dropped::default() };
-            return self.goes_on;
+        let text = match old {
+            Old::Line(line) if !self.goes_on && !is_ours(line) => return false,
+            Old::Piece(_) if !self.goes_on => return false,
+            Old::Line(text) | Old::Piece(text) => text,
+            Old::End => {
+                *self = Dropped::default();
+                return false;
+            }
         };
-        if !self.goes_on && !is_ours(line) {
-            return false;
-        }
-        for byte in line {
+        for byte in text {
             match (self.quote, *byte) {
-                (None, b'#') => break,
+                _ if self.in_comment => break,
+                (None, b'#') => self.in_comment = true,
                 (None, mark @ (b'"' | b'\'')) => self.quote = Some(mark),
                 (Some(open), mark) if open == mark => self.quote = None,
                 _ => {}
             }
         }
-        self.goes_on = self.quote.is_some() || line.ends_with(b"\\");
+        // Only the last piece of a long line has its newline.
+        let end = match old {
+            Old::Piece(piece) => piece.strip_suffix(b"\n"),
+            _ => Some(text),
+        };
+        self.goes_on = end.is_none_or(|end| self.quote.is_some() || end.ends_with(b"\\"));
+        self.in_comment &= end.is_none();
         true
     }
 }
