@@ -6,6 +6,7 @@ use rustix::io::Errno;
 
 use crate::output::write_all;
 use crate::paths::{nowhere, open};
+use crate::pid::pid_number;
 use crate::rt::process::{Side, fork};
 
 /// Leaves the terminal; standard error, too, unless log lines go there. Returns in the new process; in the old one it
@@ -27,6 +28,6 @@ pub(crate) fn detach(log_to_stderr: bool) -> Result<bool, Errno> {
 /// Leaves this process's id in a file.
 pub(crate) fn write_pidfile(path: &str) -> Result<(), Errno> {
     let file = open(path, OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW, 0o644)?;
-    let id = Bounded::<16>::of(format_args!("{}\n", rustix::process::getpid().as_raw_nonzero()));
+    let id = Bounded::<16>::of(format_args!("{}\n", pid_number(rustix::process::getpid())));
     write_all(file, id.as_str().as_bytes())
 }

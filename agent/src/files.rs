@@ -63,7 +63,7 @@ fn staged_name(number: u8) -> StagedName {
     let name = match number {
         0 => Bounded::<16>::of(format_args!("{STAGED}")),
         UPDATE_NUMBER => Bounded::of(format_args!("{UPDATE_NAME}")),
-        number => Bounded::of(format_args!("{STAGED}.{number}")),
+        number => Bounded::of(format_args!("{STAGED}.{}", u64::from(number))),
     };
     let mut room = [0; 17];
     let _ = terminated(name.as_str(), &mut room);

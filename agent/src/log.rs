@@ -16,6 +16,7 @@ use rustix::process::getpid;
 use crate::datagrams::Receiver;
 use crate::output::{complain, write_all};
 use crate::paths::open;
+use crate::pid::pid_number;
 use crate::rt::clock::realtime;
 use crate::rt::stdio::stderr;
 
@@ -75,7 +76,7 @@ impl<'a> LogWriter<'a> {
         }
         let mut line = Bounded::<LINE_MAX>::new();
         if let Some(syslog) = &self.syslog {
-            let _ = write!(line, "<{}>nanova[{}]: {text}", DAEMON | priority(level), getpid().as_raw_nonzero());
+            let _ = write!(line, "<{}>nanova[{}]: {text}", u64::from(DAEMON | priority(level)), pid_number(getpid()));
             if syslog.send(line.as_str()).is_ok() {
                 return;
             }
@@ -83,7 +84,7 @@ impl<'a> LogWriter<'a> {
             line = Bounded::new();
         }
         let _ = match (self.target, &self.file) {
-            (LogTarget::Kmsg, Some(_)) => write!(line, "<{}>nanova: {text}", priority(level)),
+            (LogTarget::Kmsg, Some(_)) => write!(line, "<{}>nanova: {text}", u64::from(priority(level))),
             _ => write!(line, "{} [{}] {text}", now(), name(level)),
         };
         let mut bytes = heapless::Vec::<u8, { LINE_MAX + 1 }>::new();

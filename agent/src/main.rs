@@ -35,6 +35,7 @@ mod network;
 mod notify;
 mod output;
 mod paths;
+mod pid;
 #[cfg(any(feature = "network", feature = "update", feature = "drop-in"))]
 mod program;
 mod rt;

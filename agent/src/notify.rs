@@ -18,7 +18,7 @@ impl Notifier {
     pub(crate) fn of(environment: &Environment) -> Notifier {
         let socket = environment.variable("NOTIFY_SOCKET").and_then(Receiver::of);
         let number = |name| -> Option<u64> { number(core::str::from_utf8(environment.variable(name)?).ok()?) };
-        let own = u64::from(rustix::process::getpid().as_raw_nonzero().get().unsigned_abs());
+        let own = crate::pid::pid_number(rustix::process::getpid());
         let ours = socket.is_some() && number("WATCHDOG_PID").is_none_or(|pid| pid == own);
         let beat_ms = if ours { number("WATCHDOG_USEC").unwrap_or(0) / 2000 } else { 0 };
         Notifier { socket, beat_ms }

@@ -16,6 +16,7 @@ use rustix::thread::nanosleep;
 use crate::errno::errno;
 use crate::output::complain;
 use crate::paths::open;
+use crate::pid::pid_number;
 
 /// The locks of the two tasks.
 const SERVING: &str = "/run/nanova.agent.lock";
@@ -52,7 +53,7 @@ pub(crate) fn take(common: &Common<'_>, options: &AgentOptions<'_>) -> Result<Op
 }
 
 /// Takes a lock; or returns the number of the process that has it, 0 if that is not known.
-fn lock(path: &str) -> Result<Option<i32>, rustix::io::Errno> {
+fn lock(path: &str) -> Result<Option<u64>, rustix::io::Errno> {
     let file = open(path, OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW, 0o600)?;
     let mut holder = None;
     for _ in 0..TRIES {
@@ -70,5 +71,5 @@ fn lock(path: &str) -> Result<Option<i32>, rustix::io::Errno> {
             Err(error) => return Err(error),
         }
     }
-    Ok(Some(holder.and_then(|holder| holder.pid).map_or(0, |process| process.as_raw_nonzero().get())))
+    Ok(Some(holder.and_then(|holder| holder.pid).map_or(0, pid_number)))
 }

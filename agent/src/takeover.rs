@@ -18,6 +18,7 @@ use rustix::thread::nanosleep;
 
 use crate::errno::errno;
 use crate::paths::terminated;
+use crate::pid::pid_number;
 use crate::rt::Environment;
 use crate::rt::process::{Side, WORDS_MAX, execute, fork};
 use crate::rt::signals::SignalSet;
@@ -53,7 +54,7 @@ pub(crate) fn settle_in(environment: &Environment, system: &mut System<'_>) {
     let called = environment.words().next().unwrap_or_default().to_bytes_with_nul();
     let name = called.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     // Under another name it serves as well.
-    let _ = CStr::from_bytes_with_nul(name).map(rustix::thread::set_name);
+    let _ = CStr::from_bytes_until_nul(name).map(rustix::thread::set_name);
     let Ok(path) = GuestPath::new(old) else { return };
     let taken = take_place(system, path);
     dismiss(guard);
@@ -96,7 +97,7 @@ pub(crate) fn take_over(environment: &Environment, system: &mut System<'_>) {
         Ok(Side::Parent(guard)) => {
             system.log(Level::Info, format_args!("becoming the new agent"));
             let variables = [
-                Bounded::<PATH_MAX>::of(format_args!("{GUARD}={}\0", guard.as_raw_nonzero())),
+                Bounded::<PATH_MAX>::of(format_args!("{GUARD}={}\0", pid_number(guard))),
                 Bounded::of(format_args!("{OLD}={own}\0")),
             ];
             let why = become_agent(environment, new, &variables);

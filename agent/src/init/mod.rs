@@ -126,7 +126,10 @@ fn first_contact<'a>(
         // (Nothing is denied the first process.)
         Waited::TimedOut(_) | Waited::Denied(..) => system.log(
             Level::Warn,
-            format_args!("no xenstore after {XENSTORE_SECONDS} s; going on without, and waiting for it meanwhile"),
+            format_args!(
+                "no xenstore after {} s; going on without, and waiting for it meanwhile",
+                u64::from(XENSTORE_SECONDS)
+            ),
         ),
     }
 }

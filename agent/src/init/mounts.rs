@@ -2,6 +2,7 @@
 
 use nanova_core::wire::errno::Errno;
 use nanova_core::wire::text::number;
+use nanova_core::wire::text::text_at_start;
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno as SystemErrno;
@@ -76,10 +77,7 @@ pub(super) fn read<'a>(path: &str, room: &'a mut [u8]) -> &'a str {
     while let Ok(n @ 1..) = rustix::io::read(&file, &mut room[len..]) {
         len += n;
     }
-    match core::str::from_utf8(&room[..len]) {
-        Ok(text) => text,
-        Err(error) => core::str::from_utf8(&room[..error.valid_up_to()]).unwrap_or_default(),
-    }
+    text_at_start(&room[..len])
 }
 
 /// Below which priority the kernel shows lines of its log on the console: the first number in /proc/sys/kernel/printk.

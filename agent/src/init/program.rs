@@ -8,6 +8,7 @@ use nanova_core::platform::{Level, Log};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, wait};
 
 use crate::errno::errno;
+use crate::pid::pid_number;
 use crate::rt::Environment;
 use crate::rt::process::{PATH, Side, WORDS_MAX, execute, fork};
 use crate::rt::signals::{SignalSet, Signals};
@@ -62,7 +63,7 @@ impl<'a> FirstProcess<'a> {
                 crate::rt::exit(127)
             }
             Ok(Side::Parent(child)) => {
-                system.log(Level::Info, format_args!("process {child} runs {exec}"));
+                system.log(Level::Info, format_args!("process {} runs {exec}", pid_number(child)));
                 self.child = Some(child);
             }
             Err(why) => {
@@ -85,8 +86,14 @@ impl<'a> FirstProcess<'a> {
     fn ended(&mut self, status: WaitStatus, system: &mut System<'_>, signals: &Signals) {
         let exec = self.exec.unwrap_or_default();
         match (status.exit_status(), status.terminating_signal()) {
-            (Some(code), _) => system.log(Level::Info, format_args!("{exec} ended with status {code}")),
-            (_, Some(signal)) => system.log(Level::Warn, format_args!("{exec} was ended by signal {signal}")),
+            (Some(code), _) => {
+                let code = code.unsigned_abs();
+                system.log(Level::Info, format_args!("{exec} ended with status {}", u64::from(code)));
+            }
+            (_, Some(signal)) => {
+                let signal = signal.unsigned_abs();
+                system.log(Level::Warn, format_args!("{exec} was ended by signal {}", u64::from(signal)));
+            }
             _ => {}
         }
         match self.on_exit {

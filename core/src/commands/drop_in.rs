@@ -16,7 +16,7 @@ use crate::commands::response::{Code, MESSAGE_MAX, Response};
 use crate::platform::{Ended, Files, GuestPath, Level, Log, Programs};
 use crate::wire::errno::Errno;
 use crate::wire::json::Value;
-use crate::wire::text::{Bounded, Printable};
+use crate::wire::text::{Bounded, Printable, text_at_start};
 
 /// Where the programs are.
 const DIRECTORY: GuestPath<'static> = GuestPath::literal("/etc/nanova/commands.d");
@@ -97,8 +97,13 @@ pub fn run<P: Programs + Log>(platform: &mut P, name: &str, value: Value<'_>) ->
             "{path} cannot be executed: is its first line #! and a program that there is?"
         )),
         Ok((Ended::Exit(status), len)) => response(status, output.get(..len).unwrap_or_default()),
-        Ok((Ended::Signal(signal), _)) => Response::failed(format_args!("{path} ended by signal {signal}")),
-        Ok((Ended::Late, _)) => Response::failed(format_args!("{path} was ended: it took more than {SECONDS} seconds")),
+        Ok((Ended::Signal(signal), _)) => {
+            Response::failed(format_args!("{path} ended by signal {}", u64::from(signal)))
+        }
+        Ok((Ended::Late, _)) => {
+            let seconds = u64::from(SECONDS);
+            Response::failed(format_args!("{path} was ended: it took more than {seconds} seconds"))
+        }
         Err(errno) => Response::failed(format_args!("cannot run {path}: {errno}")),
     })
 }
@@ -106,7 +111,7 @@ pub fn run<P: Programs + Log>(platform: &mut P, name: &str, value: Value<'_>) ->
 /// What is said when a program has ended by itself.
 fn response(status: u8, output: &[u8]) -> Response {
     let mut response = Response { code: if status == 0 { Code::Done } else { Code::Failed }, message: Bounded::new() };
-    let text = output.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    let text = text_at_start(output);
     for line in text.lines() {
         if let Some(code) = line.strip_prefix("returncode=").and_then(Code::of_number) {
             response.code = code;

@@ -46,7 +46,7 @@ pub fn apply<T: Transport, P: Files + Clock + Log + Identity + Programs + Kernel
         let code = if message.is_empty() { "0" } else { "1" };
         // The message first: who sees the code looks for it.
         for (key, value) in [("error-msg", message), ("error-code", code)] {
-            let path = Bounded::<80>::of(format_args!("{DEVICES}/{number}/static-ip-setting/{key}"));
+            let path = Bounded::<80>::of(format_args!("{DEVICES}/{}/static-ip-setting/{key}", u64::from(number)));
             let Ok(path) = Path::new(path.as_str()) else { continue };
             unless_refused(client.write(Transaction::NONE, path, value.as_bytes()))?;
         }

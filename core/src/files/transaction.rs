@@ -19,6 +19,7 @@ use super::replace::{back_up, make_parents};
 use crate::files::at;
 use crate::platform::{Clock, Durability, FileError, FileKind, Files, GuestPath, Level, Log, STAGED_MAX, Unsynced};
 use crate::wire::errno::Errno;
+use crate::wire::text::text_at_start;
 
 /// Longest path of a file that is edited.
 pub const PATH_MAX: usize = 96;
@@ -314,10 +315,16 @@ impl<P: Files> Output<'_, P> {
             EditTarget::Compare => compare(self.platform, &mut self.compared, waiting, &mut self.same),
             EditTarget::Staged(staged) => self.platform.append(staged, waiting),
             EditTarget::Shown(out) => {
-                for chunk in waiting.utf8_chunks() {
-                    let mark = if chunk.invalid().is_empty() { "" } else { "?" };
+                let mut rest = waiting;
+                while !rest.is_empty() {
+                    let text = text_at_start(rest);
+                    let (mark, behind) = match rest.get(text.len()..) {
+                        Some([_, behind @ ..]) => ("?", behind),
+                        _ => ("", &[][..]),
+                    };
                     // A terminal that has gone away is no fault of the file's.
-                    let _ = write!(out, "{}{mark}", chunk.valid());
+                    let _ = write!(out, "{text}{mark}");
+                    rest = behind;
                 }
                 Ok(())
             }

@@ -240,9 +240,9 @@ fn end_dhcp<P: Files + Log + Programs>(platform: &mut P, device: &str) {
         let path = Bounded::<64>::of(format_args!("/run/{client}{between}{device}.pid"));
         let mut room = [0; 16];
         let Some(process) = first_line(platform, path.as_str(), &mut room).and_then(number::<u32>) else { continue };
-        let path = Bounded::<64>::of(format_args!("/proc/{process}/comm"));
+        let path = Bounded::<64>::of(format_args!("/proc/{}/comm", u64::from(process)));
         if first_line(platform, path.as_str(), &mut [0; 16]) == Some(client) {
-            platform.log(Level::Info, format_args!("ending {client} of {device}, process {process}"));
+            platform.log(Level::Info, format_args!("ending {client} of {device}, process {}", u64::from(process)));
             platform.end_process(process);
         }
     }

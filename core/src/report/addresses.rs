@@ -52,7 +52,7 @@ impl Vif {
 /// `attr/vif/0`
 impl fmt::Display for Vif {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.directory(), self.number)
+        write!(f, "{}/{}", self.directory(), u64::from(self.number))
     }
 }
 

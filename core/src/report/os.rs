@@ -12,7 +12,7 @@
 use core::fmt::Write;
 
 use crate::platform::GuestPath;
-use crate::wire::text::Bounded;
+use crate::wire::text::{Bounded, text_at_start};
 
 /// What kind of file says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,7 +189,7 @@ fn value<'a>(file: &'a [u8], key: &[u8]) -> &'a [u8] {
 fn printable(prefix: &[u8], text: &[u8]) -> ReleaseValue {
     let mut printable = ReleaseValue::new();
     for (place, piece) in [prefix, if prefix.is_empty() { b"" } else { b" " }, text].into_iter().enumerate() {
-        let piece = piece.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+        let piece = text_at_start(piece);
         let shown = |c: &char| !c.is_control() && (*c != '\\' || place < 2);
         piece.chars().filter(shown).for_each(|c| {
             let _ = printable.write_char(c);

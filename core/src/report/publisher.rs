@@ -393,7 +393,7 @@ fn publish<T: Transport>(
                 writer.remove(format_args!("{}", Vif { virtual_function, number: 0 }.directory()));
             }
             for vif in links.vifs().filter(|_| legacy) {
-                writer.remove(format_args!("attr/eth{}", vif.number));
+                writer.remove(format_args!("attr/eth{}", u64::from(vif.number)));
             }
         }
         for one in gone {
@@ -407,7 +407,7 @@ fn publish<T: Transport>(
                 writer.remove(format_args!("{}", one.vif));
             }
             if legacy && !beside {
-                writer.remove(format_args!("attr/eth{}", one.vif.number));
+                writer.remove(format_args!("attr/eth{}", u64::from(one.vif.number)));
             }
         }
         for one in addresses.added() {
@@ -431,7 +431,7 @@ fn write_legacy<T: Transport>(writer: &mut KeyWriter<'_, T>, addresses: &Address
         for other in behind.iter().filter(|other| other.is_beside(one)) {
             let _ = write!(list, " {}", other.ip);
         }
-        writer.put_at(format_args!("attr/eth{}/ip", one.vif.number), format_args!("{}", list.as_str()));
+        writer.put_at(format_args!("attr/eth{}/ip", u64::from(one.vif.number)), format_args!("{}", list.as_str()));
     }
 }
 
@@ -458,7 +458,7 @@ fn devices<T: Transport, P: Log>(
             );
         }
         for number in numbers.known {
-            let mac = client.text(format_args!("{directory}/{number}/mac"))?;
+            let mac = client.text(format_args!("{directory}/{}/mac", u64::from(number)))?;
             if let Some(mac) = mac.and_then(Mac::parse) {
                 let _ = found.push((Vif { virtual_function, number }, mac));
             }

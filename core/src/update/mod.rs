@@ -150,7 +150,7 @@ fn fetch<P: Files + Download + Clock + Log>(
             }
         }
     }
-    Err(failure(format_args!("the server redirects more than {REDIRECTS_MAX} times")))
+    Err(failure(format_args!("the server redirects more than {} times", u64::from(REDIRECTS_MAX))))
 }
 
 /// Makes one request; where the file is if it is not there.
@@ -173,8 +173,8 @@ fn get<P: Files + Download + Clock>(
     };
     let left = u32::try_from(deadline.saturating_sub(platform.uptime_ms()).div_ceil(1000)).unwrap_or(0);
     let connected = platform.connect(ip, url.port, left.clamp(1, SILENCE_SECONDS));
-    let mut connection =
-        connected.map_err(|errno| failure(format_args!("cannot connect to {ip} port {}: {errno}", url.port)))?;
+    let mut connection = connected
+        .map_err(|errno| failure(format_args!("cannot connect to {ip} port {}: {errno}", u64::from(url.port))))?;
     let request = http::request(url);
     let sent = platform.send(&mut connection, request.as_str().as_bytes());
     sent.map_err(|errno| failure(format_args!("cannot send to {ip}: {errno}")))?;
@@ -232,12 +232,14 @@ fn try_out<P: Files + Programs>(
     let new = GuestPath::new(new.as_str()).map_err(|wrong| failure(format_args!("{wrong}")))?;
     match platform.run(new, Some(c"--self-test"), &[], &mut [0; 256], TEST_SECONDS) {
         Ok((Ended::Exit(0), _)) => Ok(()),
-        Ok((Ended::Exit(status), _)) => Err(failure(format_args!("the new agent's self-test ended with {status}"))),
+        Ok((Ended::Exit(status), _)) => {
+            Err(failure(format_args!("the new agent's self-test ended with {}", u64::from(status))))
+        }
         Ok((Ended::Signal(signal), _)) => {
-            Err(failure(format_args!("the new agent's self-test ended by signal {signal}")))
+            Err(failure(format_args!("the new agent's self-test ended by signal {}", u64::from(signal))))
         }
         Ok((Ended::Late, _)) => {
-            Err(failure(format_args!("the new agent's self-test took more than {TEST_SECONDS} seconds")))
+            Err(failure(format_args!("the new agent's self-test took more than {} seconds", u64::from(TEST_SECONDS))))
         }
         Err(errno) => Err(failure(format_args!("the new agent cannot be run: {errno}"))),
     }

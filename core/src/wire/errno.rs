@@ -106,6 +106,7 @@ impl Errno {
 }
 
 impl fmt::Display for Errno {
+    #[inline(never)]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.words() {
             Some((name, words)) => write!(f, "{words} ({name})"),

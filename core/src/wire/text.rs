@@ -103,6 +103,15 @@ impl Write for View<'_> {
     }
 }
 
+/// The text that bytes begin with, up to the first byte that is none of it.
+#[inline(never)]
+pub fn text_at_start(bytes: &[u8]) -> &str {
+    core::str::from_utf8(bytes).unwrap_or_else(|error| {
+        let text = bytes.get(..error.valid_up_to()).unwrap_or_default();
+        core::str::from_utf8(text).unwrap_or_default()
+    })
+}
+
 /// The number that a text is: digits alone, no sign. One for all types, as each of core's own parsers has its own code.
 pub fn number<T: TryFrom<u64>>(text: &str) -> Option<T> {
     T::try_from(digits(text, 10)?).ok()

@@ -16,7 +16,7 @@ impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (year, month, day) = date(self.seconds / 86400);
         let (hour, minute, second) = (self.seconds / 3600 % 24, self.seconds / 60 % 60, self.seconds % 60);
-        write!(f, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02},{:03}", self.millis)
+        write!(f, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02},{:03}", u64::from(self.millis))
     }
 }
 

@@ -55,7 +55,7 @@ impl Permission {
 
 impl fmt::Display for Permission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.access.letter(), self.domain)
+        write!(f, "{}{}", self.access.letter(), u64::from(self.domain))
     }
 }
 

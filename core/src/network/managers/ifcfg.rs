@@ -115,7 +115,7 @@ fn render(out: &mut dyn Sink, interface: &Interface, device: &str) {
     if let Some(via) = interface.gateway(Family::V4).filter(|via| !interface.is_far(*via)) {
         writeln!(out, "GATEWAY={via}");
     }
-    for (number, server) in (1..).zip(&interface.dns) {
+    for (number, server) in (1_u64..).zip(&interface.dns) {
         writeln!(out, "DNS{number}={server}");
     }
     if let Some(mtu) = interface.mtu.map(u64::from) {

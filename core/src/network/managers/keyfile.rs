@@ -119,14 +119,14 @@ fn section(out: &mut dyn Sink, interface: &Interface, family: Family) {
     if !has_any {
         return;
     }
-    for (number, address) in (1..).zip(interface.addresses_of(family)) {
+    for (number, address) in (1_u64..).zip(interface.addresses_of(family)) {
         writeln!(out, "address{number}={address}");
     }
     if let Some(gateway) = interface.gateway(family) {
         writeln!(out, "gateway={gateway}");
     }
     let routes = interface.routes.iter().filter(|route| route.via.family() == family && route.to.prefix != 0);
-    for (number, route) in (1..).zip(routes) {
+    for (number, route) in (1_u64..).zip(routes) {
         writeln!(out, "route{number}={},{}", route.to, route.via);
     }
     if interface.dns.iter().any(|server| server.family() == family) {

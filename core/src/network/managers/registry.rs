@@ -7,6 +7,7 @@ use crate::files::read::read_start;
 use crate::network::managers::manager::{Claim, Guest, Manager};
 use crate::network::managers::{names, none};
 use crate::platform::{FileError, Files, GuestPath};
+use crate::wire::text::text_at_start;
 
 /// The managers. Of two that would take a guest if nobody else does the first one gets it.
 pub const MANAGERS: &[&Manager] = &[
@@ -51,10 +52,7 @@ pub fn detect<F: Files>(files: &mut F) -> Result<&'static Manager, FileError<'st
     let mut text = "";
     for path in OS_RELEASES {
         if let Some(len) = read_start(files, path, &mut room)? {
-            text = match core::str::from_utf8(&room[..len]) {
-                Ok(text) => text,
-                Err(error) => core::str::from_utf8(&room[..error.valid_up_to()]).unwrap_or_default(),
-            };
+            text = text_at_start(&room[..len]);
             break;
         }
     }

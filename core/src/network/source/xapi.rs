@@ -102,6 +102,7 @@ const SENSELESS: &str = "?";
 /// as such.
 #[inline(never)]
 fn value<T: Transport>(client: &mut Client<T>, number: u16, key: &str) -> Result<String<VALUE_MAX>, Error> {
+    let number = u64::from(number);
     let value = client.text(format_args!("{DEVICES}/{number}/static-ip-setting/{key}"))?.unwrap_or_default();
     Ok(value.try_into().unwrap_or_else(|_| SENSELESS.try_into().unwrap_or_default()))
 }
