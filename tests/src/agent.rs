@@ -18,8 +18,8 @@ use tempfile::NamedTempFile;
 /// How long anything that should happen at once may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The size that the project allows the agent's binary: 250 KiB.
-pub const SIZE_MAX: u64 = 256_000;
+/// The size that the project allows the agent's binary: 248 KiB.
+pub const SIZE_MAX: u64 = 253_952;
 /// Most resident memory of an agent at any time, in KiB.
 pub const MEMORY_MAX: u64 = 400;
 /// Most anonymous memory of an idle agent with all parts, in KiB.
@@ -153,7 +153,16 @@ impl Agent {
 
     /// A number of its /proc/PID/status, such as `VmHWM` (in KiB).
     pub fn status_number(&self, name: &str) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the agent runs");
+        self.number("status", name)
+    }
+
+    /// Its anonymous memory in KiB, by the page tables: what /proc/PID/status says lags behind by up to a batch of pages.
+    pub fn anonymous_kib(&self) -> u64 {
+        self.number("smaps_rollup", "Anonymous")
+    }
+
+    fn number(&self, file: &str, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/{file}", self.pid())).expect("the agent runs");
         let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_else(|| panic!("no {name}"))
     }

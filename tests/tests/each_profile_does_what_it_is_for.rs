@@ -63,7 +63,7 @@ fn commands_sets_passwords_and_nothing_else() -> Result<()> {
             .get(&format!("{}/data/nanova/state", guest.xenstored.home()))
             .is_ok_and(|state| state.as_deref() == Some("ready"))
     });
-    let anonymous = guest.agent.status_number("RssAnon");
+    let anonymous = guest.agent.anonymous_kib();
     println!("anonymous memory of `commands`: {anonymous} KiB");
     assert!(anonymous <= 64, "{anonymous} KiB");
     assert_eq!(guest.host.ask("features", "")?.ok()?, "version,features,keyinit,password");

@@ -145,7 +145,7 @@ fn open_files(scene: &Scene) -> Result<usize> {
 fn memory_stays_small_whatever_is_asked() -> Result<()> {
     let mut scene = Scene::new()?;
     scene.agent.wait_for_log("published what the guest is");
-    let anonymous = scene.agent.status_number("RssAnon");
+    let anonymous = scene.agent.anonymous_kib();
     println!("anonymous memory of an idle agent: {anonymous} KiB (limit {ANONYMOUS_MAX})");
     assert!(anonymous <= ANONYMOUS_MAX, "{anonymous} KiB");
     let before = open_files(&scene)?;

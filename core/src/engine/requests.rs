@@ -368,6 +368,7 @@ impl Requests {
     }
 
     /// Has a response take its request's place, and makes room for it if need be.
+    #[inline(never)]
     fn answer<T: Transport, P: Log>(
         &mut self,
         pending: &Pending,

@@ -266,6 +266,7 @@ impl Engine {
     }
 
     /// Does one piece of work.
+    #[inline(never)]
     pub fn serve<T: Transport, P: Platform>(
         &mut self,
         client: &mut Client<T>,

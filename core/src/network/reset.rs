@@ -105,6 +105,7 @@ struct KernelDevice {
 }
 
 /// The interfaces of which this is so.
+#[inline(never)]
 fn places<'a>(network: &'a Network, found: &'a [KernelDevice], is_so: fn(&KernelDevice) -> bool) -> Places<'a> {
     let mut places = Places::new();
     for (interface, found) in network.interfaces.iter().zip(found).filter(|(_, found)| is_so(found)) {
@@ -235,6 +236,7 @@ fn in_kernel<P: Files + Log + Programs + KernelNet>(
 
 /// Ends the DHCP client of a device, if one has left its number where ifupdown and the initscripts have it: it would
 /// bring its address back when it renews it. At once, as it would take our addresses away if it could say goodbye.
+#[inline(never)]
 fn end_dhcp<P: Files + Log + Programs>(platform: &mut P, device: &str) {
     for (client, between) in [("dhclient", "."), ("dhclient", "-"), ("udhcpc", "."), ("dhcpcd", "/")] {
         let path = Bounded::<64>::of(format_args!("/run/{client}{between}{device}.pid"));
@@ -310,6 +312,7 @@ fn in_files<'w, P: Files + Clock + Log + Identity + Programs + KernelNet>(
 }
 
 /// `network: web01 eth0 10.0.0.5/24 via 10.0.0.1`
+#[inline(never)]
 fn describe(network: &Network, placed: &[Placed<'_>]) -> Line {
     let mut line = Line::of(format_args!("network:"));
     if let Some(name) = &network.hostname {

@@ -74,6 +74,7 @@ const BAD_IP: ParseError = "'ip' makes no sense";
 const BAD_GATEWAY: ParseError = "'gateway' makes no sense";
 
 /// Adds an element of "ips" or "ip6s", unless it is disabled. Its gateway counts if its family has none.
+#[inline(never)]
 fn add_address(interface: &mut Interface, gateways: &mut [Option<Ip>; 4], address: &str) -> Result<(), ParseError> {
     if matches!(text(address, &["enabled"]), Some("0" | "false")) {
         return Ok(());
