@@ -24,7 +24,7 @@ const KEPT: Duration = Duration::from_secs(3);
 /// How often a burst is sent at the most, if dom0 does not look twice a second: then it says nothing about the guest.
 const BURSTS: u32 = 10;
 /// What PID 1 may use of anonymous memory, in KiB.
-const MEMORY: u32 = 300;
+const MEMORY: u32 = 200;
 
 /// A request written before the guest was unpaused is answered, and tells how long the boot took.
 pub(super) fn early_request(bench: &mut Bench<'_>) -> Result<Outcome> {
