@@ -52,7 +52,8 @@ impl<T> Deref for Filled<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: `fill` has written the value, and it is dropped with `self` at the earliest.
+        // SAFETY: `fill` has written the value, or it is bytes, of which a new mapping holds zeros (`zeros`); it is
+        // dropped with `self` at the earliest.
         unsafe { self.0.assume_init_ref() }
     }
 }
