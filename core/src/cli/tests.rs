@@ -1,6 +1,7 @@
 //! Command lines and what they mean.
 
 use super::*;
+use crate::network::reset::Permanence;
 use crate::network::{Handover, Target};
 use crate::platform::Level;
 
@@ -145,6 +146,49 @@ fn help_is_about_what_is_asked() {
     assert_eq!(parse_line("nanova --version"), Ok(Invocation::Plain(Program::Version)));
     assert_eq!(parse_line("nanova -V"), Ok(Invocation::Plain(Program::Version)));
     assert_eq!(parse_line("nanova --self-test"), Ok(Invocation::Plain(Program::SelfTest)));
+}
+
+#[test]
+fn what_of_the_network_is_written_where() {
+    let network = |line: &'static str| match parse_line(line) {
+        Ok(Invocation::Network(options)) => options,
+        other => panic!("{line}: {other:?}"),
+    };
+    let options = network("nanova network --dry-run");
+    assert!(options.dry_run && options.wanted().handover.is_empty());
+    assert_eq!((options.wanted().target, options.wanted().permanence), (Target::Both, Permanence::Detected));
+    // An initramfs hands over and leaves /etc alone, unless it is told a style.
+    let options = network("nanova network --network kernel --handover klibc");
+    assert_eq!((options.wanted().target, options.wanted().permanence), (Target::Kernel, Permanence::Nothing));
+    assert_eq!(options.wanted().handover, [Handover::Klibc]);
+    let options = network("nanova network --handover netplan --style suse");
+    let Permanence::As(manager) = options.wanted().permanence else { panic!("{options:?}") };
+    assert_eq!((manager.name, options.style.map(|style| style.name)), ("suse", Some("suse")));
+    assert_eq!(parse_line("nanova network --style fly"), Err(UsageError::Value("--style")));
+    assert_eq!(parse_line("nanova network --wait"), Err(UsageError::Value("--wait")));
+    assert_eq!(network("nanova network --wait=7").wait, Some(7));
+}
+
+#[test]
+fn words_of_all_forms() {
+    // The value of a letter stands behind it, in the same word or the next; the value of a name behind `=`, too.
+    for line in
+        ["nanova agent -lerror", "nanova agent -l error", "nanova agent --loglevel=error", "nanova -l error agent"]
+    {
+        assert_eq!(agent(line).0.level, Some(Level::Error), "{line}");
+    }
+    let (common, options) = agent("nova-agent -nqp /p -o - --root /r");
+    assert_eq!((options.background, common.level, options.pidfile), (false, None, Some("/p")));
+    assert_eq!((common.log, common.root, common.sockets_only), (LogTarget::Stderr, "/r", false));
+    for (name, target) in [("kmsg", LogTarget::Kmsg), ("syslog", LogTarget::Syslog), ("/x", LogTarget::File("/x"))] {
+        let words = ["nanova", "agent", "-o", name];
+        let (common, _) = parse(words.iter().map(|word| word.as_bytes())).unwrap();
+        assert_eq!(common.log, target);
+    }
+    let sockets = |line: &'static str| parse(line.split(' ').map(str::as_bytes)).unwrap().0.sockets_only;
+    assert!(sockets("xenstore-read -s a") && sockets("nanova xenstore read --socket a") && !sockets("xenstore-read a"));
+    // A single dash is a word, and behind two all are.
+    assert_eq!(xenstore("xenstore-write - x -- --help -R").operands, ["-", "x", "--help", "-R"]);
 }
 
 #[test]
