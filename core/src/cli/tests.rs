@@ -170,6 +170,25 @@ fn what_of_the_network_is_written_where() {
 }
 
 #[test]
+fn a_report_is_asked_for_unless_only_what_is_pending_is_served() {
+    for (line, reports) in [
+        ("nanova agent", true),
+        ("nanova agent --once", false),
+        ("nanova agent --no-metrics", false),
+        ("nanova report --once", true),
+    ] {
+        assert_eq!(agent(line).1.reports(), reports, "{line}");
+    }
+}
+
+#[test]
+fn what_is_wrong_first_is_told_and_behind_help_nothing_is_read() {
+    assert_eq!(parse_line("nanova agent --fly --help"), Err(UsageError::Option("--fly")));
+    assert_eq!(parse_line("nanova agent --fly --wait soon"), Err(UsageError::Option("--fly")));
+    assert!(matches!(parse_line("nanova agent --help --fly"), Ok(Invocation::Help(_))));
+}
+
+#[test]
 fn words_of_all_forms() {
     // The value of a letter stands behind it, in the same word or the next; the value of a name behind `=`, too.
     for line in
