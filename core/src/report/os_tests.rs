@@ -11,22 +11,34 @@ const OS: &str = "/etc/os-release";
 const TABLE: &[Row] = &[
     (
         OS,
-        r#"PRETTY_NAME="Ubuntu 16.04.7 LTS"|NAME="Ubuntu"|VERSION="16.04.7 LTS (Xenial Xerus)"|ID=ubuntu|ID_LIKE=debian|VERSION_ID="16.04""#,
+        concat!(
+            r#"PRETTY_NAME="Ubuntu 16.04.7 LTS"|NAME="Ubuntu"|VERSION="16.04.7 LTS (Xenial Xerus)"|ID=ubuntu|"#,
+            r#"ID_LIKE=debian|VERSION_ID="16.04""#
+        ),
         ["Ubuntu 16.04.7 LTS", "ubuntu", "16", "04"],
     ),
     (
         OS,
-        r#"NAME="Ubuntu"|VERSION="18.04.6 LTS (Bionic Beaver)"|ID=ubuntu|ID_LIKE=debian|PRETTY_NAME="Ubuntu 18.04.6 LTS"|VERSION_ID="18.04""#,
+        concat!(
+            r#"NAME="Ubuntu"|VERSION="18.04.6 LTS (Bionic Beaver)"|ID=ubuntu|ID_LIKE=debian|"#,
+            r#"PRETTY_NAME="Ubuntu 18.04.6 LTS"|VERSION_ID="18.04""#
+        ),
         ["Ubuntu 18.04.6 LTS", "ubuntu", "18", "04"],
     ),
     (
         OS,
-        r#"NAME="Ubuntu"|VERSION="20.04.6 LTS (Focal Fossa)"|ID=ubuntu|PRETTY_NAME="Ubuntu 20.04.6 LTS"|VERSION_ID="20.04""#,
+        concat!(
+            r#"NAME="Ubuntu"|VERSION="20.04.6 LTS (Focal Fossa)"|ID=ubuntu|PRETTY_NAME="Ubuntu 20.04.6 LTS"|"#,
+            r#"VERSION_ID="20.04""#
+        ),
         ["Ubuntu 20.04.6 LTS", "ubuntu", "20", "04"],
     ),
     (
         OS,
-        r#"PRETTY_NAME="Ubuntu 22.04.3 LTS"|NAME="Ubuntu"|VERSION_ID="22.04"|VERSION="22.04.3 LTS (Jammy Jellyfish)"|ID=ubuntu"#,
+        concat!(
+            r#"PRETTY_NAME="Ubuntu 22.04.3 LTS"|NAME="Ubuntu"|VERSION_ID="22.04"|"#,
+            r#"VERSION="22.04.3 LTS (Jammy Jellyfish)"|ID=ubuntu"#
+        ),
         ["Ubuntu 22.04.3 LTS", "ubuntu", "22", "04"],
     ),
     (
@@ -36,42 +48,66 @@ const TABLE: &[Row] = &[
     ),
     (
         OS,
-        r#"NAME="Linux Mint"|VERSION="21.2 (Victoria)"|ID=linuxmint|ID_LIKE="ubuntu debian"|PRETTY_NAME="Linux Mint 21.2"|VERSION_ID="21.2""#,
+        concat!(
+            r#"NAME="Linux Mint"|VERSION="21.2 (Victoria)"|ID=linuxmint|ID_LIKE="ubuntu debian"|"#,
+            r#"PRETTY_NAME="Linux Mint 21.2"|VERSION_ID="21.2""#
+        ),
         ["Linux Mint 21.2", "linuxmint", "21", "2"],
     ),
     (
         OS,
-        r#"PRETTY_NAME="Kali GNU/Linux Rolling"|NAME="Kali GNU/Linux"|VERSION_ID="2023.4"|VERSION="2023.4"|ID=kali|ID_LIKE=debian"#,
+        concat!(
+            r#"PRETTY_NAME="Kali GNU/Linux Rolling"|NAME="Kali GNU/Linux"|VERSION_ID="2023.4"|VERSION="2023.4"|"#,
+            r#"ID=kali|ID_LIKE=debian"#
+        ),
         ["Kali GNU/Linux Rolling", "kali", "2023", "4"],
     ),
     (
         OS,
-        r#"PRETTY_NAME="Raspbian GNU/Linux 11 (bullseye)"|NAME="Raspbian GNU/Linux"|VERSION_ID="11"|ID=raspbian|ID_LIKE=debian"#,
+        concat!(
+            r#"PRETTY_NAME="Raspbian GNU/Linux 11 (bullseye)"|NAME="Raspbian GNU/Linux"|VERSION_ID="11"|ID=raspbian|"#,
+            r#"ID_LIKE=debian"#
+        ),
         ["Raspbian GNU/Linux 11 (bullseye)", "raspbian", "11", "unknown"],
     ),
     (
         OS,
-        r#"PRETTY_NAME="Devuan GNU/Linux 5 (daedalus)"|NAME="Devuan GNU/Linux"|VERSION_ID="5"|ID=devuan|ID_LIKE=debian"#,
+        concat!(
+            r#"PRETTY_NAME="Devuan GNU/Linux 5 (daedalus)"|NAME="Devuan GNU/Linux"|VERSION_ID="5"|ID=devuan|"#,
+            r#"ID_LIKE=debian"#
+        ),
         ["Devuan GNU/Linux 5 (daedalus)", "devuan", "5", "unknown"],
     ),
     (
         OS,
-        r#"NAME="Red Hat Enterprise Linux"|VERSION="9.3 (Plow)"|ID="rhel"|ID_LIKE="fedora"|VERSION_ID="9.3"|PLATFORM_ID="platform:el9"|PRETTY_NAME="Red Hat Enterprise Linux 9.3 (Plow)""#,
+        concat!(
+            r#"NAME="Red Hat Enterprise Linux"|VERSION="9.3 (Plow)"|ID="rhel"|ID_LIKE="fedora"|VERSION_ID="9.3"|"#,
+            r#"PLATFORM_ID="platform:el9"|PRETTY_NAME="Red Hat Enterprise Linux 9.3 (Plow)""#
+        ),
         ["Red Hat Enterprise Linux 9.3 (Plow)", "rhel", "9", "3"],
     ),
     (
         OS,
-        r#"NAME="CentOS Stream"|VERSION="9"|ID="centos"|ID_LIKE="rhel fedora"|VERSION_ID="9"|PRETTY_NAME="CentOS Stream 9""#,
+        concat!(
+            r#"NAME="CentOS Stream"|VERSION="9"|ID="centos"|ID_LIKE="rhel fedora"|VERSION_ID="9"|"#,
+            r#"PRETTY_NAME="CentOS Stream 9""#
+        ),
         ["CentOS Stream 9", "centos", "9", "unknown"],
     ),
     (
         OS,
-        r#"NAME="AlmaLinux"|VERSION="9.3 (Shamrock Pampas Cat)"|ID="almalinux"|VERSION_ID="9.3"|PRETTY_NAME="AlmaLinux 9.3 (Shamrock Pampas Cat)""#,
+        concat!(
+            r#"NAME="AlmaLinux"|VERSION="9.3 (Shamrock Pampas Cat)"|ID="almalinux"|VERSION_ID="9.3"|"#,
+            r#"PRETTY_NAME="AlmaLinux 9.3 (Shamrock Pampas Cat)""#
+        ),
         ["AlmaLinux 9.3 (Shamrock Pampas Cat)", "almalinux", "9", "3"],
     ),
     (
         OS,
-        r#"NAME="Rocky Linux"|VERSION="9.3 (Blue Onyx)"|ID="rocky"|VERSION_ID="9.3"|PRETTY_NAME="Rocky Linux 9.3 (Blue Onyx)""#,
+        concat!(
+            r#"NAME="Rocky Linux"|VERSION="9.3 (Blue Onyx)"|ID="rocky"|VERSION_ID="9.3"|"#,
+            r#"PRETTY_NAME="Rocky Linux 9.3 (Blue Onyx)""#
+        ),
         ["Rocky Linux 9.3 (Blue Onyx)", "rocky", "9", "3"],
     ),
     (
@@ -81,17 +117,26 @@ const TABLE: &[Row] = &[
     ),
     (
         OS,
-        r#"NAME="Fedora Linux"|VERSION="39 (Server Edition)"|ID=fedora|VERSION_ID=39|PRETTY_NAME="Fedora Linux 39 (Server Edition)""#,
+        concat!(
+            r#"NAME="Fedora Linux"|VERSION="39 (Server Edition)"|ID=fedora|VERSION_ID=39|"#,
+            r#"PRETTY_NAME="Fedora Linux 39 (Server Edition)""#
+        ),
         ["Fedora Linux 39 (Server Edition)", "fedora", "39", "unknown"],
     ),
     (
         OS,
-        r#"NAME="Fedora Linux"|VERSION="39.20231101.3.0 (CoreOS)"|ID=fedora|VERSION_ID=39|PRETTY_NAME="Fedora CoreOS 39.20231101.3.0"|VARIANT_ID=coreos"#,
+        concat!(
+            r#"NAME="Fedora Linux"|VERSION="39.20231101.3.0 (CoreOS)"|ID=fedora|VERSION_ID=39|"#,
+            r#"PRETTY_NAME="Fedora CoreOS 39.20231101.3.0"|VARIANT_ID=coreos"#
+        ),
         ["Fedora CoreOS 39.20231101.3.0", "fedora", "39", "unknown"],
     ),
     (
         OS,
-        r#"NAME="Amazon Linux"|VERSION="2"|ID="amzn"|ID_LIKE="centos rhel fedora"|VERSION_ID="2"|PRETTY_NAME="Amazon Linux 2""#,
+        concat!(
+            r#"NAME="Amazon Linux"|VERSION="2"|ID="amzn"|ID_LIKE="centos rhel fedora"|VERSION_ID="2"|"#,
+            r#"PRETTY_NAME="Amazon Linux 2""#
+        ),
         ["Amazon Linux 2", "amzn", "2", "unknown"],
     ),
     (
@@ -101,12 +146,18 @@ const TABLE: &[Row] = &[
     ),
     (
         OS,
-        r#"NAME="CloudLinux"|VERSION="8.8 (Anatoly Filipchenko)"|ID="cloudlinux"|VERSION_ID="8.8"|PRETTY_NAME="CloudLinux 8.8 (Anatoly Filipchenko)""#,
+        concat!(
+            r#"NAME="CloudLinux"|VERSION="8.8 (Anatoly Filipchenko)"|ID="cloudlinux"|VERSION_ID="8.8"|"#,
+            r#"PRETTY_NAME="CloudLinux 8.8 (Anatoly Filipchenko)""#
+        ),
         ["CloudLinux 8.8 (Anatoly Filipchenko)", "cloudlinux", "8", "8"],
     ),
     (
         OS,
-        r#"NAME="XCP-ng"|VERSION="8.2.1"|ID="xenenterprise"|ID_LIKE="centos rhel fedora"|VERSION_ID="8.2.1"|PRETTY_NAME="XCP-ng 8.2.1""#,
+        concat!(
+            r#"NAME="XCP-ng"|VERSION="8.2.1"|ID="xenenterprise"|ID_LIKE="centos rhel fedora"|VERSION_ID="8.2.1"|"#,
+            r#"PRETTY_NAME="XCP-ng 8.2.1""#
+        ),
         ["XCP-ng 8.2.1", "xenenterprise", "8", "2"],
     ),
     (
@@ -116,12 +167,18 @@ const TABLE: &[Row] = &[
     ),
     (
         OS,
-        r#"NAME="openSUSE Leap"|VERSION="15.5"|ID="opensuse-leap"|ID_LIKE="suse opensuse"|VERSION_ID="15.5"|PRETTY_NAME="openSUSE Leap 15.5""#,
+        concat!(
+            r#"NAME="openSUSE Leap"|VERSION="15.5"|ID="opensuse-leap"|ID_LIKE="suse opensuse"|VERSION_ID="15.5"|"#,
+            r#"PRETTY_NAME="openSUSE Leap 15.5""#
+        ),
         ["openSUSE Leap 15.5", "opensuse-leap", "15", "5"],
     ),
     (
         OS,
-        r#"NAME="openSUSE Tumbleweed"|# VERSION="20231120"|ID="opensuse-tumbleweed"|ID_LIKE="opensuse suse"|VERSION_ID="20231120"|PRETTY_NAME="openSUSE Tumbleweed""#,
+        concat!(
+            r#"NAME="openSUSE Tumbleweed"|# VERSION="20231120"|ID="opensuse-tumbleweed"|ID_LIKE="opensuse suse"|"#,
+            r#"VERSION_ID="20231120"|PRETTY_NAME="openSUSE Tumbleweed""#
+        ),
         ["openSUSE Tumbleweed", "opensuse-tumbleweed", "20231120", "unknown"],
     ),
     (
@@ -131,7 +188,10 @@ const TABLE: &[Row] = &[
     ),
     (
         OS,
-        r#"NAME="SLES"|VERSION="15-SP5"|VERSION_ID="15.5"|PRETTY_NAME="SUSE Linux Enterprise Server 15 SP5"|ID="sles"|ID_LIKE="suse""#,
+        concat!(
+            r#"NAME="SLES"|VERSION="15-SP5"|VERSION_ID="15.5"|PRETTY_NAME="SUSE Linux Enterprise Server 15 SP5"|"#,
+            r#"ID="sles"|ID_LIKE="suse""#
+        ),
         ["SUSE Linux Enterprise Server 15 SP5", "sles", "15", "5"],
     ),
     (
@@ -146,7 +206,10 @@ const TABLE: &[Row] = &[
     ),
     (
         OS,
-        r#"NAME="Alpine Linux"|ID=alpine|VERSION_ID=3.18.4|PRETTY_NAME="Alpine Linux v3.18"|HOME_URL="https://alpinelinux.org/""#,
+        concat!(
+            r#"NAME="Alpine Linux"|ID=alpine|VERSION_ID=3.18.4|PRETTY_NAME="Alpine Linux v3.18"|"#,
+            r#"HOME_URL="https://alpinelinux.org/""#
+        ),
         ["Alpine Linux v3.18", "alpine", "3", "18"],
     ),
     (
@@ -182,12 +245,18 @@ const TABLE: &[Row] = &[
     ),
     (
         OS,
-        r#"NAME="Flatcar Container Linux by Kinvolk"|ID=flatcar|ID_LIKE=coreos|VERSION=3602.2.3|VERSION_ID=3602.2.3|PRETTY_NAME="Flatcar Container Linux by Kinvolk 3602.2.3 (Oklo)""#,
+        concat!(
+            r#"NAME="Flatcar Container Linux by Kinvolk"|ID=flatcar|ID_LIKE=coreos|VERSION=3602.2.3|"#,
+            r#"VERSION_ID=3602.2.3|PRETTY_NAME="Flatcar Container Linux by Kinvolk 3602.2.3 (Oklo)""#
+        ),
         ["Flatcar Container Linux by Kinvolk 3602.2.3 (Oklo)", "flatcar", "3602", "2"],
     ),
     (
         OS,
-        r#"NAME="Clear Linux OS"|VERSION=1|ID=clear-linux-os|ID_LIKE=clear-linux-os|VERSION_ID=40580|PRETTY_NAME="Clear Linux OS""#,
+        concat!(
+            r#"NAME="Clear Linux OS"|VERSION=1|ID=clear-linux-os|ID_LIKE=clear-linux-os|VERSION_ID=40580|"#,
+            r#"PRETTY_NAME="Clear Linux OS""#
+        ),
         ["Clear Linux OS", "clear-linux-os", "40580", "unknown"],
     ),
     (
@@ -197,12 +266,18 @@ const TABLE: &[Row] = &[
     ),
     (
         OS,
-        r#"NAME="Common Base Linux Mariner"|VERSION="2.0.20231130"|ID=mariner|VERSION_ID="2.0"|PRETTY_NAME="CBL-Mariner/Linux""#,
+        concat!(
+            r#"NAME="Common Base Linux Mariner"|VERSION="2.0.20231130"|ID=mariner|VERSION_ID="2.0"|"#,
+            r#"PRETTY_NAME="CBL-Mariner/Linux""#
+        ),
         ["CBL-Mariner/Linux", "mariner", "2", "0"],
     ),
     (
         OS,
-        r#"NAME="Microsoft Azure Linux"|VERSION="3.0.20240727"|ID=azurelinux|VERSION_ID="3.0"|PRETTY_NAME="Microsoft Azure Linux 3.0""#,
+        concat!(
+            r#"NAME="Microsoft Azure Linux"|VERSION="3.0.20240727"|ID=azurelinux|VERSION_ID="3.0"|"#,
+            r#"PRETTY_NAME="Microsoft Azure Linux 3.0""#
+        ),
         ["Microsoft Azure Linux 3.0", "azurelinux", "3", "0"],
     ),
     (
@@ -227,12 +302,18 @@ const TABLE: &[Row] = &[
     ),
     (
         OS,
-        r#"NAME=Bottlerocket|ID=bottlerocket|VERSION="1.16.1 (aws-k8s-1.28)"|PRETTY_NAME="Bottlerocket OS 1.16.1 (aws-k8s-1.28)"|VERSION_ID=1.16.1"#,
+        concat!(
+            r#"NAME=Bottlerocket|ID=bottlerocket|VERSION="1.16.1 (aws-k8s-1.28)"|"#,
+            r#"PRETTY_NAME="Bottlerocket OS 1.16.1 (aws-k8s-1.28)"|VERSION_ID=1.16.1"#
+        ),
         ["Bottlerocket OS 1.16.1 (aws-k8s-1.28)", "bottlerocket", "1", "16"],
     ),
     (
         OS,
-        r#"NAME="OpenWrt"|VERSION="23.05.2"|ID="openwrt"|ID_LIKE="lede openwrt"|PRETTY_NAME="OpenWrt 23.05.2"|VERSION_ID="23.05.2""#,
+        concat!(
+            r#"NAME="OpenWrt"|VERSION="23.05.2"|ID="openwrt"|ID_LIKE="lede openwrt"|PRETTY_NAME="OpenWrt 23.05.2"|"#,
+            r#"VERSION_ID="23.05.2""#
+        ),
         ["OpenWrt 23.05.2", "openwrt", "23", "05"],
     ),
     (
@@ -365,7 +446,10 @@ fn odd_files_give_printable_text_or_nothing() {
 
 proptest! {
     #[test]
-    fn any_bytes_give_bounded_printable_text(which in 0..SOURCES.len(), bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn any_bytes_give_bounded_printable_text(
+        which in 0..SOURCES.len(),
+        bytes in prop::collection::vec(any::<u8>(), 0..200),
+    ) {
         if let Some(os) = OperatingSystem::of(SOURCES[which].1, &bytes) {
             for text in [os.name.as_str(), os.distro.as_str(), os.major.as_str(), os.minor.as_str()] {
                 prop_assert!(!text.chars().any(char::is_control) && text.len() <= 128);

@@ -45,16 +45,13 @@ pub(crate) fn move_conflicts_aside<P: Files + Clock + Log + KernelNet>(
     let Some(conflicts) = &config.manager.conflicts else { return moved };
     let directory = conflicts.directory;
     let (mut found, mut more) = (Vec::<EditPath, FILES_MAX>::new(), false);
-    let listed = match GuestPath::new(directory) {
-        Ok(path) => platform.names(path, &mut |name| {
-            let path = Bounded::<512>::of(format_args!("{directory}/{name}"));
-            if (conflicts.may_be)(config, name) {
-                // A path too long to be kept is one that is not looked at.
-                more |= !path.as_str().try_into().is_ok_and(|path| found.push(path).is_ok());
-            }
-        }),
-        Err(_) => Ok(()),
-    };
+    let listed = platform.names(directory, &mut |name| {
+        let path = Bounded::<512>::of(format_args!("{directory}/{name}"));
+        if (conflicts.may_be)(config, name) {
+            // A path too long to be kept is one that is not looked at.
+            more |= !path.as_str().try_into().is_ok_and(|path| found.push(path).is_ok());
+        }
+    });
     if more {
         moved.all = false;
         note(problems, format_args!("too many files in {directory}: not all were looked at"));

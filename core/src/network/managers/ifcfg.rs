@@ -19,7 +19,7 @@ use crate::platform::GuestPath;
 use crate::wire::net::Family;
 use crate::wire::text::Bounded;
 
-const DIRECTORY: &str = "/etc/sysconfig/network-scripts";
+const DIRECTORY: GuestPath<'static> = GuestPath::literal("/etc/sysconfig/network-scripts");
 
 /// What nanova knows of them.
 pub(super) static MANAGER: Manager = Manager {

@@ -29,7 +29,7 @@ pub(super) static MANAGER: Manager = Manager {
     },
     // Those that configure no interface but ours.
     conflicts: Some(ConflictingFiles {
-        directory: "/etc/network/interfaces.d",
+        directory: GuestPath::literal("/etc/network/interfaces.d"),
         may_be: |_, name| !name.starts_with('.') && !name.ends_with('~'),
         judge,
     }),

@@ -22,7 +22,7 @@ use crate::platform::{Argv, GuestPath};
 use crate::wire::net::{Family, Mac};
 use crate::wire::text::Bounded;
 
-const DIRECTORY: &str = "/etc/NetworkManager/system-connections";
+const DIRECTORY: GuestPath<'static> = GuestPath::literal("/etc/NetworkManager/system-connections");
 
 /// What nanova knows of it.
 pub(super) static MANAGER: Manager = Manager {

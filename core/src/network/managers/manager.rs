@@ -157,7 +157,7 @@ pub(crate) fn tell_nobody(_: &PersistentConfig<'_>, _: &mut dyn Tell) {}
 #[derive(Debug)]
 pub(crate) struct ConflictingFiles {
     /// Where they are.
-    pub(crate) directory: &'static str,
+    pub(crate) directory: GuestPath<'static>,
     /// Whether a file of this name may be one.
     pub(crate) may_be: fn(&PersistentConfig<'_>, &str) -> bool,
     /// Whether it is one.

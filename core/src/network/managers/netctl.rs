@@ -10,7 +10,7 @@ use crate::network::model::Interface;
 use crate::platform::GuestPath;
 use crate::wire::net::Family;
 
-const DIRECTORY: &str = "/etc/netctl";
+const DIRECTORY: GuestPath<'static> = GuestPath::literal("/etc/netctl");
 const SIGNS: [GuestPath<'static>; 1] = [GuestPath::literal("/usr/bin/netctl")];
 
 /// What nanova knows of it.

@@ -18,7 +18,7 @@ use crate::network::model::{Interface, Placed};
 use crate::platform::GuestPath;
 use crate::wire::net::{Device, Family, Mac};
 
-const DIRECTORY: &str = "/etc/netplan";
+const DIRECTORY: GuestPath<'static> = GuestPath::literal("/etc/netplan");
 const FILE: &str = "90-nanova.yaml";
 
 /// What nanova knows of it.

@@ -16,7 +16,7 @@ use crate::network::model::Interface;
 use crate::platform::GuestPath;
 use crate::wire::net::Family;
 
-const DIRECTORY: &str = "/etc/systemd/network";
+const DIRECTORY: GuestPath<'static> = GuestPath::literal("/etc/systemd/network");
 const ENABLED: [GuestPath<'static>; 1] =
     [GuestPath::literal("/etc/systemd/system/multi-user.target.wants/systemd-networkd.service")];
 

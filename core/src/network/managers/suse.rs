@@ -14,7 +14,7 @@ use crate::platform::GuestPath;
 use crate::wire::net::{Family, Ip};
 use crate::wire::text::Bounded;
 
-const DIRECTORY: &str = "/etc/sysconfig/network";
+const DIRECTORY: GuestPath<'static> = GuestPath::literal("/etc/sysconfig/network");
 const SIGNS: [GuestPath<'static>; 2] =
     [GuestPath::literal("/usr/sbin/wicked"), GuestPath::literal("/sbin/ifup-wicked")];
 const DNS: &str = "/etc/sysconfig/network/config";
