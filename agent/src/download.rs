@@ -4,7 +4,7 @@ use core::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 use core::time::Duration;
 
 use nanova_core::files::read::for_each_line;
-use nanova_core::platform::{Clock, Download, GuestPath, Level, Log};
+use nanova_core::platform::{Addresses, Clock, Download, GuestPath};
 use nanova_core::update::dns;
 use nanova_core::wire::errno::Errno;
 use nanova_core::wire::net::{Family, Ip};
@@ -16,6 +16,7 @@ use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::errno::errno;
 use crate::system::System;
+use crate::wait::uptime_ms;
 
 /// How long a name server may take, and how often each is asked.
 const NAME_SECONDS: u32 = 3;
@@ -49,17 +50,6 @@ fn open(kind: SocketType, ip: Ip, port: u16, seconds: u32) -> Result<OwnedFd, ru
     Ok(socket)
 }
 
-impl System<'_> {
-    /// A file that cannot be read is no reason not to go on, but a person should know.
-    fn warn_unless_missing(&mut self, path: GuestPath<'_>, read: Result<(), Errno>) {
-        if let Err(error) = read
-            && error != Errno::NOENT
-        {
-            self.log(Level::Warn, format_args!("cannot read {path}: {error}"));
-        }
-    }
-}
-
 impl Download for System<'_> {
     type Connection = OwnedFd;
 
@@ -67,35 +57,45 @@ impl Download for System<'_> {
         open(SocketType::STREAM, ip, port, seconds).map_err(timed_out)
     }
 
-    fn resolve(&mut self, name: &str, deadline_ms: u64) -> Option<Ip> {
-        let mut known = None;
+    fn resolve(&mut self, name: &str, deadline_ms: u64) -> Addresses {
+        let mut known = Addresses::new();
         let hosts = GuestPath::literal("/etc/hosts");
-        let read = for_each_line(self, hosts, &mut |line| known = known.or(dns::in_hosts(line, name)));
-        self.warn_unless_missing(hosts, read);
-        if known.is_some() {
+        // A file that cannot be read is no reason not to ask. Addresses that there is no room for are not tried.
+        let _ = for_each_line(self, hosts, &mut |line| {
+            if let Some(ip) = dns::in_hosts(line, name) {
+                let _ = known.push(ip);
+            }
+        });
+        if !known.is_empty() {
             return known;
         }
         let mut servers = heapless::Vec::<Ip, 3>::new();
         let resolv = GuestPath::literal("/etc/resolv.conf");
-        let read = for_each_line(self, resolv, &mut |line| {
+        let _ = for_each_line(self, resolv, &mut |line| {
             if let Some(ip) = dns::name_server(line) {
                 // More than three are not asked, as the C library does not either (resolv.conf(5)).
                 let _ = servers.push(ip);
             }
         });
-        self.warn_unless_missing(resolv, read);
         for server in servers.iter().cycle().take(servers.len() * NAME_TRIES) {
-            // What cannot be resolved in one family may be in the other.
             for family in Family::BOTH {
                 if self.uptime_ms() >= deadline_ms {
-                    return None;
+                    return known;
                 }
-                if let Ok(Some(ip)) = ask(*server, name, family) {
-                    return Some(ip);
-                }
+                // Of either family half of the room, so that no family is all that is tried.
+                let mut room = known.capacity() / 2;
+                // A server that does not answer may do so the next time; another may.
+                let _ = ask(*server, name, family, &mut |ip| {
+                    if room > 0 && known.push(ip).is_ok() {
+                        room -= 1;
+                    }
+                });
+            }
+            if !known.is_empty() {
+                return known;
             }
         }
-        None
+        known
     }
 
     fn send(&mut self, connection: &mut OwnedFd, mut bytes: &[u8]) -> Result<(), Errno> {
@@ -126,14 +126,21 @@ impl Download for System<'_> {
     }
 }
 
-/// Asks a name server for the addresses of one family.
-fn ask(server: Ip, name: &str, family: Family) -> Result<Option<Ip>, rustix::io::Errno> {
+/// Asks a name server for the addresses of one family. What comes instead of its answer is passed over.
+fn ask(server: Ip, name: &str, family: Family, each: &mut dyn FnMut(Ip)) -> Result<(), rustix::io::Errno> {
+    // Connected, so that nothing comes from anybody else.
     let socket = open(SocketType::DGRAM, server, 53, NAME_SECONDS)?;
     let mut id = [0; 2];
     getrandom(&mut id[..], GetRandomFlags::empty())?;
-    let Some(query) = dns::query(id, name, family) else { return Ok(None) };
-    send(&socket, &query, SendFlags::NOSIGNAL)?;
-    let mut answer = [0; 1024];
-    let (len, _) = recv(&socket, &mut answer[..], RecvFlags::empty())?;
-    Ok(dns::address(answer.get(..len).unwrap_or_default(), id, family))
+    let Some(question) = dns::query(id, name, family) else { return Ok(()) };
+    send(&socket, &question, SendFlags::NOSIGNAL)?;
+    let deadline = uptime_ms() + u64::from(NAME_SECONDS) * 1000;
+    while uptime_ms() < deadline {
+        let mut answer = [0; 1024];
+        let (len, _) = recv(&socket, &mut answer[..], RecvFlags::empty())?;
+        if dns::addresses(answer.get(..len).unwrap_or_default(), &question, family, each).is_some() {
+            return Ok(());
+        }
+    }
+    Err(rustix::io::Errno::TIMEDOUT)
 }

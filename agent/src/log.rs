@@ -64,6 +64,11 @@ impl<'a> LogWriter<'a> {
         }
     }
 
+    /// Has no line be written any more.
+    pub(crate) fn silence(&mut self) {
+        self.level = None;
+    }
+
     /// Has every line appear on the console, those included that the kernel keeps from it (`quiet`, `loglevel=`).
     pub(crate) fn show_on_console(&mut self, console_loglevel: u8) {
         self.unseen_from = Some(console_loglevel);

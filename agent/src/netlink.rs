@@ -54,15 +54,17 @@ pub(crate) fn address_events() -> Result<OwnedFd, Errno> {
     open(GROUP_LINK | GROUP_ADDRESSES, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)
 }
 
-/// Forgets what has come. That more came than the socket holds (ENOBUFS) is one thing more that came.
-pub(crate) fn drain(events: &OwnedFd) {
+/// Forgets what has come, and tells whether anything has. That more came than the socket holds (ENOBUFS) is one thing
+/// more that came.
+pub(crate) fn drain(events: &OwnedFd) -> bool {
     let mut datagram = [0; 4096];
-    for _ in 0..READS_MAX {
+    for place in 0..READS_MAX {
         match rustix::io::read(events, &mut datagram[..]) {
             Ok(_) | Err(rustix::io::Errno::NOBUFS | rustix::io::Errno::INTR) => {}
-            Err(_) => return,
+            Err(_) => return place > 0,
         }
     }
+    true
 }
 
 fn open(groups: u32, flags: SocketFlags) -> Result<OwnedFd, Errno> {

@@ -83,7 +83,7 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Agen
 /// Log, root and signals of an ordinary process; or, when that was said on standard error, the exit code.
 pub(crate) fn open<'a>(common: &Common<'a>) -> Result<(System<'a>, Signals), i32> {
     rustix::process::umask(Mode::from_raw_mode(0o022));
-    match (System::open(common), Signals::new(&[Signal::TERM, Signal::INT], &[Signal::HUP])) {
+    match (System::open(common), Signals::new(&[Signal::TERM, Signal::INT], &[Signal::HUP, Signal::CHILD])) {
         (Ok(system), Ok(signals)) => return Ok((system, signals)),
         (Err(error), _) => complain(format_args!("cannot open the root directory {}: {}", common.root, errno(error))),
         (_, Err(error)) => complain(format_args!("cannot wait for signals: {}", errno(error))),
@@ -129,12 +129,13 @@ pub(crate) fn serve_for_ever<'a>(
         network: options.network,
         report_interval: options.metrics_interval,
         beat_ms: notifier.beat_ms(),
+        patience_ms: supervisor.patience_ms(),
     };
     let (Ok(mut place), Ok(mut client_place)) = (Place::new(), Place::new()) else { return out_of_memory() };
     let mut engine = place.fill(Engine::new(wanted, uptime_ms()));
     let mut agent = Agent { engine: &mut engine, environment, signals, supervisor, notifier, links: None };
     loop {
-        match agent.next() {
+        match agent.next(system) {
             Action::Done => break,
             Action::Connect => {
                 let mut waiting =
@@ -159,6 +160,8 @@ pub(crate) fn serve_for_ever<'a>(
             other => agent.act(other, system),
         }
     }
+    #[cfg(feature = "errands")]
+    system.wait_for_programs(signals, uptime_ms() + agent.supervisor.patience_ms());
     system.log(Level::Info, format_args!("nanova ending"));
     exit::DONE
 }
@@ -171,7 +174,13 @@ struct Waiting<'s> {
 
 impl Supervisor for Waiting<'_> {
     fn woke(&mut self, system: &mut System<'_>, signals: &Signals) {
+        #[cfg(feature = "errands")]
+        system.errands.look(uptime_ms());
         self.supervisor.woke(system, signals);
+    }
+
+    fn patience_ms(&self) -> u64 {
+        self.supervisor.patience_ms()
     }
 
     fn wake_in_ms(&mut self) -> Option<u64> {
@@ -198,17 +207,31 @@ struct Agent<'a, 's> {
 
 impl Agent<'_, '_> {
     /// What to do next.
-    fn next(&mut self) -> Action {
-        if self.signals.stop() {
-            self.engine.handle_end();
+    fn next(&mut self, system: &mut System<'_>) -> Action {
+        // Signals that came while an answer was waited for.
+        if self.signals.any_came() {
+            self.look_around(system);
         }
-        self.engine.poll(uptime_ms())
+        let now = uptime_ms();
+        if self.signals.stop() {
+            self.engine.handle_end(now);
+        }
+        #[cfg(feature = "errands")]
+        self.engine.handle_errands(system.errands.news());
+        self.engine.poll(now)
+    }
+
+    /// Looks at what a signal, or the time, may be about.
+    fn look_around(&mut self, system: &mut System<'_>) {
+        #[cfg(feature = "errands")]
+        system.errands.look(uptime_ms());
+        self.supervisor.woke(system, self.signals);
     }
 
     /// Serves a connection until it fails, or there is nothing more to do.
     fn serve(&mut self, client: &mut Client<Xenbus<'_>>, system: &mut System<'_>) -> Result<(), Error> {
         loop {
-            match self.next() {
+            match self.next(system) {
                 Action::Serve => self.engine.serve(client, system, uptime_ms())?,
                 Action::Wait { until, links } => self.wait(client, system, until, links)?,
                 Action::Done | Action::Connect => return Ok(()),
@@ -248,23 +271,24 @@ impl Agent<'_, '_> {
         until: Option<u64>,
         links: bool,
     ) -> Result<(), Error> {
-        // Signals that came while an answer was waited for.
-        if self.signals.any_came() {
-            self.supervisor.woke(system, self.signals);
-            return Ok(());
-        }
-        let timeout = self.left(until).map(timespec);
-        match client.transport().wait(self.links.as_ref().filter(|_| links), timeout.as_ref()) {
+        let timeout = self.left(system, until).map(timespec);
+        let links = self.links.as_ref().filter(|_| links);
+        #[cfg(feature = "errands")]
+        let others = [links, system.errands.pipe.as_ref()];
+        #[cfg(not(feature = "errands"))]
+        let others = [links, None];
+        match client.transport().wait(others, timeout.as_ref()) {
             Ok(Some(Wake::Readable)) => self.engine.handle_readable(client)?,
-            Ok(Some(Wake::Other)) =>
-            {
+            Ok(Some(Wake::Other)) => {
                 #[cfg(feature = "report")]
-                if let Some(events) = &self.links {
-                    drain(events);
+                if let Some(events) = &self.links
+                    && drain(events)
+                {
                     self.engine.handle_links_changed();
                 }
+                self.look_around(system);
             }
-            Ok(_) => self.supervisor.woke(system, self.signals),
+            Ok(_) => self.look_around(system),
             Err(error) => return Err(Error::Lost(Lost::Errno(errno(error).0))),
         }
         Ok(())
@@ -272,12 +296,15 @@ impl Agent<'_, '_> {
 
     /// The same without a connection.
     fn sleep(&mut self, system: &mut System<'_>, until: Option<u64>) {
-        sleep(self.signals, None, self.left(until));
-        self.supervisor.woke(system, self.signals);
+        sleep(self.signals, None, self.left(system, until));
+        self.look_around(system);
     }
 
-    /// In how many milliseconds to go on at the latest: at this moment, or when the supervisor wants to.
-    fn left(&mut self, until: Option<u64>) -> Option<u64> {
+    /// In how many milliseconds to go on at the latest: at this moment, when an errand is late, or when the supervisor
+    /// wants to.
+    fn left(&mut self, system: &System<'_>, until: Option<u64>) -> Option<u64> {
+        #[cfg(feature = "errands")]
+        let until = [until, system.errands.until()].into_iter().flatten().min();
         let left = until.map(|until| until.saturating_sub(uptime_ms()));
         [left, self.supervisor.wake_in_ms()].into_iter().flatten().min()
     }

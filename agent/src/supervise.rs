@@ -12,6 +12,9 @@ pub(crate) trait Supervisor {
 
     /// After how many milliseconds it wants to be woken, if at all.
     fn wake_in_ms(&mut self) -> Option<u64>;
+
+    /// How many milliseconds a program may still run when the agent is told to end.
+    fn patience_ms(&self) -> u64;
 }
 
 /// A plain agent: SIGHUP has it open its log again.
@@ -27,5 +30,9 @@ impl Supervisor for OrdinaryProcess {
 
     fn wake_in_ms(&mut self) -> Option<u64> {
         None
+    }
+
+    fn patience_ms(&self) -> u64 {
+        10_000
     }
 }

@@ -16,6 +16,8 @@ use rustix::fs::OFlags;
 use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::system::uname;
 
+#[cfg(feature = "errands")]
+use crate::errands::ErrandTable;
 use crate::errno::errno;
 use crate::log::LogWriter;
 #[cfg(any(feature = "network", feature = "report"))]
@@ -37,6 +39,9 @@ pub(crate) struct System<'a> {
     pub(crate) staged: u32,
     /// What keeps other nanovas from staging any meanwhile.
     pub(crate) lock: Option<OwnedFd>,
+    /// What is done by others meanwhile.
+    #[cfg(feature = "errands")]
+    pub(crate) errands: ErrandTable,
 }
 
 impl<'a> System<'a> {
@@ -50,6 +55,8 @@ impl<'a> System<'a> {
             root,
             staged: 0,
             lock: None,
+            #[cfg(feature = "errands")]
+            errands: ErrandTable::new(),
             confined: common.root != "/",
         })
     }

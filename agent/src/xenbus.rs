@@ -17,6 +17,9 @@ use crate::wait::{timespec, uptime_ms};
 /// How long a request may still wait for its answer after the program was told to end.
 const GRACE_MS: u64 = 2000;
 
+/// How many descriptors are waited for beside the connection: news of links, and what a program prints.
+pub(crate) const OTHERS: usize = 2;
+
 /// What the connection is to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ChannelKind {
@@ -32,7 +35,7 @@ pub(crate) enum Wake {
     Readable,
     /// A signal came.
     Signal,
-    /// There is something to read from the other descriptor.
+    /// There is something to read from another descriptor.
     Other,
 }
 
@@ -58,24 +61,26 @@ impl<'a> Xenbus<'a> {
         self.until = Some(moment);
     }
 
-    /// Waits, for ever or so long, until there is something to read, here or from `other`, or a signal has come.
-    pub(crate) fn wait(&mut self, other: Option<&OwnedFd>, timeout: Option<&Timespec>) -> Result<Option<Wake>, Errno> {
+    /// Waits, for ever or so long, until there is something to read, here or from one of the others, or a signal has
+    /// come.
+    pub(crate) fn wait(
+        &mut self,
+        others: [Option<&OwnedFd>; OTHERS],
+        timeout: Option<&Timespec>,
+    ) -> Result<Option<Wake>, Errno> {
         let Some(signals) = self.signals else { return Ok(Some(Wake::Readable)) };
-        let mut fds = [
-            PollFd::new(&self.fd, PollFlags::IN),
-            PollFd::new(signals.fd(), PollFlags::IN),
-            PollFd::new(other.unwrap_or(&self.fd), PollFlags::IN),
-        ];
-        match poll(&mut fds[..if other.is_some() { 3 } else { 2 }], timeout) {
+        let mut fds = heapless::Vec::<PollFd<'_>, { 2 + OTHERS }>::new();
+        for fd in [&self.fd, signals.fd()].into_iter().chain(others.into_iter().flatten()) {
+            let _ = fds.push(PollFd::new(fd, PollFlags::IN));
+        }
+        match poll(&mut fds, timeout) {
             Ok(0) => return Ok(None),
             Err(Errno::INTR) => return Ok(Some(Wake::Signal)),
             result => result?,
         };
-        let signal = !fds[1].revents().is_empty();
-        if !fds[0].revents().is_empty() {
-            self.readable = true;
-        }
-        if signal {
+        let came = |place: usize| fds.get(place).is_some_and(|fd| !fd.revents().is_empty());
+        self.readable |= came(0);
+        if came(1) {
             signals.take();
             return Ok(Some(Wake::Signal));
         }
@@ -88,7 +93,7 @@ impl<'a> Xenbus<'a> {
             let stopping = self.signals.is_some_and(Signals::stop);
             let left = self.until.map(|until| until.saturating_sub(uptime_ms()));
             let timeout = [stopping.then_some(GRACE_MS), left].into_iter().flatten().min().map(timespec);
-            match self.wait(None, timeout.as_ref()).map_err(lost)? {
+            match self.wait([None; OTHERS], timeout.as_ref()).map_err(lost)? {
                 Some(Wake::Readable) => return Ok(()),
                 Some(_) => {}
                 None if stopping => return Err(Error::Lost(Lost::Stopped)),

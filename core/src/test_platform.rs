@@ -6,8 +6,8 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::platform::{
-    Argv, Clock, Distrust, Download, Durability, Ended, Entropy, FileKind, Files, GuestPath, Identity, KernelNet,
-    Level, Log, Programs, UPDATE_NAME, UPDATE_NUMBER,
+    Addresses, Argv, Clock, Distrust, Download, Durability, Ended, Entropy, Errand, Errands, FileKind, Files, Found,
+    GuestPath, Identity, KernelNet, Level, Log, Programs, UPDATE_NAME, UPDATE_NUMBER,
 };
 use crate::wire::errno::Errno;
 use crate::wire::net::Ip;
@@ -68,6 +68,7 @@ pub(crate) struct FakePlatform {
     pub(crate) self_test: Result<Ended, Errno>,
     /// How any other program ends.
     pub(crate) ends: Result<Ended, Errno>,
+    pub(crate) errands: FakeErrands,
 }
 
 pub(crate) struct FakeFile {
@@ -138,6 +139,17 @@ impl FakePlatform {
             asked: Vec::new(),
             self_test: Ok(Ended::Exit(0)),
             ends: Ok(Ended::Exit(0)),
+            errands: FakeErrands {
+                begun: Vec::new(),
+                under_way: Vec::new(),
+                linger: false,
+                given_up: Vec::new(),
+                refused: None,
+                hangs_after: Vec::new(),
+                ends_badly: Ended::Exit(1),
+                says: String::new(),
+                printed: Vec::new(),
+            },
         }
     }
 
@@ -239,23 +251,102 @@ impl Programs for FakePlatform {
             None => Err(Errno::NOENT),
         }
     }
+}
+
+impl Errands for FakePlatform {
+    /// Does it at once; how it ended is told when it is asked for.
+    fn begin(
+        &mut self,
+        errand: Errand,
+        _seconds: u32,
+        work: &mut dyn FnMut(&mut Self, Found<'_>) -> bool,
+    ) -> Result<(), Errno> {
+        self.errands.begin(errand)?;
+        let (mut found, mut room) = (Vec::new(), self.errands.hangs_after.pop().unwrap_or(usize::MAX));
+        let well = work(self, &mut |piece| {
+            if piece.len() > room {
+                return Err(Errno::IO);
+            }
+            room -= piece.len();
+            found.extend_from_slice(piece);
+            Ok(())
+        });
+        self.nodes.insert(FOUND.to_owned(), Node::File { contents: found, mode: 0o600 });
+        let ended = if well { Ended::Exit(0) } else { self.errands.ends_badly };
+        self.errands.under_way.push((errand, ended));
+        Ok(())
+    }
 
     /// Prints what is in the file, then what it gets.
-    fn run(
+    fn begin_program(
         &mut self,
         path: GuestPath<'_>,
         argument: Option<&'static core::ffi::CStr>,
         input: &[u8],
-        output: &mut [u8],
         _seconds: u32,
-    ) -> Result<(Ended, usize), Errno> {
-        if argument.is_some() {
-            return self.self_test.map(|ended| (ended, 0));
+    ) -> Result<(), Errno> {
+        self.errands.begin(Errand::Program)?;
+        let ended = if argument.is_some() { self.self_test? } else { self.ends? };
+        self.errands.printed = if argument.is_some() {
+            self.errands.says.clone().into_bytes()
+        } else {
+            [self.text(path.as_str()).as_bytes(), input].concat()
+        };
+        self.errands.under_way.push((Errand::Program, ended));
+        Ok(())
+    }
+
+    fn ended(&mut self, errand: Errand) -> Option<Ended> {
+        let place = self.errands.under_way.iter().position(|(other, _)| *other == errand)?;
+        (!self.errands.linger).then(|| self.errands.under_way.remove(place).1)
+    }
+
+    fn found(&mut self, _errand: Errand) -> Result<FakeFile, Errno> {
+        Ok(FakeFile { path: FOUND.to_owned(), read: 0 })
+    }
+
+    fn printed(&mut self) -> &[u8] {
+        &self.errands.printed
+    }
+
+    fn give_up(&mut self, errand: Errand) {
+        self.errands.under_way.retain(|(other, _)| *other != errand);
+        self.errands.given_up.push(errand);
+    }
+}
+
+/// Where what the last errand found lies.
+const FOUND: &str = "(found)";
+
+/// Errands, which are done when they are begun.
+pub(crate) struct FakeErrands {
+    /// Those that were begun.
+    pub(crate) begun: Vec<Errand>,
+    /// Those whose end was not told.
+    pub(crate) under_way: Vec<(Errand, Ended)>,
+    /// Whether none is told to have ended.
+    pub(crate) linger: bool,
+    /// Those that were given up.
+    pub(crate) given_up: Vec<Errand>,
+    /// None can be begun.
+    pub(crate) refused: Option<Errno>,
+    /// After so many bytes an errand finds nothing more; the last of these is the next one's.
+    pub(crate) hangs_after: Vec<usize>,
+    /// How one ends that has not done all.
+    pub(crate) ends_badly: Ended,
+    /// What a program's self-test prints.
+    pub(crate) says: String,
+    printed: Vec<u8>,
+}
+
+impl FakeErrands {
+    fn begin(&mut self, errand: Errand) -> Result<(), Errno> {
+        if let Some(errno) = self.refused {
+            return Err(errno);
         }
-        let said = [self.text(path.as_str()).as_bytes(), input].concat();
-        let len = said.len().min(output.len());
-        output[..len].copy_from_slice(&said[..len]);
-        self.ends.map(|ended| (ended, len))
+        assert!(self.under_way.iter().all(|(other, _)| *other != errand), "one of a kind at a time");
+        self.begun.push(errand);
+        Ok(())
     }
 }
 
@@ -268,8 +359,13 @@ impl Download for FakePlatform {
         if self.servers.is_empty() { Err(Errno::IO) } else { Ok(self.servers.remove(0)) }
     }
 
-    fn resolve(&mut self, name: &str, _deadline: u64) -> Option<Ip> {
-        (name == "known").then(|| "192.0.2.1".parse().unwrap())
+    fn resolve(&mut self, name: &str, _deadline: u64) -> Addresses {
+        let known: &[&str] = match name {
+            "known" => &["192.0.2.1"],
+            "many" => &["192.0.2.1", "192.0.2.2", "2001:db8::1"],
+            _ => &[],
+        };
+        known.iter().map(|ip| ip.parse().unwrap()).collect()
     }
 
     fn send(&mut self, _connection: &mut Vec<u8>, bytes: &[u8]) -> Result<(), Errno> {

@@ -46,6 +46,7 @@ fn everything_that_xapi_reads_is_there_in_the_form_that_it_reads() -> Result<()>
     let before = guest.xenstored.stats().nodes;
     let agent = guest.agent(LINKS, "");
     agent.wait_for_log("published what the guest is");
+    wait_until("the volume has answered", || guest.get("data/volumes/0/name").is_some());
     let integer = |key: &str| guest.get(key).and_then(|value| value.parse::<i64>().ok());
     assert!(integer("attr/PVAddons/MajorVersion").is_some_and(|major| major >= 1));
     for key in ["attr/PVAddons/MinorVersion", "attr/PVAddons/MicroVersion"] {
@@ -219,7 +220,9 @@ fn after_a_migration_everything_is_there_again_and_nothing_of_before() -> Result
             && guest.get("control/feature-balloon").as_deref() == Some("1")
     });
     assert_eq!(guest.get("attr/vif/0/ipv4/0").as_deref(), Some("10.0.0.5"));
-    assert_eq!((guest.get("attr/vif/5/ipv4/0"), guest.get("data/volumes/7/name")), (None, None));
+    assert_eq!(guest.get("attr/vif/5/ipv4/0"), None);
+    // As soon as the volumes have answered.
+    wait_until("no volume of before is left", || guest.get("data/volumes/7/name").is_none());
     Ok(())
 }
 

@@ -79,6 +79,9 @@ impl<'a> FirstProcess<'a> {
             if Some(pid) == self.child {
                 self.child = None;
                 self.ended(status, system, signals);
+            } else {
+                #[cfg(feature = "errands")]
+                system.errands.has_ended(pid, status);
             }
         }
     }
@@ -136,6 +139,11 @@ impl Supervisor for FirstProcess<'_> {
 
     fn wake_in_ms(&mut self) -> Option<u64> {
         self.restart_at.map(|at| at.saturating_sub(uptime_ms()))
+    }
+
+    /// A toolstack does not wait long for a system to end.
+    fn patience_ms(&self) -> u64 {
+        500
     }
 }
 

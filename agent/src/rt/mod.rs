@@ -5,6 +5,8 @@
 //! guarantees its callers a safe interface.
 
 pub(crate) mod clock;
+#[cfg(feature = "errands")]
+pub(crate) mod confine;
 mod mem;
 pub(crate) mod place;
 pub(crate) mod process;

@@ -1,7 +1,8 @@
 //! Places for what is large: memory of their own, so that no frame of the stack is.
 //!
 //! A frame of more than a page is touched page by page when it is entered, used or not; of a place only those pages
-//! take memory that something is written to.
+//! take memory that something is written to. What lies there stays there: a forked child does not have it, so that
+//! neither keys nor requests are in a process that does something else.
 //!
 //! # Invariants
 //! A [`Filled`] is the only access to the value in its [`Place`], and drops it.
@@ -11,7 +12,7 @@ use core::ops::{Deref, DerefMut};
 use core::ptr::null_mut;
 
 use rustix::io::Errno;
-use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
 
 /// A place for one value at a time, for as long as the process runs.
 pub(crate) struct Place<'p, T>(&'p mut MaybeUninit<T>);
@@ -20,10 +21,13 @@ impl<T> Place<'_, T> {
     /// Makes one: an anonymous mapping, which is never given back.
     pub(crate) fn new() -> Result<Self, Errno> {
         const { assert!(align_of::<T>() <= 4096, "a mapping begins with a page") };
+        let len = size_of::<T>();
         // SAFETY: a new mapping at an address that the kernel chooses touches no memory of anybody's.
-        let start = unsafe {
-            mmap_anonymous(null_mut(), size_of::<T>(), ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE)
-        }?;
+        let start = unsafe { mmap_anonymous(null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE) }?;
+        // SAFETY: advice about the new mapping alone: a forked child finds zeros there. It has no business there: what
+        // it does for its parent it does with what is on its stack, and it ends without coming back. A kernel before
+        // 4.14 does not know it.
+        let _ = unsafe { madvise(start, len, Advice::LinuxWipeOnFork) };
         // SAFETY: the mapping is large enough and aligned (above), is never unmapped, and nobody else knows where it
         // is. Any bytes are a valid `MaybeUninit`.
         Ok(Place(unsafe { &mut *start.cast() }))

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 /// Numbers of the calls made here.
 #[cfg(target_arch = "x86_64")]
 pub(super) mod number {
+    pub(in super::super) const CLOSE: usize = 3;
     pub(in super::super) const RT_SIGPROCMASK: usize = 14;
     pub(in super::super) const CLONE: usize = 56;
     pub(in super::super) const EXECVE: usize = 59;
@@ -17,11 +18,14 @@ pub(super) mod number {
     pub(in super::super) const CLOCK_GETTIME: usize = 228;
     pub(in super::super) const EXIT_GROUP: usize = 231;
     pub(in super::super) const SIGNALFD4: usize = 289;
+    pub(in super::super) const SECCOMP: usize = 317;
+    pub(in super::super) const CLOSE_RANGE: usize = 436;
 }
 
 /// Numbers of the calls made here.
 #[cfg(target_arch = "aarch64")]
 pub(super) mod number {
+    pub(in super::super) const CLOSE: usize = 57;
     pub(in super::super) const SIGNALFD4: usize = 74;
     pub(in super::super) const EXIT_GROUP: usize = 94;
     pub(in super::super) const CLOCK_GETTIME: usize = 113;
@@ -29,6 +33,8 @@ pub(super) mod number {
     pub(in super::super) const RT_SIGPROCMASK: usize = 135;
     pub(in super::super) const CLONE: usize = 220;
     pub(in super::super) const EXECVE: usize = 221;
+    pub(in super::super) const SECCOMP: usize = 277;
+    pub(in super::super) const CLOSE_RANGE: usize = 436;
 }
 
 /// Enters the kernel.

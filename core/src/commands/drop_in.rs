@@ -3,7 +3,7 @@
 //! * It gets the value on standard input, a string as its text and an object as JSON; its standard output is the
 //!   message.
 //! * Exit status 0 is returncode "0", any other "500"; a line `returncode=<number>` in the output says another one.
-//! * Only what root alone can have put there is run, for a minute at the most.
+//! * Only what root alone can have put there is run, for a minute at the most. Other commands are served meanwhile.
 //! * Commands that are built in come first: they cannot be replaced. [`super::disabled`] takes any away.
 //!
 //! The value may be a secret: it is passed on, wiped, and shown nowhere.
@@ -13,7 +13,7 @@ use core::fmt::Write;
 use zeroize::Zeroizing;
 
 use crate::commands::response::{Code, MESSAGE_MAX, Response};
-use crate::platform::{Ended, Files, GuestPath, Level, Log, Programs};
+use crate::platform::{Ended, Errands, Files, GuestPath, Level, Log, Programs};
 use crate::wire::errno::Errno;
 use crate::wire::json::Value;
 use crate::wire::text::{Bounded, Printable, text_at_start};
@@ -28,8 +28,6 @@ const NAME_MAX: usize = 64;
 const SECONDS: u32 = 60;
 /// A value is a part of a xenstore packet.
 const VALUE_MAX: usize = 4096;
-/// As much of the output as is looked at.
-const OUTPUT_MAX: usize = 2048;
 
 /// Letters in lower case, digits, `_` and `-`.
 fn is_name(name: &str) -> bool {
@@ -59,27 +57,34 @@ pub fn for_each<P: Files + Programs + Log>(platform: &mut P, each: &mut dyn FnMu
     }
 }
 
-fn path_of(name: &str) -> Option<Bounded<128>> {
+/// The path of a program.
+pub type ProgramPath = Bounded<128>;
+
+fn path_of(name: &str) -> Option<ProgramPath> {
     is_name(name).then(|| Bounded::of(format_args!("{DIRECTORY}/{name}")))
 }
 
-/// Runs the program of this name; none if there is no such command.
+/// The program of this name, if there is such a command; the response, if it is not to be trusted.
 #[inline(never)]
-pub fn run<P: Programs + Log>(platform: &mut P, name: &str, value: Value<'_>) -> Option<Response> {
+pub fn program<P: Programs + Log>(platform: &mut P, name: &str) -> Option<Result<ProgramPath, Response>> {
     let path = path_of(name)?;
-    let path = GuestPath::new(path.as_str()).ok()?;
-    match platform.is_program(path) {
-        Ok(()) => {}
-        Err(Errno::NOENT) => return None,
+    match platform.is_program(GuestPath::new(path.as_str()).ok()?) {
+        Ok(()) => Some(Ok(path)),
+        Err(Errno::NOENT) => None,
         Err(errno) => {
+            let path = path.as_str();
             platform.log(Level::Warn, format_args!("{path} is not run: {errno}"));
-            let text = format_args!(
+            Some(Err(Response::failed(format_args!(
                 "{path} is not run: it must be an executable file of root's, in directories of root's, that nobody \
                  else can write"
-            );
-            return Some(Response::failed(text));
+            ))))
         }
     }
+}
+
+/// Begins a program; or returns the response.
+#[inline(never)]
+pub fn begin<P: Errands>(platform: &mut P, path: &ProgramPath, value: Value<'_>) -> Result<(), Response> {
     let mut input = Zeroizing::new(Input { bytes: [0; VALUE_MAX], len: 0 });
     let written = match value {
         Value::Missing => Ok(()),
@@ -88,24 +93,39 @@ pub fn run<P: Programs + Log>(platform: &mut P, name: &str, value: Value<'_>) ->
         Value::Other => Err(core::fmt::Error),
     };
     if written.is_err() {
-        return Some(Response::failed(format_args!("Invalid arguments: a string, a number or an object is needed")));
+        return Err(Response::failed(format_args!("Invalid arguments: a string, a number or an object is needed")));
     }
-    let mut output = [0; OUTPUT_MAX];
     let input = input.bytes.get(..input.len).unwrap_or_default();
-    Some(match platform.run(path, None, input, &mut output, SECONDS) {
-        Ok((Ended::Exit(127), 0)) => Response::failed(format_args!(
+    let begun = GuestPath::new(path.as_str())
+        .map_err(|_| Errno::NAMETOOLONG)
+        .and_then(|path| platform.begin_program(path, None, input, SECONDS));
+    begun.map_err(|errno| {
+        let path = path.as_str();
+        match errno {
+            Errno::BUSY => Response::failed(format_args!("cannot run {path}: two earlier programs cannot be ended")),
+            Errno::AGAIN | Errno::NOMEM => Response::failed(format_args!(
+                "cannot run {path}: the guest has no room for one more process, or no memory: {errno}"
+            )),
+            errno => Response::failed(format_args!("cannot run {path}: {errno}")),
+        }
+    })
+}
+
+/// What is said when a program has ended, and has printed this.
+#[inline(never)]
+pub fn end(path: &ProgramPath, ended: Ended, printed: &[u8]) -> Response {
+    let path = path.as_str();
+    match ended {
+        Ended::Exit(127) if printed.is_empty() => Response::failed(format_args!(
             "{path} cannot be executed: is its first line #! and a program that there is?"
         )),
-        Ok((Ended::Exit(status), len)) => response(status, output.get(..len).unwrap_or_default()),
-        Ok((Ended::Signal(signal), _)) => {
-            Response::failed(format_args!("{path} ended by signal {}", u64::from(signal)))
-        }
-        Ok((Ended::Late, _)) => {
+        Ended::Exit(status) => response(status, printed),
+        Ended::Signal(signal) => Response::failed(format_args!("{path} ended by signal {}", u64::from(signal))),
+        Ended::Late => {
             let seconds = u64::from(SECONDS);
             Response::failed(format_args!("{path} was ended: it took more than {seconds} seconds"))
         }
-        Err(errno) => Response::failed(format_args!("cannot run {path}: {errno}")),
-    })
+    }
 }
 
 /// What is said when a program has ended by itself.

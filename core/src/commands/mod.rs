@@ -1,11 +1,18 @@
 //! The commands of the host: request JSON in, response JSON out, one file a family. [`table`] is the one list of them.
 
+#![cfg_attr(
+    feature = "long-commands",
+    expect(clippy::result_large_err, reason = "there is no heap to box a response in that comes early")
+)]
+
 pub mod disabled;
 #[cfg(feature = "drop-in")]
 pub mod drop_in;
 pub mod identity;
 #[cfg(feature = "inject")]
 pub mod inject;
+#[cfg(feature = "long-commands")]
+pub mod long;
 pub mod password;
 pub mod request;
 #[cfg(feature = "network")]

@@ -7,6 +7,8 @@ use core::marker::PhantomData;
 use crate::commands::identity;
 #[cfg(feature = "inject")]
 use crate::commands::inject;
+#[cfg(feature = "long-commands")]
+use crate::commands::long::Task;
 use crate::commands::password::Exchange;
 #[cfg(feature = "network")]
 use crate::commands::reset_network;
@@ -24,8 +26,6 @@ use crate::xenstore::{Client, Error, Transport};
 pub struct Session {
     /// The key that was agreed on.
     pub(crate) exchange: Exchange,
-    /// Whether a new agent lies ready to be executed.
-    pub(crate) update_is_ready: bool,
     /// Room for the network of a reset: it is large.
     #[cfg(feature = "network")]
     pub(crate) network: Network,
@@ -44,7 +44,6 @@ impl Session {
     pub const fn new() -> Session {
         Session {
             exchange: Exchange::new(),
-            update_is_ready: false,
             #[cfg(feature = "network")]
             network: Network::new(),
         }
@@ -60,6 +59,9 @@ pub enum Entry<T, P> {
     Local(fn(Value<'_>, &mut Session, &mut P) -> Response),
     /// With the client, for what else lies in xenstore; its value is not looked at.
     OverXenstore(OverXenstore<T, P>),
+    /// By an errand: this begins it, or returns the response.
+    #[cfg(feature = "long-commands")]
+    Long(fn(Value<'_>, &mut P) -> Result<Task, Response>),
 }
 
 impl<T, P> Clone for Entry<T, P> {
@@ -129,11 +131,7 @@ impl<'t, T: Transport + 't, P: Platform + 't> Table<'t, T, P> {
         Command {
             name: "agentupdate",
             shows_argument: false,
-            entry: Entry::Local(|value, session, platform| {
-                let response = update::agentupdate(value, platform);
-                session.update_is_ready |= response.code == crate::commands::Code::Done;
-                response
-            }),
+            entry: Entry::Long(|value, platform| update::begin(value, platform).map(Task::Update)),
         },
     ];
 

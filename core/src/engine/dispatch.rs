@@ -2,6 +2,12 @@
 //! happened is logged.
 
 use crate::commands::disabled::is_disabled;
+#[cfg(feature = "drop-in")]
+use crate::commands::drop_in;
+#[cfg(feature = "long-commands")]
+use crate::commands::long::Long;
+#[cfg(feature = "drop-in")]
+use crate::commands::long::Task;
 use crate::commands::table::OverXenstore;
 use crate::commands::{Code, Entry, Request, RequestError, Response, Session, Table};
 use crate::network::Target;
@@ -20,11 +26,22 @@ pub enum Dispatched<T, P> {
     Answered(Response),
     /// The command of this name is to be run so, with the client, whose buffer the request was in until now.
     OverXenstore(&'static str, OverXenstore<T, P>),
+    /// An errand was begun for it: [`Dispatcher::go_on`] will return its response.
+    #[cfg(feature = "long-commands")]
+    Begun,
+    /// It needs an errand, and waits until the one that is under way has ended.
+    #[cfg(feature = "long-commands")]
+    Later,
 }
 
 /// Runs commands.
 pub struct Dispatcher {
     session: Session,
+    /// The command that an errand is under way for.
+    #[cfg(feature = "long-commands")]
+    long: Option<Long>,
+    /// Whether a new agent lies ready to be executed.
+    update_is_ready: bool,
 }
 
 impl Default for Dispatcher {
@@ -38,17 +55,22 @@ impl Dispatcher {
     // Inlined, so that it is made where it stays.
     #[inline(always)]
     pub const fn new() -> Dispatcher {
-        Dispatcher { session: Session::new() }
+        Dispatcher {
+            session: Session::new(),
+            #[cfg(feature = "long-commands")]
+            long: None,
+            update_is_ready: false,
+        }
     }
 
     /// Whether a new agent lies ready to be executed.
     pub fn update_is_ready(&self) -> bool {
-        self.session.update_is_ready
+        self.update_is_ready
     }
 
     /// The new agent is being executed, or cannot be.
     pub fn forget_update(&mut self) {
-        self.session.update_is_ready = false;
+        self.update_is_ready = false;
     }
 
     /// Runs a command with the client.
@@ -88,29 +110,92 @@ impl Dispatcher {
         };
         let name = request.name.plain().unwrap_or_default();
         let disabled = is_disabled(platform, name);
-        let command = Table::<T, P>::named(name).filter(|_| !disabled);
-        log_received(&request, command.is_some_and(|command| command.shows_argument), platform);
-        let response = match command {
-            Some(command) => match command.entry {
-                Entry::OverXenstore(run) => return Dispatched::OverXenstore(command.name, run),
-                Entry::Local(run) => run(request.value, &mut self.session, platform),
-            },
-            None => {
-                #[cfg(feature = "drop-in")]
-                if let (false, Some(response)) =
-                    (disabled, crate::commands::drop_in::run(platform, name, request.value))
-                {
-                    // What the site's program says is between it and the host.
-                    let shown = Response { code: response.code, message: Bounded::of(format_args!("(not shown)")) };
-                    log_completed(request.name, &shown, platform);
-                    return Dispatched::Answered(response);
-                }
-                Response::new(Code::NotFound, format_args!("No such agent command '{}'", request.name))
+        let Some(command) = Table::<T, P>::named(name).filter(|_| !disabled) else {
+            #[cfg(feature = "drop-in")]
+            if let (false, Some(program)) = (disabled, drop_in::program(platform, name)) {
+                return self.handle_site(&request, program, platform);
             }
+            log_received(&request, false, platform);
+            let response = Response::new(Code::NotFound, format_args!("No such agent command '{}'", request.name));
+            log_completed(request.name, &response, platform);
+            return Dispatched::Answered(response);
+        };
+        #[cfg(feature = "long-commands")]
+        if self.long.is_some() && matches!(command.entry, Entry::Long(_)) {
+            return Dispatched::Later;
+        }
+        log_received(&request, command.shows_argument, platform);
+        let response = match command.entry {
+            Entry::OverXenstore(run) => return Dispatched::OverXenstore(command.name, run),
+            Entry::Local(run) => run(request.value, &mut self.session, platform),
+            #[cfg(feature = "long-commands")]
+            Entry::Long(begin) => match begin(request.value, platform) {
+                Ok(task) => return self.begun(Long { name: shown_name(&request), shows_response: true, task }),
+                Err(response) => response,
+            },
         };
         log_completed(request.name, &response, platform);
         Dispatched::Answered(response)
     }
+
+    /// A site's own command. What its program says is between it and the host.
+    #[cfg(feature = "drop-in")]
+    #[expect(clippy::result_large_err, reason = "there is no heap to box a response in that comes early")]
+    fn handle_site<T, P: Platform>(
+        &mut self,
+        request: &Request<'_>,
+        program: Result<drop_in::ProgramPath, Response>,
+        platform: &mut P,
+    ) -> Dispatched<T, P> {
+        if self.long.is_some() && program.is_ok() {
+            return Dispatched::Later;
+        }
+        log_received(request, false, platform);
+        let begun = program.and_then(|path| drop_in::begin(platform, &path, request.value).map(|()| path));
+        match begun {
+            Ok(path) => self.begun(Long { name: shown_name(request), shows_response: false, task: Task::Site(path) }),
+            Err(response) => {
+                log_completed(request.name, &not_shown(&response), platform);
+                Dispatched::Answered(response)
+            }
+        }
+    }
+
+    #[cfg(feature = "long-commands")]
+    fn begun<T, P>(&mut self, long: Long) -> Dispatched<T, P> {
+        self.long = Some(long);
+        Dispatched::Begun
+    }
+
+    /// Goes on with the command that an errand is under way for, if that has ended; returns the response, if there is
+    /// one. If `ending`, the errand is ended.
+    #[cfg(feature = "long-commands")]
+    pub fn go_on<P: Platform>(&mut self, ending: bool, platform: &mut P) -> Option<Response> {
+        let Long { name, shows_response, task } = self.long.take()?;
+        let updates = task.is_update();
+        let response = match task.go_on(platform) {
+            Ok(task) if ending => task.give_up(platform),
+            Ok(task) => {
+                self.long = Some(Long { name, shows_response, task });
+                return None;
+            }
+            Err(response) => response,
+        };
+        self.update_is_ready |= updates && response.code == Code::Done;
+        let shown = if shows_response { response.clone() } else { not_shown(&response) };
+        log_completed(name.as_str(), &shown, platform);
+        Some(response)
+    }
+}
+
+#[cfg(feature = "long-commands")]
+fn shown_name(request: &Request<'_>) -> Bounded<64> {
+    Bounded::of(format_args!("{}", Printable(request.name)))
+}
+
+#[cfg(feature = "long-commands")]
+fn not_shown(response: &Response) -> Response {
+    Response { code: response.code, message: Bounded::of(format_args!("(not shown)")) }
 }
 
 fn log_received<P: Log>(request: &Request<'_>, shows_argument: bool, platform: &mut P) {

@@ -30,6 +30,15 @@ fn handle(agent: &mut Dispatcher, request: &mut [u8], platform: &mut FakePlatfor
     match agent.handle::<Unused, _>(request, platform) {
         Dispatched::Answered(response) => response,
         Dispatched::OverXenstore(name, _) => panic!("{name} was not asked for"),
+        Dispatched::Begun => {
+            for _ in 0..10 {
+                if let Some(response) = agent.go_on(false, platform) {
+                    return response;
+                }
+            }
+            panic!("it does not end")
+        }
+        Dispatched::Later => panic!("nothing is under way"),
     }
 }
 

@@ -37,6 +37,22 @@ impl Requests {
     }
 
     /// No.
+    pub fn is_under_way(&self) -> bool {
+        false
+    }
+
+    /// There is nothing to finish.
+    pub fn finish<T: Transport, P>(
+        &mut self,
+        _client: &mut Client<T>,
+        _platform: &mut P,
+        _ending: bool,
+        _now: u64,
+    ) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// No.
     pub fn update_is_ready(&self) -> bool {
         false
     }

@@ -14,6 +14,8 @@ pub enum Progress {
     Idle,
     /// A response waits for room in xenstore: call again at this moment.
     Waiting(u64),
+    /// The next request waits until an errand has ended, and no other can be looked for meanwhile.
+    Held,
 }
 
 /// What an event means for requests.

@@ -6,15 +6,15 @@
 //!   cannot list more than a packet: there, a burst is served in the order in which it came.)
 //! * No host removes responses, so the agent does, the oldest first; see `responses.rs` for how long they stay.
 //! * A request that cannot be removed is served once and then left alone.
+//! * One whose command takes long is answered when its errand has ended; others are served meanwhile, but those that
+//!   need an errand, too: they wait for their turn.
 //!
 //! The order to call: [`Requests::start`] on a fresh connection, then [`Requests::serve_one`] until it is
 //! [`Progress::Idle`] or [`Progress::Waiting`]; each event goes to [`Requests::take_event`], and after the last of
 //! several [`Requests::look_again`]. Time is an argument, in milliseconds since any fixed moment.
 
-use crate::commands::Code;
-#[cfg(feature = "xapi")]
-use crate::commands::Response;
 use crate::commands::response::RESPONSE_MAX;
+use crate::commands::{Code, Response};
 use crate::engine::dispatch::{Dispatched, Dispatcher, log_completed};
 use crate::engine::progress::{EventMeaning, Progress, State};
 use crate::engine::responses::{GUEST, Responses, Room};
@@ -44,7 +44,7 @@ const NAMES_MAX: usize = 4096;
 /// How many requests that cannot be removed are remembered.
 const QUARANTINE_MAX: usize = 64;
 
-/// Fingerprints of requests that stay though they were served, or cannot be.
+/// Fingerprints of requests that are not to be read.
 type Quarantine = heapless::Deque<u64, QUARANTINE_MAX>;
 
 /// What became of a response.
@@ -55,6 +55,17 @@ enum Delivery {
     Stays,
     /// There is no room for it before this moment.
     Later(u64),
+}
+
+/// Requests that need errands.
+#[cfg(feature = "long-commands")]
+struct Long {
+    /// The name of the one that an errand is under way for.
+    under_way: Option<heapless::String<RELATIVE_MAX>>,
+    /// Those that wait for their turn, as far as there is room to know them; others are read again and again.
+    waiting: Quarantine,
+    /// Whether it is one's turn: they are to be listed.
+    list_owed: bool,
 }
 
 /// A request that was run and its response, until both are changed in xenstore.
@@ -69,6 +80,16 @@ struct Pending {
 }
 
 impl Pending {
+    // Inlined, so that it is made where it stays.
+    #[inline(always)]
+    fn new(name: heapless::String<RELATIVE_MAX>, found_in: u32) -> Pending {
+        Pending { name, found_in, json: [0; RESPONSE_MAX], json_len: 0, unsure: false }
+    }
+
+    fn take_response(&mut self, response: &Response) {
+        self.json_len = response.to_json(&mut self.json).len();
+    }
+
     /// What is written to xenstore.
     fn response(&self) -> &[u8] {
         self.json.get(..self.json_len).unwrap_or_default()
@@ -129,6 +150,8 @@ pub struct Requests {
     cursor: RequestCursor,
     responses: Responses,
     quarantined: Quarantine,
+    #[cfg(feature = "long-commands")]
+    long: Long,
     /// Whether a list longer than a packet can be fetched, as far as is known.
     lists_in_parts: bool,
     /// Whether the last list was too long to be fetched: there are requests that nothing has named.
@@ -163,6 +186,8 @@ impl Requests {
             cursor,
             responses: Responses::new(),
             quarantined: heapless::Deque::new(),
+            #[cfg(feature = "long-commands")]
+            long: Long { under_way: None, waiting: heapless::Deque::new(), list_owed: false },
             lists_in_parts: true,
             list_owed: false,
             new_here: true,
@@ -182,10 +207,15 @@ impl Requests {
 
     /// What can wait until the requests that wait are answered: learns what this xenstored can do, and takes over the
     /// responses that an earlier agent left.
-    fn look_around<T: Transport>(&mut self, client: &mut Client<T>, now: u64) -> Result<(), Error> {
+    fn look_around<T: Transport, P: Log>(
+        &mut self,
+        client: &mut Client<T>,
+        platform: &mut P,
+        now: u64,
+    ) -> Result<(), Error> {
         self.new_here = false;
         self.lists_in_parts = client.lists_in_parts(HOST)?;
-        self.responses.adopt(client, &mut self.cursor.names, now)?;
+        self.responses.adopt(client, platform, &mut self.cursor.names, now)?;
         self.cursor.restart();
         Ok(())
     }
@@ -223,6 +253,8 @@ impl Requests {
         now: u64,
     ) -> Result<Progress, Error> {
         loop {
+            #[cfg(feature = "long-commands")]
+            self.take_long(false, platform);
             if let Some(mut pending) = self.pending.take() {
                 match self.answer(&pending, client, platform, now) {
                     Ok(Delivery::Answered) => return Ok(Progress::Served),
@@ -231,7 +263,7 @@ impl Requests {
                         if pending.found_in == self.cursor.number {
                             self.cursor.offset += pending.name.len() + 1;
                         }
-                        quarantine(&mut self.quarantined, &pending.name);
+                        remember(&mut self.quarantined, &pending.name);
                     }
                     Ok(Delivery::Later(moment)) => {
                         self.pending = Some(pending);
@@ -246,15 +278,68 @@ impl Requests {
                     }
                 }
             } else if self.cursor.over && self.new_here {
-                self.look_around(client, now)?;
+                self.look_around(client, platform, now)?;
+            } else if self.cursor.over && self.takes_turn() {
+                self.cursor.restart();
             } else if self.cursor.over {
-                self.responses.settle();
                 return Ok(Progress::Idle);
             } else if let Some((start, end)) = self.cursor.next_name() {
-                self.run(start, end, client, platform)?;
+                if !self.run(start, end, client, platform)? {
+                    return Ok(Progress::Held);
+                }
             } else {
                 self.list_more(client)?;
             }
+        }
+    }
+
+    /// Whether a command waits for its errand.
+    pub fn is_under_way(&self) -> bool {
+        #[cfg(feature = "long-commands")]
+        return self.long.under_way.is_some();
+        #[cfg(not(feature = "long-commands"))]
+        false
+    }
+
+    /// Whether those that wait for an errand are to be listed.
+    fn takes_turn(&mut self) -> bool {
+        #[cfg(feature = "long-commands")]
+        return core::mem::take(&mut self.long.list_owed);
+        #[cfg(not(feature = "long-commands"))]
+        false
+    }
+
+    /// Answers the command that is under way, if it has ended; if `ending`, it is ended. Nothing else is served.
+    #[cfg_attr(not(feature = "long-commands"), expect(unused_variables, reason = "none is under way"))]
+    pub fn finish<T: Transport, P: Platform>(
+        &mut self,
+        client: &mut Client<T>,
+        platform: &mut P,
+        ending: bool,
+        now: u64,
+    ) -> Result<(), Error> {
+        #[cfg(feature = "long-commands")]
+        self.take_long(ending, platform);
+        if let Some(pending) = self.pending.take() {
+            // If there is no room for it there is no more time to wait for any.
+            self.answer(&pending, client, platform, now)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the response of the command that is under way, if there is one.
+    #[cfg(feature = "long-commands")]
+    fn take_long<P: Platform>(&mut self, ending: bool, platform: &mut P) {
+        if self.pending.is_none()
+            && self.long.under_way.is_some()
+            && let Some(response) = self.dispatcher.go_on(ending, platform)
+            && let Some(name) = self.long.under_way.take()
+        {
+            // The list that it was found in may be over.
+            let found_in = self.cursor.number.wrapping_sub(1);
+            self.pending.insert(Pending::new(name, found_in)).take_response(&response);
+            self.long.list_owed |= !self.long.waiting.is_empty();
+            self.long.waiting.clear();
         }
     }
 
@@ -316,7 +401,8 @@ impl Requests {
         Ok(())
     }
 
-    /// Reads a request and runs it. What cannot be read stays, and is left alone from then on.
+    /// Reads a request and runs it. What cannot be read stays, and is left alone from then on. Returns whether others can
+    /// be looked for.
     #[inline(never)]
     fn run<T: Transport, P: Platform>(
         &mut self,
@@ -324,12 +410,12 @@ impl Requests {
         end: usize,
         client: &mut Client<T>,
         platform: &mut P,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let name = core::str::from_utf8(&self.cursor.names[start..end]).unwrap_or_default();
         let request = Joined::new(HOST, name);
-        let (Ok(request), false) = (request, self.quarantined.iter().any(|known| *known == fingerprint(name))) else {
+        let (Ok(request), false) = (request, self.is_known(name)) else {
             self.cursor.offset += end - start + 1;
-            return Ok(());
+            return Ok(true);
         };
         match client.read(Transaction::NONE, request.as_path()) {
             Ok(value) => {
@@ -347,24 +433,49 @@ impl Requests {
                         log_completed(name, &response, platform);
                         response
                     }
+                    #[cfg(feature = "long-commands")]
+                    Dispatched::Begun => {
+                        // The name fits: it is a part of the request's path.
+                        self.long.under_way = name.try_into().ok();
+                        self.cursor.offset += end - start + 1;
+                        return Ok(true);
+                    }
+                    #[cfg(feature = "long-commands")]
+                    Dispatched::Later if self.cursor.named => {
+                        // The list cannot be had, so that nothing would tell of it later.
+                        self.cursor.next = start;
+                        return Ok(false);
+                    }
+                    #[cfg(feature = "long-commands")]
+                    Dispatched::Later => {
+                        remember(&mut self.long.waiting, name);
+                        self.cursor.offset += end - start + 1;
+                        return Ok(true);
+                    }
                 };
-                // The name fits: it is a part of the request's path.
                 let name = name.try_into().unwrap_or_default();
-                let (found_in, json) = (self.cursor.number, [0; RESPONSE_MAX]);
-                let pending = self.pending.insert(Pending { name, found_in, json, json_len: 0, unsure: false });
-                pending.json_len = response.to_json(&mut pending.json).len();
-                Ok(())
+                self.pending.insert(Pending::new(name, self.cursor.number)).take_response(&response);
+                Ok(true)
             }
             // The host has given up and removed it.
-            Err(error) if error.is(Refusal::NOENT) => Ok(()),
+            Err(error) if error.is(Refusal::NOENT) => Ok(true),
             Err(Error::Refused(refusal)) => {
                 platform.log(Level::Warn, format_args!("request {name} cannot be read: {refusal}"));
                 self.cursor.offset += end - start + 1;
-                quarantine(&mut self.quarantined, name);
-                Ok(())
+                remember(&mut self.quarantined, name);
+                Ok(true)
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether a request is not to be read: it cannot be, was served and stays, or waits for an errand.
+    fn is_known(&self, name: &str) -> bool {
+        #[cfg(feature = "long-commands")]
+        if self.long.under_way.as_deref() == Some(name) || is_remembered(&self.long.waiting, name) {
+            return true;
+        }
+        is_remembered(&self.quarantined, name)
     }
 
     /// Has a response take its request's place, and makes room for it if need be.
@@ -381,7 +492,7 @@ impl Requests {
             self.responses.add(name, now);
             return remove_request(client, name);
         }
-        let mut room = self.responses.make_room(client, name, now)?;
+        let mut room = self.responses.make_room(client, platform, name, now)?;
         let mut emptied = false;
         loop {
             let error = match room {
@@ -396,13 +507,12 @@ impl Requests {
             };
             match (error, room) {
                 (Error::Refused(refusal), _) if refusal.is_quota() && self.new_here => {
-                    self.look_around(client, now)?;
-                    room = self.responses.make_room(client, name, now)?;
+                    self.look_around(client, platform, now)?;
+                    room = self.responses.make_room(client, platform, name, now)?;
                 }
                 (Error::Lost(lost), _) => return Err(Error::Lost(lost)),
                 (Error::Refused(refusal), Room::Made(_)) if refusal.is_quota() => {
-                    platform.log(Level::Debug, format_args!("no room for responses ({refusal}): removing an old one"));
-                    room = self.responses.remove_oldest(client, name, now)?;
+                    room = self.responses.remove_oldest(client, platform, name, now)?;
                 }
                 // Nothing is known that could go, but it is responses that take the room, or somebody else does: all of
                 // them are older than this one.
@@ -474,12 +584,16 @@ fn request_name(event: Event<'_>) -> Option<&str> {
     }
 }
 
-fn quarantine(quarantined: &mut Quarantine, name: &str) {
-    if quarantined.is_full() {
-        quarantined.pop_front();
+fn remember(names: &mut Quarantine, name: &str) {
+    if names.is_full() {
+        names.pop_front();
     }
     // There is room: it was made.
-    let _ = quarantined.push_back(fingerprint(name));
+    let _ = names.push_back(fingerprint(name));
+}
+
+fn is_remembered(names: &Quarantine, name: &str) -> bool {
+    names.iter().any(|known| *known == fingerprint(name))
 }
 
 /// FNV-1a, to recognise a name again. Two names with one fingerprint cost one of them its answer, and only in a

@@ -2,10 +2,11 @@
 //! own only so much.
 //!
 //! A response stays for [`KEPT_MS`], longer than any host waits, unless more than [`KEPT_MAX`] pile up. C xenstored has
-//! less room than that: the names of a node's children count for its size, so about 53 UUIDs fill `data/guest`. Then
-//! the oldest responses go at once, except those of the burst of requests that is being served: they stay for
-//! [`READ_MS`], so that a host that looks twice a second has seen them, and the service waits as long.
+//! less room than that: the names of a node's children count for its size, so about 53 UUIDs fill `data/guest`. Then a
+//! new response takes the place of the oldest, but not before that has been there for [`READ_MS`]: the service waits as
+//! long, so that a host that looks twice a second, or is busy, has seen it. The log says which one went.
 
+use crate::platform::{Level, Log};
 use crate::xenstore::{Client, Error, Joined, Path, Transaction, Transport};
 
 /// Where it looks for responses.
@@ -16,13 +17,13 @@ const KEPT_MAX: usize = 500;
 /// How long a response is kept, unless there are too many: twice the longest time that nova waits (300 s for the first
 /// `version`).
 const KEPT_MS: u64 = 600_000;
-/// How long a response of the present burst is kept when there is no room: nova looks every half second.
-const READ_MS: u64 = 3_000;
+/// How long a response is kept when another one waits for its room: nova looks every half second.
+const READ_MS: u64 = 5_000;
 /// Room for [`KEPT_MAX`] names of a UUID's length; fewer longer ones.
 const ROOM: usize = KEPT_MAX * (36 + ENTRY);
-/// Bytes before each name: its length and when it was written.
+/// Bytes before each name: its length, and when hosts have had time to read it.
 const ENTRY: usize = 2 + 4;
-/// When a response was written is kept in these, which fit four bytes for 13 years.
+/// That is kept in these, which fit four bytes for 13 years.
 const TENTH_MS: u64 = 100;
 
 /// Whether there is room for one more response.
@@ -39,31 +40,31 @@ pub(crate) enum Room {
 /// The names of responses, oldest first.
 ///
 /// # Invariants
-/// `bytes[first..]` is a sequence of entries (length as `u16`, time as `u32`, name), `count` of them; the last `fresh`
-/// belong to the present burst.
+/// `bytes[first..]` is a sequence of entries (length as `u16`, time as `u32`, name), `count` of them.
 pub(crate) struct Responses {
     bytes: heapless::Vec<u8, ROOM>,
     first: usize,
     count: usize,
-    fresh: usize,
 }
 
 impl Responses {
     // Inlined, so that it is made where it stays.
     #[inline(always)]
     pub(crate) const fn new() -> Responses {
-        Responses { bytes: heapless::Vec::new(), first: 0, count: 0, fresh: 0 }
+        Responses { bytes: heapless::Vec::new(), first: 0, count: 0 }
     }
 
-    /// Takes over what lies below `data/guest` from an earlier agent, and removes what is too much of it.
-    pub(crate) fn adopt<T: Transport>(
+    /// Takes over what lies below `data/guest` from an earlier agent, and removes what is too much of it. Once this one
+    /// has written any itself it is not known which these are: all are given the time to be read.
+    pub(crate) fn adopt<T: Transport, P: Log>(
         &mut self,
         client: &mut Client<T>,
+        platform: &mut P,
         names: &mut [u8],
         now: u64,
     ) -> Result<(), Error> {
         let (mut offset, mut first) = (0, true);
-        let in_burst = self.fresh > 0;
+        let read = if self.count > 0 { now + READ_MS } else { now };
         loop {
             let listing = match client.list(Transaction::NONE, GUEST, offset, names) {
                 // What is remembered from an earlier connection is better than nothing.
@@ -71,39 +72,41 @@ impl Responses {
                 listing => listing?,
             };
             if core::mem::take(&mut first) {
-                (self.first, self.count, self.fresh) = (0, 0, 0);
+                (self.first, self.count) = (0, 0);
                 self.bytes.clear();
             }
             for name in names[..listing.len].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
                 let Ok(name) = core::str::from_utf8(name) else { continue };
                 // What is removed stood before this name in the list.
-                let removed = if let Room::Made(removed) = self.make_room(client, name, now)? { removed } else { 0 };
-                self.add(name, now);
+                let room = self.make_room(client, platform, name, now)?;
+                let removed = if let Room::Made(removed) = room { removed } else { 0 };
+                self.add_read(name, read);
                 offset = (offset + name.len() + 1).saturating_sub(removed);
             }
-            self.settle();
             if listing.complete || listing.len == 0 {
-                // Which of them the present burst has written is not known any more: all are given the time to be read.
-                self.fresh = if in_burst { self.count } else { 0 };
                 return Ok(());
             }
         }
     }
 
     /// Removes what is too old or too much, so that a response of this name can be added.
-    pub(crate) fn make_room<T: Transport>(
+    pub(crate) fn make_room<T: Transport, P: Log>(
         &mut self,
         client: &mut Client<T>,
+        platform: &mut P,
         name: &str,
         now: u64,
     ) -> Result<Room, Error> {
         let mut removed = 0;
-        while let Some((written, _)) = self.oldest() {
-            let crowded = self.count >= KEPT_MAX || ROOM - (self.bytes.len() - self.first) < ENTRY + name.len();
-            if !crowded && now.saturating_sub(written) <= KEPT_MS {
+        while let Some((read, _)) = self.oldest() {
+            let room = if now.saturating_sub(read) > KEPT_MS - READ_MS {
+                self.drop_oldest(client, name)?
+            } else if self.count >= KEPT_MAX || ROOM - (self.bytes.len() - self.first) < ENTRY + name.len() {
+                self.remove_oldest(client, platform, name, now)?
+            } else {
                 break;
-            }
-            match self.remove_oldest(client, name, now)? {
+            };
+            match room {
                 Room::Made(more) => removed += more,
                 other => return Ok(other),
             }
@@ -111,29 +114,43 @@ impl Responses {
         Ok(Room::Made(removed))
     }
 
-    /// Removes the oldest response, because xenstored has no room for one of this name.
-    pub(crate) fn remove_oldest<T: Transport>(
+    /// Removes the oldest response, because there is no room for one of this name; if hosts have had time to read it.
+    pub(crate) fn remove_oldest<T: Transport, P: Log>(
         &mut self,
         client: &mut Client<T>,
+        platform: &mut P,
         name: &str,
         now: u64,
     ) -> Result<Room, Error> {
-        let Some((written, oldest)) = self.oldest() else { return Ok(Room::Never) };
-        let age = now.saturating_sub(written);
-        if self.fresh == self.count && age < READ_MS {
-            return Ok(Room::Later(now + READ_MS - age));
+        let Some((read, oldest)) = self.oldest() else { return Ok(Room::Never) };
+        if now < read {
+            return Ok(Room::Later(read));
         }
+        if oldest != name {
+            let seconds = (now - read + READ_MS) / 1000;
+            let text = format_args!("no room for the answer to {name}: that to {oldest} goes, after {seconds} s");
+            platform.log(Level::Info, text);
+        }
+        self.drop_oldest(client, name)
+    }
+
+    fn drop_oldest<T: Transport>(&mut self, client: &mut Client<T>, name: &str) -> Result<Room, Error> {
+        let Some((_, oldest)) = self.oldest() else { return Ok(Room::Never) };
         let len = oldest.len();
         // A response that will be overwritten under its old name is not the oldest any more.
         let removed = oldest != name && remove(client, oldest)?;
         self.first = (self.first + ENTRY + len).min(self.bytes.len());
         self.count = self.count.saturating_sub(1);
-        self.fresh = self.fresh.min(self.count);
         Ok(Room::Made(if removed { len + 1 } else { 0 }))
     }
 
-    /// Remembers a response that was written.
+    /// Remembers a response that was written now.
     pub(crate) fn add(&mut self, name: &str, now: u64) {
+        self.add_read(name, now + READ_MS);
+    }
+
+    /// Remembers a response that hosts have had time to read at this moment.
+    fn add_read(&mut self, name: &str, read: u64) {
         if self.bytes.capacity() - self.bytes.len() < ENTRY + name.len() {
             self.bytes.copy_within(self.first.., 0);
             self.bytes.truncate(self.bytes.len() - self.first);
@@ -142,17 +159,11 @@ impl Responses {
         if self.bytes.capacity() - self.bytes.len() < ENTRY + name.len() {
             return;
         }
-        let (len, time) = ((name.len() as u16).to_le_bytes(), ((now / TENTH_MS) as u32).to_le_bytes());
+        let (len, time) = ((name.len() as u16).to_le_bytes(), (read.div_ceil(TENTH_MS) as u32).to_le_bytes());
         let pieces = [&len[..], &time, name.as_bytes()];
         if pieces.into_iter().all(|piece| self.bytes.extend_from_slice(piece).is_ok()) {
             self.count += 1;
-            self.fresh += 1;
         }
-    }
-
-    /// Says that no request waits any more: the burst is over.
-    pub(crate) fn settle(&mut self) {
-        self.fresh = 0;
     }
 
     fn oldest(&self) -> Option<(u64, &str)> {

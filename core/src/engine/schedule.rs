@@ -10,7 +10,7 @@
 //! The order to call: `poll`; do what it says; whatever happened meanwhile by `handle_*`; and again, until
 //! [`Action::Done`].
 //!
-//! Guarantees: requests come first, the report only when none waits; a response that waits for room holds up no report;
+//! Guarantees: what takes long is an errand, for which nothing waits but its own answer; requests come first, the report only when none waits; a response that waits for room holds up no report;
 //! the service manager hears of the guest when all that waited is served, and gets its signs of life between two
 //! requests, however many there are; a connection that was of no use is not made again at once.
 
@@ -19,7 +19,7 @@ use crate::commands::static_ip;
 use crate::engine::progress::{EventMeaning, Progress, State};
 use crate::engine::requests::Requests;
 use crate::network::Target;
-use crate::platform::Platform;
+use crate::platform::{ErrandNews, Platform};
 use crate::report::publisher::{LIFE_TOKEN, Report};
 use crate::xenstore::{Client, Error, Event, Transport};
 
@@ -43,6 +43,8 @@ pub struct Options {
     pub report_interval: u32,
     /// How many milliseconds are between signs of life; 0 for none.
     pub beat_ms: u64,
+    /// For how many milliseconds a command may still be under way when the program is to end.
+    pub patience_ms: u64,
 }
 
 /// What is to be done next.
@@ -143,7 +145,11 @@ pub struct Engine {
     ready_due: bool,
     told: State,
     next_beat: u64,
-    ending: bool,
+    /// The next request waits for an errand.
+    held: bool,
+    errands: ErrandNews,
+    /// Until when a command that is under way may go on, once the program is to end.
+    ending: Option<u64>,
 }
 
 impl Engine {
@@ -169,7 +175,9 @@ impl Engine {
             ready_due: false,
             told: State::Starting,
             next_beat: now + options.beat_ms,
-            ending: false,
+            held: false,
+            errands: ErrandNews { ended: false, under_way: false, programs: false },
+            ending: None,
         }
     }
 
@@ -216,15 +224,24 @@ impl Engine {
         self.report.link_changed();
     }
 
-    /// The program is to end. A piece of work that was begun is finished.
-    pub fn handle_end(&mut self) {
-        self.ending = true;
+    /// What has become of errands. To be told after each [`Engine::serve`], too, as that may begin some.
+    pub fn handle_errands(&mut self, news: ErrandNews) {
+        self.errands = news;
+        if news.ended {
+            (self.idle, self.held) = (false, false);
+        }
+    }
+
+    /// The program is to end. A piece of work that was begun is finished; a command that is under way is given
+    /// [`Options::patience_ms`], and answered.
+    pub fn handle_end(&mut self, now: u64) {
+        self.ending.get_or_insert(now + self.options.patience_ms);
     }
 
     /// What is to be done next.
     pub fn poll(&mut self, now: u64) -> Action {
-        if self.ending {
-            return Action::Done;
+        if let Some(until) = self.ending {
+            return self.poll_end(until, now);
         }
         if self.take_beat(now) {
             return Action::Beat;
@@ -239,7 +256,8 @@ impl Engine {
         if core::mem::take(&mut self.settle_due) {
             return Action::SettleIn;
         }
-        if self.requests.update_is_ready() {
+        // It would not know what it is the parent of.
+        if self.requests.update_is_ready() && !self.errands.under_way {
             self.requests.forget_update();
             return Action::TakeOver;
         }
@@ -253,11 +271,19 @@ impl Engine {
         if !self.idle || report_in == Some(0) || self.room_at.is_some_and(|at| now >= at) {
             return Action::Serve;
         }
-        if self.options.once && self.room_at.is_none() {
+        if self.options.once && self.room_at.is_none() && !self.errands.under_way {
             return Action::Done;
         }
         let report_at = report_in.filter(|_| self.report.knows_time()).map(|left| now + left);
         self.wait([self.room_at, report_at], self.options.report && !self.report.is_pausing(now))
+    }
+
+    /// What is to be done before the end.
+    fn poll_end(&self, until: u64, now: u64) -> Action {
+        if self.phase != Phase::Serving || !self.requests.is_under_way() {
+            return Action::Done;
+        }
+        if !self.idle || now >= until { Action::Serve } else { self.wait([Some(until), None], false) }
     }
 
     fn wait(&self, moments: [Option<u64>; 2], links: bool) -> Action {
@@ -277,7 +303,12 @@ impl Engine {
         if self.phase != Phase::Serving {
             return self.begin(client, platform);
         }
-        self.room_at = None;
+        if let Some(until) = self.ending {
+            self.requests.finish(client, platform, now >= until, now)?;
+            self.idle = true;
+            return Ok(());
+        }
+        (self.room_at, self.held) = (None, false);
         if self.options.commands {
             match self.requests.serve_one(client, platform, now)? {
                 Progress::Served => {
@@ -285,17 +316,19 @@ impl Engine {
                     return Ok(());
                 }
                 Progress::Waiting(until) => self.room_at = Some(until),
+                Progress::Held => self.held = true,
                 Progress::Idle => {}
             }
         }
         self.useful = true;
-        if self.room_at.is_none() && self.take_events(client)? {
+        let requests_wait = self.room_at.is_some() || self.held;
+        if !requests_wait && self.take_events(client)? {
             return Ok(());
         }
         if self.options.report && self.report(client, platform, now)? {
             return Ok(());
         }
-        if self.room_at.is_none() && self.told != *self.requests.state() {
+        if !requests_wait && self.told != *self.requests.state() {
             self.told.clone_from(self.requests.state());
             if self.options.commands {
                 Requests::tell(client, &self.told)?;
@@ -357,6 +390,9 @@ impl Engine {
             {
                 crate::engine::dispatch::log_completed("static-ip-setting", &response, platform);
             }
+            return Ok(true);
+        }
+        if self.report.take_volumes(client, platform)? {
             return Ok(true);
         }
         let due = self.report.due_in(now) == Some(0);

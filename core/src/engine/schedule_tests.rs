@@ -7,8 +7,15 @@ use crate::wire::xenstore::MessageType;
 use crate::xenstore::Lost;
 
 const ASKS: &str = r#"{"name":"version","value":""}"#;
-const ALL: Options =
-    Options { commands: true, report: true, once: false, network: Target::Kernel, report_interval: 0, beat_ms: 0 };
+const ALL: Options = Options {
+    commands: true,
+    report: true,
+    once: false,
+    network: Target::Kernel,
+    report_interval: 0,
+    beat_ms: 0,
+    patience_ms: 10_000,
+};
 
 /// The watch of the guest's life has its first event after the guest is ready; then all is published, and it is ready
 /// again.
@@ -45,6 +52,9 @@ impl Guest {
     fn run(&mut self) -> Vec<Action> {
         let mut done = Vec::new();
         for _ in 0..1000 {
+            let errands = &self.platform.errands;
+            let under_way = !errands.under_way.is_empty();
+            self.engine.handle_errands(ErrandNews { ended: under_way && !errands.linger, under_way, programs: false });
             match self.engine.poll(self.now) {
                 Action::Serve => self.engine.serve(&mut self.client, &mut self.platform, self.now).unwrap(),
                 Action::Wait { .. } if self.store().has_news() => {
@@ -138,9 +148,9 @@ fn once_is_once() {
     let options = Options { once: true, report: false, ..ALL };
     let mut guest = Guest::with(options, &[("data/host/a", ASKS), ("data/host/b", ASKS)]);
     guest.store().quota = Some(("data/guest", 1, "ENOSPC"));
-    assert_eq!(guest.connect(), [Action::SettleIn, wait(Some(3000), false)]);
+    assert_eq!(guest.connect(), [Action::SettleIn, wait(Some(5000), false)]);
     assert!(guest.get("data/guest/a").is_some() && guest.get("data/guest/b").is_none());
-    guest.now = 3000;
+    guest.now = 5000;
     assert_eq!(guest.run(), [Action::TellReady, Action::Done]);
     assert!(guest.get("data/guest/b").is_some());
 }
@@ -268,7 +278,7 @@ fn signs_of_life_are_given_in_time_whatever_else_there_is_to_do() {
 fn what_is_to_end_ends() {
     let mut guest = Guest::with(ALL, &[("data/host/a", ASKS)]);
     guest.engine.handle_connected();
-    guest.engine.handle_end();
+    guest.engine.handle_end(guest.now);
     assert_eq!(guest.run(), [Action::Done]);
     assert_eq!(guest.get("data/guest/a"), None);
 }
@@ -281,13 +291,19 @@ fn a_new_agent_takes_over_once_its_answer_is_written() {
     guest.platform.servers = vec![crate::update::tests::with_length(&body)];
     let asks = format!(r#"{{"name":"agentupdate","value":"http://192.0.2.7/agent,{sum}"}}"#);
     guest.store().put("data/host/a", &asks);
-    // Before the others: that may take longer than whoever asks waits.
     guest.store().put("data/host/b", ASKS);
-    assert_eq!(guest.connect(), [Action::SettleIn, Action::TakeOver]);
-    assert_eq!((guest.get("data/guest/a").is_some(), guest.get("data/guest/b")), (true, None));
+    guest.platform.errands.linger = true;
+    let meanwhile = guest.connect();
+    assert_eq!((meanwhile[0], meanwhile.contains(&Action::TakeOver)), (Action::SettleIn, false));
+    // Others are answered while it is fetched and tries itself.
+    assert_eq!((guest.get("data/guest/a"), guest.get("data/guest/b").is_some()), (None, true));
+    guest.platform.errands.linger = false;
+    guest.store().put("data/host/c", ASKS);
+    assert_eq!(guest.run(), [Action::TakeOver]);
+    assert!(guest.get("data/guest/a").is_some());
     // Where that cannot be it goes on.
-    assert_eq!(guest.run(), up(None)[1..]);
-    assert!(guest.get("data/guest/b").is_some());
+    assert_eq!(guest.run(), [wait(None, true)]);
+    assert!(guest.get("data/guest/c").is_some());
 }
 
 #[test]
@@ -296,17 +312,17 @@ fn a_response_that_waits_for_room_holds_up_no_report() {
     guest.connect();
     guest.store().quota = Some(("data/guest", 1, "ENOSPC"));
     guest.store().put("data/host/a", ASKS);
-    assert_eq!(guest.host_writes("data/host/b", ASKS), [wait(Some(3000), true)]);
+    assert_eq!(guest.host_writes("data/host/b", ASKS), [wait(Some(5000), true)]);
     assert!(guest.get("data/guest/a").is_some() && guest.get("data/guest/b").is_none());
     // Links change meanwhile.
     guest.now = 1000;
     guest.engine.handle_links_changed();
-    assert_eq!(guest.run(), [wait(Some(3000), true)]);
+    assert_eq!(guest.run(), [wait(Some(5000), true)]);
     // Whatever is heard before: that moment stays, and then it is served.
     guest.now = 2999;
-    assert_eq!(guest.host_writes("unique-domain-id", "b"), [wait(Some(3000), true)]);
+    assert_eq!(guest.host_writes("unique-domain-id", "b"), [wait(Some(5000), true)]);
     assert!(guest.get("data/guest/b").is_none());
-    guest.now = 3000;
+    guest.now = 5000;
     assert_eq!(guest.run(), [Action::TellReady, wait(None, true)]);
     assert!(guest.get("data/guest/b").is_some());
 }

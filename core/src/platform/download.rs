@@ -4,6 +4,9 @@ use crate::wire::errno::Errno;
 use crate::wire::net::Ip;
 use crate::wire::text::Bounded;
 
+/// Addresses of a server: those behind the eighth are not tried.
+pub type Addresses = heapless::Vec<Ip, 8>;
+
 /// A connection to a server, and the agent's own file: what an update takes.
 pub trait Download {
     /// A connection.
@@ -11,9 +14,9 @@ pub trait Download {
 
     /// Connects, or gives up after so many seconds, as does every later call that waits as long for nothing.
     fn connect(&mut self, ip: Ip, port: u16, seconds: u32) -> Result<Self::Connection, Errno>;
-    /// The address of a name, from /etc/hosts or the name servers of /etc/resolv.conf; none is asked from a moment of
-    /// [`Clock::uptime_ms`](super::Clock::uptime_ms) on.
-    fn resolve(&mut self, name: &str, deadline_ms: u64) -> Option<Ip>;
+    /// The addresses of a name, of both families, from /etc/hosts or the name servers of /etc/resolv.conf; none is
+    /// asked from a moment of [`Clock::uptime_ms`](super::Clock::uptime_ms) on.
+    fn resolve(&mut self, name: &str, deadline_ms: u64) -> Addresses;
     /// Sends all of it.
     fn send(&mut self, connection: &mut Self::Connection, bytes: &[u8]) -> Result<(), Errno>;
     /// Receives some; 0 at the end.

@@ -7,26 +7,26 @@ pub mod clock;
 #[cfg(feature = "update")]
 pub mod download;
 pub mod entropy;
+pub mod errands;
 pub mod files;
 pub mod identity;
 #[cfg(any(feature = "network", feature = "report"))]
 pub mod kernel_net;
 pub mod log;
 pub mod path;
-#[cfg(any(feature = "network", feature = "update", feature = "drop-in"))]
 pub mod programs;
 
 pub use clock::Clock;
 #[cfg(feature = "update")]
-pub use download::Download;
+pub use download::{Addresses, Download};
 pub use entropy::Entropy;
+pub use errands::{Errand, ErrandNews, Errands, Found};
 pub use files::{Durability, Files, STAGED_MAX, STAGED_NAME, UPDATE_NAME, UPDATE_NUMBER};
 pub use identity::Identity;
 #[cfg(any(feature = "network", feature = "report"))]
 pub use kernel_net::KernelNet;
 pub use log::{Level, Log};
 pub use path::{Distrust, FileError, FileKind, GUEST_PATH_MAX, GuestPath, LinkNotFollowed, PathError, Unsynced};
-#[cfg(any(feature = "network", feature = "update", feature = "drop-in"))]
 pub use programs::{Argv, Ended, Programs};
 
 /// Declares a trait that asks for another one if a build has a part that needs it, and for nothing otherwise.
@@ -51,7 +51,11 @@ if_built!(
 );
 if_built!(
     /// [`Programs`], where any are run or told.
-    ProgramsIfBuilt: Programs if any(feature = "network", feature = "update", feature = "drop-in")
+    ProgramsIfBuilt: Programs if feature = "errands"
+);
+if_built!(
+    /// [`Errands`], where any part needs them.
+    ErrandsIfBuilt: Errands if feature = "errands"
 );
 if_built!(
     /// [`Programs`], where a site's own commands are served.
@@ -64,11 +68,29 @@ if_built!(
 
 /// All of it: what the engine passes on, part by part. Below the engine no function asks for this.
 pub trait Platform:
-    Files + Clock + Entropy + Log + Identity + NetIfBuilt + ProgramsIfBuilt + SitePrograms + DownloadIfBuilt
+    Files
+    + Clock
+    + Entropy
+    + Log
+    + Identity
+    + NetIfBuilt
+    + ProgramsIfBuilt
+    + ErrandsIfBuilt
+    + SitePrograms
+    + DownloadIfBuilt
 {
 }
 
 impl<P> Platform for P where
-    P: Files + Clock + Entropy + Log + Identity + NetIfBuilt + ProgramsIfBuilt + SitePrograms + DownloadIfBuilt
+    P: Files
+        + Clock
+        + Entropy
+        + Log
+        + Identity
+        + NetIfBuilt
+        + ProgramsIfBuilt
+        + ErrandsIfBuilt
+        + SitePrograms
+        + DownloadIfBuilt
 {
 }

@@ -1,4 +1,5 @@
-//! Programs of the guest: those that are waited for, and those that are only told.
+//! Programs of the guest: which are to be trusted, and those that are only told. What a command waits for is an
+//! [errand](super::errands).
 
 use super::path::GuestPath;
 use crate::wire::errno::Errno;
@@ -23,16 +24,6 @@ pub trait Programs {
     /// Whether there is a program at `path` that root alone can have put there: [`Errno::NOENT`] if there is nothing,
     /// another errno if it is not to be trusted.
     fn is_program(&mut self, path: GuestPath<'_>) -> Result<(), Errno>;
-    /// Runs it, with one argument or none, for so many seconds at the most. `input` is its standard input; what it
-    /// prints goes to `output` as far as there is room. Returns how it ended and how much it printed.
-    fn run(
-        &mut self,
-        path: GuestPath<'_>,
-        argument: Option<&'static core::ffi::CStr>,
-        input: &[u8],
-        output: &mut [u8],
-        seconds: u32,
-    ) -> Result<(Ended, usize), Errno>;
     /// Starts programs, one after the other, and does not wait for them. Those that are not there are left alone, and
     /// so are all where the guest's files are not those of the running system.
     fn start(&mut self, programs: &[Argv<'_>]);

@@ -55,4 +55,9 @@ impl Report {
     ) -> Result<(), Error> {
         Ok(())
     }
+
+    /// Does nothing.
+    pub fn take_volumes<T: Transport, P>(&mut self, _client: &mut Client<T>, _platform: &mut P) -> Result<bool, Error> {
+        Ok(false)
+    }
 }

@@ -6,10 +6,13 @@
 //! | `writer` | how it is written |
 //! | `addresses` | the addresses of VIFs, and the index of each |
 //! | `memory`, `volumes` | what /proc tells |
+//! | `measure` | how large volumes are, asked by an errand |
 //! | `os` | the name and version of the operating system, as XenServer's tools give them |
 
 #[cfg(feature = "report")]
 pub mod addresses;
+#[cfg(feature = "report")]
+mod measure;
 #[cfg(feature = "report")]
 pub mod memory;
 #[cfg(feature = "report")]

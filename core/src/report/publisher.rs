@@ -16,13 +16,13 @@ use core::fmt::{self, Write};
 
 use heapless::Vec;
 
-use crate::files::read::{for_each_line, read_start_if_possible};
-use crate::platform::{Files, GuestPath, Identity, KernelNet, Level, Log};
+use crate::files::read::read_start_if_possible;
+use crate::platform::{Errand, Errands, Files, GuestPath, Identity, KernelNet, Level, Log};
 use crate::report::addresses::{Addresses, Links, PUBLISHED_MAX, PublishedList, Vif};
+use crate::report::measure::Measuring;
 use crate::report::memory::{Memory, has_moved};
 use crate::report::os::{OperatingSystem, SOURCES};
-use crate::report::volumes;
-use crate::report::volumes::{MountedVolume, UUID_LEN, Uuid, VOLUMES_MAX, Volume, Volumes};
+use crate::report::volumes::{Measured, Uuid, VOLUMES_MAX, Volume};
 use crate::report::writer::KeyWriter;
 use crate::wire::errno::Errno;
 use crate::wire::net::{Family, Mac};
@@ -39,7 +39,6 @@ const LIFE: Path<'static> = Path::literal("unique-domain-id");
 pub const LIFE_TOKEN: &str = "nanova-life";
 
 const MEMINFO: GuestPath<'static> = GuestPath::literal("/proc/meminfo");
-const MOUNTS: GuestPath<'static> = GuestPath::literal("/proc/self/mountinfo");
 /// There if the kernel's balloon driver is; the driver itself does not tell the toolstack.
 const BALLOON: GuestPath<'static> = GuestPath::literal("/sys/devices/system/xen_memory/xen_memory0");
 
@@ -61,7 +60,10 @@ pub struct Report {
     links: Links,
     addresses: Addresses,
     memory: Memory,
-    /// Free bytes of each volume, in the order of mountinfo.
+    volumes: Measuring,
+    /// Whether all of what the volumes answer is to be published, moved or not.
+    all_volumes: bool,
+    /// Free bytes of each volume that is published, in the order of mountinfo.
     free: Vec<u64, VOLUMES_MAX>,
     host: Bounded<64>,
     /// Milliseconds between looks at memory and volumes; 0 for never.
@@ -89,6 +91,8 @@ impl Report {
             links: Links::new(),
             addresses: Addresses::new(),
             memory: Memory { total: 0, available: 0 },
+            volumes: Measuring::new(),
+            all_volumes: false,
             free: Vec::new(),
             host: Bounded::new(),
             interval: interval as u64 * 1000,
@@ -152,7 +156,7 @@ impl Report {
     /// Does what is due. `may_set` says whether the host may have addresses set;
     /// it is told that, too.
     #[inline(never)]
-    pub fn run<T: Transport, P: Files + Log + Identity + KernelNet>(
+    pub fn run<T: Transport, P: Errands + Log + Identity + KernelNet>(
         &mut self,
         client: &mut Client<T>,
         platform: &mut P,
@@ -229,7 +233,7 @@ impl Report {
     }
 
     /// What changes slowly: the host's name, memory, volumes. Returns whether XAPI should look.
-    fn look<T: Transport, P: Files + Log + Identity>(
+    fn look<T: Transport, P: Errands + Log + Identity>(
         &mut self,
         writer: &mut KeyWriter<'_, T>,
         platform: &mut P,
@@ -252,41 +256,54 @@ impl Report {
             }
             self.memory = Memory { total, available };
         }
-        self.volumes(writer, platform, all);
+        self.all_volumes |= all;
+        if self.volumes.begin(platform) {
+            self.publish_volumes(writer, platform);
+        }
         if all {
             writer.put("data/updated", "1");
         }
         renamed
     }
 
-    fn volumes<T: Transport, P: Files + Log>(&mut self, writer: &mut KeyWriter<'_, T>, platform: &mut P, all: bool) {
-        let (mut found, mut cut) = (Volumes::new(), false);
-        if let Err(errno) = for_each_line(platform, MOUNTS, &mut |line| cut |= !volumes::take(&mut found, line))
-            && all
-        {
-            platform.log(Level::Warn, format_args!("cannot read {MOUNTS}: {errno}; volumes are left out"));
+    /// Publishes what volumes have answered, if an errand that asked them has ended. Returns whether one has.
+    #[inline(never)]
+    pub fn take_volumes<T: Transport, P: Errands + Log>(
+        &mut self,
+        client: &mut Client<T>,
+        platform: &mut P,
+    ) -> Result<bool, Error> {
+        let Some(ended) = platform.ended(Errand::Volumes) else { return Ok(false) };
+        if self.volumes.take(platform, ended) {
+            let mut writer = KeyWriter::new(client);
+            self.publish_volumes(&mut writer, platform);
+            writer.failed.map_or(Ok(()), Err)?;
         }
-        let mut moved = all || found.len() != self.free.len();
-        for (place, found) in found.iter_mut().enumerate() {
-            let mount_point = Bounded::<256>::of(format_args!("{}", found.mount_point()));
-            (found.size, found.free) = platform.space(mount_point.as_str()).unwrap_or_default();
-            moved |= self.free.get(place).is_some_and(|old| has_moved(*old, found.free, found.size));
-        }
+        Ok(true)
+    }
+
+    fn publish_volumes<T: Transport, P: Log>(&mut self, writer: &mut KeyWriter<'_, T>, platform: &mut P) {
+        let all = core::mem::take(&mut self.all_volumes);
+        let measured = || self.volumes.volumes().iter().filter_map(|volume| Some((&volume.line, volume.measured?)));
+        let old = self.free.iter();
+        let moved = all
+            || measured().count() != old.len()
+            || measured().zip(old).any(|((_, now), old)| has_moved(*old, now.free, now.size));
         if !moved {
             return;
         }
         writer.in_transaction(&mut |writer| {
             writer.remove(format_args!("data/volumes"));
-            for (place, MountedVolume { line, size, free }) in found.iter().enumerate() {
+            for (place, (line, Measured { size, free, uuid })) in measured().enumerate() {
                 let Some(Volume { device, mount_point, file_system }) = Volume::parse(line) else { continue };
                 let mut name = Bounded::<128>::of(format_args!("{device}"));
-                if let Some(uuid) = uuid(platform, device, file_system) {
-                    let _ = write!(name, "({uuid})");
+                if let Some(uuid) = uuid {
+                    let _ = write!(name, "({})", Uuid(uuid));
                 }
                 let values: [(&str, &dyn fmt::Display); 5] = [
                     ("name", &name.as_str()),
-                    ("size", size),
-                    ("free", free),
+                    ("size", &size),
+                    ("free", &free),
                     ("mount_points/0", &mount_point),
                     ("filesystem", &file_system),
                 ];
@@ -295,10 +312,15 @@ impl Report {
                 }
             }
         });
-        if cut && all {
-            platform.log(Level::Info, format_args!("more than {VOLUMES_MAX} volumes; the others are not published"));
+        self.free = measured().map(|(_, now)| now.free).collect();
+        if all {
+            if self.volumes.is_cut() {
+                let text = format_args!("more than {VOLUMES_MAX} volumes; the others are not published");
+                platform.log(Level::Info, text);
+            }
+            // As after all else that is published for the first time.
+            VERSION.iter().skip(VERSION.len() - 1).for_each(|(key, value)| writer.put(key, value));
         }
-        self.free = found.iter().map(|found| found.free).collect();
     }
 
     /// Which links there are, and whose. Says whether the kernel told.
@@ -465,23 +487,6 @@ fn devices<T: Transport, P: Log>(
         }
     }
     Ok(found)
-}
-
-/// The UUID that a device's file system has in its first blocks.
-fn uuid<P: Files>(platform: &mut P, device: &str, file_system: &str) -> Option<Uuid> {
-    let mut skip = volumes::uuid_offset(file_system)?;
-    let mut file = platform.open_linked(GuestPath::new(device).ok()?).ok()?;
-    let mut room = [0; 2048];
-    loop {
-        let len = platform.read(&mut file, &mut room).ok()?;
-        if let Some(start) = room.get(..len)?.get(skip..) {
-            return start.first_chunk::<UUID_LEN>().copied().map(Uuid);
-        }
-        skip -= len;
-        if len == 0 {
-            return None;
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The volumes that are mounted, from `/proc/self/mountinfo` (proc(5)), and their UUIDs from their first blocks.
+//! The volumes that are mounted, from `/proc/self/mountinfo` (proc(5)), and where their first blocks have their UUIDs.
 //!
 //! A volume is a block device that is mounted; where it is mounted several times, the first place counts. Loop devices
 //! are files of a volume that is counted already.
@@ -16,6 +16,17 @@ use crate::wire::text::MountField;
 pub const VOLUMES_MAX: usize = 5;
 /// Bytes of a UUID.
 pub const UUID_LEN: usize = 16;
+
+/// What a volume answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Measured {
+    /// Bytes that it has.
+    pub size: u64,
+    /// Bytes that are free for all.
+    pub free: u64,
+    /// The UUID of its file system, if it has one.
+    pub uuid: Option<[u8; UUID_LEN]>,
+}
 
 /// A volume, borrowed from a line of mountinfo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,22 +52,13 @@ impl<'a> Volume<'a> {
     }
 }
 
-/// A volume and the space on it, in bytes.
+/// A volume, and what it answers when it is asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MountedVolume {
     /// Its line of mountinfo.
     pub line: String<256>,
-    /// All there is.
-    pub size: u64,
-    /// What is free for all.
-    pub free: u64,
-}
-
-impl MountedVolume {
-    /// Where it is mounted.
-    pub fn mount_point(&self) -> MountField<'_> {
-        Volume::parse(&self.line).map_or(MountField(""), |volume| volume.mount_point)
-    }
+    /// What it has answered.
+    pub measured: Option<Measured>,
 }
 
 /// Volumes.
@@ -142,7 +144,6 @@ broken line -
         ] {
             names.iter().for_each(|name| assert_eq!(uuid_offset(name), offset, "{name}"));
         }
-        assert_eq!(MountedVolume::default().mount_point(), MountField(""));
     }
 
     #[test]
@@ -155,7 +156,7 @@ broken line -
         let long = "x".repeat(300);
         assert!(!take(&mut volumes, &line("/dev/sdb", &long)));
         assert!(take(&mut volumes, &line("/dev/sda", &long)), "that one is known");
-        assert_eq!(volumes.iter().map(|found| found.mount_point().0).collect::<std::vec::Vec<_>>(), ["/a"]);
+        assert_eq!(Volume::parse(&volumes[0].line).unwrap().mount_point, MountField("/a"));
     }
 
     #[test]

@@ -3,24 +3,30 @@
 //! | file | is |
 //! |---|---|
 //! | here | the steps, and what each says when it fails |
+//! | `fetch` | the download, which an errand does |
 //! | `request` | the command's value: where it is, and the sum it must have |
 //! | `url` | the part of RFC 3986 that is needed |
-//! | `dns` | the address of a name |
+//! | `dns` | the addresses of a name |
 //! | `http` | a response of HTTP/1.1, piece by piece |
 //! | `archive` | the file in it, if that is a tar archive |
 //!
-//! Every failure leaves the running agent's file as it was. What is not a static program of this machine is refused,
+//! Every failure leaves the running agent's file as it was. What servers answer is read by an errand alone; what it
+//! brings is looked into when it has the sum that was told. What is not a static program of this machine is refused,
 //! and so is one that does not pass its own `--self-test`. The new agent is run from a file of its own
 //! ([`UPDATE_NAME`]) and takes the old one's place when it serves ([`take_place`]): whatever becomes of it before, the
 //! next start is the old one's. That stays as `<name>.prev`.
 //!
 //! It is the sum that protects: it comes over xenstore, which only dom0 writes. The transport need not be trusted, and
 //! https, with the certificates it would take, is refused. (MD5 finds damage, and only that: see SECURITY.md.)
+//!
+//! The order to call: [`Update::begin`], then [`Update::go_on`] whenever its errand has ended, until that is done or has
+//! failed.
 
 #![expect(clippy::result_large_err, reason = "there is no heap to box a failure in, and one is rare")]
 
 pub mod archive;
 pub mod dns;
+mod fetch;
 pub mod http;
 pub mod request;
 pub mod url;
@@ -30,24 +36,16 @@ use core::fmt;
 use crate::files::at;
 use crate::files::replace::{unsynced, warn_of};
 use crate::platform::{
-    Clock, Download, Ended, FileError, Files, GuestPath, Level, Log, Programs, UPDATE_NAME, UPDATE_NUMBER,
+    Clock, Download, Ended, Errand, Errands, FileError, Files, GuestPath, Level, Log, UPDATE_NAME, UPDATE_NUMBER,
 };
 use crate::wire::errno::Errno;
 use crate::wire::json::Value;
-use crate::wire::text::Bounded;
+use crate::wire::text::{Bounded, Printable, number, text_at_start};
 
 use archive::Unpacked;
-use http::{BodyProgress, Received};
-use request::{Hasher, Order};
-use url::{Host, URL_MAX, Url};
+use request::{Hasher, Order, Sum};
+use url::URL_MAX;
 
-/// How often a server may say that it is elsewhere.
-const REDIRECTS_MAX: u32 = 5;
-/// How long nothing may come.
-const SILENCE_SECONDS: u32 = 20;
-/// How long all may take, but for the last wait ([`SILENCE_SECONDS`] at most): nova waits 30 seconds for most commands,
-/// its operators longer for this one.
-const TOTAL_SECONDS: u64 = 90;
 /// How long the new agent's own test may take.
 const TEST_SECONDS: u32 = 5;
 /// As much of the file as tells what it is.
@@ -71,178 +69,229 @@ fn failure(text: fmt::Arguments<'_>) -> UpdateFailure {
     UpdateFailure(Bounded::of(text))
 }
 
-/// Runs the command. Whether it is done tells the response's code: then the new agent is to be executed.
-#[inline(never)]
-pub fn update<P: Files + Download + Programs + Clock + Log>(
-    value: Value<'_>,
-    platform: &mut P,
-) -> Result<(), UpdateFailure> {
-    let order = Order::parse(value).map_err(|wrong| failure(format_args!("{wrong}")))?;
-    let found = platform.own_path();
-    let own = found.map_err(|errno| {
+/// An update that is under way.
+pub enum Update {
+    /// The errand fetches what has this sum.
+    Fetching(Sum),
+    /// The new agent tests itself.
+    Testing,
+}
+
+/// What became of a step.
+pub enum Stepped {
+    /// The next one is under way.
+    Begun(Update),
+    /// The new agent is to be executed; what is to be said about it.
+    Ready(Bounded<128>),
+}
+
+impl Update {
+    /// Begins the download that the command's value asks for.
+    #[inline(never)]
+    pub fn begin<P: Errands + Download + Clock>(value: Value<'_>, platform: &mut P) -> Result<Update, UpdateFailure> {
+        let order = Order::parse(value).map_err(|wrong| failure(format_args!("{wrong}")))?;
+        let own = own_path(platform)?;
+        GuestPath::new(own.as_str()).map_err(|wrong| failure(format_args!("this agent's file: {wrong}")))?;
+        // On the stack: the errand has nothing of the agent's but that.
+        let mut url = heapless::String::<URL_MAX>::new();
+        url.push_str(order.url).map_err(|_| failure(format_args!("the URL is longer than {URL_MAX} bytes")))?;
+        let begun = platform.begin(Errand::Download, fetch::ERRAND_SECONDS, &mut |platform, found| {
+            fetch::fetch(url.clone(), platform, found)
+        });
+        begun.map_err(|errno| failure(format_args!("the download cannot be begun: {errno}")))?;
+        Ok(Update::Fetching(order.sum))
+    }
+
+    /// Which errand is under way for it.
+    pub fn errand(&self) -> Errand {
+        match self {
+            Update::Fetching(_) => Errand::Download,
+            Update::Testing => Errand::Program,
+        }
+    }
+
+    /// Goes on when the errand has ended.
+    #[inline(never)]
+    pub fn go_on<P: Errands + Download>(self, platform: &mut P, ended: Ended) -> Result<Stepped, UpdateFailure> {
+        let own = own_path(platform)?;
+        let path = GuestPath::new(own.as_str()).map_err(|wrong| failure(format_args!("this agent's file: {wrong}")))?;
+        match self {
+            Update::Fetching(sum) => {
+                fetched(platform, ended)?;
+                check(platform, &sum)?;
+                unpack(platform, path)?;
+                or_remove(begin_test(platform, path), platform, path)?;
+                Ok(Stepped::Begun(Update::Testing))
+            }
+            Update::Testing => {
+                or_remove(tested(ended), platform, path)?;
+                Ok(Stepped::Ready(about_its_age(text_at_start(platform.printed()))))
+            }
+        }
+    }
+
+    /// Gives up what is under way.
+    pub fn give_up<P: Errands + Download>(self, platform: &mut P) {
+        platform.give_up(self.errand());
+        if let (Update::Testing, Ok(own)) = (self, platform.own_path())
+            && let Ok(path) = GuestPath::new(own.as_str())
+        {
+            platform.tidy(path, UPDATE_NUMBER);
+        }
+    }
+}
+
+fn own_path<P: Download>(platform: &mut P) -> Result<Bounded<256>, UpdateFailure> {
+    platform.own_path().map_err(|errno| {
         failure(format_args!("this agent cannot be replaced: {errno}; is it the first process, or run with --root?"))
-    })?;
-    let path = GuestPath::new(own.as_str()).map_err(|wrong| failure(format_args!("this agent's file: {wrong}")))?;
+    })
+}
+
+/// Removes the file of a new agent that was killed before it served; not the one that runs.
+pub fn tidy<P: Files + Download>(platform: &mut P) {
+    if let Ok(own) = platform.own_path()
+        && let Ok(path) = GuestPath::new(own.as_str())
+        && path.split().1 != UPDATE_NAME
+    {
+        platform.tidy(path, UPDATE_NUMBER);
+    }
+}
+
+/// Removes the new agent's file if that has failed.
+fn or_remove<P: Files>(
+    result: Result<(), UpdateFailure>,
+    platform: &mut P,
+    path: GuestPath<'_>,
+) -> Result<(), UpdateFailure> {
+    if result.is_err() {
+        platform.tidy(path, UPDATE_NUMBER);
+    }
+    result
+}
+
+/// Whether the errand has brought all of it.
+fn fetched<P: Errands>(platform: &mut P, ended: Ended) -> Result<(), UpdateFailure> {
+    match ended {
+        Ended::Exit(0) => Ok(()),
+        Ended::Exit(_) => {
+            let mut last = fetch::Last::default();
+            for_each_piece(platform, &mut |piece| last.take(piece))?;
+            Err(failure(format_args!("{}", Printable(text_at_start(last.why())))))
+        }
+        Ended::Signal(signal) => {
+            Err(failure(format_args!("the download ended by signal {}; see the kernel's log", u64::from(signal))))
+        }
+        Ended::Late => {
+            Err(failure(format_args!("the download takes more than {} seconds", u64::from(fetch::TOTAL_SECONDS))))
+        }
+    }
+}
+
+/// Reads what was fetched.
+fn for_each_piece<P: Errands>(platform: &mut P, each: &mut dyn FnMut(&[u8])) -> Result<(), UpdateFailure> {
+    let wrong = |errno: Errno| failure(format_args!("cannot read what was downloaded: {errno}"));
+    let mut file = platform.found(Errand::Download).map_err(wrong)?;
+    let mut room = [0; 4096];
+    loop {
+        match platform.read(&mut file, &mut room).map_err(wrong)? {
+            0 => return Ok(()),
+            len => each(room.get(..len).unwrap_or_default()),
+        }
+    }
+}
+
+#[inline(never)]
+fn check<P: Errands>(platform: &mut P, sum: &Sum) -> Result<(), UpdateFailure> {
+    let mut hasher = Hasher::new(sum);
+    for_each_piece(platform, &mut |piece| hasher.update(piece))?;
+    let (matches, got) = hasher.compare(sum);
+    if matches { Ok(()) } else { Err(failure(format_args!("{} sums do not match ({sum} != {got})", sum.name()))) }
+}
+
+/// Writes the agent that is in what was fetched to a file of its own.
+#[inline(never)]
+fn unpack<P: Errands>(platform: &mut P, path: GuestPath<'_>) -> Result<(), UpdateFailure> {
     let staged = platform.stage(path, UPDATE_NUMBER);
     let mut staged = staged.map_err(|errno| failure(format_args!("cannot write beside {path}: {errno}")))?;
-    let fetched = fetch(&order, platform, &mut staged);
-    let result = fetched.and_then(|()| try_out(platform, &mut staged, path));
+    let result = unpack_into(platform, &mut staged);
     if result.is_err() {
         platform.discard(&mut staged);
     }
     result
 }
 
-/// What is known of the file while it comes.
-struct Incoming {
-    hasher: Hasher,
-    unpacked: Unpacked,
-    /// What is wrong with the archive. It matters only if the sum is right.
-    damage: Option<&'static str>,
-    start: heapless::Vec<u8, START_MAX>,
-    failed: Option<Errno>,
-}
-
-impl Incoming {
-    fn new(order: &Order<'_>) -> Incoming {
-        Incoming {
-            hasher: Hasher::new(&order.sum),
-            unpacked: Unpacked::new(),
-            damage: None,
-            start: heapless::Vec::new(),
-            failed: None,
+fn unpack_into<P: Errands>(platform: &mut P, staged: &mut P::Staged) -> Result<(), UpdateFailure> {
+    let wrong = |errno: Errno| failure(format_args!("cannot read what was downloaded: {errno}"));
+    let (mut unpacked, mut start) = (Unpacked::new(), heapless::Vec::<u8, START_MAX>::new());
+    let (mut damage, mut failed) = (None, None);
+    let mut file = platform.found(Errand::Download).map_err(wrong)?;
+    let mut room = [0; 4096];
+    loop {
+        let len = platform.read(&mut file, &mut room).map_err(wrong)?;
+        if len == 0 {
+            break;
         }
-    }
-
-    /// Takes a piece of what is downloaded; the agent in it goes to its file.
-    fn take<P: Files>(&mut self, body: &[u8], platform: &mut P, staged: &mut P::Staged) {
-        self.hasher.update(body);
-        let (start, failed) = (&mut self.start, &mut self.failed);
-        let unpacked = self.unpacked.take(body, &mut |agent| {
+        let piece = room.get(..len).unwrap_or_default();
+        let taken = unpacked.take(piece, &mut |agent| {
             let _ = start.extend_from_slice(agent.get(..START_MAX - start.len()).unwrap_or(agent));
             if failed.is_none() {
-                *failed = platform.append(staged, agent).err();
+                failed = platform.append(staged, agent).err();
             }
         });
-        self.damage = self.damage.or(unpacked.err());
+        damage = damage.or(taken.err());
     }
+    if let Some(errno) = failed {
+        return Err(failure(format_args!("cannot write the new agent: {errno}")));
+    }
+    if let Some(wrong) = damage.or(unpacked.lack()).or_else(|| not_for_here(&start)) {
+        let text = format_args!("the sum is right, but what it is of is no agent for this machine: {wrong}");
+        return Err(failure(text));
+    }
+    let sealed = platform.set_mode(staged, 0o755).and_then(|()| platform.seal(staged));
+    sealed.map_err(|errno| failure(format_args!("cannot finish the new agent's file: {errno}")))
 }
 
-/// Downloads into the staged file, and checks what came.
+/// Has the new agent test itself.
 #[inline(never)]
-fn fetch<P: Files + Download + Clock + Log>(
-    order: &Order<'_>,
-    platform: &mut P,
-    staged: &mut P::Staged,
-) -> Result<(), UpdateFailure> {
-    let mut at = heapless::String::<URL_MAX>::new();
-    at.push_str(order.url).map_err(|_| failure(format_args!("the URL is longer than {URL_MAX} bytes")))?;
-    let mut incoming = Incoming::new(order);
-    let deadline = platform.uptime_ms() + TOTAL_SECONDS * 1000;
-    for _ in 0..=REDIRECTS_MAX {
-        let url = Url::parse(&at).map_err(|wrong| failure(format_args!("{wrong}")))?;
-        match get(&url, platform, staged, &mut incoming, deadline)? {
-            None => return check(&order.sum, incoming),
-            Some(location) => {
-                let next = url.redirected(&location).map_err(|wrong| failure(format_args!("redirected: {wrong}")))?;
-                platform.log(Level::Debug, format_args!("agentupdate: redirected to {next}"));
-                at = next;
-            }
-        }
-    }
-    Err(failure(format_args!("the server redirects more than {} times", u64::from(REDIRECTS_MAX))))
-}
-
-/// Makes one request; where the file is if it is not there.
-#[inline(never)]
-fn get<P: Files + Download + Clock>(
-    url: &Url<'_>,
-    platform: &mut P,
-    staged: &mut P::Staged,
-    incoming: &mut Incoming,
-    deadline: u64,
-) -> Result<Option<heapless::String<URL_MAX>>, UpdateFailure> {
-    let ip = match url.host {
-        Host::Ip(ip) => ip,
-        Host::Name(name) => match platform.resolve(name, deadline) {
-            Some(ip) => ip,
-            None => {
-                return Err(failure(format_args!("cannot resolve {name}: name an address, or see /etc/resolv.conf")));
-            }
-        },
-    };
-    let left = u32::try_from(deadline.saturating_sub(platform.uptime_ms()).div_ceil(1000)).unwrap_or(0);
-    let connected = platform.connect(ip, url.port, left.clamp(1, SILENCE_SECONDS));
-    let mut connection = connected
-        .map_err(|errno| failure(format_args!("cannot connect to {ip} port {}: {errno}", u64::from(url.port))))?;
-    let request = http::request(url);
-    let sent = platform.send(&mut connection, request.as_str().as_bytes());
-    sent.map_err(|errno| failure(format_args!("cannot send to {ip}: {errno}")))?;
-    let mut received = Received::new();
-    loop {
-        let mut room = [0; 4096];
-        let len = platform.receive(&mut connection, &mut room);
-        let len = len.map_err(|errno| failure(format_args!("nothing more comes from {ip}: {errno}")))?;
-        let progress = if len == 0 {
-            received.finish()
-        } else {
-            let body = room.get(..len).unwrap_or_default();
-            received.take(body, &mut |body| incoming.take(body, platform, staged))
-        };
-        if let Some(errno) = incoming.failed {
-            return Err(failure(format_args!("cannot write the new agent: {errno}")));
-        }
-        match progress.map_err(|wrong| failure(format_args!("{}: {wrong}", url.authority)))? {
-            BodyProgress::Done => return Ok(None),
-            _ if platform.uptime_ms() >= deadline => {
-                return Err(failure(format_args!("the download takes more than {TOTAL_SECONDS} seconds")));
-            }
-            BodyProgress::More => {}
-            BodyProgress::Elsewhere => return Ok(Some(received.location().clone())),
-        }
-    }
-}
-
-#[inline(never)]
-fn check(sum: &request::Sum, incoming: Incoming) -> Result<(), UpdateFailure> {
-    let wrong = incoming.damage.or(incoming.unpacked.lack()).or_else(|| not_for_here(&incoming.start));
-    let (matches, got) = incoming.hasher.compare(sum);
-    if !matches {
-        return Err(failure(format_args!("{} sums do not match ({sum} != {got})", sum.name())));
-    }
-    match wrong {
-        None => Ok(()),
-        Some(wrong) => {
-            Err(failure(format_args!("the sum is right, but what it is of is no agent for this machine: {wrong}")))
-        }
-    }
-}
-
-/// Tries the new agent.
-#[inline(never)]
-fn try_out<P: Files + Programs>(
-    platform: &mut P,
-    staged: &mut P::Staged,
-    path: GuestPath<'_>,
-) -> Result<(), UpdateFailure> {
+fn begin_test<P: Errands>(platform: &mut P, path: GuestPath<'_>) -> Result<(), UpdateFailure> {
     let (directory, _) = path.split();
     let new = Bounded::<300>::of(format_args!("{}/{UPDATE_NAME}", directory.trim_end_matches('/')));
-    let sealed = platform.set_mode(staged, 0o755).and_then(|()| platform.seal(staged));
-    sealed.map_err(|errno| failure(format_args!("cannot finish the new agent's file: {errno}")))?;
     let new = GuestPath::new(new.as_str()).map_err(|wrong| failure(format_args!("{wrong}")))?;
-    match platform.run(new, Some(c"--self-test"), &[], &mut [0; 256], TEST_SECONDS) {
-        Ok((Ended::Exit(0), _)) => Ok(()),
-        Ok((Ended::Exit(status), _)) => {
-            Err(failure(format_args!("the new agent's self-test ended with {}", u64::from(status))))
-        }
-        Ok((Ended::Signal(signal), _)) => {
+    let begun = platform.begin_program(new, Some(c"--self-test"), &[], TEST_SECONDS);
+    begun.map_err(|errno| failure(format_args!("the new agent cannot be run: {errno}")))
+}
+
+fn tested(ended: Ended) -> Result<(), UpdateFailure> {
+    match ended {
+        Ended::Exit(0) => Ok(()),
+        Ended::Exit(status) => Err(failure(format_args!("the new agent's self-test ended with {}", u64::from(status)))),
+        Ended::Signal(signal) => {
             Err(failure(format_args!("the new agent's self-test ended by signal {}", u64::from(signal))))
         }
-        Ok((Ended::Late, _)) => {
+        Ended::Late => {
             Err(failure(format_args!("the new agent's self-test took more than {} seconds", u64::from(TEST_SECONDS))))
         }
-        Err(errno) => Err(failure(format_args!("the new agent cannot be run: {errno}"))),
     }
+}
+
+/// What is to be said of a new agent whose test prints this: that it is older, if so. One that prints no version says
+/// nothing of it.
+fn about_its_age(printed: &str) -> Bounded<128> {
+    const OURS: &str = env!("CARGO_PKG_VERSION");
+    let version = printed.trim_ascii().strip_prefix("nanova ").unwrap_or_default();
+    let older = version_numbers(version).zip(version_numbers(OURS)).is_some_and(|(new, ours)| new < ours);
+    if older {
+        Bounded::of(format_args!("done, but {version} is older than {OURS}, which it replaces"))
+    } else {
+        Bounded::new()
+    }
+}
+
+/// The numbers of a version such as 1.2.3.
+fn version_numbers(version: &str) -> Option<[u64; 3]> {
+    let mut numbers = version.split('.').map(number);
+    let version = [numbers.next()??, numbers.next()??, numbers.next()??];
+    numbers.next().is_none().then_some(version)
 }
 
 /// Puts the new agent, which serves, in the place of the old one at `path`.

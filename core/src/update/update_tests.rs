@@ -1,9 +1,11 @@
 //! Whole updates on a platform in memory, from servers that misbehave.
 
+use super::http::{BodyProgress, Received};
+use super::url::{Host, Url};
 use super::*;
 use crate::commands::Code;
 use crate::commands::Response;
-use crate::commands::update::agentupdate;
+use crate::commands::update::{begin, go_on};
 use crate::test_platform::FakePlatform;
 use md5::Digest;
 use proptest::prelude::{any, prop, prop_assert_eq, proptest};
@@ -36,6 +38,21 @@ pub(crate) fn program_and_sum() -> (Vec<u8>, String) {
 
 pub(crate) fn with_length(body: &[u8]) -> Vec<u8> {
     [format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes(), body].concat()
+}
+
+/// Runs the command to its end.
+fn agentupdate(value: Value<'_>, platform: &mut FakePlatform) -> Response {
+    let mut update = match begin(value, platform) {
+        Ok(update) => update,
+        Err(response) => return response,
+    };
+    loop {
+        let ended = platform.ended(update.errand()).expect("its errand was begun");
+        update = match go_on(update, platform, ended) {
+            Ok(update) => update,
+            Err(response) => return response,
+        };
+    }
 }
 
 /// Runs an update; the answer, and the platform.
@@ -428,7 +445,9 @@ fn a_new_agents_place_is_beside_the_old_one_and_its_mode_lets_it_run() {
     assert!(platform.logged().contains("done, but /etc/agent may not survive a crash"));
     // What fails leaves nothing beside it.
     let (response, platform) = update_from(&[], "http://known/agent", &md5_of(b""));
-    assert_eq!((response.code, platform.discarded), (Code::Failed, 1));
+    assert_eq!((response.code, platform.nodes.contains_key("/etc/.nanova.update")), (Code::Failed, false));
+    let (response, platform) = update_from(&[with_length(b"x")], "http://known/agent", &md5_of(b"x"));
+    assert_eq!((response.code, platform.discarded), (Code::Failed, 1), "it is no agent");
     let (response, _) = update_from(&[], "http://unknown/agent", &md5_of(b""));
     assert!(response.message.as_str().starts_with("cannot resolve unknown: "), "{response:?}");
     let long = format!("http://known/{}", "x".repeat(URL_MAX));

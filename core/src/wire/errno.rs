@@ -20,6 +20,10 @@ impl Errno {
     pub const IO: Errno = Errno(5);
     /// Resource temporarily unavailable; held by another process.
     pub const AGAIN: Errno = Errno(11);
+    /// Out of memory.
+    pub const NOMEM: Errno = Errno(12);
+    /// Busy.
+    pub const BUSY: Errno = Errno(16);
     /// Permission denied.
     pub const ACCES: Errno = Errno(13);
     /// File exists.

@@ -12,8 +12,8 @@ use std::rc::Rc;
 use nanova_core::engine::{Action, Engine, Options, State};
 use nanova_core::network::Target;
 use nanova_core::platform::{
-    Argv, Clock, Distrust, Download, Durability, Ended, Entropy, FileKind, Files, GuestPath, Identity, KernelNet,
-    Level, Log, Programs,
+    Addresses, Argv, Clock, Distrust, Download, Durability, Ended, Entropy, Errand, ErrandNews, Errands, FileKind,
+    Files, Found, GuestPath, Identity, KernelNet, Level, Log, Programs,
 };
 use nanova_core::wire::errno::Errno;
 use nanova_core::wire::net::Ip;
@@ -34,6 +34,8 @@ pub struct BareGuest {
     pub runs: BTreeMap<String, u32>,
     /// How often the kernel was asked for links or addresses.
     pub asked: u32,
+    /// A program that was begun, and whose end was not asked for.
+    program: Option<()>,
 }
 
 impl Programs for BareGuest {
@@ -42,16 +44,40 @@ impl Programs for BareGuest {
     fn is_program(&mut self, path: GuestPath<'_>) -> Result<(), Errno> {
         if path.split().1 == PROBE { Ok(()) } else { Err(Errno::NOENT) }
     }
-    fn run(
+}
+
+/// A program ends as soon as it is begun.
+impl Errands for BareGuest {
+    fn begin(
+        &mut self,
+        _errand: Errand,
+        _seconds: u32,
+        _work: &mut dyn FnMut(&mut Self, Found<'_>) -> bool,
+    ) -> Result<(), Errno> {
+        Err(Errno::AGAIN)
+    }
+    fn begin_program(
         &mut self,
         _path: GuestPath<'_>,
-        _argument: Option<&CStr>,
+        _argument: Option<&'static CStr>,
         input: &[u8],
-        _output: &mut [u8],
         _seconds: u32,
-    ) -> Result<(Ended, usize), Errno> {
+    ) -> Result<(), Errno> {
         *self.runs.entry(String::from_utf8_lossy(input).into_owned()).or_default() += 1;
-        Ok((Ended::Exit(0), 0))
+        self.program = Some(());
+        Ok(())
+    }
+    fn ended(&mut self, errand: Errand) -> Option<Ended> {
+        if errand == Errand::Program { self.program.take().map(|()| Ended::Exit(0)) } else { None }
+    }
+    fn found(&mut self, _errand: Errand) -> Result<(), Errno> {
+        Err(Errno::NOENT)
+    }
+    fn printed(&mut self) -> &[u8] {
+        &[]
+    }
+    fn give_up(&mut self, _errand: Errand) {
+        self.program = None;
     }
 }
 
@@ -60,8 +86,8 @@ impl Download for BareGuest {
     fn connect(&mut self, _ip: Ip, _port: u16, _seconds: u32) -> Result<(), Errno> {
         Err(Errno::IO)
     }
-    fn resolve(&mut self, _name: &str, _deadline: u64) -> Option<Ip> {
-        None
+    fn resolve(&mut self, _name: &str, _deadline: u64) -> Addresses {
+        Addresses::new()
     }
     fn send(&mut self, _connection: &mut (), _bytes: &[u8]) -> Result<(), Errno> {
         Err(Errno::IO)
@@ -299,8 +325,15 @@ impl fmt::Debug for VirtualGuest {
 }
 
 /// An agent that serves commands and publishes nothing.
-pub const SERVES: Options =
-    Options { commands: true, report: false, once: false, network: Target::Off, report_interval: 0, beat_ms: 0 };
+pub const SERVES: Options = Options {
+    commands: true,
+    report: false,
+    once: false,
+    network: Target::Off,
+    report_interval: 0,
+    beat_ms: 0,
+    patience_ms: 0,
+};
 
 impl VirtualGuest {
     /// A guest on this store.
@@ -419,7 +452,11 @@ impl VirtualGuest {
                 self.client = None;
                 self.wire.borrow_mut().device = None;
                 self.engine = Engine::new(self.options, self.now);
+                // What it has begun ends with it.
+                self.platform.program = None;
             }
+            let ended = self.platform.program.is_some();
+            self.engine.handle_errands(ErrandNews { ended, under_way: ended, programs: ended });
             let action = self.engine.poll(self.now);
             match action {
                 Action::Done => return action,
