@@ -148,7 +148,7 @@ impl System<'_> {
 
     /// Opens what is at a path, no link followed.
     #[inline(never)]
-    fn open_at(&self, path: GuestPath<'_>, flags: OFlags) -> Result<OwnedFd, Errno> {
+    pub(crate) fn open_at(&self, path: GuestPath<'_>, flags: OFlags) -> Result<OwnedFd, Errno> {
         let mut room = NAME_ROOM;
         let (directory, name) = self.place_of(path, &mut room)?;
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -19,6 +19,8 @@
 )]
 
 mod background;
+#[cfg(feature = "errands")]
+mod children;
 mod datagrams;
 #[cfg(feature = "update")]
 mod download;
@@ -34,6 +36,8 @@ mod log;
 mod netlink;
 #[cfg(feature = "network")]
 mod network;
+#[cfg(feature = "commands")]
+mod notes;
 mod notify;
 mod output;
 mod paths;
@@ -47,6 +51,8 @@ mod supervise;
 mod system;
 #[cfg(feature = "update")]
 mod takeover;
+#[cfg(feature = "errands")]
+mod told;
 mod wait;
 mod xenbus;
 #[cfg(feature = "tools")]

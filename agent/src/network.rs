@@ -51,7 +51,7 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Netw
         Waited::Denied(path, error) => return denied(path, error),
     };
     // Whoever calls this goes on, and so does a network manager that is told.
-    system.errands.outlive = true;
+    system.children.outlive = true;
     let wanted = options.wanted();
     let Ok(mut place) = Place::new() else { return out_of_memory() };
     let mut client = place.fill(Client::new(xenbus));

@@ -5,13 +5,13 @@
 
 use core::ffi::CStr;
 
-use nanova_core::platform::{Argv, GuestPath, Level, Log, Programs};
+use nanova_core::platform::{Argv, Errand, GuestPath, Level, Log, Programs};
 use nanova_core::wire::errno::Errno;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Access, CWD, Mode, OFlags};
 use rustix::process::{Pid, Signal, WaitOptions, getpid, waitpid};
 
-use crate::errands::end_with;
+use crate::children::end_with;
 use crate::errno::errno;
 use crate::files::OTHERS_WRITE;
 use crate::paths::{nowhere, terminated};
@@ -19,19 +19,26 @@ use crate::rt::confine::close_all_but;
 use crate::rt::process::{PATH, Side, execute, fork};
 use crate::rt::signals::SignalSet;
 use crate::system::System;
+use crate::told::Told;
 
+/// How long programs that are told something may take: as long as a service may take to start (systemd's
+/// DefaultTimeoutStartSec=), and as many of them there may be.
+const TELLING_SECONDS: u32 = 180;
 /// Longest path of a program, with its zero byte.
 const PATH_MAX: usize = 300;
 
 impl Programs for System<'_> {
     fn start(&mut self, programs: &[Argv<'_>]) {
-        if !self.confined
-            && programs.iter().any(|program| program.first().is_some_and(|path| may_run(path)))
-            && let Err(error) = self.begin_telling(programs)
-        {
-            let path = programs.first().and_then(|program| program.first()?.to_str().ok()).unwrap_or_default();
-            self.log(Level::Warn, format_args!("cannot run {path}: {error}"));
+        if self.confined {
+            return;
         }
+        for program in programs.iter().filter(|program| program.first().is_some_and(|path| may_run(path))) {
+            if !self.told.add(program) {
+                let path = program.first().and_then(|path| path.to_str().ok()).unwrap_or_default();
+                self.log(Level::Warn, format_args!("{path} is not told: there is too much to tell"));
+            }
+        }
+        self.go_on_telling();
     }
 
     fn end_process(&mut self, process: u32) {
@@ -63,34 +70,53 @@ impl Programs for System<'_> {
     }
 }
 
+impl System<'_> {
+    /// Has those told that are yet to be, unless some are being told: what these read may be of before.
+    pub(crate) fn go_on_telling(&mut self) {
+        if self.told.is_empty() {
+            return;
+        }
+        match self.children.fork_for(Errand::Telling) {
+            Ok(Side::Child) => tell_all(&self.told),
+            Ok(Side::Parent(child)) => {
+                self.children.begun(Errand::Telling, child, TELLING_SECONDS, None);
+                self.told.clear();
+            }
+            Err(Errno::BUSY) => {}
+            Err(error) => {
+                self.told.clear();
+                self.log(Level::Warn, format_args!("the network's manager is not told: {error}"));
+            }
+        }
+    }
+}
+
 fn may_run(path: &CStr) -> bool {
     rustix::fs::access(path, Access::EXEC_OK).is_ok()
 }
 
 /// In the new process: runs programs, one after the other.
-pub(crate) fn tell_all(programs: &[Argv<'_>]) -> ! {
-    // Nobody who reads what we print is to wait for them.
+fn tell_all(programs: &Told) -> ! {
     let Ok(null) = nowhere() else { crate::rt::exit(127) };
+    // Nobody who reads what we print is to wait for them.
     close_all_but(&[&null]);
     let _ = rustix::stdio::dup2_stdin(&null);
     let _ = rustix::stdio::dup2_stdout(&null);
     let _ = rustix::stdio::dup2_stderr(&null);
     let parent = getpid();
-    for program in programs {
-        match fork() {
-            Ok(Side::Child) => {
-                end_with(parent);
-                let _ = SignalSet::NONE.block_only();
-                let variables = [PATH];
-                let _ = program.first().map(|path| execute(path, program, &variables));
-                crate::rt::exit(127)
-            }
-            Ok(Side::Parent(child)) => {
-                let _ = rustix::io::retry_on_intr(|| waitpid(Some(child), WaitOptions::empty()));
-            }
-            Err(_) => {}
+    programs.for_each(&mut |program| match fork() {
+        Ok(Side::Child) => {
+            end_with(parent);
+            let _ = SignalSet::NONE.block_only();
+            let variables = [PATH];
+            let _ = program.first().map(|path| execute(path, program, &variables));
+            crate::rt::exit(127)
         }
-    }
+        Ok(Side::Parent(child)) => {
+            let _ = rustix::io::retry_on_intr(|| waitpid(Some(child), WaitOptions::empty()));
+        }
+        Err(_) => {}
+    });
     crate::rt::exit(0)
 }
 

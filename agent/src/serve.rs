@@ -132,6 +132,10 @@ pub(crate) fn serve_for_ever<'a>(
         patience_ms: supervisor.patience_ms(),
     };
     let (Ok(mut place), Ok(mut client_place)) = (Place::new(), Place::new()) else { return out_of_memory() };
+    #[cfg(feature = "commands")]
+    if options.commands && !system.open_notes() {
+        return out_of_memory();
+    }
     let mut engine = place.fill(Engine::new(wanted, uptime_ms()));
     let mut agent = Agent { engine: &mut engine, environment, signals, supervisor, notifier, links: None };
     loop {
@@ -175,7 +179,7 @@ struct Waiting<'s> {
 impl Supervisor for Waiting<'_> {
     fn woke(&mut self, system: &mut System<'_>, signals: &Signals) {
         #[cfg(feature = "errands")]
-        system.errands.look(uptime_ms());
+        system.children.look(uptime_ms());
         self.supervisor.woke(system, signals);
     }
 
@@ -217,14 +221,17 @@ impl Agent<'_, '_> {
             self.engine.handle_end(now);
         }
         #[cfg(feature = "errands")]
-        self.engine.handle_errands(system.errands.news());
+        self.engine.handle_errands(system.children.news());
         self.engine.poll(now)
     }
 
     /// Looks at what a signal, or the time, may be about.
     fn look_around(&mut self, system: &mut System<'_>) {
         #[cfg(feature = "errands")]
-        system.errands.look(uptime_ms());
+        {
+            system.children.look(uptime_ms());
+            system.go_on_telling();
+        }
         self.supervisor.woke(system, self.signals);
     }
 
@@ -274,7 +281,7 @@ impl Agent<'_, '_> {
         let timeout = self.left(system, until).map(timespec);
         let links = self.links.as_ref().filter(|_| links);
         #[cfg(feature = "errands")]
-        let others = [links, system.errands.pipe.as_ref()];
+        let others = [links, system.children.pipe.as_ref()];
         #[cfg(not(feature = "errands"))]
         let others = [links, None];
         match client.transport().wait(others, timeout.as_ref()) {
@@ -304,7 +311,7 @@ impl Agent<'_, '_> {
     /// wants to.
     fn left(&mut self, system: &System<'_>, until: Option<u64>) -> Option<u64> {
         #[cfg(feature = "errands")]
-        let until = [until, system.errands.until()].into_iter().flatten().min();
+        let until = [until, system.children.until()].into_iter().flatten().min();
         let left = until.map(|until| until.saturating_sub(uptime_ms()));
         [left, self.supervisor.wake_in_ms()].into_iter().flatten().min()
     }

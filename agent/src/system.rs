@@ -17,13 +17,17 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::system::uname;
 
 #[cfg(feature = "errands")]
-use crate::errands::ErrandTable;
+use crate::children::Children;
 use crate::errno::errno;
 use crate::log::LogWriter;
 #[cfg(any(feature = "network", feature = "report"))]
 use crate::netlink::Netlink;
 use crate::paths::open;
 use crate::rt::clock::realtime;
+#[cfg(feature = "commands")]
+use crate::rt::page::Page;
+#[cfg(feature = "errands")]
+use crate::told::Told;
 
 /// The system, and where the guest's files are in it.
 pub(crate) struct System<'a> {
@@ -39,9 +43,16 @@ pub(crate) struct System<'a> {
     pub(crate) staged: u32,
     /// What keeps other nanovas from staging any meanwhile.
     pub(crate) lock: Option<OwnedFd>,
+    /// What the agent notes, and whether that outlives it.
+    #[cfg(feature = "commands")]
+    pub(crate) notes: Option<Page>,
+    #[cfg(feature = "commands")]
+    pub(crate) notes_outlive: bool,
     /// What is done by others meanwhile.
     #[cfg(feature = "errands")]
-    pub(crate) errands: ErrandTable,
+    pub(crate) children: Children,
+    #[cfg(feature = "errands")]
+    pub(crate) told: Told,
 }
 
 impl<'a> System<'a> {
@@ -55,8 +66,14 @@ impl<'a> System<'a> {
             root,
             staged: 0,
             lock: None,
+            #[cfg(feature = "commands")]
+            notes: None,
+            #[cfg(feature = "commands")]
+            notes_outlive: false,
             #[cfg(feature = "errands")]
-            errands: ErrandTable::new(),
+            children: Children::new(),
+            #[cfg(feature = "errands")]
+            told: Told::new(),
             confined: common.root != "/",
         })
     }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use crate::platform::{
     Addresses, Argv, Clock, Distrust, Download, Durability, Ended, Entropy, Errand, Errands, FileKind, Files, Found,
-    GuestPath, Identity, KernelNet, Level, Log, Programs, UPDATE_NAME, UPDATE_NUMBER,
+    GuestPath, Identity, KernelNet, Level, Log, NOTE_WORDS, Notes, Programs, UPDATE_NAME, UPDATE_NUMBER,
 };
 use crate::wire::errno::Errno;
 use crate::wire::net::Ip;
@@ -69,6 +69,8 @@ pub(crate) struct FakePlatform {
     /// How any other program ends.
     pub(crate) ends: Result<Ended, Errno>,
     pub(crate) errands: FakeErrands,
+    pub(crate) notes: [u64; NOTE_WORDS],
+    pub(crate) notes_last: bool,
 }
 
 pub(crate) struct FakeFile {
@@ -139,6 +141,8 @@ impl FakePlatform {
             asked: Vec::new(),
             self_test: Ok(Ended::Exit(0)),
             ends: Ok(Ended::Exit(0)),
+            notes: [0; NOTE_WORDS],
+            notes_last: true,
             errands: FakeErrands {
                 begun: Vec::new(),
                 under_way: Vec::new(),
@@ -250,6 +254,20 @@ impl Programs for FakePlatform {
             Some(_) => Err(Errno::PERM),
             None => Err(Errno::NOENT),
         }
+    }
+}
+
+impl Notes for FakePlatform {
+    fn word(&mut self, at: usize) -> u64 {
+        self.notes.get(at).copied().unwrap_or_default()
+    }
+
+    fn set_word(&mut self, at: usize, value: u64) {
+        self.notes[at] = value;
+    }
+
+    fn outlives(&self) -> bool {
+        self.notes_last
     }
 }
 

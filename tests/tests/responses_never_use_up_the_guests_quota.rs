@@ -50,16 +50,23 @@ fn ask_often(quotas: Quotas, count: usize) -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn several_thousand_commands_in_a_row() -> Result<()> {
-    let runs = both_kinds().map(|quotas| thread::spawn(|| ask_often(quotas, 3000)));
+/// So many commands in a row on each kind: as an answer stays for five seconds, C xenstored has room for ten a second,
+/// oxenstored for a hundred.
+fn ask_both_often(counts: [usize; 2]) -> Result<()> {
+    let both = both_kinds().into_iter().zip(counts);
+    let runs: Vec<_> = both.map(|(quotas, count)| thread::spawn(move || ask_often(quotas, count))).collect();
     runs.into_iter().try_for_each(|run| run.join().expect("no panic"))
 }
 
 #[test]
-#[ignore = "needs a minute"]
-fn a_hundred_thousand_commands_in_a_row() -> Result<()> {
-    both_kinds().into_iter().try_for_each(|quotas| ask_often(quotas, 100_000))
+fn many_commands_in_a_row() -> Result<()> {
+    ask_both_often([150, 1500])
+}
+
+#[test]
+#[ignore = "needs two minutes"]
+fn many_more_commands_in_a_row() -> Result<()> {
+    ask_both_often([1200, 12_000])
 }
 
 /// A xenstored on which an earlier agent has left so many responses.
@@ -104,7 +111,8 @@ fn leftovers_that_fill_the_quota_are_no_reason_not_to_answer() -> Result<()> {
     assert!(xenstored.stats().nodes > 1000);
     let root = GuestRoot::new()?;
     let _agent = Agent::on(&xenstored.guest_socket(), root.path());
-    for _ in 0..100 {
+    // Those of an earlier agent go at once.
+    for _ in 0..50 {
         assert_eq!(host.ask("version", "")?.ok()?, env!("CARGO_PKG_VERSION"));
     }
     Ok(())
@@ -159,7 +167,7 @@ fn a_quota_that_somebody_else_has_filled_is_enough_for_answers() -> Result<()> {
     assert_eq!(scene.host.ask("version", "")?.code, "0");
     fill(&scene.xenstored)?;
     // A request is the guest's node as well, and its answer takes its place.
-    for _ in 0..100 {
+    for _ in 0..5 {
         assert_eq!(scene.host.ask("version", "")?.ok()?, env!("CARGO_PKG_VERSION"));
     }
     Ok(())

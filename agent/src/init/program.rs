@@ -81,7 +81,7 @@ impl<'a> FirstProcess<'a> {
                 self.ended(status, system, signals);
             } else {
                 #[cfg(feature = "errands")]
-                system.errands.has_ended(pid, status);
+                system.children.has_ended(pid, status);
             }
         }
     }

@@ -8,6 +8,8 @@ pub(crate) mod clock;
 #[cfg(feature = "errands")]
 pub(crate) mod confine;
 mod mem;
+#[cfg(feature = "commands")]
+pub(crate) mod page;
 pub(crate) mod place;
 pub(crate) mod process;
 pub(crate) mod signals;

@@ -6,10 +6,13 @@
 //! | `requests` | which request is next, and that each gets one response |
 //! | `progress` | how far they are |
 //! | `responses` | how long responses stay |
+//! | `note` | what outlives the agent of what it was about |
 //! | `dispatch` | one request in, one response out |
 
 #[cfg(feature = "commands")]
 pub mod dispatch;
+#[cfg(feature = "commands")]
+mod note;
 pub mod progress;
 #[cfg(feature = "commands")]
 pub mod requests;

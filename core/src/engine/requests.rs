@@ -1,11 +1,15 @@
 //! The requests: those below `data/host` are answered below `data/guest`.
 //!
-//! * Every request gets one response. Both change in one transaction, so neither is ever lost: an agent that is killed
-//!   in between serves the request again, at most once more.
+//! * Every request gets one response. The response is written first and then its request removed; what an agent that is
+//!   killed in between was about is on the note (`note.rs`), so that the next one runs a command once more at the most,
+//!   and does not where its response is there. Where nothing outlives the agent both change in one transaction; so they
+//!   do where only the removal makes room for the response.
+//! * No command is run while no response can be written: a watch on `data/guest` tells when that is over.
 //! * Requests are served in the order in which xenstored lists them, in as many parts as the list takes. (oxenstored
 //!   cannot list more than a packet: there, a burst is served in the order in which it came.)
 //! * No host removes responses, so the agent does, the oldest first; see `responses.rs` for how long they stay.
-//! * A request that cannot be removed is served once and then left alone.
+//! * A request that cannot be removed is served once and then left alone; one that cannot be read is when the host
+//!   changes it.
 //! * One whose command takes long is answered when its errand has ended; others are served meanwhile, but those that
 //!   need an errand, too: they wait for their turn.
 //!
@@ -16,11 +20,12 @@
 use crate::commands::response::RESPONSE_MAX;
 use crate::commands::{Code, Response};
 use crate::engine::dispatch::{Dispatched, Dispatcher, log_completed};
+use crate::engine::note::{self, Before, Place};
 use crate::engine::progress::{EventMeaning, Progress, State};
 use crate::engine::responses::{GUEST, Responses, Room};
 use crate::files::transaction::FileTransaction;
 use crate::network::Target;
-use crate::platform::{GuestPath, Level, Log, Platform};
+use crate::platform::{GuestPath, Level, Log, Notes, Platform};
 use crate::wire::text::Bounded;
 use crate::xenstore::path::RELATIVE_MAX;
 use crate::xenstore::{Client, Error, Event, Joined, Listing, Path, Refusal, Transaction, Transport, unless_refused};
@@ -38,14 +43,16 @@ fn places() -> impl Iterator<Item = GuestPath<'static>> {
 pub const HOST: Path<'static> = Path::literal("data/host");
 /// The token of our watch.
 const TOKEN: &str = "nanova";
+/// The token of the watch on `data/guest`.
+const GUEST_TOKEN: &str = "nanova-guest";
 
 /// Room for names: a packet's worth.
 const NAMES_MAX: usize = 4096;
-/// How many requests that cannot be removed are remembered.
-const QUARANTINE_MAX: usize = 64;
+/// How many requests that are not to be read are remembered.
+const KNOWN_MAX: usize = 64;
 
 /// Fingerprints of requests that are not to be read.
-type Quarantine = heapless::Deque<u64, QUARANTINE_MAX>;
+type Known = heapless::Vec<u64, KNOWN_MAX>;
 
 /// What became of a response.
 enum Delivery {
@@ -55,6 +62,8 @@ enum Delivery {
     Stays,
     /// There is no room for it before this moment.
     Later(u64),
+    /// No response can be written.
+    Refused,
 }
 
 /// Requests that need errands.
@@ -63,7 +72,7 @@ struct Long {
     /// The name of the one that an errand is under way for.
     under_way: Option<heapless::String<RELATIVE_MAX>>,
     /// Those that wait for their turn, as far as there is room to know them; others are read again and again.
-    waiting: Quarantine,
+    waiting: Known,
     /// Whether it is one's turn: they are to be listed.
     list_owed: bool,
 }
@@ -149,7 +158,13 @@ pub struct Requests {
     pending: Option<Pending>,
     cursor: RequestCursor,
     responses: Responses,
-    quarantined: Quarantine,
+    /// Requests that cannot be read.
+    unreadable: Known,
+    /// Whether the note of earlier agents was read.
+    note_read: bool,
+    /// Whether no response can be written, so that no command is to be run; and whether that may have changed.
+    mute: bool,
+    guest_changed: bool,
     #[cfg(feature = "long-commands")]
     long: Long,
     /// Whether a list longer than a packet can be fetched, as far as is known.
@@ -185,9 +200,12 @@ impl Requests {
             pending: None,
             cursor,
             responses: Responses::new(),
-            quarantined: heapless::Deque::new(),
+            unreadable: heapless::Vec::new(),
+            note_read: false,
+            mute: false,
+            guest_changed: false,
             #[cfg(feature = "long-commands")]
-            long: Long { under_way: None, waiting: heapless::Deque::new(), list_owed: false },
+            long: Long { under_way: None, waiting: heapless::Vec::new(), list_owed: false },
             lists_in_parts: true,
             list_owed: false,
             new_here: true,
@@ -198,6 +216,11 @@ impl Requests {
     /// Begins on a fresh connection: watches for requests.
     pub fn start<T: Transport, P: Platform>(&mut self, client: &mut Client<T>, platform: &mut P) -> Result<(), Error> {
         client.watch(HOST, TOKEN)?;
+        if !core::mem::replace(&mut self.note_read, true) {
+            note::begin(platform);
+        }
+        self.mute = false;
+        self.look_at_guest(client, platform)?;
         // What an agent that was killed has left beside files.
         FileTransaction::<P::Staged>::tidy(platform, places());
         self.new_here = true;
@@ -205,17 +228,47 @@ impl Requests {
         Ok(())
     }
 
+    /// Looks whether responses can be written. MKDIR of a directory that there is changes nothing, and is refused to who
+    /// may not write there (C xenstored's `do_mkdir`, oxenstored's `Store.mkdir`).
+    fn look_at_guest<T: Transport, P: Log>(&mut self, client: &mut Client<T>, platform: &mut P) -> Result<(), Error> {
+        self.guest_changed = false;
+        match client.mkdir(Transaction::NONE, GUEST) {
+            Err(Error::Refused(refusal)) if !refusal.is_quota() => {
+                if !core::mem::replace(&mut self.mute, true) {
+                    let text =
+                        format_args!("data/guest cannot be written: {refusal}; no command is run until it can be");
+                    platform.log(Level::Error, text);
+                    unless_refused(client.watch(GUEST, GUEST_TOKEN))?;
+                }
+            }
+            Err(Error::Lost(lost)) => return Err(Error::Lost(lost)),
+            _ => {
+                if core::mem::take(&mut self.mute) {
+                    platform.log(Level::Info, format_args!("data/guest can be written: commands are run"));
+                    unless_refused(client.unwatch(GUEST, GUEST_TOKEN))?;
+                    self.cursor.restart();
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// What can wait until the requests that wait are answered: learns what this xenstored can do, and takes over the
     /// responses that an earlier agent left.
-    fn look_around<T: Transport, P: Log>(
+    fn look_around<T: Transport, P: Log + Notes>(
         &mut self,
         client: &mut Client<T>,
         platform: &mut P,
         now: u64,
     ) -> Result<(), Error> {
         self.new_here = false;
+        // All that there are were looked at.
+        if self.cursor.over && self.lists_in_parts {
+            note::forget_answered(platform);
+        }
         self.lists_in_parts = client.lists_in_parts(HOST)?;
-        self.responses.adopt(client, platform, &mut self.cursor.names, now)?;
+        let in_burst = !self.cursor.over;
+        self.responses.adopt(client, platform, &mut self.cursor.names, in_burst, now)?;
         self.cursor.restart();
         Ok(())
     }
@@ -225,10 +278,18 @@ impl Requests {
     /// An event says to look again, and one look is enough for many. But where a long list cannot be fetched, the
     /// events' paths are all that names the requests of a burst: they are followed one by one, and the list comes last.
     pub fn take_event(&mut self, event: Event<'_>) -> EventMeaning {
-        if let Event::Fired { token, .. } = event
-            && token != TOKEN
-        {
-            return EventMeaning::NoneOfOurs;
+        match event {
+            Event::Fired { token: TOKEN, .. } => {}
+            Event::Fired { token: GUEST_TOKEN, .. } => {
+                self.guest_changed = true;
+                return EventMeaning::LookAgain;
+            }
+            Event::Fired { .. } => return EventMeaning::NoneOfOurs,
+            Event::Overflow => self.guest_changed = true,
+        }
+        if let Some(name) = request_name(event) {
+            let name = note::fingerprint(name);
+            self.unreadable.retain(|known| *known != name);
         }
         match request_name(event).filter(|_| !self.lists_in_parts) {
             Some(name) => {
@@ -252,18 +313,32 @@ impl Requests {
         platform: &mut P,
         now: u64,
     ) -> Result<Progress, Error> {
+        if self.mute && self.guest_changed {
+            self.look_at_guest(client, platform)?;
+        }
+        if self.mute {
+            return Ok(Progress::Idle);
+        }
         loop {
             #[cfg(feature = "long-commands")]
             self.take_long(false, platform);
             if let Some(mut pending) = self.pending.take() {
                 match self.answer(&pending, client, platform, now) {
-                    Ok(Delivery::Answered) => return Ok(Progress::Served),
+                    Ok(Delivery::Answered) => {
+                        note::over(platform, &pending.name);
+                        return Ok(Progress::Served);
+                    }
                     Ok(Delivery::Stays) => {
                         // When it is met again it is passed over as one that is known.
                         if pending.found_in == self.cursor.number {
                             self.cursor.offset += pending.name.len() + 1;
                         }
-                        remember(&mut self.quarantined, &pending.name);
+                        note::stays(platform, &pending.name);
+                        note::over(platform, &pending.name);
+                    }
+                    Ok(Delivery::Refused) => {
+                        self.pending = Some(pending);
+                        return Ok(Progress::Idle);
                     }
                     Ok(Delivery::Later(moment)) => {
                         self.pending = Some(pending);
@@ -322,7 +397,9 @@ impl Requests {
         self.take_long(ending, platform);
         if let Some(pending) = self.pending.take() {
             // If there is no room for it there is no more time to wait for any.
-            self.answer(&pending, client, platform, now)?;
+            if let Delivery::Answered | Delivery::Stays = self.answer(&pending, client, platform, now)? {
+                note::over(platform, &pending.name);
+            }
         }
         Ok(())
     }
@@ -413,12 +490,34 @@ impl Requests {
     ) -> Result<bool, Error> {
         let name = core::str::from_utf8(&self.cursor.names[start..end]).unwrap_or_default();
         let request = Joined::new(HOST, name);
-        let (Ok(request), false) = (request, self.is_known(name)) else {
+        let (Ok(request), false) = (request, self.is_known(name, platform)) else {
             self.cursor.offset += end - start + 1;
             return Ok(true);
         };
+        let before = note::before(platform, name);
+        if before == Before::Answered || before == Before::Begun && is_there(client, name)? {
+            // It was this that the earlier agent had yet to do.
+            if let Delivery::Stays = remove_request(client, name)? {
+                note::stays(platform, name);
+                self.cursor.offset += end - start + 1;
+            }
+            note::over(platform, name);
+            return Ok(true);
+        }
         match client.read(Transaction::NONE, request.as_path()) {
+            Ok(_) if before == Before::TooOften => {
+                let response = Response::failed(format_args!("this command ended the agent each time: not run again"));
+                platform.log(Level::Error, format_args!("request {name}: {}", response.message.as_str()));
+                let name = name.try_into().unwrap_or_default();
+                self.pending.insert(Pending::new(name, self.cursor.number)).take_response(&response);
+                Ok(true)
+            }
             Ok(value) => {
+                if before == Before::Begun {
+                    platform
+                        .log(Level::Warn, format_args!("request {name} was under way when an agent ended: once more"));
+                }
+                note::run(platform, Place::Run, name);
                 let step = self.dispatcher.handle::<T, P>(value, platform);
                 client.wipe();
                 let response = match step {
@@ -437,6 +536,7 @@ impl Requests {
                     Dispatched::Begun => {
                         // The name fits: it is a part of the request's path.
                         self.long.under_way = name.try_into().ok();
+                        note::is_errand(platform);
                         self.cursor.offset += end - start + 1;
                         return Ok(true);
                     }
@@ -444,10 +544,12 @@ impl Requests {
                     Dispatched::Later if self.cursor.named => {
                         // The list cannot be had, so that nothing would tell of it later.
                         self.cursor.next = start;
+                        note::not_run(platform);
                         return Ok(false);
                     }
                     #[cfg(feature = "long-commands")]
                     Dispatched::Later => {
+                        note::not_run(platform);
                         remember(&mut self.long.waiting, name);
                         self.cursor.offset += end - start + 1;
                         return Ok(true);
@@ -462,7 +564,7 @@ impl Requests {
             Err(Error::Refused(refusal)) => {
                 platform.log(Level::Warn, format_args!("request {name} cannot be read: {refusal}"));
                 self.cursor.offset += end - start + 1;
-                remember(&mut self.quarantined, name);
+                remember(&mut self.unreadable, name);
                 Ok(true)
             }
             Err(error) => Err(error),
@@ -470,17 +572,17 @@ impl Requests {
     }
 
     /// Whether a request is not to be read: it cannot be, was served and stays, or waits for an errand.
-    fn is_known(&self, name: &str) -> bool {
+    fn is_known<P: Notes>(&self, name: &str, platform: &mut P) -> bool {
         #[cfg(feature = "long-commands")]
         if self.long.under_way.as_deref() == Some(name) || is_remembered(&self.long.waiting, name) {
             return true;
         }
-        is_remembered(&self.quarantined, name)
+        is_remembered(&self.unreadable, name) || note::does_stay(platform, name)
     }
 
     /// Has a response take its request's place, and makes room for it if need be.
     #[inline(never)]
-    fn answer<T: Transport, P: Log>(
+    fn answer<T: Transport, P: Log + Notes>(
         &mut self,
         pending: &Pending,
         client: &mut Client<T>,
@@ -497,10 +599,10 @@ impl Requests {
         loop {
             let error = match room {
                 Room::Later(moment) => return Ok(Delivery::Later(moment)),
-                Room::Made(_) | Room::Never => match commit(client, pending) {
-                    Ok(()) => {
+                Room::Made(_) | Room::Never => match deliver(client, platform, pending) {
+                    Ok(delivery) => {
                         self.responses.add(name, now);
-                        return Ok(Delivery::Answered);
+                        return Ok(delivery);
                     }
                     Err(error) => error,
                 },
@@ -522,6 +624,10 @@ impl Requests {
                     emptied = true;
                 }
                 (error, _) => {
+                    self.look_at_guest(client, platform)?;
+                    if self.mute {
+                        return Ok(Delivery::Refused);
+                    }
                     platform.log(Level::Error, format_args!("request {name} cannot be answered as it should: {error}"));
                     return commit_in_parts(client, pending);
                 }
@@ -545,6 +651,33 @@ fn remove_request<T: Transport>(client: &mut Client<T>, name: &str) -> Result<De
         Err(Error::Lost(lost)) => Err(Error::Lost(lost)),
         removed => Ok(if removed.is_ok() { Delivery::Answered } else { Delivery::Stays }),
     }
+}
+
+/// Whether there is any response of this name: one of an earlier agent's.
+fn is_there<T: Transport>(client: &mut Client<T>, name: &str) -> Result<bool, Error> {
+    let Ok(response) = Joined::new(GUEST, name) else { return Ok(false) };
+    Ok(unless_refused(client.read(Transaction::NONE, response.as_path()))?.is_some())
+}
+
+/// Writes a response, then removes its request.
+fn deliver<T: Transport, P: Notes>(
+    client: &mut Client<T>,
+    platform: &mut P,
+    pending: &Pending,
+) -> Result<Delivery, Error> {
+    let response = Joined::new(GUEST, &pending.name).map_err(|_| Error::TooLong)?;
+    if platform.outlives() {
+        match client.write(Transaction::NONE, response.as_path(), pending.response()) {
+            // The request's own room may be what it takes.
+            Err(Error::Refused(refusal)) if refusal.is_quota() => {}
+            Err(error) => return Err(error),
+            Ok(()) => {
+                note::written(platform, &pending.name);
+                return remove_request(client, &pending.name);
+            }
+        }
+    }
+    commit(client, pending).map(|()| Delivery::Answered)
 }
 
 /// Removes the request and writes its response, both or neither.
@@ -584,22 +717,16 @@ fn request_name(event: Event<'_>) -> Option<&str> {
     }
 }
 
-fn remember(names: &mut Quarantine, name: &str) {
+fn remember(names: &mut Known, name: &str) {
     if names.is_full() {
-        names.pop_front();
+        names.remove(0);
     }
     // There is room: it was made.
-    let _ = names.push_back(fingerprint(name));
+    let _ = names.push(note::fingerprint(name));
 }
 
-fn is_remembered(names: &Quarantine, name: &str) -> bool {
-    names.iter().any(|known| *known == fingerprint(name))
-}
-
-/// FNV-1a, to recognise a name again. Two names with one fingerprint cost one of them its answer, and only in a
-/// directory where the host has made requests that its guest may not remove.
-fn fingerprint(name: &str) -> u64 {
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+fn is_remembered(names: &Known, name: &str) -> bool {
+    names.contains(&note::fingerprint(name))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::*;
 use crate::test_platform::FakePlatform;
 use crate::test_xenstore::{FakeXenstore, events};
+use crate::wire::errno::Errno;
 use crate::wire::xenstore::MessageType;
 use crate::xenstore::Lost;
 
@@ -32,6 +33,19 @@ impl Guest {
         };
         guest.requests.start(&mut guest.client, &mut guest.platform).unwrap();
         guest
+    }
+
+    /// The same where nothing outlives the agent.
+    fn without_note(names: &[&str]) -> Guest {
+        let mut guest = Guest::asked(names);
+        guest.platform.notes_last = false;
+        guest
+    }
+
+    /// The agent is killed, and another one started.
+    fn restart(&mut self) {
+        self.requests = Requests::new(Target::Off);
+        self.reconnect();
     }
 
     fn store(&mut self) -> &mut FakeXenstore {
@@ -83,7 +97,14 @@ impl Guest {
 
 #[test]
 fn every_request_is_answered_in_the_order_of_the_list_and_gone() {
+    for (outlives, transactions) in [(true, 0), (false, 3)] {
+        every_request_is_answered(outlives, transactions);
+    }
+}
+
+fn every_request_is_answered(outlives: bool, transactions: usize) {
     let mut guest = Guest::asked(&["b", "a", "c"]);
+    guest.platform.notes_last = outlives;
     assert_eq!(events(&mut guest.client), ["data/host=nanova"]);
     assert_eq!(guest.serve(0), Ok(Progress::Served));
     assert_eq!(
@@ -96,7 +117,7 @@ fn every_request_is_answered_in_the_order_of_the_list_and_gone() {
     assert_eq!(guest.store().below("data/guest"), [("a", ANSWER), ("b", ANSWER), ("c", ANSWER)]);
     assert_eq!(guest.names_below("data/host"), [""; 0]);
     assert_eq!(guest.runs(), 3);
-    assert_eq!(guest.store().asked(MessageType::TRANSACTION_END), ["T", "T", "T"]);
+    assert_eq!(guest.store().asked(MessageType::TRANSACTION_END), vec!["T"; transactions]);
     // What comes later is found once it is looked for.
     guest.store().put("data/host/d", ASKS);
     assert_eq!(guest.serve(0), Ok(Progress::Idle));
@@ -246,7 +267,6 @@ fn requests_that_cannot_be_removed_are_answered_once_in_lists_of_any_length() {
         (guest.runs(), guest.names_below("data/guest").len(), guest.names_below("data/host").len()),
         (150, 150, 3)
     );
-    assert!(guest.platform.logged().contains("cannot be answered as it should: xenstored answered EACCES"));
     // What is skipped of the list are whole names.
     let asked: Vec<_> = guest.store().asked(MessageType::READ).into_iter().map(str::to_owned).collect();
     assert!(asked.iter().all(|path| names.iter().any(|name| path.ends_with(name))), "{asked:?}");
@@ -287,12 +307,12 @@ fn sixty_four_requests_that_stay_are_remembered() {
 
 #[test]
 fn a_transaction_that_is_refused_for_ever_is_done_in_parts() {
-    let mut guest = Guest::asked(&["a"]);
+    let mut guest = Guest::without_note(&["a"]);
     guest.store().conflicts = 1000;
     assert_eq!(guest.serve_all(0), 1);
     assert_eq!((guest.names_below("data/guest"), guest.names_below("data/host")), (vec!["a".to_owned()], vec![]));
     assert_eq!(guest.runs(), 1);
-    let mut guest = Guest::asked(&["a"]);
+    let mut guest = Guest::without_note(&["a"]);
     guest.store().conflicts = 3;
     assert_eq!((guest.serve_all(0), guest.runs()), (1, 1));
     assert!(!guest.platform.logged().contains("cannot be answered"));
@@ -304,11 +324,7 @@ fn a_response_that_may_not_be_written_costs_the_host_an_answer_and_nobody_else_a
     guest.store().refuses.push((MessageType::WRITE, "data/guest/a", "EACCES"));
     assert_eq!(guest.serve_all(0), 2);
     assert_eq!((guest.names_below("data/guest"), guest.names_below("data/host")), (vec!["b".to_owned()], vec![]));
-    assert_eq!(
-        guest.store().asked(MessageType::TRANSACTION_START).len(),
-        2,
-        "for want of room it would be tried again"
-    );
+    assert!(guest.platform.logged().contains("request a cannot be answered as it should: xenstored answered EACCES"));
 }
 
 #[test]
@@ -331,7 +347,7 @@ fn an_answer_is_written_on_the_next_connection_and_the_command_not_run_again() {
 
 #[test]
 fn an_answer_that_is_there_already_is_not_written_again() {
-    let mut guest = Guest::asked(&["a"]);
+    let mut guest = Guest::without_note(&["a"]);
     // List, value, start, removal, write, commit: lost behind it.
     guest.store().lose = Some((5, true));
     assert!(guest.serve(0).is_err());
@@ -341,7 +357,7 @@ fn an_answer_that_is_there_already_is_not_written_again() {
     assert_eq!(guest.serve_all(0), 1);
     assert_eq!(guest.store().asked(MessageType::WRITE), [""; 0]);
     // An old answer of that name is none to this request.
-    let mut guest = Guest::asked(&["a"]);
+    let mut guest = Guest::without_note(&["a"]);
     guest.store().put("data/guest/a", "old");
     guest.store().lose = Some((2, false));
     assert!(guest.serve(0).is_err());
@@ -352,7 +368,7 @@ fn an_answer_that_is_there_already_is_not_written_again() {
 
 #[test]
 fn a_request_that_stays_after_its_answer_was_found_is_left_alone() {
-    let mut guest = Guest::asked(&["a"]);
+    let mut guest = Guest::without_note(&["a"]);
     guest.store().lose = Some((5, true));
     assert!(guest.serve(0).is_err());
     guest.reconnect();
@@ -590,4 +606,222 @@ fn responses_are_remembered_over_a_connection_where_they_cannot_be_listed() {
     guest.store().put("data/host/c", ASKS);
     assert_eq!(guest.serve_again(5000), 1);
     assert_eq!(guest.names_below("data/guest"), ["b", "c"]);
+}
+
+#[test]
+fn whatever_an_agent_was_killed_at_the_next_one_gives_the_answer_and_runs_the_command_once_more_at_most() {
+    for (requests, carried_out) in (0..9).flat_map(|requests| [(requests, false), (requests, true)]) {
+        let mut guest = Guest::asked(&["a"]);
+        guest.store().lose = Some((requests, carried_out));
+        let Err(_) = guest.serve(0) else { continue };
+        let written = guest.store().get("data/guest/a").is_some();
+        guest.restart();
+        guest.store().asked.clear();
+        guest.serve_all(0);
+        let what = format!("{requests} {carried_out}");
+        assert_eq!(guest.store().below("data/guest"), [("a", ANSWER)], "{what}");
+        assert_eq!(guest.names_below("data/host"), [""; 0], "{what}");
+        assert_eq!(guest.store().asked(MessageType::WRITE).len(), usize::from(!written), "{what}");
+        assert!(guest.runs() <= 2 && (!written || guest.runs() == 1), "{what}");
+        // Nothing is left on the note: under the same name another request is one.
+        guest.store().put("data/host/a", ASKS);
+        guest.restart();
+        let runs = guest.runs();
+        assert_eq!((guest.serve_all(0), guest.runs()), (1, runs + 1), "{what}");
+    }
+}
+
+#[test]
+fn a_command_that_ends_the_agent_each_time_is_answered_by_the_third() {
+    let mut guest = Guest::asked(&["a", "b"]);
+    for run in 1..=2 {
+        // The list, whether there is a response, and the request; it is run, and then there is no agent.
+        guest.store().lose = Some((run + 1, false));
+        assert!(guest.serve(0).is_err());
+        assert_eq!(guest.runs(), run);
+        guest.restart();
+    }
+    assert!(guest.platform.logged().contains("request a was under way when an agent ended: once more"));
+    guest.serve_all(0);
+    let refused = r#"{"returncode":"500","message":"this command ended the agent each time: not run again"}"#;
+    assert_eq!(guest.store().below("data/guest"), [("a", refused), ("b", ANSWER)]);
+    assert_eq!(guest.runs(), 3, "b is run, too");
+}
+
+#[test]
+fn a_request_that_could_not_be_removed_is_not_run_by_the_next_agent() {
+    for lost_at in [None, Some((3, false))] {
+        let mut guest = Guest::asked(&["a"]);
+        guest.store().refuses.push((MessageType::RM, "data/host", "EACCES"));
+        guest.store().lose = lost_at;
+        let _ = guest.serve(0);
+        assert_eq!((guest.runs(), guest.store().get("data/guest/a")), (1, Some(ANSWER)));
+        for _ in 0..3 {
+            guest.restart();
+            guest.serve_all(0);
+            assert_eq!(guest.runs(), 1, "{lost_at:?}");
+        }
+    }
+}
+
+#[test]
+fn a_request_that_could_not_be_read_is_served_when_the_host_has_changed_it() {
+    let mut guest = Guest::asked(&["a"]);
+    guest.store().refuses.push((MessageType::READ, "data/host/a", "EACCES"));
+    assert_eq!((guest.serve_all(0), guest.serve_again(0)), (0, 0));
+    guest.store().refuses.clear();
+    assert_eq!(guest.serve_again(0), 0, "it is not tried again and again");
+    let fired = |path| Event::Fired { path, token: TOKEN };
+    guest.requests.take_event(fired("data/host/b"));
+    assert_eq!(guest.serve_again(0), 0);
+    guest.requests.take_event(fired("data/host/a"));
+    assert_eq!(guest.serve_again(0), 1);
+}
+
+#[test]
+fn no_command_is_run_while_no_answer_can_be_written() {
+    let mut store = FakeXenstore::with(&[("data/host", ""), ("data/guest", "")]);
+    store.put("data/host/a", ASKS);
+    for kind in [MessageType::MKDIR, MessageType::WRITE] {
+        store.refuses.push((kind, "data/guest", "EACCES"));
+    }
+    let mut guest = Guest::with(store);
+    assert_eq!((guest.serve_all(0), guest.runs()), (0, 0));
+    let watch = ("data/guest".to_owned(), GUEST_TOKEN.to_owned());
+    assert!(guest.store().watches.contains(&watch));
+    // A watch fires when it is set, and whenever something else is changed there.
+    for _ in 0..2 {
+        let meaning = guest.requests.take_event(Event::Fired { path: "data/guest", token: GUEST_TOKEN });
+        assert_eq!((meaning, guest.serve_again(0), guest.runs()), (EventMeaning::LookAgain, 0, 0));
+    }
+    assert_eq!(guest.platform.logged().matches("data/guest cannot be written: ").count(), 1);
+    guest.store().refuses.clear();
+    assert_eq!(guest.serve_again(0), 0, "nothing has told of it");
+    guest.requests.take_event(Event::Fired { path: "data/guest", token: GUEST_TOKEN });
+    assert_eq!((guest.serve_all(0), guest.runs()), (1, 1));
+    assert!(!guest.store().watches.contains(&watch), "that watch is for this state alone");
+}
+
+#[test]
+fn an_answer_that_could_not_be_written_is_when_it_can() {
+    let mut guest = Guest::asked(&["a", "b"]);
+    guest.serve(0).unwrap();
+    for kind in [MessageType::MKDIR, MessageType::WRITE] {
+        guest.store().refuses.push((kind, "data/guest", "EACCES"));
+    }
+    assert_eq!((guest.serve_all(0), guest.runs()), (0, 2));
+    assert_eq!((guest.serve_again(0), guest.runs(), guest.names_below("data/host")), (0, 2, vec!["b".to_owned()]));
+    guest.store().refuses.clear();
+    guest.requests.take_event(Event::Overflow);
+    assert_eq!((guest.serve_all(0), guest.runs()), (1, 2));
+    assert_eq!(guest.store().get("data/guest/b"), Some(ANSWER));
+}
+
+/// A request for the site's command `site`, which prints its value.
+fn asks_site(value: &str) -> String {
+    format!(r#"{{"name":"site","value":"{value}"}}"#)
+}
+
+/// A guest whose site has a command, with these requests for it.
+fn with_site(names: &[&str]) -> Guest {
+    let mut store = FakeXenstore::with(&[("data/host", "")]);
+    names.iter().for_each(|name| store.put(&format!("data/host/{name}"), &asks_site(name)));
+    let mut guest = Guest::with(store);
+    guest.platform.program("/etc/nanova/commands.d/site");
+    guest.platform.errands.linger = true;
+    guest
+}
+
+#[test]
+fn commands_that_take_long_are_answered_one_after_the_other_and_others_meanwhile() {
+    let mut guest = with_site(&["a", "b", "c"]);
+    guest.store().put("data/host/v", ASKS);
+    assert_eq!(guest.serve_all(0), 1);
+    assert_eq!(guest.names_below("data/guest"), ["v"]);
+    assert_eq!((guest.requests.is_under_way(), guest.platform.errands.begun.len()), (true, 1));
+    // An event has nothing begun twice.
+    assert_eq!((guest.serve_again(0), guest.platform.errands.begun.len()), (0, 1));
+    for (name, left) in [("a", 2), ("b", 1), ("c", 0)] {
+        guest.platform.errands.linger = false;
+        assert_eq!(guest.serve(0), Ok(Progress::Served));
+        guest.platform.errands.linger = true;
+        let said = format!(r#"{{"returncode":"0","message":"{name}"}}"#);
+        assert_eq!(guest.store().get(&format!("data/guest/{name}")), Some(&*said));
+        assert_eq!(guest.serve_all(0), 0);
+        assert_eq!(guest.names_below("data/host").len(), left);
+        // What comes meanwhile is served at once.
+        guest.store().put("data/host/w", ASKS);
+        assert_eq!(guest.serve_again(0), 1);
+    }
+    assert_eq!((guest.requests.is_under_way(), guest.platform.errands.begun.len()), (false, 3));
+}
+
+#[test]
+fn more_commands_that_wait_than_are_remembered_are_all_served() {
+    let names: Vec<String> = (0..100).map(|number| format!("n{number:03}")).collect();
+    let mut guest = with_site(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(guest.serve_all(0), 0);
+    guest.platform.errands.linger = false;
+    assert_eq!(guest.serve_all(0), 100);
+    assert_eq!((guest.names_below("data/host").len(), guest.platform.errands.begun.len()), (0, 100));
+}
+
+#[test]
+fn where_requests_cannot_be_listed_the_next_long_one_is_waited_for() {
+    let mut guest = with_site(&[]);
+    guest.serve_all(0);
+    guest.requests.lists_in_parts = false;
+    ["a", "b"].iter().for_each(|name| guest.store().put(&format!("data/host/{name}"), &asks_site(name)));
+    let fired = |path| Event::Fired { path, token: TOKEN };
+    assert_eq!(guest.requests.take_event(fired("data/host/a")), EventMeaning::Named);
+    assert_eq!(guest.serve(0), Ok(Progress::Idle));
+    assert_eq!(guest.requests.take_event(fired("data/host/b")), EventMeaning::Named);
+    assert_eq!((guest.serve(0), guest.serve(0)), (Ok(Progress::Held), Ok(Progress::Held)));
+    guest.platform.errands.linger = false;
+    assert_eq!((guest.serve(0), guest.serve(0)), (Ok(Progress::Served), Ok(Progress::Served)));
+    assert_eq!(guest.names_below("data/guest"), ["a", "b"]);
+}
+
+#[test]
+fn a_command_that_is_under_way_outlives_a_connection_and_not_the_agent() {
+    let mut guest = with_site(&["a"]);
+    guest.serve_all(0);
+    guest.reconnect();
+    assert_eq!((guest.serve_all(0), guest.platform.errands.begun.len()), (0, 1));
+    guest.platform.errands.linger = false;
+    assert_eq!((guest.serve_all(0), guest.platform.errands.begun.len()), (1, 1));
+    // When the agent is to end it is stopped, and answered.
+    let mut guest = with_site(&["a", "b"]);
+    guest.serve_all(0);
+    guest.requests.finish(&mut guest.client, &mut guest.platform, false, 0).unwrap();
+    assert!(guest.requests.is_under_way() && guest.names_below("data/guest").is_empty());
+    guest.requests.finish(&mut guest.client, &mut guest.platform, true, 0).unwrap();
+    let said = r#"{"returncode":"500","message":"nanova was told to end before this command had: it was stopped"}"#;
+    assert_eq!(guest.store().get("data/guest/a"), Some(said));
+    assert_eq!((guest.names_below("data/host"), guest.platform.errands.given_up.len()), (vec!["b".to_owned()], 1));
+    // Killed with it, it is run once more, and then no more.
+    let mut guest = with_site(&["a"]);
+    for run in 1..=2 {
+        guest.serve_all(0);
+        assert_eq!(guest.platform.errands.begun.len(), run);
+        guest.platform.errands.under_way.clear();
+        guest.restart();
+    }
+    assert_eq!((guest.serve_all(0), guest.platform.errands.begun.len()), (1, 2));
+    assert!(guest.store().get("data/guest/a").unwrap().contains("ended the agent each time"));
+}
+
+#[test]
+fn a_guest_without_room_for_a_process_says_so() {
+    for (errno, said) in [
+        (Errno::AGAIN, "the guest has no room for one more process"),
+        (Errno::NOMEM, "the guest has no room for one more process"),
+        (Errno::BUSY, "two earlier programs cannot be ended"),
+    ] {
+        let mut guest = with_site(&["a"]);
+        guest.platform.errands.refused = Some(errno);
+        assert_eq!(guest.serve_all(0), 1);
+        let answer = guest.store().get("data/guest/a").unwrap().to_owned();
+        assert!(answer.contains(r#""returncode":"500""#) && answer.contains(said), "{answer}");
+    }
 }

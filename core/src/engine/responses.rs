@@ -14,8 +14,8 @@ pub(crate) const GUEST: Path<'static> = Path::literal("data/guest");
 /// How many responses are kept at the most: half of the usual quota of nodes, which the guest's kernel and the requests
 /// that wait share.
 const KEPT_MAX: usize = 500;
-/// How long a response is kept, unless there are too many: twice the longest time that nova waits (300 s for the first
-/// `version`).
+/// How long a response is kept once hosts have had time to read it, unless there are too many: twice the longest time
+/// that nova waits (300 s for the first `version`).
 const KEPT_MS: u64 = 600_000;
 /// How long a response is kept when another one waits for its room: nova looks every half second.
 const READ_MS: u64 = 5_000;
@@ -54,17 +54,19 @@ impl Responses {
         Responses { bytes: heapless::Vec::new(), first: 0, count: 0 }
     }
 
-    /// Takes over what lies below `data/guest` from an earlier agent, and removes what is too much of it. Once this one
-    /// has written any itself it is not known which these are: all are given the time to be read.
+    /// Takes over what lies below `data/guest` from an earlier agent, and removes what is too much of it. In the midst of a
+    /// burst it is not known which of them this agent has just written: all are given the time to be read. After it
+    /// those are the last that go.
     pub(crate) fn adopt<T: Transport, P: Log>(
         &mut self,
         client: &mut Client<T>,
         platform: &mut P,
         names: &mut [u8],
+        in_burst: bool,
         now: u64,
     ) -> Result<(), Error> {
         let (mut offset, mut first) = (0, true);
-        let read = if self.count > 0 { now + READ_MS } else { now };
+        let read = if in_burst && self.count > 0 { now + READ_MS } else { now - now % TENTH_MS };
         loop {
             let listing = match client.list(Transaction::NONE, GUEST, offset, names) {
                 // What is remembered from an earlier connection is better than nothing.
@@ -99,7 +101,7 @@ impl Responses {
     ) -> Result<Room, Error> {
         let mut removed = 0;
         while let Some((read, _)) = self.oldest() {
-            let room = if now.saturating_sub(read) > KEPT_MS - READ_MS {
+            let room = if now.saturating_sub(read) > KEPT_MS {
                 self.drop_oldest(client, name)?
             } else if self.count >= KEPT_MAX || ROOM - (self.bytes.len() - self.first) < ENTRY + name.len() {
                 self.remove_oldest(client, platform, name, now)?

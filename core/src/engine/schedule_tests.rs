@@ -426,3 +426,47 @@ fn a_connection_that_is_lost_is_told_wherever_it_is_noticed() {
     }
     assert!(lost > 30, "{lost}");
 }
+
+#[test]
+fn a_command_that_is_under_way_has_time_to_end_when_the_agent_is_to() {
+    let asks = r#"{"name":"site","value":""}"#;
+    for (ends_itself, code) in [(true, "0"), (false, "500")] {
+        let mut guest = Guest::with(ALL, &[("data/host/a", asks)]);
+        guest.platform.program("/etc/nanova/commands.d/site");
+        guest.platform.errands.linger = true;
+        guest.connect();
+        assert_eq!(guest.get("data/guest/a"), None);
+        guest.now = 100;
+        guest.engine.handle_end(guest.now);
+        // Told once more it has no more time.
+        guest.now = 5_000;
+        guest.engine.handle_end(guest.now);
+        // Nothing else is served.
+        assert_eq!(guest.host_writes("data/host/b", ASKS), [wait(Some(10_100), false)]);
+        guest.platform.errands.linger = !ends_itself;
+        guest.now = if ends_itself { 6_000 } else { 10_100 };
+        assert_eq!(guest.run(), [Action::Done]);
+        assert!(guest.get("data/guest/a").unwrap().contains(&format!(r#""returncode":"{code}""#)));
+        assert_eq!(guest.get("data/guest/b"), None);
+    }
+    // Without a connection nobody could be told.
+    let mut guest = Guest::with(ALL, &[("data/host/a", asks)]);
+    guest.platform.program("/etc/nanova/commands.d/site");
+    guest.platform.errands.linger = true;
+    guest.connect();
+    guest.engine.handle_lost(0);
+    guest.engine.handle_end(0);
+    assert_eq!(guest.engine.poll(0), Action::Done);
+}
+
+#[test]
+fn an_agent_for_what_is_pending_waits_for_what_takes_long() {
+    let mut guest = Guest::with(Options { once: true, ..ALL }, &[("data/host/a", r#"{"name":"site"}"#)]);
+    guest.platform.program("/etc/nanova/commands.d/site");
+    guest.platform.errands.linger = true;
+    let done = guest.connect();
+    assert!(matches!(done.last(), Some(Action::Wait { .. })), "{done:?}");
+    guest.platform.errands.linger = false;
+    assert_eq!(guest.run().last(), Some(&Action::Done));
+    assert!(guest.get("data/guest/a").is_some());
+}

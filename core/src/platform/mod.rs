@@ -13,6 +13,8 @@ pub mod identity;
 #[cfg(any(feature = "network", feature = "report"))]
 pub mod kernel_net;
 pub mod log;
+#[cfg(feature = "commands")]
+pub mod notes;
 pub mod path;
 pub mod programs;
 
@@ -26,6 +28,8 @@ pub use identity::Identity;
 #[cfg(any(feature = "network", feature = "report"))]
 pub use kernel_net::KernelNet;
 pub use log::{Level, Log};
+#[cfg(feature = "commands")]
+pub use notes::{NOTE_WORDS, Notes};
 pub use path::{Distrust, FileError, FileKind, GUEST_PATH_MAX, GuestPath, LinkNotFollowed, PathError, Unsynced};
 pub use programs::{Argv, Ended, Programs};
 
@@ -58,6 +62,10 @@ if_built!(
     ErrandsIfBuilt: Errands if feature = "errands"
 );
 if_built!(
+    /// [`Notes`], where commands are served.
+    NotesIfBuilt: Notes if feature = "commands"
+);
+if_built!(
     /// [`Programs`], where a site's own commands are served.
     SitePrograms: Programs if feature = "drop-in"
 );
@@ -76,6 +84,7 @@ pub trait Platform:
     + NetIfBuilt
     + ProgramsIfBuilt
     + ErrandsIfBuilt
+    + NotesIfBuilt
     + SitePrograms
     + DownloadIfBuilt
 {
@@ -90,6 +99,7 @@ impl<P> Platform for P where
         + NetIfBuilt
         + ProgramsIfBuilt
         + ErrandsIfBuilt
+        + NotesIfBuilt
         + SitePrograms
         + DownloadIfBuilt
 {

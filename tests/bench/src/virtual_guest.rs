@@ -13,7 +13,7 @@ use nanova_core::engine::{Action, Engine, Options, State};
 use nanova_core::network::Target;
 use nanova_core::platform::{
     Addresses, Argv, Clock, Distrust, Download, Durability, Ended, Entropy, Errand, ErrandNews, Errands, FileKind,
-    Files, Found, GuestPath, Identity, KernelNet, Level, Log, Programs,
+    Files, Found, GuestPath, Identity, KernelNet, Level, Log, Notes, Programs,
 };
 use nanova_core::wire::errno::Errno;
 use nanova_core::wire::net::Ip;
@@ -36,6 +36,10 @@ pub struct BareGuest {
     pub asked: u32,
     /// A program that was begun, and whose end was not asked for.
     program: Option<()>,
+    /// What is noted outlives the agent, unless it `forgets`.
+    notes: BTreeMap<usize, u64>,
+    /// There is no place for notes.
+    pub forgets: bool,
 }
 
 impl Programs for BareGuest {
@@ -43,6 +47,18 @@ impl Programs for BareGuest {
     fn end_process(&mut self, _process: u32) {}
     fn is_program(&mut self, path: GuestPath<'_>) -> Result<(), Errno> {
         if path.split().1 == PROBE { Ok(()) } else { Err(Errno::NOENT) }
+    }
+}
+
+impl Notes for BareGuest {
+    fn word(&mut self, at: usize) -> u64 {
+        self.notes.get(&at).copied().unwrap_or_default()
+    }
+    fn set_word(&mut self, at: usize, value: u64) {
+        self.notes.insert(at, value);
+    }
+    fn outlives(&self) -> bool {
+        !self.forgets
     }
 }
 
@@ -454,6 +470,9 @@ impl VirtualGuest {
                 self.engine = Engine::new(self.options, self.now);
                 // What it has begun ends with it.
                 self.platform.program = None;
+                if self.platform.forgets {
+                    self.platform.notes.clear();
+                }
             }
             let ended = self.platform.program.is_some();
             self.engine.handle_errands(ErrandNews { ended, under_way: ended, programs: ended });

@@ -1,0 +1,52 @@
+//! The page that outlives the agent: a file in /run, mapped, so that noting something is no system call.
+
+use nanova_core::platform::{GuestPath, Notes};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{FileType, OFlags, fstat, ftruncate};
+
+use crate::rt::page::Page;
+use crate::system::System;
+
+/// The file: the agent's alone. /run is empty after a boot.
+const FILE: GuestPath<'static> = GuestPath::literal("/run/nanova.note");
+const LEN: u64 = 4096;
+
+impl System<'_> {
+    /// Opens the page; where there is no /run, or it cannot be written, the page is the process's alone. Returns whether
+    /// there is one.
+    pub(crate) fn open_notes(&mut self) -> bool {
+        let lasting = self.open_at(FILE, OFlags::RDWR | OFlags::CREATE).ok().and_then(|file| map(&file));
+        self.notes_outlive = lasting.is_some();
+        self.notes = lasting.or_else(|| Page::of_memory().ok());
+        self.notes.is_some()
+    }
+}
+
+/// Maps the file, if it is what an agent has made.
+fn map(file: &OwnedFd) -> Option<Page> {
+    let stat = fstat(file).ok()?;
+    let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    if !regular || stat.st_uid != rustix::process::geteuid().as_raw() {
+        return None;
+    }
+    if stat.st_size < LEN as i64 {
+        ftruncate(file, LEN).ok()?;
+    }
+    Page::of_file(file.as_fd()).ok()
+}
+
+impl Notes for System<'_> {
+    fn word(&mut self, at: usize) -> u64 {
+        self.notes.as_ref().map_or(0, |page| page.word(at))
+    }
+
+    fn set_word(&mut self, at: usize, value: u64) {
+        if let Some(page) = &mut self.notes {
+            page.set_word(at, value);
+        }
+    }
+
+    fn outlives(&self) -> bool {
+        self.notes_outlive
+    }
+}
