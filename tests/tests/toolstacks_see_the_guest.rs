@@ -185,6 +185,38 @@ fn more_addresses_than_there_is_room_for_are_cut_and_that_is_said() -> Result<()
 
 #[test]
 #[ignore = "needs iproute2 and root"]
+fn each_vif_has_its_first_addresses_however_many_others_there_are() -> Result<()> {
+    let guest = Guest::new(Layout::Xapi)?;
+    guest.file("sys/class/net/enX2/device/nodename", "device/vif/2\n")?;
+    let others: String = (0..150).map(|n| format!("ip link add other{n} type bridge\n")).collect();
+    let many: String = (10..60).map(|n| format!("ip address add 10.0.0.{n}/16 dev eth0\n")).collect();
+    let agent = guest.agent(
+        &format!(
+            "ip link add br0 type bridge\n{others}{LINKS}\n{many}
+            ip link add enX2 type veth peer name far2; ip link set enX2 up; ip link set enX2 master br0
+            ip address add 10.1.0.5/24 dev enX1; ip address add 10.2.0.5/24 dev br0
+            ip address add 2001:db8::5/64 dev enX1 nodad"
+        ),
+        "",
+    );
+    agent.wait_for_log("published what the guest is");
+    for (key, ip) in [
+        ("attr/vif/0/ipv4/0", "10.0.0.5"),
+        ("attr/vif/1/ipv4/0", "10.1.0.5"),
+        ("attr/vif/1/ipv6/0", "2001:db8::5"),
+        ("attr/vif/2/ipv4/0", "10.2.0.5"),
+    ] {
+        assert_eq!(guest.get(key).as_deref(), Some(ip), "{key}");
+    }
+    // One that comes when all room is taken has it from whoever has most.
+    inside(&agent, "ip address add 2001:db8::6/64 dev eth0 nodad")?;
+    wait_until("it is there", || guest.get("attr/vif/0/ipv6/0").as_deref() == Some("2001:db8::6"));
+    assert_eq!(guest.tree("attr/vif").len(), 24);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs iproute2 and root"]
 fn after_a_migration_everything_is_there_again_and_nothing_of_before() -> Result<()> {
     let guest = Guest::new(Layout::Xapi)?;
     let device = guest.xenstored.guest_device(Kernel::default())?;

@@ -308,25 +308,29 @@ impl Report {
         platform: &mut P,
     ) -> Result<Result<(), Errno>, Error> {
         self.links.begin();
-        let asked = platform.ask(&Message::dump_links(1), &mut |reply| {
-            if let Reply::Link(link) = reply {
-                self.links.take(link);
-            }
-        });
         let mut macs = None;
-        for known in self.links.end() {
-            let mut vif = vif_of_node(platform, &known.name);
-            if let (None, Some(mac)) = (vif, known.mac) {
-                let macs = match &macs {
-                    Some(macs) => macs,
-                    None => macs.insert(devices(client, platform)?),
-                };
-                vif = macs.iter().find(|(_, known)| *known == mac).map(|(vif, _)| *vif);
+        loop {
+            let asked = platform.ask(&Message::dump_links(1), &mut |reply| {
+                if let Reply::Link(link) = reply {
+                    self.links.take(link);
+                }
+            });
+            for known in self.links.end() {
+                let mut vif = vif_of_node(platform, &known.name);
+                if let (None, Some(mac)) = (vif, known.mac) {
+                    let macs = match &macs {
+                        Some(macs) => macs,
+                        None => macs.insert(devices(client, platform)?),
+                    };
+                    vif = macs.iter().find(|(_, known)| *known == mac).map(|(vif, _)| *vif);
+                }
+                known.itself = Some(vif);
             }
-            known.itself = Some(vif);
+            self.links.follow();
+            if asked.is_err() || !self.links.wants_more() {
+                return Ok(asked);
+            }
         }
-        self.links.follow();
-        Ok(asked)
     }
 
     fn network<T: Transport, P: Files + Log + KernelNet>(
@@ -360,7 +364,9 @@ impl Report {
         let gone = addresses.end();
         if (addresses.cut || links.cut) && !self.cut_said {
             self.cut_said = true;
-            let text = format_args!("too many links or addresses; {PUBLISHED_MAX} addresses are published");
+            let text = format_args!(
+                "too many links or addresses; {PUBLISHED_MAX} addresses are published, of each VIF the first"
+            );
             platform.log(Level::Warn, text);
         }
         if !all && gone.is_empty() && addresses.added().is_empty() {
@@ -420,7 +426,7 @@ fn publish<T: Transport>(
 }
 
 /// The form of XenServer before 7.0, which has no `xenserver/attr` and reads nothing else: all IPv4 addresses of a VIF,
-/// separated by spaces.
+/// separated by spaces; of more than sixteen the first, as a value has room for no more.
 fn write_legacy<T: Transport>(writer: &mut KeyWriter<'_, T>, addresses: &Addresses) {
     for (place, one) in addresses.all().iter().enumerate().filter(|(_, one)| one.ip.family() == Family::V4) {
         let (before, behind) = addresses.all().split_at(place + 1);
@@ -428,7 +434,7 @@ fn write_legacy<T: Transport>(writer: &mut KeyWriter<'_, T>, addresses: &Address
             continue;
         }
         let mut list = Bounded::<256>::of(format_args!("{}", one.ip));
-        for other in behind.iter().filter(|other| other.is_beside(one)) {
+        for other in behind.iter().filter(|other| other.is_beside(one)).take(15) {
             let _ = write!(list, " {}", other.ip);
         }
         writer.put_at(format_args!("attr/eth{}/ip", u64::from(one.vif.number)), format_args!("{}", list.as_str()));
