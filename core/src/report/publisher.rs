@@ -20,7 +20,7 @@ use crate::files::read::{for_each_line, read_start_if_possible};
 use crate::platform::{Files, GuestPath, Identity, KernelNet, Level, Log};
 use crate::report::addresses::{Addresses, Links, PUBLISHED_MAX, PublishedList, Vif};
 use crate::report::memory::{Memory, has_moved};
-use crate::report::os::{OperatingSystem, SOURCES};
+use crate::report::os::OperatingSystem;
 use crate::report::volumes;
 use crate::report::volumes::{MountedVolume, UUID_LEN, Uuid, VOLUMES_MAX, Volume, Volumes};
 use crate::report::writer::KeyWriter;
@@ -204,11 +204,7 @@ impl Report {
         platform: &mut P,
         may_set: bool,
     ) {
-        let mut room = [0; 4096];
-        let os = SOURCES.iter().find_map(|(path, kind)| {
-            let len = read_start_if_possible(platform, *path, &mut room)?;
-            OperatingSystem::of(*kind, room.get(..len)?)
-        });
+        let os = OperatingSystem::find(platform);
         writer.put("data/os_uname", platform.kernel_release().as_str());
         if let Some(OperatingSystem { name, distro, major, minor }) = &os {
             let keys = ["data/os_name", "data/os_distro", "data/os_majorver", "data/os_minorver"];
