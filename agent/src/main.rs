@@ -65,7 +65,7 @@ fn run(environment: &rt::Environment) -> Result<i32, UsageError<'static>> {
     let mut line = CommandLine::new(environment.arguments());
     let (program, help) = line.program()?;
     let done = match program {
-        program if help => Some(output::print(program.help())),
+        program if help => Some(output::print(line.page(program))),
         Program::Agent(called) => line.agent(called)?.map(|options| serve::run(environment, &line.common, &options)),
         #[cfg(feature = "tools")]
         Program::Xenstore(tool) => line.xenstore(tool)?.map(|call| xenstore::run(environment, &line.common, &call)),
@@ -75,11 +75,10 @@ fn run(environment: &rt::Environment) -> Result<i32, UsageError<'static>> {
         Program::Init => Some(init::run(environment)),
         #[cfg(feature = "init")]
         Program::End(how) => line.end(how)?.map(init::end),
-        Program::Version => Some(output::print(concat!("nanova ", env!("CARGO_PKG_VERSION"), "\n"))),
         Program::SelfTest => Some(if self_test() { exit::DONE } else { exit::FAILED }),
         Program::Help => None,
     };
-    Ok(done.unwrap_or_else(|| output::print(program.help())))
+    Ok(done.unwrap_or_else(|| output::print(line.page(program))))
 }
 
 /// Whether this build works on this machine.

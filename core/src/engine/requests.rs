@@ -12,7 +12,6 @@
 //! several [`Requests::look_again`]. Time is an argument, in milliseconds since any fixed moment.
 
 use crate::commands::Code;
-#[cfg(feature = "xapi")]
 use crate::commands::Response;
 use crate::commands::response::RESPONSE_MAX;
 use crate::engine::dispatch::{Dispatched, Dispatcher, log_completed};
@@ -263,6 +262,20 @@ impl Requests {
         self.dispatcher.update_is_ready() && self.pending.is_none()
     }
 
+    /// Resets the network, though the host has not asked for it.
+    #[cfg(feature = "network")]
+    #[inline(never)]
+    pub fn reset_network<T: Transport, P: Platform>(
+        &mut self,
+        client: &mut Client<T>,
+        platform: &mut P,
+    ) -> Result<(), Error> {
+        let response = self.dispatcher.reset_network(client, platform, self.network)?;
+        self.state = state_after(&response);
+        log_completed("resetnetwork", &response, platform);
+        Ok(())
+    }
+
     /// Applies the addresses that XAPI has set, if it has; returns the answer.
     #[cfg(feature = "xapi")]
     pub fn set_addresses<T: Transport, P: Platform>(
@@ -339,11 +352,7 @@ impl Requests {
                     Dispatched::Answered(response) => response,
                     Dispatched::OverXenstore(name, run) => {
                         let response = self.dispatcher.run(run, client, platform, self.network)?;
-                        // What the guest is, is how its network was last set.
-                        self.state = match response.code {
-                            Code::Done => State::Ready,
-                            _ => State::Failed(Bounded::of(format_args!("{}", response.message.as_str()))),
-                        };
+                        self.state = state_after(&response);
                         log_completed(name, &response, platform);
                         response
                     }
@@ -486,6 +495,14 @@ fn quarantine(quarantined: &mut Quarantine, name: &str) {
 /// directory where the host has made requests that its guest may not remove.
 fn fingerprint(name: &str) -> u64 {
     name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// What the guest is, is how its network was last set.
+fn state_after(response: &Response) -> State {
+    match response.code {
+        Code::Done => State::Ready,
+        _ => State::Failed(Bounded::of(format_args!("{}", response.message.as_str()))),
+    }
 }
 
 #[cfg(test)]

@@ -144,6 +144,7 @@ pub struct Engine {
     told: State,
     next_beat: u64,
     ending: bool,
+    reset_due: bool,
 }
 
 impl Engine {
@@ -170,7 +171,13 @@ impl Engine {
             told: State::Starting,
             next_beat: now + options.beat_ms,
             ending: false,
+            reset_due: false,
         }
+    }
+
+    /// The network is to be reset before the first request, though no host asks for it.
+    pub fn reset_network_first(&mut self) {
+        self.reset_due = true;
     }
 
     /// What the guest is, now that nothing waits.
@@ -278,6 +285,12 @@ impl Engine {
             return self.begin(client, platform);
         }
         self.room_at = None;
+        #[cfg(all(feature = "commands", feature = "network"))]
+        if self.reset_due {
+            self.requests.reset_network(client, platform)?;
+            self.reset_due = false;
+            return Ok(());
+        }
         if self.options.commands {
             match self.requests.serve_one(client, platform, now)? {
                 Progress::Served => {
