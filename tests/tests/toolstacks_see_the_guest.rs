@@ -333,6 +333,29 @@ fn a_report_alone_takes_few_system_calls_and_little_time() -> Result<()> {
 }
 
 #[test]
+fn a_root_on_zfs_or_btrfs_has_its_size_whatever_else_is_mounted() -> Result<()> {
+    let long = "/var/lib/docker/overlay2/l/ABCDEFGHIJKLMNOPQRSTUVWXYZ:".repeat(200);
+    for (file_system, device) in [("zfs", "rpool/ROOT/debian"), ("btrfs", "/dev/xvda2")] {
+        let guest = Guest::new(Layout::Xapi)?;
+        let mounts = format!(
+            "90 1 0:40 / /overlay rw - overlay overlay rw,lowerdir={long}
+22 1 0:25 /{long} / rw,relatime - {file_system} {device} rw,{long}
+23 22 0:26 / /home rw,relatime - {file_system} {device} rw,{long}\n"
+        );
+        guest.file("proc/self/mountinfo", &mounts)?;
+        let mut command = Command::new(binary());
+        command.args(["report", "--once", "--xenbus"]).arg(guest.xenstored.guest_socket());
+        let output = command.arg("--root").arg(guest.root.path()).output()?;
+        assert!(output.status.success(), "{output:?}");
+        let get = |key: &str| guest.get(&format!("data/volumes/0/{key}")).unwrap_or_default();
+        assert_eq!([get("name"), get("mount_points/0"), get("filesystem")], [device, "/", file_system]);
+        assert!(get("size").parse::<u64>()? >= get("free").parse()? && get("free") != "0");
+        assert_eq!(guest.get("data/volumes/1/name"), None, "it is one volume");
+    }
+    Ok(())
+}
+
+#[test]
 fn memory_is_published_when_it_has_moved() -> Result<()> {
     let guest = Guest::new(Layout::Xapi)?;
     let (xenbus, root) = (guest.xenstored.guest_socket(), guest.root.path().to_owned());

@@ -16,13 +16,13 @@ use core::fmt::{self, Write};
 
 use heapless::Vec;
 
-use crate::files::read::{for_each_line, read_start_if_possible};
+use crate::files::read::{for_each_piece, read_start_if_possible};
 use crate::platform::{Files, GuestPath, Identity, KernelNet, Level, Log};
 use crate::report::addresses::{Addresses, Links, PUBLISHED_MAX, PublishedList, Vif};
 use crate::report::memory::{Memory, has_moved};
 use crate::report::os::OperatingSystem;
 use crate::report::volumes;
-use crate::report::volumes::{MountedVolume, UUID_LEN, Uuid, VOLUMES_MAX, Volume, Volumes};
+use crate::report::volumes::{MountTable, MountedVolume, UUID_LEN, Uuid, VOLUMES_MAX, Volume};
 use crate::report::writer::KeyWriter;
 use crate::wire::errno::Errno;
 use crate::wire::net::{Family, Mac};
@@ -256,12 +256,13 @@ impl Report {
     }
 
     fn volumes<T: Transport, P: Files + Log>(&mut self, writer: &mut KeyWriter<'_, T>, platform: &mut P, all: bool) {
-        let (mut found, mut cut) = (Volumes::new(), false);
-        if let Err(errno) = for_each_line(platform, MOUNTS, &mut |line| cut |= !volumes::take(&mut found, line))
+        let mut table = MountTable::new();
+        if let Err(errno) = for_each_piece(platform, MOUNTS, &mut |piece| table.read(piece))
             && all
         {
             platform.log(Level::Warn, format_args!("cannot read {MOUNTS}: {errno}; volumes are left out"));
         }
+        let MountTable { volumes: mut found, cut, .. } = table;
         let mut moved = all || found.len() != self.free.len();
         for (place, found) in found.iter_mut().enumerate() {
             let mount_point = Bounded::<256>::of(format_args!("{}", found.mount_point()));
@@ -273,8 +274,9 @@ impl Report {
         }
         writer.in_transaction(&mut |writer| {
             writer.remove(format_args!("data/volumes"));
-            for (place, MountedVolume { line, size, free }) in found.iter().enumerate() {
-                let Some(Volume { device, mount_point, file_system }) = Volume::parse(line) else { continue };
+            for (place, mounted) in found.iter().enumerate() {
+                let Some(Volume { device, mount_point, file_system }) = mounted.volume() else { continue };
+                let MountedVolume { size, free, .. } = mounted;
                 let mut name = Bounded::<128>::of(format_args!("{device}"));
                 if let Some(uuid) = uuid(platform, device, file_system) {
                     let _ = write!(name, "({uuid})");
@@ -292,7 +294,10 @@ impl Report {
             }
         });
         if cut && all {
-            platform.log(Level::Info, format_args!("more than {VOLUMES_MAX} volumes; the others are not published"));
+            platform.log(
+                Level::Info,
+                format_args!("more than {VOLUMES_MAX} volumes, or too long a path; the others are not published"),
+            );
         }
         self.free = found.iter().map(|found| found.free).collect();
     }

@@ -247,7 +247,7 @@ fn more_volumes_than_are_published_are_told_once() {
     let mounts: String = (0..7).map(|n| format!("1 1 8:{n} / /m{n} rw - vfat /dev/sd{n} rw\n")).collect();
     guest.platform.put("/proc/self/mountinfo", &mounts);
     guest.publish(0);
-    assert!(guest.platform.logged().contains("more than 5 volumes; the others are not published"));
+    assert!(guest.platform.logged().contains("more than 5 volumes, or too long a path; the others are not published"));
     assert_eq!(guest.store().get("data/volumes/4/mount_points/0"), Some("/m4"));
     assert_eq!(guest.store().get("data/volumes/4/size"), Some("0"), "its space is not known");
     guest.platform.spaces.insert("/m0".to_owned(), (100, 50));
