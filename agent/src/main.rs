@@ -54,15 +54,19 @@ use nanova_core::cli::{CommandLine, Program, UsageError, exit};
 
 /// Runs the program; returns its exit code.
 fn main(environment: rt::Environment) -> i32 {
-    run(&environment).unwrap_or_else(|error| {
+    let mut line = CommandLine::new(environment.arguments());
+    let code = run(&environment, &mut line).unwrap_or_else(|error| {
         output::complain(format_args!("{error}; see nanova --help"));
         exit::USAGE
-    })
+    });
+    line.exit_code(code)
 }
 
 /// Does what the command line asks for.
-fn run(environment: &rt::Environment) -> Result<i32, UsageError<'static>> {
-    let mut line = CommandLine::new(environment.arguments());
+fn run<I: Iterator<Item = &'static [u8]>>(
+    environment: &rt::Environment,
+    line: &mut CommandLine<'static, I>,
+) -> Result<i32, UsageError<'static>> {
     let (program, help) = line.program()?;
     let done = match program {
         program if help => Some(output::print(line.page(program))),

@@ -206,6 +206,12 @@ impl<'a, I: Iterator<Item = &'a [u8]>> CommandLine<'a, I> {
         CommandLine { called, words: Words::new(arguments), common: Common::default() }
     }
 
+    /// What the program ends with, having come to this code: the tools of xenstore-utils know but one failure, and so
+    /// do ours under their names.
+    pub fn exit_code(&self, code: i32) -> i32 {
+        if self.called.starts_with("xenstore") { code.min(exit::FAILED) } else { code }
+    }
+
     /// What is called; or what help is about, with `true`.
     pub fn program(&mut self) -> Result<(Program, bool), UsageError<'a>> {
         let called = self.called;

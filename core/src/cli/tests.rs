@@ -105,6 +105,14 @@ fn the_version_is_told_under_every_name() {
 }
 
 #[test]
+fn the_tools_own_names_know_one_failure() {
+    for (name, codes) in [("xenstore-read", [0, 1, 1, 1]), ("xenstore", [0, 1, 1, 1]), ("nanova", [0, 1, 2, 77])] {
+        let line = CommandLine::new([name.as_bytes()].into_iter());
+        assert_eq!([0, 1, 2, 77].map(|code| line.exit_code(code)), codes, "{name}");
+    }
+}
+
+#[test]
 fn nova_agents_words_are_its_predecessors() {
     // Python's bool: whatever is not empty is true.
     for word in ["True", "true", "False", "0", "no", "-1", "-", " "] {
