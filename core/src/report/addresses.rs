@@ -319,9 +319,9 @@ fn add(list: &mut PublishedList, new: Published) -> Option<(usize, Published)> {
     }
     let rank = |one: &Published| {
         let beside = list.iter().filter(|other| other.is_beside(one)).count();
-        // Of several that have as many the new one's: no other has to go for one that matters no more.
-        (beside, one.is_beside(&new), KINDS.iter().filter(|first| one.index >= **first).count())
+        (beside, KINDS.iter().filter(|first| one.index >= **first).count())
     };
+    // Of several that are the same the last: none goes for one that matters no more.
     let (place, _) = list.iter().enumerate().max_by_key(|(_, one)| rank(one))?;
     Some((place, list.remove(place)))
 }
@@ -528,6 +528,15 @@ mod tests {
             (vec!["attr/vif/0/ipv6/923".to_owned()], vec!["attr/vif/0/ipv6/0".to_owned()])
         );
         assert_eq!(update(&mut addresses, &there), (vec![], vec![]));
+        // Where two have as many, none of one goes for one of the other that matters no more.
+        let many: std::vec::Vec<String> = (1..=24).map(|n| format!("10.0.0.{n}")).collect();
+        let mut there: std::vec::Vec<(u16, &str)> =
+            many.iter().enumerate().map(|(n, ip)| (u16::from(n >= 12) + u16::from(n >= 23), ip.as_str())).collect();
+        let mut addresses = Addresses::new();
+        assert_eq!(update(&mut addresses, &there).1.len(), PUBLISHED_MAX);
+        there.push((1, "10.1.0.1"));
+        assert_eq!(update(&mut addresses, &there), (vec![], vec![]));
+        assert!(addresses.cut);
     }
 
     #[test]
