@@ -65,18 +65,22 @@ const VERSION: &str = concat!("nanova ", env!("CARGO_PKG_VERSION"), "\n");
 
 /// Runs the program; returns its exit code.
 fn main(environment: rt::Environment) -> i32 {
-    run(&environment).unwrap_or_else(|error| {
+    let mut line = CommandLine::new(environment.arguments());
+    let code = run(&environment, &mut line).unwrap_or_else(|error| {
         output::complain(format_args!("{error}; see nanova --help"));
         exit::USAGE
-    })
+    });
+    line.exit_code(code)
 }
 
 /// Does what the command line asks for.
-fn run(environment: &rt::Environment) -> Result<i32, UsageError<'static>> {
-    let mut line = CommandLine::new(environment.arguments());
+fn run<I: Iterator<Item = &'static [u8]>>(
+    environment: &rt::Environment,
+    line: &mut CommandLine<'static, I>,
+) -> Result<i32, UsageError<'static>> {
     let (program, help) = line.program()?;
     let done = match program {
-        program if help => Some(output::print(program.help())),
+        program if help => Some(output::print(line.page(program))),
         Program::Agent(called) => line.agent(called)?.map(|options| serve::run(environment, &line.common, &options)),
         #[cfg(feature = "tools")]
         Program::Xenstore(tool) => line.xenstore(tool)?.map(|call| xenstore::run(environment, &line.common, &call)),
@@ -86,12 +90,11 @@ fn run(environment: &rt::Environment) -> Result<i32, UsageError<'static>> {
         Program::Init => Some(init::run(environment)),
         #[cfg(feature = "init")]
         Program::End(how) => line.end(how)?.map(init::end),
-        Program::Version => Some(output::print(VERSION)),
         // Whoever is about to be replaced reads what by.
         Program::SelfTest => Some(if self_test() { output::print(VERSION) } else { exit::FAILED }),
         Program::Help => None,
     };
-    Ok(done.unwrap_or_else(|| output::print(program.help())))
+    Ok(done.unwrap_or_else(|| output::print(line.page(program))))
 }
 
 /// Whether this build works on this machine.

@@ -137,6 +137,12 @@ pub(crate) fn serve_for_ever<'a>(
         return out_of_memory();
     }
     let mut engine = place.fill(Engine::new(wanted, uptime_ms()));
+    #[cfg(not(feature = "update"))]
+    let is_update = |_: &Environment| false;
+    // An agent in the place of another has its words, and that one's network.
+    if options.reset_network && !is_update(environment) {
+        engine.reset_network_first();
+    }
     let mut agent = Agent { engine: &mut engine, environment, signals, supervisor, notifier, links: None };
     loop {
         match agent.next(system) {

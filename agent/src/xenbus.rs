@@ -5,6 +5,7 @@
 //! * An answer is waited for in poll(2), and so are signals. (A write may block: the device's while the guest is
 //!   suspended, a socket's while xenstored reads nothing.)
 
+use nanova_core::wire::xenstore::{DEVICE_REQUEST_MAX, REQUEST_MAX};
 use nanova_core::xenstore::{Error, Lost, Refusal, Transport};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
@@ -128,6 +129,10 @@ impl Transport for Xenbus<'_> {
             }
         }
         Ok(())
+    }
+
+    fn longest(&self) -> usize {
+        if self.kind == ChannelKind::Socket { REQUEST_MAX } else { DEVICE_REQUEST_MAX }
     }
 
     fn receive(&mut self, space: &mut [u8]) -> Result<usize, Error> {

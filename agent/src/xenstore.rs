@@ -17,8 +17,6 @@ use crate::rt::stdio::stdout;
 use crate::serve::{denied, out_of_memory};
 use crate::xenbus::Xenbus;
 
-/// Columns of a line when standard output is no terminal.
-const WIDTH: usize = 80;
 /// Columns left free at the end of a terminal's line.
 const MARGIN: usize = 2;
 
@@ -66,10 +64,8 @@ impl Terminal for Stdout {
         complain(what);
     }
 
-    fn width(&mut self) -> usize {
-        match rustix::termios::tcgetwinsize(stdout()) {
-            Ok(size) if size.ws_col > 0 => usize::from(size.ws_col).saturating_sub(MARGIN),
-            _ => WIDTH,
-        }
+    fn width(&mut self) -> Option<usize> {
+        let size = rustix::termios::tcgetwinsize(stdout()).ok().filter(|size| size.ws_col > 0)?;
+        Some(usize::from(size.ws_col).saturating_sub(MARGIN))
     }
 }

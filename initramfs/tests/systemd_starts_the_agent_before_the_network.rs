@@ -1,6 +1,6 @@
 //! nanova.service in a Debian with systemd, on a real kernel: when it is started, what the agent can do in its sandbox,
 //! what a script cannot, and what happens when it is killed, hangs, updates itself to something that ends at once, or
-//! is no Xen guest's.
+//! is no Xen guest's; and how the service files of its predecessors start it.
 //!
 //! The machine says of itself that it is Xen's, as far as systemd asks: by its firmware's name. A stand-in for
 //! xenstored is there before the agent.
@@ -139,6 +139,48 @@ echo == failed; systemctl --failed --no-legend --plain
 echo == end
 ";
 
+/// The service files of nova-agent's predecessors: their types and command lines are theirs. What upstart executed is
+/// a unit that forks here; what the script of System V does is a unit that systemd makes of it.
+const OLD_FILES: &str = r#"
+ln -s nanova /usr/sbin/nova-agent; ln -s ../sbin/nanova /usr/bin/nova-agent
+wait_for() { for try in {1..200}; do "$@" >/dev/null 2>&1 && return; sleep 0.1; done; echo "in vain: $*"; }
+try() {
+    systemctl daemon-reload; systemctl start $1 && systemctl is-active $1
+    nanova xenstore write data/host/$2 '{"name":"version","value":""}'; wait_for nanova xenstore exists data/guest/$2
+    nanova xenstore read data/guest/$2 | cut -d , -f 1
+    sleep 1; systemctl is-active $1; systemctl stop $1; systemctl is-active $1
+    grep -sx -e nanova -e nova-agent /proc/[0-9]*/comm
+}
+unit() {
+    printf '[Service]\nType=%s\nExecStart=%s\n' $2 "${*:3}" >/run/systemd/system/old.service
+    echo "== $1"; try old.service $1
+}
+systemctl stop nanova; echo
+unit notify notify /usr/bin/nova-agent --no-fork True -o /var/log/nova-agent.log -l info
+unit forking forking /usr/bin/nova-agent -o /var/log/nova-agent.log -l info
+unit upstart forking /usr/bin/nova-agent -o /var/log/nova-agent.log
+unit older simple /usr/sbin/nova-agent -n -l info /usr/share/nova-agent/nova-agent.py
+unit quiet forking /usr/bin/nova-agent -q -o /var/log/nova-agent.log -l info /usr/share/nova-agent/nova-agent.py
+mkdir -p /etc/init.d; cat >/etc/init.d/nova-agent <<'END'
+#!/bin/sh
+### BEGIN INIT INFO
+# Provides: nova-agent
+# Required-Start: $remote_fs
+# Required-Stop: $remote_fs
+# Default-Start: 2 3 4 5
+# Default-Stop: 0 1 6
+### END INIT INFO
+pid=/var/run/nova-agent.pid
+case $1 in
+start) /usr/sbin/nova-agent -q -p $pid -o /var/log/nova-agent.log -l info /usr/share/nova-agent/nova-agent.py ;;
+stop) kill $(cat $pid); while [ -e $pid ]; do sleep 0.1; done ;;
+esac
+END
+chmod 755 /etc/init.d/nova-agent
+echo == script; try nova-agent.service script; cat /var/run/nova-agent.pid 2>&1 | grep -c 'No such file'
+echo == end
+"#;
+
 /// A file system with the real agent as a service, and this task.
 fn disk(home: &Path, task: &str) -> Result<std::path::PathBuf> {
     let (root, disk) = (home.join("root"), home.join("root.ext4"));
@@ -245,5 +287,17 @@ fn elsewhere_it_is_not_started_and_nothing_failed() -> Result<()> {
     state.sort_unstable();
     assert_eq!(state, ["ActiveState=inactive", "ConditionResult=no", "NRestarts=0"]);
     assert_eq!(console.section("failed"), "");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs systemd, qemu-system-x86, e2fsprogs, busybox, cc, a static libc and apt-get"]
+fn the_service_files_of_its_predecessors_start_it() -> Result<()> {
+    let console = boot(OLD_FILES, &["-smbios", "type=1,manufacturer=Xen,product=HVM domU"])?;
+    let well = "active\n{\"returncode\":\"0\"\nactive\ninactive\n";
+    for unit in ["notify", "forking", "upstart", "older", "quiet"] {
+        assert_eq!(console.section(unit), well, "{unit}");
+    }
+    assert_eq!(console.section("script"), format!("{well}1\n"));
     Ok(())
 }

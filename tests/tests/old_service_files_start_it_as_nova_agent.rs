@@ -125,6 +125,83 @@ fn it_stays_in_the_foreground_when_asked_to() -> Result<()> {
     Ok(())
 }
 
+/// How the service files of both predecessors call them, but for the places of their files: the later one's unit and
+/// what its init scripts give, then those of the one before.
+const FOREGROUND: [&str; 3] = [
+    "--no-fork True -o LOG -l info",
+    "-n -l info /usr/share/nova-agent/nova-agent.py",
+    "-o - -n -l info /usr/share/nova-agent/nova-agent.py",
+];
+/// See [`FOREGROUND`].
+const BACKGROUND: [&str; 7] = [
+    "-o LOG -l info",
+    "-p PID",
+    "-p PID -o LOG",
+    "-q -o LOG -l info /usr/share/nova-agent/nova-agent.py",
+    "-q -p PID -o LOG -l info /usr/share/nova-agent/nova-agent.py",
+    "-q -p PID -o LOG -l info /usr/share/nova-agent/nova-agent.py -S",
+    "-q -p PID -o LOG -l debug /usr/share/nova-agent/nova-agent.py",
+];
+
+#[test]
+fn every_command_line_of_its_predecessors_service_files_starts_it() -> Result<()> {
+    let words = |guest: &Guest, line: &str| -> Vec<String> {
+        let path = |name| guest.path(name).display().to_string();
+        line.split(' ').map(|word| word.replace("LOG", &path("log")).replace("PID", &path("pid"))).collect()
+    };
+    for line in FOREGROUND {
+        let mut guest = Guest::new()?;
+        let mut command = guest.command();
+        command.args(words(&guest, line));
+        let mut agent = Agent::spawn(command);
+        assert_eq!(guest.host.ask("version", "agent")?.code, "0", "{line}");
+        assert!(agent.is_running(), "{line}");
+    }
+    for line in BACKGROUND {
+        let mut guest = Guest::new()?;
+        let words = words(&guest, line);
+        let (output, agent) = guest.start(&words.iter().map(String::as_str).collect::<Vec<_>>())?;
+        assert_eq!(output.status.code(), Some(0), "{line}");
+        assert_eq!(guest.host.ask("version", "agent")?.code, "0", "{line}");
+        assert!(agent.is_there(), "{line}");
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn the_last_word_resetnetwork_resets_the_network_first() -> Result<()> {
+    let guest = Guest::new()?;
+    let vm_data =
+        r#"{"mac":"BC:76:4E:00:00:01","ips":[{"enabled":"1","ip":"203.0.113.10","netmask":"255.255.255.0"}]}"#;
+    let home = guest.xenstored.home();
+    guest.xenstored.host().write(&format!("{home}/vm-data/networking/BC764E000001"), vm_data)?;
+    let agent = format!(
+        "exec {} --root {} --network both -n -o - -l info /usr/share/nova-agent/nova-agent.py resetnetwork",
+        guest.path("nova-agent").display(),
+        guest.root.path().display()
+    );
+    let links = "ip link add eth0 address bc:76:4e:00:00:01 type veth peer name far0";
+    let mut command = Command::new("unshare");
+    command.args(["--net", "--uts", "sh", "-ec", &format!("{links}\n{agent}")]);
+    command.env("XENSTORED_PATH", guest.xenstored.guest_socket()).stdin(Stdio::null());
+    let agent = Agent::spawn(command);
+    agent.wait_for_log("'resetnetwork' completed with code '0'");
+    let pid = agent.pid().to_string();
+    let show = ["--target", &pid, "--net", "ip", "-o", "-4", "address", "show", "eth0"];
+    let shown = Command::new("nsenter").args(show).output()?;
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("203.0.113.10/24"), "{shown:?}");
+    Ok(())
+}
+
+#[test]
+fn it_tells_its_version() -> Result<()> {
+    let output = Guest::new()?.command().arg("--version").output()?;
+    let version = concat!("nanova ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stdout).as_ref()), (Some(0), version));
+    Ok(())
+}
+
 #[test]
 fn a_pidfile_from_before_is_replaced_and_a_link_is_not_followed() -> Result<()> {
     let guest = Guest::new()?;

@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result};
 use nanova_tests::agent::binary;
-use nanova_tests::xenstored::{Options, Quotas, Xenstored};
+use nanova_tests::xenstored::{Kernel, Options, Quotas, Xenstored};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
 
@@ -161,6 +161,72 @@ fn permissions_are_set_and_shown() -> Result<()> {
     assert_fails(&xenstored, "chmod data/a n7 r1 r2 r3 r4 r5")?;
     assert_fails(&xenstored, "chmod control n7")?;
     assert_eq!(perms("data/a")?, "b7");
+    Ok(())
+}
+
+/// A value that fills a packet together with `data/long` and the zero byte behind it.
+const LONGEST: usize = 4096 - "data/long".len() - 1;
+
+#[test]
+fn a_value_fills_a_packet() -> Result<()> {
+    let xenstored = Xenstored::start(Options {
+        quotas: Quotas { node_size: 64 * 1024, ..Quotas::default() },
+        ..Options::default()
+    })?;
+    let longest = "y".repeat(LONGEST);
+    assert_prints(&xenstored, &format!("write data/long {longest}"), "")?;
+    assert_prints(&xenstored, "read data/long", &format!("{longest}\n"))?;
+    assert_fails(&xenstored, &format!("write data/long {longest}y"))?;
+    assert_eq!(xenstored.host().read("/local/domain/7/data/long")?.len(), LONGEST);
+    // A device takes sixteen bytes less.
+    let device = xenstored.guest_device(Kernel::default())?;
+    for (len, code) in [(LONGEST - 16, 0), (LONGEST - 15, 1)] {
+        let mut command = Command::new(binary());
+        command.args(["xenstore", "write", "--xenbus"]).arg(device.path()).args(["data/long", &"z".repeat(len)]);
+        let output = command.output()?;
+        assert_eq!(output.status.code(), Some(code), "{len}: {output:?}");
+    }
+    assert_eq!(xenstored.host().read("/local/domain/7/data/long")?.len(), LONGEST - 16);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs xenstore-utils"]
+fn a_value_is_as_long_as_theirs() -> Result<()> {
+    for len in [LONGEST - 1, LONGEST, LONGEST + 1] {
+        let code = |tools: Tools| -> Result<Option<i32>> {
+            let output = tools.run(&full()?.guest_socket(), "write", &["data/long", &"y".repeat(len)])?;
+            Ok(output.status.code())
+        };
+        assert_eq!(code(Tools::Ours)?, code(Tools::Theirs)?, "{len}");
+    }
+    Ok(())
+}
+
+#[test]
+fn under_the_tools_own_names_there_is_one_failure() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let nothing = place.path().join("nothing");
+    let lines = ["read", "ls -z", "read x", "exists x", "watch", "chmod a", "write a", "rm", "list", "mkdir", "fly"];
+    for line in lines {
+        let words: Vec<&str> = line.split(' ').collect();
+        let name = place.path().join(format!("xenstore-{}", words[0]));
+        symlink(binary(), &name)?;
+        for (mut command, usage) in [(Command::new(&name), 1), (Command::new(binary()), 2)] {
+            if usage == 2 {
+                command.args(["xenstore", words[0]]);
+            }
+            let output = command.args(&words[1..]).env("XENSTORED_PATH", &nothing).output()?;
+            let missing = matches!(line, "read x" | "exists x");
+            // A path that is named is no machine without Xen.
+            assert_eq!(output.status.code(), Some(if missing { 1 } else { usage }), "{line}: {output:?}");
+            assert!(!output.stderr.is_empty(), "{line}");
+        }
+        // Without any word of where it is.
+        let output = Command::new(&name).args(["name", "x"]).env_remove("XENSTORED_PATH").output()?;
+        assert_eq!(output.status.code(), Some(1), "{line}: {output:?}");
+        std::fs::remove_file(&name)?;
+    }
     Ok(())
 }
 
@@ -436,11 +502,17 @@ fn a_tree_fits_the_terminal() -> Result<()> {
 #[ignore = "needs xenstore-utils"]
 fn on_terminals_of_any_width_it_is_theirs() -> Result<()> {
     let xenstored = full()?;
-    // With -f the original cuts values on a terminal and nowhere else; ours never does.
     // Below forty columns the original prints names whole that have no room at all: a precision below zero in
     // printf(3).
     for columns in [40, 79, 80, 81, 100, 132, 300] {
-        for words in [&["data"][..], &["-p", "data"], &["-p", "/local/domain/7"]] {
+        for words in [
+            &["data"][..],
+            &["-p", "data"],
+            &["-p", "/local/domain/7"],
+            &["-f", "data"],
+            &["-fp", "data"],
+            &["-f", "/local/domain/7"],
+        ] {
             let print = |tools| on_terminal(tools, &xenstored, columns, words);
             let (ours, theirs) = (print(Tools::Ours)?, print(Tools::Theirs)?);
             let lines = ours.lines().zip(theirs.lines()).find(|(a, b)| a != b);

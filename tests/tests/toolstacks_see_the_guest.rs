@@ -186,6 +186,38 @@ fn more_addresses_than_there_is_room_for_are_cut_and_that_is_said() -> Result<()
 
 #[test]
 #[ignore = "needs iproute2 and root"]
+fn each_vif_has_its_first_addresses_however_many_others_there_are() -> Result<()> {
+    let guest = Guest::new(Layout::Xapi)?;
+    guest.file("sys/class/net/enX2/device/nodename", "device/vif/2\n")?;
+    let others: String = (0..150).map(|n| format!("ip link add other{n} type bridge\n")).collect();
+    let many: String = (10..60).map(|n| format!("ip address add 10.0.0.{n}/16 dev eth0\n")).collect();
+    let agent = guest.agent(
+        &format!(
+            "ip link add br0 type bridge\n{others}{LINKS}\n{many}
+            ip link add enX2 type veth peer name far2; ip link set enX2 up; ip link set enX2 master br0
+            ip address add 10.1.0.5/24 dev enX1; ip address add 10.2.0.5/24 dev br0
+            ip address add 2001:db8::5/64 dev enX1 nodad"
+        ),
+        "",
+    );
+    agent.wait_for_log("published what the guest is");
+    for (key, ip) in [
+        ("attr/vif/0/ipv4/0", "10.0.0.5"),
+        ("attr/vif/1/ipv4/0", "10.1.0.5"),
+        ("attr/vif/1/ipv6/0", "2001:db8::5"),
+        ("attr/vif/2/ipv4/0", "10.2.0.5"),
+    ] {
+        assert_eq!(guest.get(key).as_deref(), Some(ip), "{key}");
+    }
+    // One that comes when all room is taken has it from whoever has most.
+    inside(&agent, "ip address add 2001:db8::6/64 dev eth0 nodad")?;
+    wait_until("it is there", || guest.get("attr/vif/0/ipv6/0").as_deref() == Some("2001:db8::6"));
+    assert_eq!(guest.tree("attr/vif").len(), 24);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs iproute2 and root"]
 fn after_a_migration_everything_is_there_again_and_nothing_of_before() -> Result<()> {
     let guest = Guest::new(Layout::Xapi)?;
     let device = guest.xenstored.guest_device(Kernel::default())?;
@@ -300,6 +332,29 @@ fn a_report_alone_takes_few_system_calls_and_little_time() -> Result<()> {
         .collect::<Result<_>>()?;
     times.sort();
     println!("a report beyond nanova --version: {:?} (median of 9)", times[4]);
+    Ok(())
+}
+
+#[test]
+fn a_root_on_zfs_or_btrfs_has_its_size_whatever_else_is_mounted() -> Result<()> {
+    let long = "/var/lib/docker/overlay2/l/ABCDEFGHIJKLMNOPQRSTUVWXYZ:".repeat(200);
+    for (file_system, device) in [("zfs", "rpool/ROOT/debian"), ("btrfs", "/dev/xvda2")] {
+        let guest = Guest::new(Layout::Xapi)?;
+        let mounts = format!(
+            "90 1 0:40 / /overlay rw - overlay overlay rw,lowerdir={long}
+22 1 0:25 /{long} / rw,relatime - {file_system} {device} rw,{long}
+23 22 0:26 / /home rw,relatime - {file_system} {device} rw,{long}\n"
+        );
+        guest.file("proc/self/mountinfo", &mounts)?;
+        let mut command = Command::new(binary());
+        command.args(["report", "--once", "--xenbus"]).arg(guest.xenstored.guest_socket());
+        let output = command.arg("--root").arg(guest.root.path()).output()?;
+        assert!(output.status.success(), "{output:?}");
+        let get = |key: &str| guest.get(&format!("data/volumes/0/{key}")).unwrap_or_default();
+        assert_eq!([get("name"), get("mount_points/0"), get("filesystem")], [device, "/", file_system]);
+        assert!(get("size").parse::<u64>()? >= get("free").parse()? && get("free") != "0");
+        assert_eq!(guest.get("data/volumes/1/name"), None, "it is one volume");
+    }
     Ok(())
 }
 

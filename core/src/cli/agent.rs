@@ -44,7 +44,9 @@ nanova agent [options]    (also as nova-agent)
 ",
     "\
   -p PIDFILE              where to leave the process's number
-As nova-agent it goes to the background, but for -n, --nofork, --no-fork WORD.
+As nova-agent it goes to the background, but for -n, --nofork, --no-fork [WORD]; it knows
+--level, --pidfile and --logfile as its predecessors do, ignores -S, --syspython and
+the path of a configuration, and resets the network first where the last word is resetnetwork.
 SIGTERM ends it, SIGHUP reopens the log file.
 ",
 );
@@ -76,6 +78,8 @@ pub struct AgentOptions<'a> {
     pub background: bool,
     /// Where the process leaves its number.
     pub pidfile: Option<&'a str>,
+    /// Reset the network before anything else.
+    pub reset_network: bool,
 }
 
 impl AgentOptions<'_> {
@@ -96,6 +100,7 @@ impl Default for AgentOptions<'_> {
             wait: None,
             background: false,
             pidfile: None,
+            reset_network: false,
         }
     }
 }
@@ -127,12 +132,17 @@ pub(super) fn parse<'a, I: Iterator<Item = &'a [u8]>>(
                 options.metrics_interval = words.number();
             }
             (Word::Option("--no-metrics"), Agent | NovaAgent) => options.metrics = false,
-            (Word::Option("p"), Agent | NovaAgent | XeDaemon) => options.pidfile = Some(words.value()),
+            (Word::Option("p"), Agent | NovaAgent | XeDaemon) | (Word::Option("--pidfile"), NovaAgent) => {
+                options.pidfile = Some(words.value());
+            }
             (Word::Option("--nofork" | "n"), NovaAgent) => options.background = false,
-            // What Python's bool makes of a word: true, unless it is empty.
-            (Word::Option("--no-fork"), NovaAgent) => options.background = words.value().is_empty(),
-            // Old service files end in the path of nova-agent.py.
-            (Word::Operand(_), NovaAgent) => {}
+            // What Python's bool makes of a word: true, unless it is empty. The first versions took none.
+            (Word::Option("--no-fork"), NovaAgent) => options.background = words.value_if_any() == Some(""),
+            (Word::Option("--level"), NovaAgent) => common.level = words.choice(Level::named),
+            // Whose Python it is that runs the older one.
+            (Word::Option("S" | "--syspython"), NovaAgent) => {}
+            // Old service files end in the path of nova-agent.py, and what that takes.
+            (Word::Operand(word), NovaAgent) => options.reset_network = word == "resetnetwork",
             (Word::Option("d"), XeDaemon) => common.level = Some(Level::Debug),
             // The balloon driver, of which sysfs tells.
             (Word::Option("B"), XeDaemon) => {}

@@ -35,7 +35,7 @@ pub use usage::{OPERANDS_MAX, UsageError};
 pub use xenstore::{Operands, Tool, XenstoreCall};
 
 use help::page;
-use words::{Word, Words};
+use words::{Asked, Word, Words};
 
 /// Exit codes.
 pub mod exit {
@@ -73,10 +73,8 @@ Exit codes: 0 done, 1 failed, 2 usage, 77 not a Xen guest
 /// What is called, by a name of its own or as a subcommand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Program {
-    /// Nothing yet: show how it is used.
+    /// Nothing: show what is asked for, [`CommandLine::page`].
     Help,
-    /// Show the version.
-    Version,
     /// Say whether this build works on this machine.
     SelfTest,
     /// Serve commands, or only report, for ever: [`CommandLine::agent`].
@@ -176,7 +174,7 @@ impl Program {
     }
 
     /// Its page of help.
-    pub fn help(self) -> &'static str {
+    fn help(self) -> &'static str {
         match self {
             Program::Agent(called) => called.help(),
             #[cfg(feature = "network")]
@@ -197,7 +195,7 @@ pub struct CommandLine<'a, I> {
     pub common: Common<'a>,
 }
 
-/// The options of a subcommand; nothing if its help is asked for.
+/// The options of a subcommand; nothing if its help is asked for, or the version.
 type Parsed<'a, T> = Result<Option<T>, UsageError<'a>>;
 
 impl<'a, I: Iterator<Item = &'a [u8]>> CommandLine<'a, I> {
@@ -206,6 +204,12 @@ impl<'a, I: Iterator<Item = &'a [u8]>> CommandLine<'a, I> {
         let called = arguments.next().and_then(|name| core::str::from_utf8(name).ok()).unwrap_or_default();
         let called = called.rsplit('/').next().unwrap_or(called);
         CommandLine { called, words: Words::new(arguments), common: Common::default() }
+    }
+
+    /// What the program ends with, having come to this code: the tools of xenstore-utils know but one failure, and so
+    /// do ours under their names.
+    pub fn exit_code(&self, code: i32) -> i32 {
+        if self.called.starts_with("xenstore") { code.min(exit::FAILED) } else { code }
     }
 
     /// What is called; or what help is about, with `true`.
@@ -219,13 +223,20 @@ impl<'a, I: Iterator<Item = &'a [u8]>> CommandLine<'a, I> {
             match word {
                 Word::Operand("help") => return Ok((self.help_is_about()?, true)),
                 Word::Operand(name) => return Ok((Program::subcommand(name)?, false)),
-                Word::Option("--version" | "V") => return Ok((Program::Version, false)),
                 Word::Option("--self-test") => return Ok((Program::SelfTest, false)),
                 _ if self.common.takes(word, &mut self.words) => {}
                 _ => self.words.refuse(),
             }
         }
-        if self.words.end()? { Ok((Program::Help, true)) } else { Err(UsageError::Nothing) }
+        if self.words.end()?.is_some() { Ok((Program::Help, true)) } else { Err(UsageError::Nothing) }
+    }
+
+    /// What is shown where nothing is to be done: the version, if that was asked for, or the program's page of help.
+    pub fn page(&self, program: Program) -> &'static str {
+        match self.words.end() {
+            Ok(Some(Asked::Version)) => concat!("nanova ", env!("CARGO_PKG_VERSION"), "\n"),
+            _ => program.help(),
+        }
     }
 
     /// `nanova help`, `nanova help COMMAND`.
@@ -239,28 +250,28 @@ impl<'a, I: Iterator<Item = &'a [u8]>> CommandLine<'a, I> {
     /// Options of `nanova agent`, `nanova report`.
     pub fn agent(&mut self, called: Called) -> Parsed<'a, AgentOptions<'a>> {
         let options = agent::parse(called, &mut self.common, &mut self.words);
-        self.words.end().map(|help| (!help).then_some(options))
+        self.words.end().map(|asked| asked.is_none().then_some(options))
     }
 
     /// Options of `nanova network`.
     #[cfg(feature = "network")]
     pub fn network(&mut self) -> Parsed<'a, NetworkOptions> {
         let options = network::parse(&mut self.common, &mut self.words);
-        self.words.end().map(|help| (!help).then_some(options))
+        self.words.end().map(|asked| asked.is_none().then_some(options))
     }
 
     /// Options of `nanova xenstore`, `nanova status`.
     #[cfg(feature = "tools")]
     pub fn xenstore(&mut self, tool: Option<Tool>) -> Parsed<'a, XenstoreCall<'a>> {
         let call = xenstore::parse(tool, &mut self.common, &mut self.words);
-        self.words.end().map(|help| (!help).then_some(call))
+        self.words.end().map(|asked| asked.is_none().then_some(call))
     }
 
     /// Options of `poweroff`, `reboot`, `halt`.
     #[cfg(feature = "init")]
     pub fn end(&mut self, how: EndKind) -> Parsed<'a, End> {
         let end = end::parse(how, &mut self.words);
-        self.words.end().map(|help| (!help).then_some(end))
+        self.words.end().map(|asked| asked.is_none().then_some(end))
     }
 }
 

@@ -21,14 +21,15 @@ fn parse<'a>(arguments: impl Iterator<Item = &'a [u8]>) -> Result<(Common<'a>, I
     let mut line = CommandLine::new(arguments);
     let (program, help) = line.program()?;
     let invocation = match program {
-        program if help => Some(Invocation::Help(program.help())),
+        program if help => Some(Invocation::Help(line.page(program))),
         Program::Agent(called) => line.agent(called)?.map(Invocation::Agent),
         Program::Network => line.network()?.map(Invocation::Network),
         Program::Xenstore(tool) => line.xenstore(tool)?.map(Invocation::Xenstore),
         Program::End(how) => line.end(how)?.map(Invocation::End),
         program => Some(Invocation::Plain(program)),
     };
-    Ok((line.common, invocation.unwrap_or(Invocation::Help(program.help()))))
+    let page = line.page(program);
+    Ok((line.common, invocation.unwrap_or(Invocation::Help(page))))
 }
 
 fn parse_line(line: &'static str) -> Result<Invocation<'static>, UsageError<'static>> {
@@ -82,6 +83,83 @@ fn nova_agent_as_old_service_files_call_it() {
         assert!(!agent(foreground).1.background, "{foreground}");
     }
     assert_eq!(parse_line("nanova agent -n"), Err(UsageError::Option("-n")));
+}
+
+const VERSION: &str = concat!("nanova ", env!("CARGO_PKG_VERSION"), "\n");
+
+#[test]
+fn the_version_is_told_under_every_name() {
+    for line in [
+        "nanova --version",
+        "nanova -V",
+        "nanova agent --version",
+        "nova-agent -l info --version",
+        "xe-daemon --version",
+        "nanova network --version",
+        "xenstore-read --version",
+        "reboot --version",
+    ] {
+        assert_eq!(parse_line(line), Ok(Invocation::Help(VERSION)), "{line}");
+    }
+    assert_eq!(parse_line("nanova agent --fly --version"), Err(UsageError::Option("--fly")));
+}
+
+#[test]
+fn the_tools_own_names_know_one_failure() {
+    for (name, codes) in [("xenstore-read", [0, 1, 1, 1]), ("xenstore", [0, 1, 1, 1]), ("nanova", [0, 1, 2, 77])] {
+        let line = CommandLine::new([name.as_bytes()].into_iter());
+        assert_eq!([0, 1, 2, 77].map(|code| line.exit_code(code)), codes, "{name}");
+    }
+}
+
+#[test]
+fn nova_agents_words_are_its_predecessors() {
+    // Python's bool: whatever is not empty is true.
+    for word in ["True", "true", "False", "0", "no", "-1", "-", " "] {
+        let words = ["nova-agent", "--no-fork", word, "-o", "/l", "-l", "warning"];
+        let Ok((common, Invocation::Agent(options))) = parse(words.iter().map(|word| word.as_bytes())) else {
+            panic!("{word}")
+        };
+        assert_eq!((options.background, common.log), (false, LogTarget::File("/l")), "{word}");
+    }
+    for (words, background) in [(&["--no-fork", ""][..], true), (&["--no-fork="], true), (&["--no-fork"], false)] {
+        let words = [&["nova-agent"], words].concat();
+        let Ok((_, Invocation::Agent(options))) = parse(words.iter().map(|word| word.as_bytes())) else {
+            panic!("{words:?}")
+        };
+        assert_eq!(options.background, background, "{words:?}");
+    }
+    // It took none in its first versions.
+    let (common, options) = agent("nova-agent --no-fork -o /l -l info");
+    assert_eq!((common.log, common.level, options.background), (LogTarget::File("/l"), Some(Level::Info), false));
+    let (common, options) = agent("nova-agent --level debug --pidfile /p --logfile - --quiet --syspython x.py -S");
+    assert_eq!((common.level, options.pidfile, options.reset_network), (None, Some("/p"), false));
+    for (line, resets) in [
+        ("nova-agent -o - -n -l info /usr/share/nova-agent/nova-agent.py resetnetwork", true),
+        ("nova-agent x.py resetnetwork -n", true),
+        ("nova-agent resetnetwork x.py", false),
+        ("nova-agent -p resetnetwork x.py", false),
+    ] {
+        assert_eq!(agent(line).1.reset_network, resets, "{line}");
+    }
+    assert_eq!(parse_line("nanova agent resetnetwork"), Err(UsageError::Option("resetnetwork")));
+    assert_eq!(parse_line("nanova agent --pidfile /p"), Err(UsageError::Option("--pidfile")));
+}
+
+#[test]
+fn an_option_without_a_value_takes_none() {
+    for (line, option) in [
+        ("nanova agent --once=5", "--once"),
+        ("nanova agent --no-metrics=", "--no-metrics"),
+        ("nanova agent --quiet=1 --once", "--quiet"),
+        ("nova-agent --nofork=true", "--nofork"),
+        ("nanova network --dry-run=no", "--dry-run"),
+        ("nanova xenstore read --socket=x a", "--socket"),
+        ("reboot --force=1", "--force"),
+    ] {
+        assert_eq!(parse_line(line), Err(UsageError::NoValue(option)), "{line}");
+    }
+    assert_eq!(parse_line("nanova agent --fly=5"), Err(UsageError::Option("--fly")));
 }
 
 #[test]
@@ -143,8 +221,6 @@ fn help_is_about_what_is_asked() {
         assert!(matches!(parse_line(line), Ok(Invocation::Help(page)) if page.contains(option)), "{line}");
     }
     assert_eq!(parse_line("nanova help fly"), Err(UsageError::Unknown("fly")));
-    assert_eq!(parse_line("nanova --version"), Ok(Invocation::Plain(Program::Version)));
-    assert_eq!(parse_line("nanova -V"), Ok(Invocation::Plain(Program::Version)));
     assert_eq!(parse_line("nanova --self-test"), Ok(Invocation::Plain(Program::SelfTest)));
 }
 
@@ -258,7 +334,7 @@ fn what_makes_no_sense_is_named() {
         assert_eq!(parse_line(line), Err(error), "{line}");
     }
     assert_eq!(parse([&b"nanova"[..], b"\xff"].into_iter()), Err(UsageError::NotText));
-    assert_eq!(parse([&b"\xff"[..], b"-V"].into_iter()).map(|(_, what)| what), Ok(Invocation::Plain(Program::Version)));
+    assert!(matches!(parse([&b"\xff"[..], b"-V"].into_iter()), Ok((_, Invocation::Help(VERSION)))));
     let many = std::iter::once(&b"xenstore-read"[..]).chain(std::iter::repeat_n(&b"a"[..], OPERANDS_MAX + 1));
     assert_eq!(parse(many), Err(UsageError::TooMany));
 }

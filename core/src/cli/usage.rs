@@ -16,6 +16,8 @@ pub enum UsageError<'a> {
     Option(&'a str),
     /// An option that needs a value, or whose value is not one of those it takes.
     Value(&'a str),
+    /// An option that takes no value, and has one.
+    NoValue(&'a str),
     /// Too many operands.
     TooMany,
     /// The operands do not fit the tool: what it needs.
@@ -33,6 +35,7 @@ impl fmt::Display for UsageError<'_> {
             UsageError::Unknown(name) => write!(f, "there is no subcommand '{name}'"),
             UsageError::Option(option) => write!(f, "option '{option}' is not known here"),
             UsageError::Value(option) => write!(f, "option '{option}' needs another value"),
+            UsageError::NoValue(option) => write!(f, "option '{option}' takes no value"),
             UsageError::TooMany => write!(f, "more than {OPERANDS_MAX} words; split the call"),
             UsageError::Operands(needed) => f.write_str(needed),
             UsageError::NotText => f.write_str("an argument is not UTF-8"),

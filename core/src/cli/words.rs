@@ -12,10 +12,21 @@ pub(super) enum Word<'a> {
     Operand(&'a str),
 }
 
+/// What is asked for instead of anything to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// A page of help.
+    Help,
+    /// The version.
+    Version,
+}
+
 /// Takes the command line apart. Whoever reads the words need not look after each of them: what is wrong is remembered
 /// here, and no more words come.
 pub(super) struct Words<'a, I> {
     arguments: I,
+    /// The next argument, if it was looked at already.
+    ahead: Option<&'a [u8]>,
     /// The argument that the word last returned stands in.
     argument: &'a str,
     /// The rest of a cluster of short options.
@@ -23,7 +34,7 @@ pub(super) struct Words<'a, I> {
     /// The value behind `=` of the long option last returned.
     inline: Option<&'a str>,
     options_over: bool,
-    asks_for_help: bool,
+    asks_for: Option<Asked>,
     failed: Option<UsageError<'a>>,
 }
 
@@ -31,25 +42,33 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Words<'a, I> {
     pub(super) fn new(arguments: I) -> Words<'a, I> {
         Words {
             arguments,
+            ahead: None,
             argument: "",
             cluster: "",
             inline: None,
             options_over: false,
-            asks_for_help: false,
+            asks_for: None,
             failed: None,
         }
     }
 
-    /// The next word; none behind the last, behind one that makes no sense, and behind `-h` or `--help`.
+    /// The next word; none behind the last, behind one that makes no sense, and behind one that asks for help or the
+    /// version.
     #[inline(never)]
     pub(super) fn next(&mut self) -> Option<Word<'a>> {
-        let word = self.read().filter(|_| self.failed.is_none() && !self.asks_for_help)?;
-        self.asks_for_help = matches!(word, Word::Option("h" | "--help"));
-        Some(word).filter(|_| !self.asks_for_help)
+        if self.inline.take().is_some() {
+            self.fail(UsageError::NoValue(self.argument));
+        }
+        let word = self.read().filter(|_| self.failed.is_none() && self.asks_for.is_none())?;
+        self.asks_for = match word {
+            Word::Option("h" | "--help") => Some(Asked::Help),
+            Word::Option("V" | "--version") => Some(Asked::Version),
+            _ => return Some(word),
+        };
+        None
     }
 
     fn read(&mut self) -> Option<Word<'a>> {
-        self.inline = None;
         if self.cluster.is_empty() {
             self.argument = self.take()?;
             if self.argument == "--" && !self.options_over {
@@ -76,7 +95,7 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Words<'a, I> {
 
     /// The next argument, whatever it begins with.
     fn take(&mut self) -> Option<&'a str> {
-        let argument = core::str::from_utf8(self.arguments.next()?);
+        let argument = core::str::from_utf8(self.ahead.take().or_else(|| self.arguments.next())?);
         if argument.is_err() {
             self.fail(UsageError::NotText);
         }
@@ -93,6 +112,18 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Words<'a, I> {
             self.fail(UsageError::Value(option));
             ""
         })
+    }
+
+    /// The value of the option last returned, which need not have one: what looks like an option is none.
+    pub(super) fn value_if_any(&mut self) -> Option<&'a str> {
+        self.ahead = self.ahead.take().or_else(|| self.arguments.next());
+        let follows = match self.ahead {
+            // A negative number is a value, as it is to Python.
+            Some([b'-', b'0'..=b'9', ..] | [b'-']) => true,
+            Some(argument) => !argument.starts_with(b"-"),
+            None => false,
+        };
+        (follows || self.inline.is_some()).then(|| self.value())
     }
 
     /// The same as one of those that `named` knows.
@@ -126,11 +157,11 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Words<'a, I> {
         self.failed.get_or_insert(error);
     }
 
-    /// Whether all words made sense, and whether help is asked for.
-    pub(super) fn end(&self) -> Result<bool, UsageError<'a>> {
-        match self.failed {
-            Some(error) if !self.asks_for_help => Err(error),
-            _ => Ok(self.asks_for_help),
+    /// Whether all words made sense, and what is asked for instead of anything to be done.
+    pub(super) fn end(&self) -> Result<Option<Asked>, UsageError<'a>> {
+        match (self.asks_for, self.failed) {
+            (None, Some(error)) => Err(error),
+            (asked, _) => Ok(asked),
         }
     }
 }

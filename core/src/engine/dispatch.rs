@@ -84,6 +84,17 @@ impl Dispatcher {
         run(client, platform, &mut self.session, target)
     }
 
+    /// Does what the command `resetnetwork` does, though nobody has asked over xenstore.
+    #[cfg(feature = "network")]
+    pub fn reset_network<T: Transport, P: Platform>(
+        &mut self,
+        client: &mut Client<T>,
+        platform: &mut P,
+        target: Target,
+    ) -> Result<Response, Error> {
+        crate::commands::reset_network::resetnetwork(client, platform, &mut self.session.network, target)
+    }
+
     /// Applies the addresses that XAPI has set, if it has; returns the answer.
     #[cfg(feature = "xapi")]
     pub fn set_addresses<T: Transport, P: Platform>(

@@ -425,6 +425,20 @@ impl Requests {
         self.dispatcher.update_is_ready() && self.pending.is_none()
     }
 
+    /// Resets the network, though the host has not asked for it.
+    #[cfg(feature = "network")]
+    #[inline(never)]
+    pub fn reset_network<T: Transport, P: Platform>(
+        &mut self,
+        client: &mut Client<T>,
+        platform: &mut P,
+    ) -> Result<(), Error> {
+        let response = self.dispatcher.reset_network(client, platform, self.network)?;
+        self.state = state_after(&response);
+        log_completed("resetnetwork", &response, platform);
+        Ok(())
+    }
+
     /// Applies the addresses that XAPI has set, if it has; returns the answer.
     #[cfg(feature = "xapi")]
     pub fn set_addresses<T: Transport, P: Platform>(
@@ -524,11 +538,7 @@ impl Requests {
                     Dispatched::Answered(response) => response,
                     Dispatched::OverXenstore(name, run) => {
                         let response = self.dispatcher.run(run, client, platform, self.network)?;
-                        // What the guest is, is how its network was last set.
-                        self.state = match response.code {
-                            Code::Done => State::Ready,
-                            _ => State::Failed(Bounded::of(format_args!("{}", response.message.as_str()))),
-                        };
+                        self.state = state_after(&response);
                         log_completed(name, &response, platform);
                         response
                     }
@@ -727,6 +737,14 @@ fn remember(names: &mut Known, name: &str) {
 
 fn is_remembered(names: &Known, name: &str) -> bool {
     names.contains(&note::fingerprint(name))
+}
+
+/// What the guest is, is how its network was last set.
+fn state_after(response: &Response) -> State {
+    match response.code {
+        Code::Done => State::Ready,
+        _ => State::Failed(Bounded::of(format_args!("{}", response.message.as_str()))),
+    }
 }
 
 #[cfg(test)]

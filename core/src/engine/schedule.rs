@@ -150,6 +150,7 @@ pub struct Engine {
     errands: ErrandNews,
     /// Until when a command that is under way may go on, once the program is to end.
     ending: Option<u64>,
+    reset_due: bool,
 }
 
 impl Engine {
@@ -178,7 +179,13 @@ impl Engine {
             held: false,
             errands: ErrandNews { ended: false, under_way: false, programs: false },
             ending: None,
+            reset_due: false,
         }
+    }
+
+    /// The network is to be reset before the first request, though no host asks for it.
+    pub fn reset_network_first(&mut self) {
+        self.reset_due = true;
     }
 
     /// What the guest is, now that nothing waits.
@@ -309,6 +316,12 @@ impl Engine {
             return Ok(());
         }
         (self.room_at, self.held) = (None, false);
+        #[cfg(all(feature = "commands", feature = "network"))]
+        if self.reset_due {
+            self.requests.reset_network(client, platform)?;
+            self.reset_due = false;
+            return Ok(());
+        }
         if self.options.commands {
             match self.requests.serve_one(client, platform, now)? {
                 Progress::Served => {

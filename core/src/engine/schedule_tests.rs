@@ -470,3 +470,17 @@ fn an_agent_for_what_is_pending_waits_for_what_takes_long() {
     assert_eq!(guest.run().last(), Some(&Action::Done));
     assert!(guest.get("data/guest/a").is_some());
 }
+
+#[test]
+fn a_network_that_is_to_be_reset_first_is_reset_once_and_before_the_first_request() {
+    let mut guest = Guest::with(ALL, &[("data/host/a", ASKS), ("vm-data/hostname", "web01")]);
+    guest.engine.reset_network_first();
+    guest.connect();
+    let log = guest.platform.logged();
+    let at = |words: &str| log.find(words).unwrap_or_else(|| panic!("no {words:?} in {log}"));
+    assert!(at("'resetnetwork' completed with code") < at("Received command 'version'"), "{log}");
+    guest.engine.handle_lost(0);
+    guest.now = 1000;
+    guest.connect();
+    assert_eq!(guest.platform.logged().matches("'resetnetwork' completed").count(), 1);
+}

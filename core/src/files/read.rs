@@ -38,6 +38,23 @@ pub(crate) fn read_start_if_possible<P: Files + Log>(
     })
 }
 
+/// Calls `each` with a file's contents in pieces, and then with none.
+pub(crate) fn for_each_piece<F: Files>(
+    files: &mut F,
+    path: GuestPath<'_>,
+    each: &mut dyn FnMut(&[u8]),
+) -> Result<(), Errno> {
+    let mut file = files.open_linked(path)?;
+    let mut room = [0; 1024];
+    loop {
+        let len = files.read(&mut file, &mut room)?;
+        each(&room[..len]);
+        if len == 0 {
+            return Ok(());
+        }
+    }
+}
+
 /// Calls `each` with every line of a file. A line that is no text, or longer than a kilobyte, is passed over.
 pub fn for_each_line<F: Files>(files: &mut F, path: GuestPath<'_>, each: &mut dyn FnMut(&str)) -> Result<(), Errno> {
     for_each_line_or_gap(files, path, &mut |line| line.into_iter().for_each(&mut *each))

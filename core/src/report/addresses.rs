@@ -3,9 +3,11 @@
 //! * A VIF is known by its node in sysfs (`device/vif/<n>`), not by its interface's name; a virtual function (SR-IOV)
 //!   by its MAC address, as nothing else tells.
 //! * An address of a bridge, bond, VLAN or macvlan is one of the VIF below it; of several VIFs below, the first.
-//! * An address keeps its index as long as it exists. The index tells what kind it is, since toolstacks take the first
-//!   in the order of strings for the guest's main one: others count from 0, temporary ones from 800, link-local ones
-//!   from 900.
+//! * An address keeps its index as long as it is published. The index tells what kind it is, since toolstacks take the
+//!   first in the order of strings for the guest's main one: others count from 0, temporary ones from 800, link-local
+//!   ones from 900.
+//! * However many other links there are, none of them takes a VIF's place; and however many addresses, none the place
+//!   of a VIF's and family's first: of whichever have most the last are left out.
 //!
 //! Rules: XAPI's `ocaml/xapi/xapi_guest_agent.ml` (an index must be an integer), xen-orchestra's
 //! `_extractIpFromVmNetworks.mjs` (the order).
@@ -18,7 +20,8 @@ use crate::wire::net::{Device, Family, Ip, Mac};
 use crate::wire::netlink::{Link, PresentAddress};
 use crate::wire::text::number;
 
-/// Most links that are looked at; links whose lower end is in a container's namespace are not.
+/// Most links that are known at a time, and so most VIFs and links upon them; links whose lower end is in a container's
+/// namespace are not looked at.
 pub const LINKS_MAX: usize = 64;
 /// Most addresses that are published: a guest may own a thousand nodes, and the toolstack's keys should stay below 120.
 pub const PUBLISHED_MAX: usize = 24;
@@ -72,9 +75,16 @@ pub struct Known {
     there: bool,
 }
 
-/// The links that there are.
+/// The links that there are. Where they are more than [`LINKS_MAX`], those of VIFs: the kernel lists all of them anew
+/// for each window of so many, and what is of no VIF makes room for the next ones.
 pub struct Links {
     known: Vec<Known, LINKS_MAX>,
+    /// How many have been looked at and are of no VIF: those that the kernel lists first of the unknown.
+    passed: usize,
+    /// How many unknown ones the kernel has listed.
+    unknown: usize,
+    /// How many of the known were VIFs' when one that was passed was last asked for again.
+    of_vifs: usize,
     /// Whether there were more.
     pub cut: bool,
 }
@@ -84,12 +94,17 @@ impl Links {
     // Inlined, so that it is made where it stays.
     #[inline(always)]
     pub(crate) const fn new() -> Links {
-        Links { known: Vec::new(), cut: false }
+        Links { known: Vec::new(), passed: 0, unknown: 0, of_vifs: 0, cut: false }
     }
 
-    /// Nothing is there until it is seen again.
+    /// Nothing is there until it is seen again: in as many lists as [`Links::wants_more`] asks for.
     pub fn begin(&mut self) {
-        self.cut = false;
+        (self.passed, self.of_vifs) = (0, 0);
+        self.begin_list();
+    }
+
+    fn begin_list(&mut self) {
+        (self.unknown, self.cut) = (0, false);
         self.known.iter_mut().for_each(|known| known.there = false);
     }
 
@@ -99,21 +114,42 @@ impl Links {
             return;
         }
         let place = self.known.iter().position(|known| known.index == link.index);
-        let itself = place.and_then(|place| self.known.get(place)).and_then(|known| known.itself);
+        let passed = place.is_none() && self.is_passed();
+        if passed && !self.is_upon_a_vif(link) {
+            return;
+        }
+        let old = place.and_then(|place| self.known.get(place));
         let known = Known {
             name: link.name.clone(),
             mac: link.mac,
-            itself,
+            itself: old.and_then(|old| old.itself),
             index: link.index,
             lower: link.lower,
             master: link.master,
-            vif: None,
+            // As it was when all were followed, which they will be again.
+            vif: old.and_then(|old| old.vif),
             there: true,
         };
-        match place.and_then(|place| self.known.get_mut(place)) {
-            Some(old) => *old = known,
-            None => self.cut |= self.known.push(known).is_err(),
+        if let Some(old) = place.and_then(|place| self.known.get_mut(place)) {
+            *old = known;
+        } else if self.known.push(known).is_err() {
+            self.cut = true;
+        } else if passed {
+            // It is unknown no more.
+            (self.unknown, self.passed) = (self.unknown - 1, self.passed - 1);
         }
+    }
+
+    /// Whether the next unknown link has been looked at already.
+    fn is_passed(&mut self) -> bool {
+        self.unknown += 1;
+        self.unknown <= self.passed
+    }
+
+    /// Whether a link is upon one that is known to be a VIF's.
+    fn is_upon_a_vif(&self, link: &Link) -> bool {
+        let mut vifs = self.known.iter().filter(|known| known.vif.is_some());
+        vifs.any(|known| known.index == link.lower || known.master == link.index)
     }
 
     /// All have been seen: what has not is gone. Returns those that somebody has to look at.
@@ -141,6 +177,23 @@ impl Links {
         }
     }
 
+    /// Whether the kernel has to list all once more: there was no room for some, and now there is; or more VIFs are
+    /// known, and one that was passed may be upon those.
+    pub fn wants_more(&mut self) -> bool {
+        let (before, passed) = (self.known.len(), self.passed);
+        if self.cut {
+            self.known.retain(|known| known.vif.is_some());
+        }
+        self.passed += before - self.known.len();
+        let of_vifs = self.known.iter().filter(|known| known.vif.is_some()).count();
+        let more = self.passed > passed || passed > 0 && of_vifs > self.of_vifs;
+        if more {
+            self.of_vifs = of_vifs;
+            self.begin_list();
+        }
+        more
+    }
+
     /// The VIFs that there are links of.
     pub fn vifs(&self) -> impl Iterator<Item = Vif> {
         self.known.iter().filter_map(|known| known.itself.flatten())
@@ -164,8 +217,8 @@ pub struct Published {
     there: bool,
 }
 
-/// Some of them.
-pub type PublishedList = Vec<Published, PUBLISHED_MAX>;
+/// Some of them; there is room for the one too many that decides which is left out.
+pub type PublishedList = Vec<Published, { PUBLISHED_MAX + 1 }>;
 
 /// The addresses that are published.
 ///
@@ -218,7 +271,7 @@ impl Addresses {
         };
         // Two links upon one VIF may have one address.
         if !self.new.iter().any(|new| new.vif == vif && new.ip == ip) {
-            self.cut |= self.new.push(Published { vif, ip, index, there: true }).is_err();
+            self.cut |= add(&mut self.new, Published { vif, ip, index, there: true }).is_some();
         }
     }
 
@@ -228,13 +281,18 @@ impl Addresses {
         gone.extend(self.published.iter().filter(|known| !known.there).copied());
         self.published.retain(|known| known.there);
         self.old = self.published.len();
-        // Should there be too many, those that matter less are left out.
         for kind in KINDS {
             for mut new in self.new.iter().filter(|new| new.index == kind).copied() {
                 while self.published.iter().any(|known| known.shares_index(&new)) {
                     new.index += 1;
                 }
-                self.cut |= self.published.push(new).is_err();
+                let Some((place, left_out)) = add(&mut self.published, new) else { continue };
+                self.cut = true;
+                if place < self.old {
+                    self.old -= 1;
+                    // It was published, so there is room for it.
+                    let _ = gone.push(left_out);
+                }
             }
         }
         gone
@@ -249,6 +307,23 @@ impl Addresses {
     pub fn all(&self) -> &[Published] {
         &self.published
     }
+}
+
+/// Adds one. If that is one too many, returns the one that is left out for it and where it was, which may be the new one
+/// itself: of the VIF and family that have most, the last of those whose kind matters least.
+fn add(list: &mut PublishedList, new: Published) -> Option<(usize, Published)> {
+    // There is room: nothing but this adds.
+    let _ = list.push(new);
+    if list.len() <= PUBLISHED_MAX {
+        return None;
+    }
+    let rank = |one: &Published| {
+        let beside = list.iter().filter(|other| other.is_beside(one)).count();
+        (beside, KINDS.iter().filter(|first| one.index >= **first).count())
+    };
+    // Of several that are the same the last: none goes for one that matters no more.
+    let (place, _) = list.iter().enumerate().max_by_key(|(_, one)| rank(one))?;
+    Some((place, list.remove(place)))
 }
 
 impl Published {
@@ -294,11 +369,11 @@ mod tests {
         PresentAddress { index: 1, address: Prefixed::new(ip, 24).unwrap(), far: ip, flags }
     }
 
-    fn update(addresses: &mut Addresses, there: &[(&str, u32)]) -> (Vec<String, 24>, Vec<String, 24>) {
+    fn update(addresses: &mut Addresses, there: &[(&str, u32)]) -> (Vec<String, 25>, Vec<String, 25>) {
         addresses.begin();
         there.iter().for_each(|(ip, flags)| addresses.take(VIF, &present(ip, *flags)));
         let show = |list: &[Published]| {
-            list.iter().map(|one| format!("{}/{}={}", one.family(), one.index, one.ip)).collect::<Vec<String, 24>>()
+            list.iter().map(|one| format!("{}/{}={}", one.family(), one.index, one.ip)).collect::<Vec<String, 25>>()
         };
         (show(&addresses.end()), show(addresses.added()))
     }
@@ -370,6 +445,98 @@ mod tests {
         links.follow();
         let vifs: Vec<Option<u16>, 8> = (2..9).map(|index| links.vif_of(index).map(|vif| vif.number)).collect();
         assert_eq!(vifs, [Some(0), Some(1), Some(0), Some(0), Some(0), None, None]);
+    }
+
+    #[test]
+    fn however_many_links_there_are_none_takes_a_vifs_place() {
+        // 300 of no VIF, VIFs late among them, and upon one of these a bridge, and VLANs upon that.
+        let (mut links, mut all) = (Links::new(), std::vec::Vec::new());
+        (2..302).for_each(|index| all.push(link(index, 0, 0)));
+        all.splice(1..1, [link(500, 501, 0), link(501, 0, 0), link(502, 500, 0)]);
+        all.splice(200..200, [link(600, 0, 501), link(601, 0, 0)]);
+        all.push(link(602, 0, 0));
+        for round in 0..2 {
+            links.begin();
+            let (mut lists, mut looks) = (0, 0);
+            loop {
+                all.iter().for_each(|link| links.take(link));
+                for known in links.end() {
+                    looks += 1;
+                    let vif = Vif { virtual_function: false, number: known.index as u16 };
+                    known.itself = Some((600..700).contains(&known.index).then_some(vif));
+                }
+                links.follow();
+                lists += 1;
+                if !links.wants_more() {
+                    break;
+                }
+            }
+            assert!(lists < 12 && looks < 320, "{lists} {looks}");
+            let vifs: std::vec::Vec<_> =
+                all.iter().filter_map(|one| Some((one.index, links.vif_of(one.index)?.number))).collect();
+            assert_eq!(vifs, [(500, 600), (501, 600), (502, 600), (600, 600), (601, 601), (602, 602)], "{round}");
+            assert!(!links.cut);
+        }
+        // Of more VIFs than there is room for as many are known as there is, and that is said.
+        let mut links = Links::new();
+        links.begin();
+        loop {
+            (1..200).for_each(|index| links.take(&link(index, 0, 0)));
+            links.end().for_each(|known| known.itself = Some(Some(VIF)));
+            links.follow();
+            if !links.wants_more() {
+                break;
+            }
+        }
+        assert!(links.cut && links.vifs().count() == LINKS_MAX);
+    }
+
+    #[test]
+    fn of_whichever_have_most_addresses_the_last_are_left_out() {
+        let vif = |number| Vif { virtual_function: false, number };
+        let mut addresses = Addresses::new();
+        let update = |addresses: &mut Addresses, there: &[(u16, &str)]| {
+            addresses.begin();
+            there.iter().for_each(|(number, ip)| addresses.take(vif(*number), &present(ip, 0x80)));
+            let show = |list: &[Published]| list.iter().map(Published::to_string).collect::<std::vec::Vec<_>>();
+            (show(&addresses.end()), show(addresses.added()))
+        };
+        let many: std::vec::Vec<String> = (1..=30).map(|n| format!("10.0.0.{n}")).collect();
+        let mut there: std::vec::Vec<(u16, &str)> = many.iter().map(|ip| (0, ip.as_str())).collect();
+        assert_eq!(update(&mut addresses, &there).1.len(), PUBLISHED_MAX);
+        // Those of others come when all room is taken, and take it from the last of those.
+        there.extend([(1, "10.1.0.5"), (0, "2001:db8::5"), (0, "fe80::5")]);
+        let (gone, added) = update(&mut addresses, &there);
+        assert_eq!(gone, ["attr/vif/0/ipv4/23", "attr/vif/0/ipv4/22", "attr/vif/0/ipv4/21"]);
+        assert_eq!(added, ["attr/vif/1/ipv4/0", "attr/vif/0/ipv6/0", "attr/vif/0/ipv6/900"]);
+        // Nothing goes to and fro.
+        assert_eq!(update(&mut addresses, &there), (vec![], vec![]));
+        // All at once is the same, in whatever order.
+        there.reverse();
+        let mut anew = Addresses::new();
+        let (gone, added) = update(&mut anew, &there);
+        assert_eq!((gone.len(), added.len()), (0, PUBLISHED_MAX));
+        assert!(added.contains(&"attr/vif/1/ipv4/0".to_owned()) && added.contains(&"attr/vif/0/ipv6/0".to_owned()));
+        // Of one VIF and family those go first that matter least.
+        let mut addresses = Addresses::new();
+        let local: std::vec::Vec<String> = (1..=24).map(|n| format!("fe80::{n:x}")).collect();
+        let mut there: std::vec::Vec<(u16, &str)> = local.iter().map(|ip| (0, ip.as_str())).collect();
+        update(&mut addresses, &there);
+        there.push((0, "2001:db8::1"));
+        assert_eq!(
+            update(&mut addresses, &there),
+            (vec!["attr/vif/0/ipv6/923".to_owned()], vec!["attr/vif/0/ipv6/0".to_owned()])
+        );
+        assert_eq!(update(&mut addresses, &there), (vec![], vec![]));
+        // Where two have as many, none of one goes for one of the other that matters no more.
+        let many: std::vec::Vec<String> = (1..=24).map(|n| format!("10.0.0.{n}")).collect();
+        let mut there: std::vec::Vec<(u16, &str)> =
+            many.iter().enumerate().map(|(n, ip)| (u16::from(n >= 12) + u16::from(n >= 23), ip.as_str())).collect();
+        let mut addresses = Addresses::new();
+        assert_eq!(update(&mut addresses, &there).1.len(), PUBLISHED_MAX);
+        there.push((1, "10.1.0.1"));
+        assert_eq!(update(&mut addresses, &there), (vec![], vec![]));
+        assert!(addresses.cut);
     }
 
     #[test]

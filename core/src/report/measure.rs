@@ -9,9 +9,9 @@
 
 use core::fmt;
 
-use crate::files::read::for_each_line;
+use crate::files::read::for_each_piece;
 use crate::platform::{Ended, Errand, Errands, Files, Found, GuestPath, Level, Log};
-use crate::report::volumes::{Measured, UUID_LEN, VOLUMES_MAX, Volume, Volumes, take, uuid_offset};
+use crate::report::volumes::{Measured, MountTable, UUID_LEN, VOLUMES_MAX, Volume, Volumes, uuid_offset};
 use crate::wire::errno::Errno;
 use crate::wire::text::Bounded;
 
@@ -88,13 +88,12 @@ impl Measuring {
         if self.under_way {
             return false;
         }
-        let (mut table, volumes) = (FINGERPRINT, &mut self.volumes);
-        volumes.clear();
-        self.cut = false;
-        let read = for_each_line(platform, MOUNTS, &mut |line| {
-            table = fingerprint(table, line);
-            self.cut |= !take(volumes, line);
+        let (mut table, mut mounts) = (FINGERPRINT, MountTable::new());
+        let read = for_each_piece(platform, MOUNTS, &mut |piece| {
+            table = fingerprint(table, piece);
+            mounts.read(piece);
         });
+        (self.volumes, self.cut) = (mounts.volumes, mounts.cut);
         if let Err(errno) = read {
             self.say(platform, format_args!("cannot read {MOUNTS}: {errno}"));
             return false;
@@ -103,8 +102,8 @@ impl Measuring {
             self.silent.clear();
         }
         let silent = &self.silent;
-        volumes.retain(|volume| !silent.contains(&fingerprint(FINGERPRINT, &volume.line)));
-        let none = volumes.is_empty();
+        self.volumes.retain(|volume| !silent.contains(&fingerprint(FINGERPRINT, volume.line.as_bytes())));
+        let none = self.volumes.is_empty();
         !self.ask(platform) && none
     }
 
@@ -117,7 +116,7 @@ impl Measuring {
         let Some(unknown) = unknown else { return true };
         // There is one: it was just found.
         let volume = self.volumes.remove(unknown);
-        if let Some(Volume { device, mount_point, .. }) = Volume::parse(&volume.line) {
+        if let Some(Volume { device, mount_point, .. }) = volume.volume() {
             let how = match ended {
                 Ended::Late => "does not answer",
                 Ended::Exit(_) | Ended::Signal(_) => "cannot be looked at",
@@ -126,7 +125,7 @@ impl Measuring {
             platform.log(Level::Warn, text);
         }
         // There is room: it is for as many volumes as there can be.
-        let _ = self.silent.push(fingerprint(FINGERPRINT, &volume.line));
+        let _ = self.silent.push(fingerprint(FINGERPRINT, volume.line.as_bytes()));
         !self.ask(platform)
     }
 
@@ -176,7 +175,7 @@ impl Measuring {
 /// The errand: asks each volume in turn, and writes each answer before the next is asked.
 fn measure<P: Files>(volumes: &Volumes, platform: &mut P, found: Found<'_>) -> bool {
     volumes.iter().all(|volume| {
-        let Some(Volume { device, mount_point, file_system }) = Volume::parse(&volume.line) else { return false };
+        let Some(Volume { device, mount_point, file_system }) = volume.volume() else { return false };
         let mount_point = Bounded::<256>::of(format_args!("{mount_point}"));
         let (size, free) = platform.space(mount_point.as_str()).unwrap_or_default();
         let uuid = uuid(platform, device, file_system);
@@ -205,8 +204,8 @@ fn uuid<P: Files>(platform: &mut P, device: &str, file_system: &str) -> Option<[
 const FINGERPRINT: u64 = 0xcbf2_9ce4_8422_2325;
 
 /// FNV-1a, to recognise a table of mounts, or a line of it, again. One that is taken for another costs a look.
-fn fingerprint(before: u64, text: &str) -> u64 {
-    text.bytes().fold(before, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+fn fingerprint(before: u64, text: &[u8]) -> u64 {
+    text.iter().fold(before, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]

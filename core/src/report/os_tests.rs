@@ -1,6 +1,7 @@
 //! Release files of distributions, as they are in their images, and what XenServer's tools make of them.
 
 use super::*;
+use crate::test_platform::FakePlatform;
 use proptest::prelude::{any, prop, prop_assert, proptest};
 
 /// `file`, what is in it (lines separated by `|`), then name, distro, major and minor version.
@@ -241,7 +242,7 @@ const TABLE: &[Row] = &[
     (
         OS,
         r#"NAME="Talos"|ID=talos|VERSION_ID=v1.6.0|PRETTY_NAME="Talos (v1.6.0)""#,
-        ["Talos (v1.6.0)", "talos", "unknown", "unknown"],
+        ["Talos (v1.6.0)", "talos", "1", "6"],
     ),
     (
         OS,
@@ -390,6 +391,73 @@ const TABLE: &[Row] = &[
         r#"DISTRIB_ID=Ubuntu|DISTRIB_RELEASE=10.04|DISTRIB_CODENAME=lucid|DISTRIB_DESCRIPTION="Ubuntu 10.04.4 LTS""#,
         ["Ubuntu 10.04.4 LTS", "ubuntu", "10", "04"],
     ),
+    // What os-release(5) says of what is missing, and a version as programs have theirs.
+    (OS, r#"NAME="Tiny"|VERSION="1.2 (Thumb)"|ID=tiny|VERSION_ID=1.2"#, ["Tiny 1.2 (Thumb)", "tiny", "1", "2"]),
+    (OS, "NAME=Tiny|VERSION_ID=1.2", ["Tiny 1.2", "linux", "1", "2"]),
+    (OS, "NAME=Tiny", ["Tiny", "linux", "unknown", "unknown"]),
+    (OS, "ID=tiny", ["Linux", "tiny", "unknown", "unknown"]),
+    (OS, "PRETTY_NAME=Tiny", ["Tiny", "linux", "unknown", "unknown"]),
+    (
+        OS,
+        r#"NAME="SLED"|VERSION="15"|VERSION_ID="15"|PRETTY_NAME="SUSE Linux Enterprise Desktop 15"|ID="sled""#,
+        ["SUSE Linux Enterprise Desktop 15", "sled", "15", "0"],
+    ),
+    // What XenServer's script knows besides.
+    ("/etc/asianux-release", "Asianux Server 4.5 (Final)", ["Asianux Server 4.5 (Final)", "asianux", "4", "5"]),
+    ("/etc/asianux-release", "Asianux Server 4 (Hiranya SP2)", ["Asianux Server 4 (Hiranya SP2)", "asianux", "4", "2"]),
+    (
+        "/etc/turbo-release",
+        "GreatTurbo Enterprise Server release 12.2 (Theseus)",
+        ["GreatTurbo Enterprise Server release 12.2 (Theseus)", "turbo", "12", "2"],
+    ),
+    (
+        "/etc/neokylin-release",
+        "NeoKylin Linux Security OS V5.0 (Update8)",
+        ["NeoKylin Linux Security OS V5.0 (Update8)", "neokylin", "5", "0"],
+    ),
+    (
+        "/etc/neokylin-release",
+        "Neokylin Linux Security OS Server release V5 (Santiago)",
+        ["Neokylin Linux Security OS Server release V5 (Santiago)", "neokylin", "5", "0"],
+    ),
+    ("/etc/kylin-build", "Kylin 4.0", ["Yinhe Kylin Linux 4.0", "yinhe", "4", "0"]),
+    ("/etc/linx-release", "6.0.60.4", ["Linx Linux 6.0", "linx", "6", "0"]),
+    ("/etc/linx-release", "6.0.80", ["Linx Linux 8.0", "linx", "8", "0"]),
+    (
+        "/etc/lsb-release",
+        r#"DISTRIB_ID=Gooroom|DISTRIB_RELEASE=2.0|DISTRIB_DESCRIPTION="Gooroom Platform 2.0""#,
+        ["Gooroom Platform 2.0", "gooroom", "2", "0"],
+    ),
+    (
+        "/etc/redhat-release",
+        "Rio DDK release 0.5.6-2991c (xenenterprise)",
+        ["Rio DDK release 0.5.6-2991c (xenenterprise)", "xe-ddk", "0.5.6", "2991c"],
+    ),
+    (
+        "/etc/redhat-release",
+        "Rio SDK release 0.5.6 (xenenterprise)",
+        ["Rio SDK release 0.5.6 (xenenterprise)", "xe-sdk", "0.5.6", "0"],
+    ),
+    (
+        "/etc/redhat-release",
+        "Red Hat Enterprise Linux Server release 4.92 (Tikanga)",
+        ["Red Hat Enterprise Linux Server release 4.92 (Tikanga)", "rhel", "5", "0beta"],
+    ),
+    (
+        "/etc/redhat-release",
+        "Red Hat Enterprise Linux Server release 5.1 Beta (Tikanga)",
+        ["Red Hat Enterprise Linux Server release 5.1 Beta (Tikanga)", "rhel", "5", "1beta"],
+    ),
+    (
+        "/etc/redhat-release",
+        "Red Hat Enterprise Linux AS release 4 (Nahant Update 3)",
+        ["Red Hat Enterprise Linux AS release 4 (Nahant Update 3)", "rhel", "4", "3"],
+    ),
+    (
+        "/etc/redhat-release",
+        "Scientific Linux SL release 5.4 (Boron)",
+        ["Scientific Linux SL release 5.4 (Boron)", "scientific", "5", "4"],
+    ),
     ("/etc/alpine-release", "3.4.6", ["Alpine 3.4.6", "alpine", "3", "4"]),
     ("/etc/gentoo-release", "Gentoo Base System release 2.2", ["Gentoo Base System release 2.2", "gentoo", "2", "2"]),
     ("/etc/slackware-version", "Slackware 14.2", ["Slackware 14.2", "slackware", "14", "2"]),
@@ -397,10 +465,7 @@ const TABLE: &[Row] = &[
 
 /// As the agent asks: the files of a guest, each in its turn.
 fn found(files: &[(&str, &str)]) -> Option<[String; 4]> {
-    let os = SOURCES.iter().find_map(|(path, kind)| {
-        let (_, text) = files.iter().find(|(known, _)| *known == path.as_str())?;
-        OperatingSystem::of(*kind, text.as_bytes())
-    })?;
+    let os = OperatingSystem::find(&mut FakePlatform::with(files))?;
     Some([os.name.as_str(), os.distro.as_str(), os.major.as_str(), os.minor.as_str()].map(str::to_owned))
 }
 
@@ -432,6 +497,28 @@ fn of_several_files_the_one_that_knows_best_counts() {
     let centos = "ID=\"centos\"\nVERSION_ID=\"7\"\nPRETTY_NAME=\"CentOS Linux 7 (Core)\"\n";
     let both = found(&[("/etc/os-release", centos), ("/etc/centos-release", "CentOS Linux release 7.9.2009 (Core)\n")]);
     assert_eq!(both.unwrap()[2..], ["7", "9"]);
+    // A child of Debian's that counts as it does; one that does not.
+    let child = "PRETTY_NAME=\"Raspbian GNU/Linux 11 (bullseye)\"\nID=raspbian\nID_LIKE=debian\nVERSION_ID=\"11\"\n";
+    assert_eq!(found(&[(OS, child), ("/etc/debian_version", "11.8\n")]).unwrap()[1..], ["raspbian", "11", "8"]);
+    for other in ["12.1\n", "11\n", "bullseye/sid\n", ""] {
+        assert_eq!(found(&[(OS, child), ("/etc/debian_version", other)]).unwrap()[3], "unknown");
+    }
+    // What is told by a file of Red Hat's, and is not.
+    let coreos = "ID=\"rhcos\"\nVERSION_ID=\"4.12\"\nPRETTY_NAME=\"RHCOS 412.86\"\n";
+    let release = ("/etc/redhat-release", "Red Hat Enterprise Linux CoreOS release 4.12\n");
+    assert_eq!(found(&[(OS, coreos), release]).unwrap(), ["RHCOS 412.86", "rhcos", "4", "12"]);
+    let kylin = "ID=kylin\nVERSION_ID=v10\nPRETTY_NAME=\"Kylin V10\"\n";
+    for build in ["Kylin-Desktop V10-SP1\n", "Kylin 4.0.2\n", "Kylin x.0\n"] {
+        assert_eq!(
+            found(&[(OS, kylin), ("/etc/kylin-build", build)]).unwrap(),
+            ["Kylin V10", "kylin", "10", "unknown"]
+        );
+    }
+    // Of boot2docker one file says that it is, another which.
+    let ours = ("/etc/boot2docker", "master : 740106c\n");
+    let version = ("/etc/version", "17.03.1-ce\n");
+    assert_eq!(found(&[ours, version]).unwrap(), ["boot2docker 17.03.1-ce", "boot2docker", "17", "03.1-ce"]);
+    assert_eq!((found(&[ours]), found(&[version])), (None, None));
     assert_eq!(found(&[]), None);
 }
 
@@ -439,7 +526,7 @@ fn of_several_files_the_one_that_knows_best_counts() {
 fn odd_files_give_printable_text_or_nothing() {
     assert_eq!(found(&[(OS, "ID=a\nID='b'\nPRETTY_NAME=\"A \\\"B\\\" \\$C\"\n")]).unwrap()[..2], ["A \"B\" $C", "b"]);
     assert_eq!(found(&[(OS, "ID=a\nPRETTY_NAME=\"unfinished\n")]).unwrap()[0], "\"unfinished");
-    for none in ["", "ID=\nPRETTY_NAME=x", "ID=x", "\0\0\0", "Some Linux release 1"] {
+    for none in ["", "ID=\nPRETTY_NAME=", "\0\0\0", "Some Linux release 1", "Red Hat Enterprise Linux"] {
         assert_eq!(found(&[(OS, none), ("/etc/redhat-release", none)]), None, "{none:?}");
     }
 }

@@ -21,7 +21,7 @@ use crate::platform::{Errand, Errands, Files, GuestPath, Identity, KernelNet, Le
 use crate::report::addresses::{Addresses, Links, PUBLISHED_MAX, PublishedList, Vif};
 use crate::report::measure::Measuring;
 use crate::report::memory::{Memory, has_moved};
-use crate::report::os::{OperatingSystem, SOURCES};
+use crate::report::os::OperatingSystem;
 use crate::report::volumes::{Measured, Uuid, VOLUMES_MAX, Volume};
 use crate::report::writer::KeyWriter;
 use crate::wire::errno::Errno;
@@ -208,11 +208,7 @@ impl Report {
         platform: &mut P,
         may_set: bool,
     ) {
-        let mut room = [0; 4096];
-        let os = SOURCES.iter().find_map(|(path, kind)| {
-            let len = read_start_if_possible(platform, *path, &mut room)?;
-            OperatingSystem::of(*kind, room.get(..len)?)
-        });
+        let os = OperatingSystem::find(platform);
         writer.put("data/os_uname", platform.kernel_release().as_str());
         if let Some(OperatingSystem { name, distro, major, minor }) = &os {
             let keys = ["data/os_name", "data/os_distro", "data/os_majorver", "data/os_minorver"];
@@ -284,7 +280,7 @@ impl Report {
 
     fn publish_volumes<T: Transport, P: Log>(&mut self, writer: &mut KeyWriter<'_, T>, platform: &mut P) {
         let all = core::mem::take(&mut self.all_volumes);
-        let measured = || self.volumes.volumes().iter().filter_map(|volume| Some((&volume.line, volume.measured?)));
+        let measured = || self.volumes.volumes().iter().filter_map(|volume| Some((volume, volume.measured?)));
         let old = self.free.iter();
         let moved = all
             || measured().count() != old.len()
@@ -294,8 +290,8 @@ impl Report {
         }
         writer.in_transaction(&mut |writer| {
             writer.remove(format_args!("data/volumes"));
-            for (place, (line, Measured { size, free, uuid })) in measured().enumerate() {
-                let Some(Volume { device, mount_point, file_system }) = Volume::parse(line) else { continue };
+            for (place, (volume, Measured { size, free, uuid })) in measured().enumerate() {
+                let Some(Volume { device, mount_point, file_system }) = volume.volume() else { continue };
                 let mut name = Bounded::<128>::of(format_args!("{device}"));
                 if let Some(uuid) = uuid {
                     let _ = write!(name, "({})", Uuid(uuid));
@@ -315,7 +311,8 @@ impl Report {
         self.free = measured().map(|(_, now)| now.free).collect();
         if all {
             if self.volumes.is_cut() {
-                let text = format_args!("more than {VOLUMES_MAX} volumes; the others are not published");
+                let text =
+                    format_args!("more than {VOLUMES_MAX} volumes, or too long a path; the others are not published");
                 platform.log(Level::Info, text);
             }
             // As after all else that is published for the first time.
@@ -330,25 +327,29 @@ impl Report {
         platform: &mut P,
     ) -> Result<Result<(), Errno>, Error> {
         self.links.begin();
-        let asked = platform.ask(&Message::dump_links(1), &mut |reply| {
-            if let Reply::Link(link) = reply {
-                self.links.take(link);
-            }
-        });
         let mut macs = None;
-        for known in self.links.end() {
-            let mut vif = vif_of_node(platform, &known.name);
-            if let (None, Some(mac)) = (vif, known.mac) {
-                let macs = match &macs {
-                    Some(macs) => macs,
-                    None => macs.insert(devices(client, platform)?),
-                };
-                vif = macs.iter().find(|(_, known)| *known == mac).map(|(vif, _)| *vif);
+        loop {
+            let asked = platform.ask(&Message::dump_links(1), &mut |reply| {
+                if let Reply::Link(link) = reply {
+                    self.links.take(link);
+                }
+            });
+            for known in self.links.end() {
+                let mut vif = vif_of_node(platform, &known.name);
+                if let (None, Some(mac)) = (vif, known.mac) {
+                    let macs = match &macs {
+                        Some(macs) => macs,
+                        None => macs.insert(devices(client, platform)?),
+                    };
+                    vif = macs.iter().find(|(_, known)| *known == mac).map(|(vif, _)| *vif);
+                }
+                known.itself = Some(vif);
             }
-            known.itself = Some(vif);
+            self.links.follow();
+            if asked.is_err() || !self.links.wants_more() {
+                return Ok(asked);
+            }
         }
-        self.links.follow();
-        Ok(asked)
     }
 
     fn network<T: Transport, P: Files + Log + KernelNet>(
@@ -382,7 +383,9 @@ impl Report {
         let gone = addresses.end();
         if (addresses.cut || links.cut) && !self.cut_said {
             self.cut_said = true;
-            let text = format_args!("too many links or addresses; {PUBLISHED_MAX} addresses are published");
+            let text = format_args!(
+                "too many links or addresses; {PUBLISHED_MAX} addresses are published, of each VIF the first"
+            );
             platform.log(Level::Warn, text);
         }
         if !all && gone.is_empty() && addresses.added().is_empty() {
@@ -442,7 +445,7 @@ fn publish<T: Transport>(
 }
 
 /// The form of XenServer before 7.0, which has no `xenserver/attr` and reads nothing else: all IPv4 addresses of a VIF,
-/// separated by spaces.
+/// separated by spaces; of more than sixteen the first, as a value has room for no more.
 fn write_legacy<T: Transport>(writer: &mut KeyWriter<'_, T>, addresses: &Addresses) {
     for (place, one) in addresses.all().iter().enumerate().filter(|(_, one)| one.ip.family() == Family::V4) {
         let (before, behind) = addresses.all().split_at(place + 1);
@@ -450,7 +453,7 @@ fn write_legacy<T: Transport>(writer: &mut KeyWriter<'_, T>, addresses: &Address
             continue;
         }
         let mut list = Bounded::<256>::of(format_args!("{}", one.ip));
-        for other in behind.iter().filter(|other| other.is_beside(one)) {
+        for other in behind.iter().filter(|other| other.is_beside(one)).take(15) {
             let _ = write!(list, " {}", other.ip);
         }
         writer.put_at(format_args!("attr/eth{}/ip", u64::from(one.vif.number)), format_args!("{}", list.as_str()));

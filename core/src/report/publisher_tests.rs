@@ -249,7 +249,7 @@ fn more_volumes_than_are_published_are_told_once() {
     let mounts: String = (0..7).map(|n| format!("1 1 8:{n} / /m{n} rw - vfat /dev/sd{n} rw\n")).collect();
     guest.platform.put("/proc/self/mountinfo", &mounts);
     guest.publish(0);
-    assert!(guest.platform.logged().contains("more than 5 volumes; the others are not published"));
+    assert!(guest.platform.logged().contains("more than 5 volumes, or too long a path; the others are not published"));
     assert_eq!(guest.store().get("data/volumes/4/mount_points/0"), Some("/m4"));
     assert_eq!(guest.store().get("data/volumes/4/size"), Some("0"), "its space is not known");
     guest.platform.spaces.insert("/m0".to_owned(), (100, 50));
@@ -349,6 +349,12 @@ fn old_toolstacks_get_all_ipv4_addresses_of_a_vif_in_one_key() {
     guest.report.link_changed();
     guest.run(200).unwrap();
     assert_eq!(["attr/eth1/ip", "attr/eth1"].map(|path| guest.store().get(path).is_some()), [false, false]);
+    // A value has room for sixteen.
+    guest.platform.kernel.addresses = (0..20).map(|n| address(2, &format!("100.100.100.{}", 100 + n))).collect();
+    guest.report.link_changed();
+    guest.run(3000).unwrap();
+    let value = guest.store().get("attr/eth0/ip").unwrap().to_owned();
+    assert!(value.len() == 255 && value.split(' ').all(|ip| ip.parse::<Ip>().is_ok()), "{value}");
     // What an earlier life left goes, too: there is no address of that VIF.
     guest.store().put("attr/eth1/ip", "203.0.113.9");
     guest.publish(300);
@@ -431,13 +437,17 @@ fn more_addresses_than_there_is_room_for_are_told_once() {
     assert_eq!(guest.below("attr/vif").len(), 24);
     let told = "too many links or addresses; 24 addresses are published";
     assert_eq!(guest.platform.logged().matches(told).count(), 1);
-    // Too many links are told as well.
-    let mut guest = Guest::with(0, &[]);
-    for index in 10..80 {
-        guest.platform.kernel.links.push(Link { index, name: "veth".try_into().unwrap(), ..Link::default() });
+    // Links of others are no reason, however many; more upon VIFs than can be known are.
+    for (lower, tells) in [(0, 0), (2, 1)] {
+        let mut guest = Guest::with(0, &[]);
+        for index in 10..80 {
+            let link = Link { index, lower, name: "veth".try_into().unwrap(), ..Link::default() };
+            guest.platform.kernel.links.insert(0, link);
+        }
+        guest.publish(0);
+        assert_eq!(guest.platform.logged().matches(told).count(), tells);
+        assert_eq!(guest.below("attr/vif"), ["0/ipv4/0=10.0.0.5", "1/ipv6/0=2001:db8::1"]);
     }
-    guest.publish(0);
-    assert_eq!(guest.platform.logged().matches(told).count(), 1);
 }
 
 #[test]

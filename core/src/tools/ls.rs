@@ -10,6 +10,8 @@ use crate::tools::{Names, Terminal, ToolFailure, TreePosition, walk};
 
 /// Columns that a value takes besides its characters when it is cut: ` = "\..."`.
 const FRAME_LEN: usize = 8;
+/// Columns of a line that no terminal shows.
+const WIDTH: usize = 80;
 /// The column that is filled up to before permissions, so that they stand below each other.
 const PERMISSIONS_COLUMN: usize = 60;
 
@@ -40,7 +42,9 @@ fn line<T: Transport, U: Terminal>(
     place: &TreePosition,
     name_len: usize,
 ) -> Result<(), Error> {
-    let (width, fill) = if call.full { (usize::MAX / 2, 0) } else { (terminal.width(), PERMISSIONS_COLUMN) };
+    let (width, fill) = if call.full { (usize::MAX / 2, 0) } else { (WIDTH, PERMISSIONS_COLUMN) };
+    // A whole path counts for nothing: so it is with xenstore-ls.
+    let width = terminal.width().unwrap_or(width);
     let mut used = 0;
     if call.full {
         terminal.put(place.path.as_bytes());

@@ -10,7 +10,7 @@ pub mod value;
 use core::fmt;
 
 use crate::cli::{Tool, XenstoreCall, exit};
-use crate::wire::xenstore::REQUEST_MAX;
+use crate::wire::xenstore::PAYLOAD_MAX;
 use crate::xenstore::path::{ABSOLUTE_MAX, BadPath};
 use crate::xenstore::{Client, Error, Event, Path, Permission, Refusal, Transaction, Transport};
 use value::{Escaped, unescape};
@@ -23,8 +23,8 @@ pub trait Terminal: fmt::Write {
     fn flush(&mut self) -> bool;
     /// One line on standard error.
     fn complain(&mut self, what: fmt::Arguments<'_>);
-    /// Columns that a line may take.
-    fn width(&mut self) -> usize;
+    /// Columns that a line may take, if it is one that people read.
+    fn width(&mut self) -> Option<usize>;
 }
 
 /// Room for the names of all directories between the root of a tree and where a walk is.
@@ -84,7 +84,7 @@ pub fn run<T: Transport, U: Terminal>(
         Ok(()) if written => exit::DONE,
         Ok(()) | Err(ToolFailure::Silent) => exit::FAILED,
         Err(ToolFailure::Room(path)) => {
-            terminal.complain(format_args!("{path}: too long; values take {REQUEST_MAX} bytes, lists {NAMES_MAX}"));
+            terminal.complain(format_args!("{path}: too long; a path and its value take {PAYLOAD_MAX} bytes, 16 less by a device; lists {NAMES_MAX}"));
             exit::FAILED
         }
         Err(ToolFailure::Mode(mode)) => {
@@ -126,7 +126,7 @@ fn write<'a, T: Transport>(call: &XenstoreCall<'a>, client: &mut Client<T>) -> R
         if call.raw {
             return client.write(transaction, path, value.as_bytes());
         }
-        let mut room = [0; REQUEST_MAX];
+        let mut room = [0; PAYLOAD_MAX];
         client.write(transaction, path, unescape(value, &mut room).ok_or(Error::TooLong)?)
     };
     if let [path, value] = *call.operands {

@@ -9,7 +9,7 @@ use crate::wire::xenstore::MessageType;
 struct FakeTerminal {
     printed: Vec<u8>,
     complaints: Vec<String>,
-    width: usize,
+    width: Option<usize>,
     /// Whether whoever reads is still there.
     read: bool,
 }
@@ -34,7 +34,7 @@ impl Terminal for FakeTerminal {
         self.complaints.push(what.to_string());
     }
 
-    fn width(&mut self) -> usize {
+    fn width(&mut self) -> Option<usize> {
         self.width
     }
 }
@@ -47,7 +47,7 @@ struct Guest {
 
 impl Guest {
     fn with(nodes: &[(&str, &str)]) -> Guest {
-        let terminal = FakeTerminal { printed: Vec::new(), complaints: Vec::new(), width: 80, read: true };
+        let terminal = FakeTerminal { printed: Vec::new(), complaints: Vec::new(), width: None, read: true };
         Guest { client: Client::new(FakeXenstore::with(nodes)), terminal }
     }
 
@@ -132,7 +132,10 @@ fn values_are_written_with_escapes_or_as_they_are() {
     guest.prints(r"write -R data/raw \x41\n", "");
     assert_eq!(guest.store().below("data"), [("a", "1"), ("b", "A\t"), ("raw", r"\x41\n")]);
     let long = "x".repeat(5000);
-    guest.fails(&format!("write data/a {long}"), "data/a: too long; values take 4096 bytes, lists 65536");
+    guest.fails(
+        &format!("write data/a {long}"),
+        "data/a: too long; a path and its value take 4096 bytes, 16 less by a device; lists 65536",
+    );
     guest.fails("write a//b 1", "could not write path a//b: xenstored answered EINVAL");
 }
 
@@ -161,8 +164,8 @@ fn names_are_listed_with_their_directory_or_without() {
     for number in 0..1500 {
         guest.store().put(&format!("many/{number:060}"), "");
     }
-    guest.fails("list many", "many: too long; values take 4096 bytes, lists 65536");
-    guest.fails("ls many", "many: too long; values take 4096 bytes, lists 65536");
+    guest.fails("list many", "many: too long; a path and its value take 4096 bytes, 16 less by a device; lists 65536");
+    guest.fails("ls many", "many: too long; a path and its value take 4096 bytes, 16 less by a device; lists 65536");
 }
 
 #[test]
@@ -225,10 +228,10 @@ fn a_tree_is_shown_in_columns_and_cut_at_the_terminals_width() {
     // A value counts as it is shown: five bytes, of which one has four characters.
     let mut guest =
         Guest::with(&[("t/a/abcdefghijklmnopqrst", "1"), ("t/b", "1\t345"), ("t/c", "1\x01345"), ("t/d", "123456")]);
-    guest.terminal.width = 14;
+    guest.terminal.width = Some(14);
     let tree = "a = \"\"\n abcde = \"\\...\"\nb = \"1\\t345\"\nc = \"1\\001345\"\nd = \"12345\\...\"\n";
     guest.prints("ls t", tree);
-    guest.terminal.width = 5;
+    guest.terminal.width = Some(5);
     guest.prints("ls t/a", " = \"\\...\"\n");
 }
 
@@ -250,9 +253,9 @@ fn permissions_stand_in_a_column_of_their_own() {
         &format!("feature-suspend = \"\" {dots} (n7)\nx = \"odd\"  {}.  (n7,r0,b3)\n", ". ".repeat(24)),
     );
     guest.prints("ls -p -f control", "control/feature-suspend = \"\"   (n7)\ncontrol/x = \"odd\"   (n7,r0,b3)\n");
-    guest.terminal.width = 24;
+    guest.terminal.width = Some(24);
     guest.prints("ls -p control", "feature-suspend = \"\" . .  (n7)\nx = \"odd\"  . . . . . . .  (n7,r0,b3)\n");
-    guest.terminal.width = 23;
+    guest.terminal.width = Some(23);
     // No room for the value, so no dots.
     guest.prints("ls -p control", "feature-suspend = \"\" .   (n7)\nx = \"odd\"  . . . . . .   (n7,r0,b3)\n");
 }

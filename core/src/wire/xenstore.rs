@@ -14,10 +14,11 @@ use core::ops::Range;
 pub const HEADER_LEN: usize = 16;
 /// Longest payload the protocol knows, in both directions (`XENSTORE_PAYLOAD_MAX`).
 pub const PAYLOAD_MAX: usize = 4096;
-/// Longest packet that may be sent. Linux's `/dev/xen/xenbus` takes 4096 bytes *including* the header, 16 bytes less
-/// than the protocol (`drivers/xen/xenbus/xenbus_dev_frontend.c`), so no request is ever longer than this, on any
-/// transport.
-pub const REQUEST_MAX: usize = 4096;
+/// Longest packet that may be sent.
+pub const REQUEST_MAX: usize = HEADER_LEN + PAYLOAD_MAX;
+/// Longest packet that Linux's `/dev/xen/xenbus` takes: 4096 bytes *including* the header, 16 bytes less than the
+/// protocol (`drivers/xen/xenbus/xenbus_dev_frontend.c`).
+pub const DEVICE_REQUEST_MAX: usize = 4096;
 
 /// What a packet is about (`enum xsd_sockmsg_type`): the operations that this client sends and the two replies without
 /// a request of that type. Any other number is carried, not rejected.
@@ -305,8 +306,8 @@ mod tests {
     }
 
     #[test]
-    fn a_request_longer_than_the_device_takes_is_an_error() {
-        let longest = [b'v'; REQUEST_MAX - HEADER_LEN];
+    fn a_request_longer_than_the_protocol_knows_is_an_error() {
+        let longest = [b'v'; PAYLOAD_MAX];
         assert_eq!(packet(MessageType::WRITE, 1, &[&longest]).unwrap().len(), REQUEST_MAX);
         assert_eq!(packet(MessageType::WRITE, 1, &[&longest, b"x"]), Err(TooLong));
     }

@@ -10,7 +10,9 @@
 use core::fmt;
 
 use crate::wire::text::{Bounded, number};
-use crate::wire::xenstore::{Decoder, MessageType, Oversized, REQUEST_MAX, Refusal, RequestRoom, TooLong, request};
+use crate::wire::xenstore::{
+    DEVICE_REQUEST_MAX, Decoder, MessageType, Oversized, REQUEST_MAX, Refusal, RequestRoom, TooLong, request,
+};
 use crate::xenstore::events::{Event, Events, NotAnEvent};
 use crate::xenstore::path::Path;
 use crate::xenstore::permission::Permission;
@@ -25,6 +27,10 @@ pub trait Transport {
     /// Sends one packet whole, as one message. Linux's device reports some refusals as write(2)'s errno:
     /// [`Error::Refused`], as if xenstored had answered so.
     fn send(&mut self, packet: &[u8]) -> Result<(), Error>;
+    /// How many bytes of one it takes at the most; a device unless it says otherwise.
+    fn longest(&self) -> usize {
+        DEVICE_REQUEST_MAX
+    }
     /// Waits for bytes and stores at least one of them in `space`, which is never empty (a read of no bytes hangs in
     /// Linux's device). Returns how many; 0 means the other side is gone.
     fn receive(&mut self, space: &mut [u8]) -> Result<usize, Error>;
@@ -402,6 +408,9 @@ impl<T: Transport> Client<T> {
         self.keep_events()?;
         self.request_id = self.request_id.wrapping_add(1);
         let packet = request(&mut self.request, kind, self.request_id, transaction.0, pieces)?;
+        if packet.len() > self.transport.longest() {
+            return Err(Error::TooLong);
+        }
         self.transport.send(packet)?;
         loop {
             match self.decoder.next_packet()? {
