@@ -122,34 +122,38 @@ fn noise_never_becomes_a_password() -> Result<()> {
 #[test]
 fn what_decrypts_well_must_be_a_password_still() -> Result<()> {
     let mut scene = Scene::new()?;
-    let long = "x".repeat(512);
-    let plain: [&[u8]; 13] = [
-        b"",
-        b"\n",
-        b"\n\n",
-        b"two\nlines\n",
-        b"two newlines\n\n",
-        b"return\r\n",
-        b"tab\there\n",
-        b"nul\0here\n",
-        b"\x1b[31mred\n",
-        b"del\x7f\n",
-        b"not utf-8 \xff\xfe\n",
-        b"c1 \xc2\x85\n",
-        long.as_bytes(),
+    let invalid = "Invalid password data received";
+    let empty = "the password is empty; send one of at least one character";
+    let too_long = "the password is too long; send one of at most 511 bytes";
+    let control = "the password has a control character in it; of these only a tab may be";
+    let (just_too_long, long) = ("x".repeat(512), "x".repeat(600));
+    let plain: [(&[u8], &str); 13] = [
+        (b"", empty),
+        (b"\n", empty),
+        (b"\n\n", control),
+        (b"two\nlines\n", control),
+        (b"two newlines\n\n", control),
+        (b"return\r\n", control),
+        (b"nul\0here\n", control),
+        (b"\x1b[31mred\n", control),
+        (b"del\x7f\n", control),
+        (b"c1 \xc2\x85\n", control),
+        (b"not utf-8 \xff\xfe\n", invalid),
+        (just_too_long.as_bytes(), too_long),
+        (long.as_bytes(), too_long),
     ];
-    for plain in plain {
+    for (plain, why) in plain {
         for digest in BOTH {
             let secret = scene.host.exchange_keys()?;
             let answer = scene.host.ask("password", encrypt(plain, &secret, digest)?)?;
-            assert_failed(&answer, "Invalid password data received", &String::from_utf8_lossy(plain));
+            assert_failed(&answer, why, &String::from_utf8_lossy(plain));
         }
     }
     for argument in [json!(""), json!(base64([1; 15])), json!(base64([1; 17])), json!(5), json!({}), Value::Null] {
         scene.host.exchange_keys()?;
         assert_failed(&scene.host.ask("password", argument.clone())?, "Invalid password data received", "no blocks");
     }
-    for argument in ["!", "A", "AAAA=", "AAAAAAAAAAAAAAAAAAAAAA=", &"A".repeat(3000)] {
+    for argument in ["!", "A", "AAAA=", "AAAAAAAAAAAAAAAAAAAAAA="] {
         scene.host.exchange_keys()?;
         assert_failed(&scene.host.ask("password", argument)?, "Couldn't decode base64 data", argument);
     }
@@ -164,6 +168,8 @@ fn every_password_that_somebody_can_type_is_set() -> Result<()> {
     for password in [
         "a",
         " ",
+        "tab\there",
+        "\t",
         " leading and trailing ",
         "exactly16bytes..",
         "fifteen bytes..",
@@ -186,6 +192,29 @@ fn every_password_that_somebody_can_type_is_set() -> Result<()> {
     }
     assert!(scene.root.text("/etc/shadow").ends_with(SHADOW.split_once('\n').context("lines")?.1), "the others' lines");
     Ok(())
+}
+
+#[test]
+fn a_site_may_refuse_the_weaker_halves_of_the_protocol() -> Result<()> {
+    let mut scene = Scene::new()?;
+    fs::create_dir_all(scene.root.join("/etc/nanova"))?;
+    let disable = scene.root.join("/etc/nanova/disable");
+    fs::write(&disable, "md5 # hosts are new enough\n")?;
+    let answer = scene.host.set_password("of an old host", Digest::Md5)?;
+    let message =
+        "the password's key was derived with MD5, which /etc/nanova/disable forbids; use OpenSSL 1.1.0 or newer";
+    assert_failed(&answer, message, "MD5");
+    assert_eq!(scene.root.text("/etc/shadow"), SHADOW);
+    scene.host.set_password("of a new one", Digest::Sha256)?.ok()?;
+    assert_is(&scene, "of a new one")?;
+
+    fs::write(&disable, "keyinit-107\n")?;
+    let answer = scene.host.ask("keyinit", Exchange::new()?.public())?;
+    let message = "the key exchange over 107 bits is disabled here (keyinit-107 in /etc/nanova/disable)";
+    assert_failed(&answer, message, "the group of 107 bits");
+    fs::remove_file(&disable)?;
+    scene.host.set_password("as before", Digest::Md5)?.ok()?;
+    assert_is(&scene, "as before")
 }
 
 #[test]

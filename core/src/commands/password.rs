@@ -1,14 +1,19 @@
 //! `keyinit` and `password`: agree on a key, then set root's password under it.
 
 use crate::account::set_root_password;
+use crate::commands::disabled::is_disabled;
 use crate::commands::response::{Code, Response};
 use crate::files::replace::warn_of;
 use crate::platform::{Clock, Entropy, Files, Log};
-use crate::secret::cipher::CipherError;
 use crate::secret::exchange::RANDOM_LEN;
 use crate::secret::{KeyPair, Password, SharedSecret, wipe_stack};
 use crate::wire::json::{Text, Value};
 use zeroize::Zeroize;
+
+/// What a list of disabled commands calls passwords whose key was derived with MD5.
+const MD5: &str = "md5";
+/// The same for the exchange over the group of 107 bits, which is the only one.
+const KEYINIT_107: &str = "keyinit-107";
 
 /// The key that was agreed on and not used yet. At most one: a new exchange replaces it, a use wipes it.
 #[derive(Default)]
@@ -24,8 +29,13 @@ impl Exchange {
 
     /// `keyinit`: takes the host's public key (decimal text, or a bare number as very old hosts write it) and answers
     /// with ours.
-    pub fn keyinit<P: Entropy>(&mut self, value: Value<'_>, platform: &mut P) -> Response {
+    pub fn keyinit<P: Entropy + Files + Log>(&mut self, value: Value<'_>, platform: &mut P) -> Response {
         self.secret = None;
+        if is_disabled(platform, KEYINIT_107) {
+            return Response::failed(format_args!(
+                "the key exchange over 107 bits is disabled here ({KEYINIT_107} in /etc/nanova/disable)"
+            ));
+        }
         let response = self.agree(value, platform);
         wipe_stack();
         response
@@ -71,9 +81,9 @@ impl Exchange {
 #[inline(never)]
 fn set<P: Files + Clock + Entropy + Log>(secret: &SharedSecret, value: Value<'_>, platform: &mut P) -> Response {
     let text = if let Value::Text(text) = value { text } else { Text::EMPTY };
-    match Password::decrypt(secret, text) {
-        Err(CipherError::NotBase64) => Response::failed(format_args!("Couldn't decode base64 data")),
-        Err(CipherError::Invalid) => Response::failed(format_args!("Invalid password data received")),
+    let md5_too = !is_disabled(platform, MD5);
+    match Password::decrypt(secret, text, md5_too) {
+        Err(error) => Response::failed(format_args!("{error}")),
         Ok(password) => match set_root_password(platform, &password) {
             Ok(unsynced) => {
                 warn_of(platform, &unsynced);

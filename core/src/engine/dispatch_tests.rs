@@ -266,7 +266,7 @@ fn a_number_is_a_public_key_as_well() {
 fn where_there_is_no_randomness_there_is_no_key() {
     let mut platform = FakePlatform::with(&[("/etc/shadow", SHADOW)]);
     // Behind the look for commands that are taken away.
-    platform.fail = Some((1, Errno::AGAIN));
+    platform.fail = Some((2, Errno::AGAIN));
     let mut agent = Dispatcher::new();
     let (code, message) = ask(&mut agent, &mut platform, r#"{"name":"keyinit","value":"123456789"}"#);
     assert_eq!((code.as_str(), message.starts_with("no randomness for a key: ")), ("500", true), "{message}");
