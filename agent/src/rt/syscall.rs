@@ -17,6 +17,7 @@ pub(super) mod number {
     pub(in super::super) const CLOCK_GETTIME: usize = 228;
     pub(in super::super) const EXIT_GROUP: usize = 231;
     pub(in super::super) const SIGNALFD4: usize = 289;
+    pub(in super::super) const CLOSE_RANGE: usize = 436;
 }
 
 /// Numbers of the calls made here.
@@ -29,6 +30,7 @@ pub(super) mod number {
     pub(in super::super) const RT_SIGPROCMASK: usize = 135;
     pub(in super::super) const CLONE: usize = 220;
     pub(in super::super) const EXECVE: usize = 221;
+    pub(in super::super) const CLOSE_RANGE: usize = 436;
 }
 
 /// Enters the kernel.
