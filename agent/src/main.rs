@@ -51,13 +51,24 @@ mod xenbus;
 mod xenstore;
 
 use nanova_core::cli::{CommandLine, Program, UsageError, exit};
+use rustix::process::DumpableBehavior;
 
 /// Runs the program; returns its exit code.
 fn main(environment: rt::Environment) -> i32 {
+    leave_no_image();
     run(&environment).unwrap_or_else(|error| {
         output::complain(format_args!("{error}; see nanova --help"));
         exit::USAGE
     })
+}
+
+/// Has no core written of this process, and its memory read by nobody who may not trace all processes: passwords pass
+/// through it. Not for anybody but root, who alone sets passwords: the kernel would give his own /proc/self to root.
+fn leave_no_image() {
+    if rustix::process::geteuid().is_root() {
+        // Kernels know this since 2.3.20.
+        let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    }
 }
 
 /// Does what the command line asks for.
