@@ -7,10 +7,11 @@
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
 
-use nanova_core::files::walk::{Opened, Steps, Stopped, walk};
+use nanova_core::files::walk::{Opened, Steps, Stopped, link_target, walk};
 use nanova_core::platform::Distrust;
 use nanova_core::platform::{
-    Durability, FileKind, Files, GUEST_PATH_MAX, GuestPath, STAGED_NAME as STAGED, UPDATE_NAME, UPDATE_NUMBER,
+    Durability, FileKind, Files, GUEST_PATH_MAX, GuestPath, LinkTarget, STAGED_NAME as STAGED, UPDATE_NAME,
+    UPDATE_NUMBER,
 };
 use nanova_core::wire::errno::Errno;
 use nanova_core::wire::text::Bounded;
@@ -92,6 +93,12 @@ impl System<'_> {
             }
             directory => directory.map_err(errno),
         }
+    }
+
+    /// Goes to a file, whatever links lead there, as far as they are followed.
+    #[inline(never)]
+    fn walk_to(&self, path: GuestPath<'_>) -> Result<LinkTarget, Stopped> {
+        link_target(&mut Walk(&self.root), path.as_str().trim_start_matches('/'))
     }
 
     /// Opens what is at a path, wherever links lead below the root.
@@ -251,8 +258,12 @@ impl Files for System<'_> {
         }
     }
 
+    fn link_target(&mut self, path: GuestPath<'_>) -> Result<LinkTarget, Errno> {
+        self.walk_to(path).map_err(Stopped::errno)
+    }
+
     fn link_not_followed(&mut self, path: GuestPath<'_>) -> Option<(usize, Distrust)> {
-        match walk(&mut Walk(&self.root), path.split().0.trim_start_matches('/')) {
+        match self.walk_to(path) {
             // The walk does not see the slash at the beginning.
             Err(Stopped::Link(at, why)) => Some((at + 1, why)),
             Err(Stopped::Errno(_)) | Ok(_) => None,

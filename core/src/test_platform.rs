@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use crate::platform::{
     Argv, Clock, Distrust, Download, Durability, Ended, Entropy, FileKind, Files, GuestPath, Identity, KernelNet,
-    Level, Log, Programs, UPDATE_NAME, UPDATE_NUMBER,
+    Level, LinkTarget, Log, Programs, UPDATE_NAME, UPDATE_NUMBER,
 };
 use crate::wire::errno::Errno;
 use crate::wire::net::Ip;
@@ -331,9 +331,24 @@ impl Files for FakePlatform {
         })
     }
 
+    fn link_target(&mut self, path: GuestPath<'_>) -> Result<LinkTarget, Errno> {
+        self.operation()?;
+        if self.link_not_followed(path).is_some() {
+            return Err(Errno::LOOP);
+        }
+        let Some(Node::Symlink(to)) = self.nodes.get(path.as_str()) else { return Err(Errno::NOENT) };
+        match self.nodes.get(*to) {
+            Some(Node::File { .. }) => LinkTarget::try_from(*to).map_err(|_| Errno::NAMETOOLONG),
+            Some(Node::Directory) => Err(Errno::ISDIR),
+            Some(_) => Err(Errno::NOTDIR),
+            None => Err(Errno::NOENT),
+        }
+    }
+
     fn link_not_followed(&mut self, path: GuestPath<'_>) -> Option<(usize, Distrust)> {
         let (link, why) = self.distrusted?;
-        path.as_str().starts_with(&format!("{link}/")).then_some((link.len(), why))
+        let is_on_the_way = path.as_str().starts_with(&format!("{link}/"));
+        (is_on_the_way || path.as_str() == link).then_some((link.len(), why))
     }
 
     fn read(&mut self, file: &mut FakeFile, space: &mut [u8]) -> Result<usize, Errno> {

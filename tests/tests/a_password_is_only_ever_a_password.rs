@@ -3,11 +3,12 @@
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result};
 use base64ct::{Base64, Encoding};
+use nanova_tests::agent::{Agent, binary};
 use nanova_tests::guest_root::SHADOW;
 use nanova_tests::nova::{Answer, Digest, Exchange, PRIME, crypt, encrypt, uuid};
 use nanova_tests::scene::{Scene, base64, wait_until};
@@ -283,7 +284,8 @@ fn a_shadow_that_is_no_file_is_left_alone() -> Result<()> {
         fs::remove_file(scene.root.join("/etc/shadow"))?;
         Ok(symlink(outside.path(), scene.root.join("/etc/shadow"))?)
     })?;
-    assert_failed(&answer, "/etc/shadow is not a regular file", "a link");
+    let message = "/etc/shadow is a link to a file that is not there; is its file system mounted?";
+    assert_failed(&answer, message, "a link, which leads out of the root for everybody but the guest");
     assert_eq!(fs::read_to_string(&outside)?, SHADOW);
     assert!(scene.root.join("/etc/shadow").is_symlink());
 
@@ -435,6 +437,88 @@ fn a_lock_that_is_never_released_is_an_error() -> Result<()> {
     holder.release()?;
     scene.host.set_password("now", Digest::Sha256)?.ok()?;
     assert_is(&scene, "now")
+}
+
+/// Moves files of /etc elsewhere and leaves such links.
+fn kept_elsewhere(scene: &Scene, links: &[(&str, &str)]) -> Result<()> {
+    fs::create_dir_all(scene.root.join("/persist/etc"))?;
+    for (name, link) in links {
+        fs::rename(scene.root.join(&format!("/etc/{name}")), scene.root.join(&format!("/persist/etc/{name}")))?;
+        symlink(link, scene.root.join(&format!("/etc/{name}")))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_shadow_that_is_kept_elsewhere_is_changed_there() -> Result<()> {
+    for link in ["../persist/etc/shadow", "/persist/etc/shadow", "more", "/one/etc/shadow"] {
+        let (mut scene, answer) = with_shadow(|scene| {
+            kept_elsewhere(scene, &[("shadow", link), ("passwd", "/persist/etc/passwd")])?;
+            fs::write(scene.root.join("/persist/etc/passwd"), "root::0:0:root:/root:/bin/bash\n")?;
+            symlink("../persist/../persist/etc/shadow", scene.root.join("/etc/more"))?;
+            Ok(symlink("persist", scene.root.join("/one"))?)
+        })?;
+        assert_eq!((answer.code.as_str(), answer.message.as_str()), ("0", ""), "{link}");
+        // (Through the link it is read in the guest only: this one's root is a directory.)
+        let is = |scene: &Scene, password: &str| -> Result<bool> {
+            let shadow = scene.root.text("/persist/etc/shadow");
+            let field = shadow.split(':').nth(1).context("a field")?;
+            Ok(crypt(password, field)? == field)
+        };
+        assert!(is(&scene, "the new one")?);
+        assert_eq!(fs::read_link(scene.root.join("/etc/shadow"))?.to_str(), Some(link));
+        assert_eq!(scene.root.text("/persist/etc/passwd"), "root:x:0:0:root:/root:/bin/bash\n");
+        assert!(scene.root.join("/etc/passwd").is_symlink());
+        assert_eq!(scene.root.mode("/persist/etc/shadow"), 0o640);
+        let files = scene.root.files();
+        assert!(files.iter().all(|file| !file.contains(".nanova") && !file.contains(".bak~")), "{files:?}");
+        scene.host.set_password("and another", Digest::Md5)?.ok()?;
+        assert!(is(&scene, "and another")?);
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_link_of_a_users_leads_no_password_anywhere() -> Result<()> {
+    let (scene, answer) = with_shadow(|scene| {
+        kept_elsewhere(scene, &[("shadow", "/persist/etc/shadow")])?;
+        Ok(lchown(scene.root.join("/etc/shadow"), Some(1234), None)?)
+    })?;
+    let message =
+        "/etc/shadow is a symbolic link of user 1234: it is not followed; make it root's, where root alone may write";
+    assert_failed(&answer, message, "a user's link");
+    assert_eq!(scene.root.text("/persist/etc/shadow"), SHADOW);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root"]
+fn where_etc_is_read_only_a_shadow_that_is_kept_elsewhere_is_changed() -> Result<()> {
+    let mut scene = Scene::new()?;
+    kept_elsewhere(&scene, &[("shadow", "../persist/etc/shadow")])?;
+    let (root, etc) = (scene.root.path(), scene.root.join("/etc"));
+    let script = format!(
+        "mount --bind {etc} {etc}; mount -o remount,ro,bind {etc}; exec {} agent --no-metrics --xenbus {} --root {}",
+        binary().display(),
+        scene.xenstored.guest_socket().display(),
+        root.display(),
+        etc = etc.display(),
+    );
+    // What an agent that was killed has left there.
+    for name in [".nanova.new", ".nanova.new.1"] {
+        fs::write(root.join("persist/etc").join(name), "half a file")?;
+    }
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-ec", &script]);
+    scene.agent = Agent::spawn(command);
+    scene.agent.wait_until_serving();
+    assert_eq!(scene.host.ask("version", "")?.code, "0");
+    assert!(scene.root.files().iter().all(|file| !file.contains(".nanova")), "{:?}", scene.root.files());
+    scene.host.set_password("on a read-only root", Digest::Sha256)?.ok()?;
+    assert_is(&scene, "on a read-only root")?;
+    assert!(scene.root.files().iter().all(|file| !file.contains(".nanova")), "{:?}", scene.root.files());
+    Ok(())
 }
 
 #[test]

@@ -319,7 +319,7 @@ fn accounts_that_cannot_be_changed_are_named() {
     platform.locked = true;
     assert!(change(&mut platform).unwrap_err().contains("try again"));
     platform.nodes.insert("/etc/shadow".into(), Node::Symlink("/nowhere"));
-    assert!(change(&mut platform).unwrap_err().contains("not a regular file"));
+    assert!(change(&mut platform).unwrap_err().contains("a link to a file that is not there"));
 
     for at in 0.. {
         let mut platform = FakePlatform::with(&[("/etc/shadow", SHADOW)]);

@@ -27,7 +27,7 @@ use crate::xenstore::{Client, Error, Event, Joined, Listing, Path, Refusal, Tran
 
 /// A file in each directory where files are staged: the accounts' and the network's.
 fn places() -> impl Iterator<Item = GuestPath<'static>> {
-    let accounts = core::iter::once(crate::account::shadow::SHADOW);
+    let accounts = [crate::account::shadow::SHADOW, crate::account::shadow::PASSWD].into_iter();
     #[cfg(feature = "managers")]
     return accounts.chain(crate::network::managers::registry::places());
     #[cfg(not(feature = "managers"))]

@@ -32,7 +32,7 @@ impl fmt::Display for InjectError<'_> {
             InjectError::File(error) => error.fmt(f),
             InjectError::Reserved(path) => write!(f, "{path} has a name that is reserved for files in the making"),
             InjectError::NotAFile(path) => write!(f, "{path} is a directory or a device; only files are replaced"),
-            InjectError::Link(link) => link.fmt(f),
+            InjectError::Link(link) => write!(f, "{link}; name the path without it"),
         }
     }
 }

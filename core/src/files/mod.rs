@@ -3,6 +3,7 @@
 //! | file | is |
 //! |---|---|
 //! | `walk` | the way to a directory, and which links on it are followed |
+//! | `place` | where a file lies that links lead to |
 //! | `read` | the start of a file, or its lines |
 //! | `lines` | what an edit sees of a file, and where it writes |
 //! | `replace` | one file put in the place of another |
@@ -13,6 +14,8 @@
 pub mod inject;
 #[cfg(any(feature = "commands", feature = "managers"))]
 pub mod lines;
+#[cfg(any(feature = "commands", feature = "managers"))]
+pub(crate) mod place;
 pub mod read;
 #[cfg(any(feature = "commands", feature = "managers"))]
 pub mod replace;

@@ -23,6 +23,11 @@ pub const UPDATE_NAME: &str = ".nanova.update";
 /// Its number among staged files.
 pub const UPDATE_NUMBER: u8 = u8::MAX;
 
+/// Longest path that a link to an edited file leads to.
+pub const LINK_TARGET_MAX: usize = 96;
+/// Where a link leads to: a path that goes through no link.
+pub type LinkTarget = heapless::String<LINK_TARGET_MAX>;
+
 /// The guest's files, as few operations as replacing a file safely takes.
 ///
 /// The way to the directory of a path goes through links of root's alone ([`crate::files::walk`]); one that is not
@@ -52,8 +57,11 @@ pub trait Files {
     fn link(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno>;
     /// Gives what is at `path` another name in the same directory, which must be free ([`Errno::EXIST`]).
     fn rename(&mut self, path: GuestPath<'_>, name: &str) -> Result<Durability, Errno>;
-    /// The link on the way to the directory of `path` that is not followed, if there is one: at so many bytes of the
-    /// path.
+    /// Where the symbolic link at `path` leads, if every link is root's as on the way to a directory: to a regular file,
+    /// or to none ([`Errno::NOENT`]), to a directory ([`Errno::ISDIR`]) or to anything else ([`Errno::NOTDIR`]).
+    fn link_target(&mut self, path: GuestPath<'_>) -> Result<LinkTarget, Errno>;
+    /// The link on the way to the directory of `path`, or at `path`, that is not followed, if there is one: at so many
+    /// bytes of the path.
     fn link_not_followed(&mut self, path: GuestPath<'_>) -> Option<(usize, Distrust)>;
     /// Calls `each` with every name in the directory at `path`; none if there is no directory.
     fn names(&mut self, path: GuestPath<'_>, each: &mut dyn FnMut(&str)) -> Result<(), Errno>;

@@ -13,7 +13,7 @@ use nanova_core::engine::{Action, Engine, Options, State};
 use nanova_core::network::Target;
 use nanova_core::platform::{
     Argv, Clock, Distrust, Download, Durability, Ended, Entropy, FileKind, Files, GuestPath, Identity, KernelNet,
-    Level, Log, Programs,
+    Level, LinkTarget, Log, Programs,
 };
 use nanova_core::wire::errno::Errno;
 use nanova_core::wire::net::Ip;
@@ -121,6 +121,9 @@ impl Files for BareGuest {
     }
     fn exists(&mut self, _path: GuestPath<'_>) -> Result<bool, Errno> {
         Ok(false)
+    }
+    fn link_target(&mut self, _path: GuestPath<'_>) -> Result<LinkTarget, Errno> {
+        Err(Errno::NOENT)
     }
     fn link_not_followed(&mut self, _path: GuestPath<'_>) -> Option<(usize, Distrust)> {
         None
