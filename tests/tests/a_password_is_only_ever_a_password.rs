@@ -439,6 +439,28 @@ fn a_lock_that_is_never_released_is_an_error() -> Result<()> {
     assert_is(&scene, "now")
 }
 
+#[test]
+#[ignore = "needs root"]
+fn a_shadow_that_is_mounted_where_no_copy_can_lie_beside_it_is_left_as_it_is() -> Result<()> {
+    let mut scene = Scene::new()?;
+    fs::create_dir(scene.root.join("/persist"))?;
+    fs::write(scene.root.join("/persist/shadow"), SHADOW)?;
+    let script = format!(
+        "cd {root}; mount --bind etc etc; mount -o remount,ro,bind etc; mount --bind persist/shadow etc/shadow
+        exec {} agent --no-metrics --xenbus {} --root {root}",
+        binary().display(),
+        scene.xenstored.guest_socket().display(),
+        root = scene.root.path().display(),
+    );
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-ec", &script]);
+    scene.agent = Agent::spawn(command);
+    let answer = scene.host.set_password("nowhere", Digest::Sha256)?;
+    assert_failed(&answer, "cannot make a file beside /etc/shadow: read-only file system (EROFS)", "no room");
+    assert_eq!(scene.root.text("/persist/shadow"), SHADOW);
+    Ok(())
+}
+
 /// Moves files of /etc elsewhere and leaves such links.
 fn kept_elsewhere(scene: &Scene, links: &[(&str, &str)]) -> Result<()> {
     fs::create_dir_all(scene.root.join("/persist/etc"))?;

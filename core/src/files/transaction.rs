@@ -16,13 +16,14 @@ use core::ops::ControlFlow;
 use heapless::{String, Vec};
 use zeroize::Zeroizing;
 
+use super::in_place::{complete, publish};
 use super::lines::{CHUNK, Chunk, Edit, LINE_MAX, Old, Sink};
 use super::place::{Found, find};
 use super::replace::{back_up, make_parents};
 use crate::files::at;
 use crate::platform::{
-    Clock, Durability, FileError, FileKind, Files, GuestPath, LINK_TARGET_MAX, Level, LinkTarget, Log, STAGED_MAX,
-    Unsynced,
+    BACKUP_NUMBER, COPY_NUMBER, Clock, Durability, FileError, FileKind, Files, GuestPath, LINK_TARGET_MAX, Level,
+    LinkTarget, Log, STAGED_MAX, Unsynced,
 };
 use crate::wire::errno::Errno;
 use crate::wire::text::text_at_start;
@@ -106,6 +107,7 @@ impl<S> FileTransaction<S> {
         backup: Backup,
         edit: Edit<'_>,
     ) -> Result<(), FileError<'p>> {
+        complete(platform);
         let mut room = LinkTarget::new();
         let Some((place, existed)) = editable(platform, path, &mut room).map_err(|error| error.of(path))? else {
             platform.log(Level::Warn, format_args!("leaving {path} alone: it is no regular file, another program's"));
@@ -179,7 +181,7 @@ impl<S> FileTransaction<S> {
             let backed_up = if *backed_up { back_up(platform, path) } else { Ok(()) };
             let result = backed_up.and_then(|()| {
                 platform.log(Level::Info, format_args!("updating {path}"));
-                at("replace", path, platform.publish(staged, path))
+                at("replace", path, publish(platform, staged, path))
             });
             let told = match result {
                 Ok(Durability::Synced) => continue,
@@ -205,8 +207,9 @@ impl<S> FileTransaction<S> {
     }
 
     /// Removes what a run that was killed has left in the directories of these paths, and in those that links at them
-    /// lead to.
-    pub fn tidy<P: Files>(platform: &mut P, beside: impl Iterator<Item = GuestPath<'static>>) {
+    /// lead to; completes first what it has left half written.
+    pub fn tidy<P: Files + Log>(platform: &mut P, beside: impl Iterator<Item = GuestPath<'static>>) {
+        let last = if complete(platform) { COPY_NUMBER } else { BACKUP_NUMBER };
         let marked = platform.tidy(MARK, 0);
         for path in beside {
             if let Ok(Some(FileKind::Symlink)) = platform.kind(path)
@@ -214,19 +217,19 @@ impl<S> FileTransaction<S> {
                 && let Ok(place) = GuestPath::new(&target)
                 && (platform.tidy(place, 0) || marked)
             {
-                tidy_beside(platform, place);
+                tidy_beside(platform, place, last);
             }
             if marked {
-                tidy_beside(platform, path);
+                tidy_beside(platform, path, last);
             }
         }
     }
 }
 
-/// Removes every staged file beside a path.
+/// Removes every staged file beside a path, up to this number.
 #[inline(never)]
-fn tidy_beside<P: Files>(platform: &mut P, path: GuestPath<'_>) {
-    for number in 1..=STAGED_MAX {
+fn tidy_beside<P: Files>(platform: &mut P, path: GuestPath<'_>, last: u8) {
+    for number in 1..=last {
         platform.tidy(path, number);
     }
 }
@@ -686,7 +689,7 @@ mod tests {
         platform.left_behind = true;
         platform.tidied.clear();
         FileTransaction::<crate::test_platform::FakeStaged>::tidy(&mut platform, places());
-        let wanted = ["/etc/file", "/srv/x"].into_iter().flat_map(|path| (1..=32).map(move |n| (path.to_owned(), n)));
+        let wanted = ["/etc/file", "/srv/x"].into_iter().flat_map(|path| (1..=34).map(move |n| (path.to_owned(), n)));
         assert!(platform.tidied.iter().cloned().eq([("/etc/hostname".to_owned(), 0)].into_iter().chain(wanted)));
     }
 

@@ -139,11 +139,13 @@ fn go<S: Steps>(steps: &mut S, path: &str, mut place: Option<&mut LinkTarget>) -
 /// Notes that a name was gone to. That of a link is none of the way: what it leads through is.
 fn note(place: &mut LinkTarget, name: &str, kind: FileKind) -> Result<(), Errno> {
     if name == ".." {
-        place.truncate(place.rfind('/').unwrap_or(0));
-    } else if kind != FileKind::Symlink {
-        place.push('/').and_then(|()| place.push_str(name)).map_err(|_| Errno::NAMETOOLONG)?;
+        while place.pop().is_some_and(|c| c != '/') {}
+        return Ok(());
     }
-    Ok(())
+    if kind == FileKind::Symlink {
+        return Ok(());
+    }
+    place.push_str("/").and_then(|()| place.push_str(name)).map_err(|_| Errno::NAMETOOLONG)
 }
 
 /// What is still to be gone.

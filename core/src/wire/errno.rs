@@ -22,6 +22,8 @@ impl Errno {
     pub const AGAIN: Errno = Errno(11);
     /// Permission denied.
     pub const ACCES: Errno = Errno(13);
+    /// Device or resource busy; of a name that is to be replaced: a mount point.
+    pub const BUSY: Errno = Errno(16);
     /// File exists.
     pub const EXIST: Errno = Errno(17);
     /// Not a directory.

@@ -167,6 +167,18 @@ impl Files for BareGuest {
     fn publish(&mut self, _staged: &mut (), _path: GuestPath<'_>) -> Result<Durability, Errno> {
         Err(Errno::IO)
     }
+    fn keep_copy(&mut self, _staged: &mut (), _path: GuestPath<'_>) -> Result<(), Errno> {
+        Err(Errno::IO)
+    }
+    fn overwrite(&mut self, _path: GuestPath<'_>) -> Result<(), Errno> {
+        Err(Errno::IO)
+    }
+    fn half_written(&mut self) -> Option<LinkTarget> {
+        None
+    }
+    fn remove(&mut self, _path: GuestPath<'_>, _name: &str) -> Result<(), Errno> {
+        Err(Errno::IO)
+    }
     fn seal(&mut self, _staged: &mut Self::Staged) -> Result<(), Errno> {
         Err(Errno::IO)
     }
