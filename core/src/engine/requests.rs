@@ -11,6 +11,7 @@
 //! [`Progress::Idle`] or [`Progress::Waiting`]; each event goes to [`Requests::take_event`], and after the last of
 //! several [`Requests::look_again`]. Time is an argument, in milliseconds since any fixed moment.
 
+use crate::account::shadow::{PASSWD, SHADOW};
 use crate::commands::Code;
 #[cfg(feature = "xapi")]
 use crate::commands::Response;
@@ -27,7 +28,7 @@ use crate::xenstore::{Client, Error, Event, Joined, Listing, Path, Refusal, Tran
 
 /// A file in each directory where files are staged: the accounts' and the network's.
 fn places() -> impl Iterator<Item = GuestPath<'static>> {
-    let accounts = [crate::account::shadow::SHADOW, crate::account::shadow::PASSWD].into_iter();
+    let accounts = core::iter::once(SHADOW);
     #[cfg(feature = "managers")]
     return accounts.chain(crate::network::managers::registry::places());
     #[cfg(not(feature = "managers"))]
@@ -174,7 +175,7 @@ impl Requests {
     pub fn start<T: Transport, P: Platform>(&mut self, client: &mut Client<T>, platform: &mut P) -> Result<(), Error> {
         client.watch(HOST, TOKEN)?;
         // What an agent that was killed has left beside files.
-        FileTransaction::<P::Staged>::tidy(platform, places());
+        FileTransaction::<P::Staged>::tidy(platform, places(), &[SHADOW, PASSWD]);
         self.new_here = true;
         self.cursor.restart();
         Ok(())

@@ -98,7 +98,7 @@ mod tests {
                 // What was made of half a file is not put over the copy of the whole.
                 platform.fail = Some((1, Errno::IO));
                 assert!(inject(&mut platform, FILE, b"other").is_err());
-                FileTransaction::<FakeStaged>::tidy(&mut platform, [FILE].into_iter());
+                FileTransaction::<FakeStaged>::tidy(&mut platform, [FILE].into_iter(), &[]);
                 assert!(platform.logged().contains("completed /etc/file, which"), "{}", platform.logged());
                 assert_eq!(platform.text("/etc/file"), "new");
             }
@@ -114,7 +114,7 @@ mod tests {
             platform.put("/etc/.nanova.new.34", "new");
             (platform.left_behind, platform.half_written) = (true, Some("/etc/file".to_owned()));
             platform.fail = errno.map(|errno| (0, errno));
-            FileTransaction::<FakeStaged>::tidy(&mut platform, [FILE].into_iter());
+            FileTransaction::<FakeStaged>::tidy(&mut platform, [FILE].into_iter(), &[]);
             let tidied = |number| platform.tidied.contains(&("/etc/file".to_owned(), number));
             assert_eq!((tidied(BACKUP_NUMBER), tidied(COPY_NUMBER)), (true, !is_left));
             assert_eq!(platform.text("/etc/file"), if is_left { "old" } else { "new" });

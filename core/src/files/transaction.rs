@@ -32,7 +32,7 @@ use crate::wire::text::text_at_start;
 pub const PATH_MAX: usize = LINK_TARGET_MAX;
 /// Where other programs keep what they manage, and a link to it in its place (resolvconf(8), resolv.conf of
 /// systemd-resolved(8)), and where what comes with a distribution is linked to from /etc.
-const OTHERS: [&str; 6] = ["/run/", "/tmp/", "/proc/", "/dev/", "/usr/", "/nix/"];
+const OTHERS: [&str; 7] = ["/run/", "/var/run/", "/tmp/", "/proc/", "/dev/", "/usr/", "/nix/"];
 /// Beside this file lies the mark that others are staged.
 const MARK: GuestPath<'static> = GuestPath::literal("/etc/hostname");
 
@@ -206,23 +206,25 @@ impl<S> FileTransaction<S> {
         }
     }
 
-    /// Removes what a run that was killed has left in the directories of these paths, and in those that links at them
-    /// lead to; completes first what it has left half written.
-    pub fn tidy<P: Files + Log>(platform: &mut P, beside: impl Iterator<Item = GuestPath<'static>>) {
+    /// Completes what a run that was killed has left half written, then removes what it has left in the directories of
+    /// these paths, and in those that links at some paths lead to.
+    pub fn tidy<P: Files + Log>(
+        platform: &mut P,
+        beside: impl Iterator<Item = GuestPath<'static>>,
+        links: &[GuestPath<'static>],
+    ) {
         let last = if complete(platform) { COPY_NUMBER } else { BACKUP_NUMBER };
         let marked = platform.tidy(MARK, 0);
-        for path in beside {
-            if let Ok(Some(FileKind::Symlink)) = platform.kind(path)
-                && let Ok(target) = platform.link_target(path)
+        for path in links {
+            if let Ok(Some(FileKind::Symlink)) = platform.kind(*path)
+                && let Ok(target) = platform.link_target(*path)
                 && let Ok(place) = GuestPath::new(&target)
                 && (platform.tidy(place, 0) || marked)
             {
                 tidy_beside(platform, place, last);
             }
-            if marked {
-                tidy_beside(platform, path, last);
-            }
         }
+        beside.filter(|_| marked).for_each(|path| tidy_beside(platform, path, last));
     }
 }
 
@@ -627,10 +629,10 @@ mod tests {
         let error = FileTransaction::default().edit(&mut platform, FILE, 0o644, Backup::None, &mut drop_x).unwrap_err();
         assert_eq!((error.action, error.path), ("look at", FILE));
         // What an agent that was killed has left there is looked for, with a mark of its own or of /etc.
-        FileTransaction::<crate::test_platform::FakeStaged>::tidy(&mut platform, [FILE].into_iter());
+        FileTransaction::<crate::test_platform::FakeStaged>::tidy(&mut platform, [].into_iter(), &[FILE]);
         assert_eq!(platform.tidied, [("/etc/hostname".to_owned(), 0), ("/state/file".to_owned(), 0)]);
         platform.left_behind = true;
-        FileTransaction::<crate::test_platform::FakeStaged>::tidy(&mut platform, [FILE].into_iter());
+        FileTransaction::<crate::test_platform::FakeStaged>::tidy(&mut platform, [].into_iter(), &[FILE]);
         assert!(platform.tidied.contains(&("/state/file".to_owned(), 32)));
     }
 
@@ -684,11 +686,11 @@ mod tests {
     fn where_a_mark_was_left_all_numbers_are_looked_for_and_else_none() {
         let places = || [FILE, GuestPath::literal("/srv/x")].into_iter();
         let mut platform = FakePlatform::with(&[]);
-        FileTransaction::<crate::test_platform::FakeStaged>::tidy(&mut platform, places());
+        FileTransaction::<crate::test_platform::FakeStaged>::tidy(&mut platform, places(), &[]);
         assert_eq!(platform.tidied, [("/etc/hostname".to_owned(), 0)]);
         platform.left_behind = true;
         platform.tidied.clear();
-        FileTransaction::<crate::test_platform::FakeStaged>::tidy(&mut platform, places());
+        FileTransaction::<crate::test_platform::FakeStaged>::tidy(&mut platform, places(), &[]);
         let wanted = ["/etc/file", "/srv/x"].into_iter().flat_map(|path| (1..=34).map(move |n| (path.to_owned(), n)));
         assert!(platform.tidied.iter().cloned().eq([("/etc/hostname".to_owned(), 0)].into_iter().chain(wanted)));
     }
