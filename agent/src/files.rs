@@ -7,16 +7,19 @@
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
 
-use nanova_core::files::walk::{Opened, Steps, Stopped, walk};
+use nanova_core::files::walk::{Opened, Steps, Stopped, link_target, walk};
 use nanova_core::platform::Distrust;
 use nanova_core::platform::{
-    Durability, FileKind, Files, GUEST_PATH_MAX, GuestPath, STAGED_NAME as STAGED, UPDATE_NAME, UPDATE_NUMBER,
+    BACKUP_NUMBER, COPY_NUMBER, Durability, FileKind, Files, GUEST_PATH_MAX, GuestPath, LINK_TARGET_MAX, LinkTarget,
+    STAGED_NAME as STAGED, UPDATE_NAME, UPDATE_NUMBER,
 };
 use nanova_core::wire::errno::Errno;
 use nanova_core::wire::text::Bounded;
 use rustix::event::Timespec;
 use rustix::fd::OwnedFd;
-use rustix::fs::{self, AtFlags, FileType, FlockOperation, Gid, Mode, OFlags, ResolveFlags, Uid, XattrFlags};
+use rustix::fs::{
+    self, AtFlags, FallocateFlags, FileType, FlockOperation, Gid, Mode, OFlags, ResolveFlags, Uid, XattrFlags,
+};
 use rustix::io::Errno as SystemErrno;
 use rustix::thread::nanosleep;
 
@@ -32,6 +35,10 @@ const LOCK_PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// /run).
 const LOCKS: [GuestPath<'static>; 2] =
     [GuestPath::literal("/run/nanova.lock"), GuestPath::literal("/var/run/nanova.lock")];
+/// A link to the file that is being overwritten.
+const NOTE: GuestPath<'static> = GuestPath::literal("/etc/.nanova.new.for");
+/// How many bytes are copied by one call.
+const SENT_AT_ONCE: usize = 1 << 20;
 /// Room for the names in a directory, at a time.
 const NAMES_ROOM: usize = 2048;
 /// Room for the names, and for one value, of extended attributes. Labels and access lists take some hundred bytes.
@@ -94,6 +101,12 @@ impl System<'_> {
         }
     }
 
+    /// Goes to a file, whatever links lead there, as far as they are followed.
+    #[inline(never)]
+    fn walk_to(&self, path: GuestPath<'_>) -> Result<LinkTarget, Stopped> {
+        link_target(&mut Walk(&self.root), path.as_str().trim_start_matches('/'))
+    }
+
     /// Opens what is at a path, wherever links lead below the root.
     #[inline(never)]
     fn follow(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
@@ -146,6 +159,42 @@ impl System<'_> {
         }
     }
 
+    /// Copies a file that can have no second name.
+    fn copy(&mut self, path: GuestPath<'_>, name: &CStr) -> Result<(), Errno> {
+        let old = self.open(path)?;
+        let mut staged = self.stage(path, BACKUP_NUMBER)?;
+        let copied = self
+            .take_over(&mut staged, &old)
+            .and_then(|()| send_all(&staged.file, &old))
+            .and_then(|()| sync(&staged.file))
+            .and_then(|()| {
+                let (directory, new) = (&staged.directory, staged.name.text());
+                fs::linkat(directory, new, directory, name, AtFlags::empty()).map_err(errno)
+            });
+        self.discard(&mut staged);
+        copied
+    }
+
+    /// Overwrites a file with its copy, then removes that and the note.
+    fn write_from_copy(&self, path: GuestPath<'_>) -> Result<(), Errno> {
+        let (mut name, mut note) = (NAME_ROOM, NAME_ROOM);
+        let (directory, name) = self.place_of(path, &mut name)?;
+        let (notes, note) = self.place_of(NOTE, &mut note)?;
+        let copy_name = staged_name(COPY_NUMBER);
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let copy = unless_missing(fs::openat(&directory, copy_name.text(), flags, Mode::empty()).map_err(errno))?;
+        if let Some(copy) = copy {
+            let file = open_to_overwrite(&directory, name)?;
+            let len = fs::fstat(&copy).map_err(errno)?.st_size as u64;
+            send_all(&file, &copy)?;
+            fs::ftruncate(&file, len).map_err(errno)?;
+            sync(&file)?;
+            unlink(&directory, copy_name.text())?;
+        }
+        unlink(&notes, note)?;
+        sync(&notes)
+    }
+
     /// Opens what is at a path, no link followed.
     #[inline(never)]
     pub(crate) fn open_at(&self, path: GuestPath<'_>, flags: OFlags) -> Result<OwnedFd, Errno> {
@@ -160,6 +209,7 @@ impl System<'_> {
 struct Walk<'s>(&'s OwnedFd);
 
 impl Walk<'_> {
+    #[inline(never)]
     fn open_name(from: &OwnedFd, name: &CStr) -> Result<(OwnedFd, Opened), Errno> {
         let handle = fs::openat(from, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
         let handle = handle.map_err(errno)?;
@@ -225,6 +275,18 @@ fn sync(file: &OwnedFd) -> Result<(), Errno> {
     fs::fsync(file).map_err(errno)
 }
 
+/// Writes what one file holds to another, without a buffer of ours: it may be a secret.
+fn send_all(to: &OwnedFd, from: &OwnedFd) -> Result<(), Errno> {
+    while rustix::io::retry_on_intr(|| fs::sendfile(to, from, None, SENT_AT_ONCE)).map_err(errno)? > 0 {}
+    Ok(())
+}
+
+/// Opens a file that cannot be replaced.
+#[inline(never)]
+fn open_to_overwrite(directory: &OwnedFd, name: &CStr) -> Result<OwnedFd, Errno> {
+    fs::openat(directory, name, OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).map_err(errno)
+}
+
 /// Syncs a directory whose names have changed already.
 fn make_durable(directory: &OwnedFd) -> Durability {
     sync(directory).map_or_else(Durability::Unsynced, |()| Durability::Synced)
@@ -251,8 +313,12 @@ impl Files for System<'_> {
         }
     }
 
+    fn link_target(&mut self, path: GuestPath<'_>) -> Result<LinkTarget, Errno> {
+        self.walk_to(path).map_err(Stopped::errno)
+    }
+
     fn link_not_followed(&mut self, path: GuestPath<'_>) -> Option<(usize, Distrust)> {
-        match walk(&mut Walk(&self.root), path.split().0.trim_start_matches('/')) {
+        match self.walk_to(path) {
             // The walk does not see the slash at the beginning.
             Err(Stopped::Link(at, why)) => Some((at + 1, why)),
             Err(Stopped::Errno(_)) | Ok(_) => None,
@@ -286,7 +352,10 @@ impl Files for System<'_> {
         let (mut old, mut new) = (NAME_ROOM, NAME_ROOM);
         let (directory, old) = self.place_of(path, &mut old)?;
         let new = terminated(name, &mut new).map_err(errno)?;
-        fs::linkat(&directory, old, &directory, new, AtFlags::empty()).map_err(errno)
+        match fs::linkat(&directory, old, &directory, new, AtFlags::empty()) {
+            Err(SystemErrno::XDEV) => self.copy(path, new),
+            linked => linked.map_err(errno),
+        }
     }
 
     fn rename(&mut self, path: GuestPath<'_>, name: &str) -> Result<Durability, Errno> {
@@ -360,6 +429,56 @@ impl Files for System<'_> {
         staged.there = false;
         self.let_others_in(core::mem::take(&mut staged.counted));
         Ok(make_durable(&staged.directory))
+    }
+
+    fn keep_copy(&mut self, staged: &mut Staged, path: GuestPath<'_>) -> Result<(), Errno> {
+        let (mut name, mut note_name) = (NAME_ROOM, NAME_ROOM);
+        let name = terminated(path.split().1, &mut name).map_err(errno)?;
+        let (notes, note) = self.place_of(NOTE, &mut note_name)?;
+        let mut target = [0; LINK_TARGET_MAX + 1];
+        let target = terminated(path.as_str(), &mut target).map_err(errno)?;
+        let file = open_to_overwrite(&staged.directory, name)?;
+        let len = fs::fstat(&staged.file).map_err(errno)?.st_size as u64;
+        // Not every file system can say that there is room; one that cannot is asked by writing.
+        if let Err(why @ (SystemErrno::NOSPC | SystemErrno::DQUOT)) =
+            fs::fallocate(&file, FallocateFlags::KEEP_SIZE, 0, len)
+        {
+            return Err(errno(why));
+        }
+        // A note without a copy is none; so there must be no older copy when it is made.
+        let copy = staged_name(COPY_NUMBER);
+        unless_missing(unlink(&staged.directory, copy.text()))?;
+        fs::symlinkat(target, &notes, note).map_err(errno)?;
+        let kept = fs::renameat(&staged.directory, staged.name.text(), &staged.directory, copy.text());
+        staged.there = kept.is_err();
+        let kept = kept.map_err(errno).and_then(|()| sync(&notes)).and_then(|()| sync(&staged.directory));
+        kept.inspect_err(|_| {
+            // The note first: without one nothing is written from the copy.
+            let _ = unlink(&notes, note);
+            let _ = unlink(&staged.directory, copy.text());
+        })
+    }
+
+    fn overwrite(&mut self, path: GuestPath<'_>) -> Result<(), Errno> {
+        if self.staged == 0 {
+            self.keep_others_out(1, OFlags::empty())?;
+        }
+        self.staged += 1;
+        let written = self.write_from_copy(path);
+        self.let_others_in(true);
+        written
+    }
+
+    fn half_written(&mut self) -> Option<LinkTarget> {
+        let (mut name, mut room) = (NAME_ROOM, [0; LINK_TARGET_MAX]);
+        let (notes, note) = self.place_of(NOTE, &mut name).ok()?;
+        let len = fs::readlinkat_raw(&notes, note, &mut room[..]).ok()?;
+        LinkTarget::try_from(core::str::from_utf8(room.get(..len)?).ok()?).ok()
+    }
+
+    fn remove(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno> {
+        let mut room = NAME_ROOM;
+        unlink(&self.directory_of(path)?, terminated(name, &mut room).map_err(errno)?)
     }
 
     fn seal(&mut self, staged: &mut Staged) -> Result<(), Errno> {

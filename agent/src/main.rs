@@ -59,18 +59,29 @@ mod xenbus;
 mod xenstore;
 
 use nanova_core::cli::{CommandLine, Program, UsageError, exit};
+use rustix::process::DumpableBehavior;
 
 /// What `--version` prints.
 const VERSION: &str = concat!("nanova ", env!("CARGO_PKG_VERSION"), "\n");
 
 /// Runs the program; returns its exit code.
 fn main(environment: rt::Environment) -> i32 {
+    leave_no_image();
     let mut line = CommandLine::new(environment.arguments());
     let code = run(&environment, &mut line).unwrap_or_else(|error| {
         output::complain(format_args!("{error}; see nanova --help"));
         exit::USAGE
     });
     line.exit_code(code)
+}
+
+/// Has no core written of this process, and its memory read by nobody who may not trace all processes: passwords pass
+/// through it. Not for anybody but root, who alone sets passwords: the kernel would give his own /proc/self to root.
+fn leave_no_image() {
+    if rustix::process::geteuid().is_root() {
+        // Kernels know this since 2.3.20.
+        let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    }
 }
 
 /// Does what the command line asks for.

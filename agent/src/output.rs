@@ -4,7 +4,8 @@ use core::fmt::{self, Write};
 
 use nanova_core::cli::exit;
 use nanova_core::wire::text::Bounded;
-use rustix::fd::AsFd;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 
 use crate::rt::stdio::{stderr, stdout};
@@ -20,6 +21,28 @@ pub(crate) fn write_all(fd: impl AsFd, mut bytes: &[u8]) -> Result<(), Errno> {
         }
     }
     Ok(())
+}
+
+/// Writes as much as can be written without waiting for whoever reads; returns how many bytes that is. A descriptor
+/// that would wait is asked first whether it can be written.
+///
+/// A pipe that poll(2) says can be written has room for PIPE_BUF bytes, which are more than a line, and a socket for
+/// three quarters of what it holds. A terminal may have room for one byte: there the descriptor has to be non-blocking.
+#[inline(never)]
+pub(crate) fn write_now(fd: BorrowedFd<'_>, would_wait: bool, bytes: &[u8]) -> usize {
+    const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut done = 0;
+    while let Some(rest @ [_, ..]) = bytes.get(done..) {
+        if would_wait && poll(&mut [PollFd::new(&fd, PollFlags::OUT)], Some(&NOW)) == Ok(0) {
+            break;
+        }
+        match rustix::io::write(fd, rest) {
+            Err(Errno::INTR) => {}
+            Ok(0) | Err(_) => break,
+            Ok(len) => done += len,
+        }
+    }
+    done
 }
 
 /// Prints a text; returns the exit code.

@@ -6,8 +6,9 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::platform::{
-    Addresses, Argv, Clock, Distrust, Download, Durability, Ended, Entropy, Errand, Errands, FileKind, Files, Found,
-    GuestPath, Identity, KernelNet, Level, Log, NOTE_WORDS, Notes, Programs, UPDATE_NAME, UPDATE_NUMBER,
+    Addresses, Argv, COPY_NUMBER, Clock, Distrust, Download, Durability, Ended, Entropy, Errand, Errands, FileKind,
+    Files, Found, GuestPath, Identity, KernelNet, Level, LinkTarget, Log, NOTE_WORDS, Notes, Programs, STAGED_NAME,
+    UPDATE_NAME, UPDATE_NUMBER,
 };
 use crate::wire::errno::Errno;
 use crate::wire::net::Ip;
@@ -49,6 +50,10 @@ pub(crate) struct FakePlatform {
     /// Whether a run that was killed has left something, and where it was looked for.
     pub(crate) left_behind: bool,
     pub(crate) tidied: Vec<(String, u8)>,
+    /// A mount point.
+    pub(crate) mounted: Option<&'static str>,
+    /// What is noted as being overwritten.
+    pub(crate) half_written: Option<String>,
     /// Most bytes that are read at once.
     pub(crate) piece: usize,
     /// How long a piece of a download takes, and for how many seconds each server was waited for.
@@ -130,6 +135,8 @@ impl FakePlatform {
             discarded: 0,
             left_behind: false,
             tidied: Vec::new(),
+            mounted: None,
+            half_written: None,
             piece: usize::MAX,
             seconds_apiece: 0,
             patience: Vec::new(),
@@ -445,9 +452,24 @@ impl Files for FakePlatform {
         })
     }
 
+    fn link_target(&mut self, path: GuestPath<'_>) -> Result<LinkTarget, Errno> {
+        self.operation()?;
+        if self.link_not_followed(path).is_some() {
+            return Err(Errno::LOOP);
+        }
+        let Some(Node::Symlink(to)) = self.nodes.get(path.as_str()) else { return Err(Errno::NOENT) };
+        match self.nodes.get(*to) {
+            Some(Node::File { .. }) => LinkTarget::try_from(*to).map_err(|_| Errno::NAMETOOLONG),
+            Some(Node::Directory) => Err(Errno::ISDIR),
+            Some(_) => Err(Errno::NOTDIR),
+            None => Err(Errno::NOENT),
+        }
+    }
+
     fn link_not_followed(&mut self, path: GuestPath<'_>) -> Option<(usize, Distrust)> {
         let (link, why) = self.distrusted?;
-        path.as_str().starts_with(&format!("{link}/")).then_some((link.len(), why))
+        let is_on_the_way = path.as_str().starts_with(&format!("{link}/"));
+        (is_on_the_way || path.as_str() == link).then_some((link.len(), why))
     }
 
     fn read(&mut self, file: &mut FakeFile, space: &mut [u8]) -> Result<usize, Errno> {
@@ -525,9 +547,46 @@ impl Files for FakePlatform {
 
     fn publish(&mut self, staged: &mut FakeStaged, path: GuestPath<'_>) -> Result<Durability, Errno> {
         self.operation()?;
+        if self.mounted == Some(path.as_str()) {
+            return Err(Errno::BUSY);
+        }
         let file = Node::File { contents: staged.contents.clone(), mode: staged.mode };
         self.nodes.insert(path.as_str().to_owned(), file);
         Ok(self.durability())
+    }
+
+    fn keep_copy(&mut self, staged: &mut FakeStaged, path: GuestPath<'_>) -> Result<(), Errno> {
+        self.operation()?;
+        if self.half_written.is_some() {
+            return Err(Errno::EXIST);
+        }
+        self.half_written = Some(path.as_str().to_owned());
+        let file = Node::File { contents: staged.contents.clone(), mode: staged.mode };
+        self.nodes.insert(copy_beside(path), file);
+        Ok(())
+    }
+
+    fn overwrite(&mut self, path: GuestPath<'_>) -> Result<(), Errno> {
+        if let Err(errno) = self.operation() {
+            if errno == Errno::NOSPC {
+                self.put(path.as_str(), "half");
+            }
+            return Err(errno);
+        }
+        self.half_written = None;
+        if let Some(copy) = self.nodes.remove(&copy_beside(path)) {
+            self.nodes.insert(path.as_str().to_owned(), copy);
+        }
+        Ok(())
+    }
+
+    fn half_written(&mut self) -> Option<LinkTarget> {
+        self.half_written.as_deref().and_then(|path| LinkTarget::try_from(path).ok())
+    }
+
+    fn remove(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno> {
+        self.operation()?;
+        self.nodes.remove(&format!("{}/{name}", path.split().0)).map(drop).ok_or(Errno::NOENT)
     }
 
     fn seal(&mut self, staged: &mut FakeStaged) -> Result<(), Errno> {
@@ -571,6 +630,10 @@ impl Files for FakePlatform {
         assert!(!self.held.replace(true), "the lock was not given back");
         if self.locked { Err(Errno::AGAIN) } else { Ok(FakeLock(self.held.clone())) }
     }
+}
+
+fn copy_beside(path: GuestPath<'_>) -> String {
+    format!("{}/{STAGED_NAME}.{COPY_NUMBER}", path.split().0.trim_end_matches('/'))
 }
 
 /// A kernel that knows what it is told to know, and remembers what it is asked.

@@ -3,11 +3,12 @@
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result};
 use base64ct::{Base64, Encoding};
+use nanova_tests::agent::{Agent, binary};
 use nanova_tests::guest_root::SHADOW;
 use nanova_tests::nova::{Answer, Digest, Exchange, PRIME, crypt, encrypt, uuid};
 use nanova_tests::scene::{Scene, base64, wait_until};
@@ -122,34 +123,38 @@ fn noise_never_becomes_a_password() -> Result<()> {
 #[test]
 fn what_decrypts_well_must_be_a_password_still() -> Result<()> {
     let mut scene = Scene::new()?;
-    let long = "x".repeat(512);
-    let plain: [&[u8]; 13] = [
-        b"",
-        b"\n",
-        b"\n\n",
-        b"two\nlines\n",
-        b"two newlines\n\n",
-        b"return\r\n",
-        b"tab\there\n",
-        b"nul\0here\n",
-        b"\x1b[31mred\n",
-        b"del\x7f\n",
-        b"not utf-8 \xff\xfe\n",
-        b"c1 \xc2\x85\n",
-        long.as_bytes(),
+    let invalid = "Invalid password data received";
+    let empty = "the password is empty; send one of at least one character";
+    let too_long = "the password is too long; send one of at most 511 bytes";
+    let control = "the password has a control character in it; of these only a tab may be";
+    let (just_too_long, long) = ("x".repeat(512), "x".repeat(600));
+    let plain: [(&[u8], &str); 13] = [
+        (b"", empty),
+        (b"\n", empty),
+        (b"\n\n", control),
+        (b"two\nlines\n", control),
+        (b"two newlines\n\n", control),
+        (b"return\r\n", control),
+        (b"nul\0here\n", control),
+        (b"\x1b[31mred\n", control),
+        (b"del\x7f\n", control),
+        (b"c1 \xc2\x85\n", control),
+        (b"not utf-8 \xff\xfe\n", invalid),
+        (just_too_long.as_bytes(), too_long),
+        (long.as_bytes(), too_long),
     ];
-    for plain in plain {
+    for (plain, why) in plain {
         for digest in BOTH {
             let secret = scene.host.exchange_keys()?;
             let answer = scene.host.ask("password", encrypt(plain, &secret, digest)?)?;
-            assert_failed(&answer, "Invalid password data received", &String::from_utf8_lossy(plain));
+            assert_failed(&answer, why, &String::from_utf8_lossy(plain));
         }
     }
     for argument in [json!(""), json!(base64([1; 15])), json!(base64([1; 17])), json!(5), json!({}), Value::Null] {
         scene.host.exchange_keys()?;
         assert_failed(&scene.host.ask("password", argument.clone())?, "Invalid password data received", "no blocks");
     }
-    for argument in ["!", "A", "AAAA=", "AAAAAAAAAAAAAAAAAAAAAA=", &"A".repeat(3000)] {
+    for argument in ["!", "A", "AAAA=", "AAAAAAAAAAAAAAAAAAAAAA="] {
         scene.host.exchange_keys()?;
         assert_failed(&scene.host.ask("password", argument)?, "Couldn't decode base64 data", argument);
     }
@@ -164,6 +169,8 @@ fn every_password_that_somebody_can_type_is_set() -> Result<()> {
     for password in [
         "a",
         " ",
+        "tab\there",
+        "\t",
         " leading and trailing ",
         "exactly16bytes..",
         "fifteen bytes..",
@@ -186,6 +193,29 @@ fn every_password_that_somebody_can_type_is_set() -> Result<()> {
     }
     assert!(scene.root.text("/etc/shadow").ends_with(SHADOW.split_once('\n').context("lines")?.1), "the others' lines");
     Ok(())
+}
+
+#[test]
+fn a_site_may_refuse_the_weaker_halves_of_the_protocol() -> Result<()> {
+    let mut scene = Scene::new()?;
+    fs::create_dir_all(scene.root.join("/etc/nanova"))?;
+    let disable = scene.root.join("/etc/nanova/disable");
+    fs::write(&disable, "md5 # hosts are new enough\n")?;
+    let answer = scene.host.set_password("of an old host", Digest::Md5)?;
+    let message =
+        "the password's key was derived with MD5, which /etc/nanova/disable forbids; use OpenSSL 1.1.0 or newer";
+    assert_failed(&answer, message, "MD5");
+    assert_eq!(scene.root.text("/etc/shadow"), SHADOW);
+    scene.host.set_password("of a new one", Digest::Sha256)?.ok()?;
+    assert_is(&scene, "of a new one")?;
+
+    fs::write(&disable, "keyinit-107\n")?;
+    let answer = scene.host.ask("keyinit", Exchange::new()?.public())?;
+    let message = "the key exchange over 107 bits is disabled here (keyinit-107 in /etc/nanova/disable)";
+    assert_failed(&answer, message, "the group of 107 bits");
+    fs::remove_file(&disable)?;
+    scene.host.set_password("as before", Digest::Md5)?.ok()?;
+    assert_is(&scene, "as before")
 }
 
 #[test]
@@ -254,7 +284,8 @@ fn a_shadow_that_is_no_file_is_left_alone() -> Result<()> {
         fs::remove_file(scene.root.join("/etc/shadow"))?;
         Ok(symlink(outside.path(), scene.root.join("/etc/shadow"))?)
     })?;
-    assert_failed(&answer, "/etc/shadow is not a regular file", "a link");
+    let message = "/etc/shadow is a link to a file that is not there; is its file system mounted?";
+    assert_failed(&answer, message, "a link, which leads out of the root for everybody but the guest");
     assert_eq!(fs::read_to_string(&outside)?, SHADOW);
     assert!(scene.root.join("/etc/shadow").is_symlink());
 
@@ -406,6 +437,110 @@ fn a_lock_that_is_never_released_is_an_error() -> Result<()> {
     holder.release()?;
     scene.host.set_password("now", Digest::Sha256)?.ok()?;
     assert_is(&scene, "now")
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_shadow_that_is_mounted_where_no_copy_can_lie_beside_it_is_left_as_it_is() -> Result<()> {
+    let mut scene = Scene::new()?;
+    fs::create_dir(scene.root.join("/persist"))?;
+    fs::write(scene.root.join("/persist/shadow"), SHADOW)?;
+    let script = format!(
+        "cd {root}; mount --bind etc etc; mount -o remount,ro,bind etc; mount --bind persist/shadow etc/shadow
+        exec {} agent --no-metrics --xenbus {} --root {root}",
+        binary().display(),
+        scene.xenstored.guest_socket().display(),
+        root = scene.root.path().display(),
+    );
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-ec", &script]);
+    scene.agent = Agent::spawn(command);
+    let answer = scene.host.set_password("nowhere", Digest::Sha256)?;
+    assert_failed(&answer, "cannot make a file beside /etc/shadow: read-only file system (EROFS)", "no room");
+    assert_eq!(scene.root.text("/persist/shadow"), SHADOW);
+    Ok(())
+}
+
+/// Moves files of /etc elsewhere and leaves such links.
+fn kept_elsewhere(scene: &Scene, links: &[(&str, &str)]) -> Result<()> {
+    fs::create_dir_all(scene.root.join("/persist/etc"))?;
+    for (name, link) in links {
+        fs::rename(scene.root.join(&format!("/etc/{name}")), scene.root.join(&format!("/persist/etc/{name}")))?;
+        symlink(link, scene.root.join(&format!("/etc/{name}")))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_shadow_that_is_kept_elsewhere_is_changed_there() -> Result<()> {
+    for link in ["../persist/etc/shadow", "/persist/etc/shadow", "more", "/one/etc/shadow"] {
+        let (mut scene, answer) = with_shadow(|scene| {
+            kept_elsewhere(scene, &[("shadow", link), ("passwd", "/persist/etc/passwd")])?;
+            fs::write(scene.root.join("/persist/etc/passwd"), "root::0:0:root:/root:/bin/bash\n")?;
+            symlink("../persist/../persist/etc/shadow", scene.root.join("/etc/more"))?;
+            Ok(symlink("persist", scene.root.join("/one"))?)
+        })?;
+        assert_eq!((answer.code.as_str(), answer.message.as_str()), ("0", ""), "{link}");
+        // (Through the link it is read in the guest only: this one's root is a directory.)
+        let is = |scene: &Scene, password: &str| -> Result<bool> {
+            let shadow = scene.root.text("/persist/etc/shadow");
+            let field = shadow.split(':').nth(1).context("a field")?;
+            Ok(crypt(password, field)? == field)
+        };
+        assert!(is(&scene, "the new one")?);
+        assert_eq!(fs::read_link(scene.root.join("/etc/shadow"))?.to_str(), Some(link));
+        assert_eq!(scene.root.text("/persist/etc/passwd"), "root:x:0:0:root:/root:/bin/bash\n");
+        assert!(scene.root.join("/etc/passwd").is_symlink());
+        assert_eq!(scene.root.mode("/persist/etc/shadow"), 0o640);
+        let files = scene.root.files();
+        assert!(files.iter().all(|file| !file.contains(".nanova") && !file.contains(".bak~")), "{files:?}");
+        scene.host.set_password("and another", Digest::Md5)?.ok()?;
+        assert!(is(&scene, "and another")?);
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_link_of_a_users_leads_no_password_anywhere() -> Result<()> {
+    let (scene, answer) = with_shadow(|scene| {
+        kept_elsewhere(scene, &[("shadow", "/persist/etc/shadow")])?;
+        Ok(lchown(scene.root.join("/etc/shadow"), Some(1234), None)?)
+    })?;
+    let message =
+        "/etc/shadow is a symbolic link of user 1234: it is not followed; make it root's, where root alone may write";
+    assert_failed(&answer, message, "a user's link");
+    assert_eq!(scene.root.text("/persist/etc/shadow"), SHADOW);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root"]
+fn where_etc_is_read_only_a_shadow_that_is_kept_elsewhere_is_changed() -> Result<()> {
+    let mut scene = Scene::new()?;
+    kept_elsewhere(&scene, &[("shadow", "../persist/etc/shadow")])?;
+    let (root, etc) = (scene.root.path(), scene.root.join("/etc"));
+    let script = format!(
+        "mount --bind {etc} {etc}; mount -o remount,ro,bind {etc}; exec {} agent --no-metrics --xenbus {} --root {}",
+        binary().display(),
+        scene.xenstored.guest_socket().display(),
+        root.display(),
+        etc = etc.display(),
+    );
+    // What an agent that was killed has left there.
+    for name in [".nanova.new", ".nanova.new.1"] {
+        fs::write(root.join("persist/etc").join(name), "half a file")?;
+    }
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-ec", &script]);
+    scene.agent = Agent::spawn(command);
+    scene.agent.wait_until_serving();
+    assert_eq!(scene.host.ask("version", "")?.code, "0");
+    assert!(scene.root.files().iter().all(|file| !file.contains(".nanova")), "{:?}", scene.root.files());
+    scene.host.set_password("on a read-only root", Digest::Sha256)?.ok()?;
+    assert_is(&scene, "on a read-only root")?;
+    assert!(scene.root.files().iter().all(|file| !file.contains(".nanova")), "{:?}", scene.root.files());
+    Ok(())
 }
 
 #[test]

@@ -45,6 +45,26 @@ fn said(code: &str, message: &str) -> (String, String) {
 
 #[test]
 #[ignore = "needs root"]
+fn a_program_gets_no_descriptor_of_whoever_started_the_agent() -> Result<()> {
+    let mut site = Site::new(
+        "program descriptors <<'P'
+#!/bin/sh
+ls /proc/self/fd | tr '\\n' ' '
+P
+exec 5</etc/nanova/commands.d/descriptors 9>/run/of-a-supervisor",
+    )?;
+    // The last is the directory that ls itself reads.
+    assert_eq!(site.ask("descriptors", "")?, said("0", "0 1 2 3"));
+    // The agent has them still: one of them may be a lock that is held for it.
+    for (number, path) in [(5, "/etc/nanova/commands.d/descriptors"), (9, "/run/of-a-supervisor")] {
+        let link = std::fs::read_link(format!("/proc/{}/fd/{number}", site.agent.pid()))?;
+        assert_eq!(link.to_string_lossy(), path);
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root"]
 fn a_program_runs_where_dev_is_bare() -> Result<()> {
     let mut site = Site::new(
         "program speaks <<'P'

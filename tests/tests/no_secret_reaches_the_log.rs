@@ -61,9 +61,11 @@ fn secrets_are_found_where_they_are() {
 fn every_command(scene: &mut Scene, secrets: &mut Secrets) -> Result<Vec<Answer>> {
     let mut answers = Vec::new();
     for digest in [Digest::Md5, Digest::Sha256] {
-        for (password, damage) in
-            [("Correct-Horse-Battery\n", false), ("Correct-Horse\tBattery\n", false), ("Staple-Donkey-Engine\n", true)]
-        {
+        for (password, damage) in [
+            ("Correct-Horse-Battery\n", false),
+            ("Correct-Horse\x07Battery\n", false),
+            ("Staple-Donkey-Engine\n", true),
+        ] {
             let phrase = scene.host.exchange_keys()?;
             let mut message = encrypt(password.as_bytes(), &phrase, digest)?;
             if damage {
@@ -190,7 +192,7 @@ fn a_password_is_gone_from_memory_once_it_is_set() -> Result<()> {
 fn a_password_that_was_refused_is_gone_as_well() -> Result<()> {
     let mut scene = talkative()?;
     let mut secrets = Secrets::default();
-    for plain in ["Correct-Horse\tBattery-Staple\n", "Two-Lines-Of-A-Password\nAnother-Of-Its-Lines\n"] {
+    for plain in ["Correct-Horse\x07Battery-Staple\n", "Two-Lines-Of-A-Password\nAnother-Of-Its-Lines\n"] {
         let phrase = scene.host.exchange_keys()?;
         let message = encrypt(plain.as_bytes(), &phrase, Digest::Sha256)?;
         secrets.add("password", &plain[..20]);

@@ -333,6 +333,32 @@ fn the_name_goes_to_the_kernel_and_to_its_files() -> Result<()> {
     Ok(())
 }
 
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn files_that_lie_elsewhere_or_are_mounted_as_containers_have_them_are_written() -> Result<()> {
+    let guest = Guest::new()?;
+    std::fs::create_dir(guest.root.join("persist"))?;
+    std::fs::rename(guest.root.join("etc/hostname"), guest.root.join("persist/hostname"))?;
+    std::os::unix::fs::symlink("../persist/hostname", guest.root.join("etc/hostname"))?;
+    let hosts = "127.0.0.1 localhost\n10.1.1.1 db\n";
+    std::fs::write(guest.root.join("etc/hosts"), "what an image has, longer than what is mounted there: 127.0.0.1\n")?;
+    std::fs::write(guest.root.join("persist/hosts"), hosts)?;
+    let (code, message, _) = reset(&guest, "mount --bind $ROOT/persist/hosts $ROOT/etc/hosts")?;
+    assert_eq!((code.as_str(), message.as_str()), ("0", ""));
+    assert!(guest.root.join("etc/hostname").is_symlink());
+    assert_eq!(guest.root.text("/persist/hostname"), "web01.example.org\n");
+    let written = guest.root.text("/persist/hosts");
+    assert!(written.starts_with(&format!("{hosts}166.78.10.124\tweb01.example.org web01")), "{written}");
+    let files = guest.root.files();
+    assert!(files.iter().all(|file| !file.contains(".nanova.new")), "{files:?}");
+    // The old ones stay beside the paths where they were edited.
+    let kept = |start: &str| files.iter().find(|file| file.starts_with(start) && file.ends_with(".bak~")).cloned();
+    let [name, mounted] = ["persist/hostname.", "etc/hosts."].map(kept);
+    assert!(name.is_some());
+    assert_eq!(guest.root.text(&mounted.context("a copy")?), hosts);
+    Ok(())
+}
+
 /// Two interfaces with three addresses each, four routes in all.
 fn of_the_budget(guest: &Guest) -> Result<()> {
     for (mac, net) in [("BC764E04CFE5", 1), ("BC764E04D936", 2)] {

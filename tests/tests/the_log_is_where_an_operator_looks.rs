@@ -1,17 +1,25 @@
-//! The log's other places than standard error: a file of root's own, and the syslog daemon.
+//! The log's other places than standard error: a file of root's own, and the syslog daemon; and readers that have
+//! stopped reading.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use nanova_tests::agent::{Agent, PATIENCE, binary};
 use nanova_tests::guest_root::GuestRoot;
 use nanova_tests::host::Host;
 use nanova_tests::scene::wait_until;
 use nanova_tests::xenstored::{Options, Xenstored};
-use rustix::process::Signal;
+use rustix::fs::{Mode, OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Action, tcflow};
 
 #[test]
 fn a_file_is_for_its_owner_alone_and_begun_anew_after_it_was_rotated() -> Result<()> {
@@ -72,4 +80,124 @@ fn syslog_gets_a_datagram_a_line_and_standard_error_what_syslog_does_not() -> Re
     assert_eq!(host.ask("nothing", "")?.code, "404");
     agent.wait_for_log("[WARNING] 'nothing' completed with code '404'");
     Ok(())
+}
+
+/// An agent whose standard error is this; killed at the end.
+struct Unread {
+    child: Child,
+    host: Host,
+    _root: GuestRoot,
+    _xenstored: Xenstored,
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Unread {
+    fn new(stderr: OwnedFd) -> Result<Unread> {
+        let xenstored = Xenstored::start(Options::default())?;
+        let root = GuestRoot::new()?;
+        let mut command = Command::new(binary());
+        command.args(["agent", "--no-metrics", "--xenbus"]).arg(xenstored.guest_socket());
+        let child = command.arg("--root").arg(root.path()).stdin(Stdio::null()).stderr(stderr).spawn()?;
+        Ok(Unread { child, host: Host::of(&xenstored)?, _root: root, _xenstored: xenstored })
+    }
+
+    /// Has it log so many pairs of lines of a hundred bytes and more; every request is answered.
+    fn log_much(&mut self, requests: u32) -> Result<()> {
+        for _ in 0..requests {
+            assert_eq!(self.host.ask("x".repeat(100).as_str(), "")?.code, "404");
+        }
+        Ok(())
+    }
+
+    /// It ends when it is told to, whoever reads.
+    fn ends(mut self) -> Result<()> {
+        kill_process(Pid::from_child(&self.child), Signal::TERM)?;
+        let end = Instant::now() + PATIENCE;
+        while self.child.try_wait()?.is_none() {
+            assert!(Instant::now() < end, "SIGTERM does not end it");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        assert_eq!(self.child.wait()?.code(), Some(0));
+        Ok(())
+    }
+}
+
+/// What there is to be read now.
+fn drained(reader: &mut File) -> Result<String> {
+    fcntl_setfl(&*reader, OFlags::NONBLOCK)?;
+    let (mut text, mut room) = (Vec::new(), [0; 4096]);
+    while let Ok(len @ 1..) = reader.read(&mut room) {
+        text.extend_from_slice(&room[..len]);
+    }
+    Ok(String::from_utf8_lossy(&text).replace('\r', ""))
+}
+
+/// How many lines are said to be lost, once; whole lines stand around it.
+fn lost(text: &str) -> Result<u32> {
+    let says: Vec<_> = text.lines().filter(|line| line.contains(" lines lost: nobody read the log")).collect();
+    let [says] = says[..] else { anyhow::bail!("{text}") };
+    let (_, says) = says.split_once(" [WARNING] ").context("a line of the log's own form")?;
+    Ok(says.split(' ').next().context("a number")?.parse()?)
+}
+
+#[test]
+fn a_pipe_that_nobody_empties_stops_nothing() -> Result<()> {
+    let (reader, writer) = std::io::pipe()?;
+    let mut reader = File::from(OwnedFd::from(reader));
+    // The kernel's usual 64 KiB take some 300 of these lines.
+    let mut agent = Unread::new(writer.try_clone()?.into())?;
+    agent.log_much(400)?;
+    let first = drained(&mut reader)?;
+    assert!(first.contains("starting\n") && !first.contains("lines lost"), "{first}");
+    assert!(first.ends_with('\n') && first.lines().all(|line| line.contains('[')), "{first}");
+    agent.log_much(1)?;
+    let then = drained(&mut reader)?;
+    let lines = u32::try_from(first.lines().count())?;
+    // Two at the start, and two a request.
+    assert_eq!(lost(&then)? + lines, 2 + 2 * 400, "{then}");
+    assert_eq!(then.lines().count(), 3, "{then}");
+    // It is no business of the others who write to this pipe.
+    assert!(!fcntl_getfl(&writer)?.contains(OFlags::NONBLOCK));
+    agent.log_much(400)?;
+    agent.ends()
+}
+
+/// A terminal: its master, and what programs are given.
+fn terminal() -> Result<(File, OwnedFd)> {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
+    grantpt(&master)?;
+    unlockpt(&master)?;
+    let path = PathBuf::from(ptsname(&master, Vec::new())?.into_string()?);
+    let slave = rustix::fs::open(&path, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?;
+    Ok((File::from(master), slave))
+}
+
+#[test]
+fn a_terminal_that_was_stopped_or_whose_window_hangs_stops_nothing() -> Result<()> {
+    let (mut master, slave) = terminal()?;
+    let mut agent = Unread::new(slave.try_clone()?)?;
+    agent.log_much(1)?;
+    assert_eq!(drained(&mut master)?.lines().count(), 4);
+    tcflow(&slave, Action::OOff)?;
+    agent.log_much(5)?;
+    assert_eq!(drained(&mut master)?, "");
+    tcflow(&slave, Action::OOn)?;
+    agent.log_much(1)?;
+    let text = drained(&mut master)?;
+    assert_eq!((lost(&text)?, text.lines().count()), (10, 3), "{text}");
+    // Nobody takes what the terminal has: it has room for a part of a line at last.
+    agent.log_much(400)?;
+    assert!(!drained(&mut master)?.contains("lines lost"));
+    agent.log_much(1)?;
+    let text = drained(&mut master)?;
+    assert!(lost(&text)? > 100, "{text}");
+    assert!(!fcntl_getfl(&slave)?.contains(OFlags::NONBLOCK));
+    agent.log_much(400)?;
+    agent.ends()
 }

@@ -78,17 +78,18 @@ pub(crate) struct Signals {
 
 impl Signals {
     /// Takes these signals from a descriptor from now on: some tell the program to end, others tell it something else.
-    /// SIGPIPE is blocked, too, so that writing to a socket whose other end is gone is an error and not the end.
+    /// SIGPIPE is blocked, too, so that writing to a socket whose other end is gone is an error and not the end; and
+    /// SIGTTOU, with which a terminal may stop a process that is not in its foreground and writes to it.
     pub(crate) fn new(ending: &[Signal], others: &[Signal]) -> Result<Signals, Errno> {
         let ending = SignalSet::of(ending);
         let taken = ending.with(SignalSet::of(others));
-        taken.with(SignalSet::of(&[Signal::PIPE])).block()?;
+        taken.with(SignalSet::of(&[Signal::PIPE, Signal::TTOU])).block()?;
         Ok(Signals { fd: taken.descriptor()?, taken, came: Cell::new(SignalSet::NONE), ending, stop: Cell::new(false) })
     }
 
     /// Blocks the signals again, after they were let through for a program that could not be started.
     pub(crate) fn block_again(&self) {
-        let _ = self.taken.with(SignalSet::of(&[Signal::PIPE])).block();
+        let _ = self.taken.with(SignalSet::of(&[Signal::PIPE, Signal::TTOU])).block();
     }
 
     /// Readable when a signal waits.

@@ -84,6 +84,7 @@ unsafe extern "C" fn enter(stack: *const usize) -> ! {
     // SAFETY: the kernel placed `argc` there, and the arguments behind it.
     let environment = unsafe { Environment { argc: *stack, argv: stack.add(1).cast() } };
     super::stdio::ensure_open();
+    super::stdio::keep_others_here();
     super::syscall::exit(crate::main(environment))
 }
 

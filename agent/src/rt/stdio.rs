@@ -3,6 +3,9 @@
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{BorrowedFd, IntoRawFd};
 use rustix::fs::{Mode, OFlags};
+use rustix::io::FdFlags;
+
+use super::syscall::{number, syscall};
 
 /// Standard output.
 pub(crate) fn stdout() -> BorrowedFd<'static> {
@@ -14,6 +17,23 @@ pub(crate) fn stdout() -> BorrowedFd<'static> {
 pub(crate) fn stderr() -> BorrowedFd<'static> {
     // SAFETY: as above.
     unsafe { BorrowedFd::borrow_raw(2) }
+}
+
+/// Keeps every descriptor above the three from the programs that are executed later. Those stay open here: one of them
+/// may be a lock that whoever started this process has taken for it.
+pub(super) fn keep_others_here() {
+    /// `CLOSE_RANGE_CLOEXEC` (`include/uapi/linux/close_range.h`).
+    const CLOEXEC: usize = 1 << 2;
+    /// As many as kernels that lack the call (before 5.11) let a process have unless they are told otherwise.
+    const USUAL_MAX: i32 = 1024;
+    // SAFETY: close_range(2) with this flag touches no memory and closes nothing.
+    if unsafe { syscall(number::CLOSE_RANGE, [3, u32::MAX as usize, CLOEXEC, 0, 0]) }.is_ok() {
+        return;
+    }
+    for number in 3..USUAL_MAX {
+        // SAFETY: a number that is not open is answered with an error, and the borrow ends here.
+        let _ = rustix::io::fcntl_setfd(unsafe { BorrowedFd::borrow_raw(number) }, FdFlags::CLOEXEC);
+    }
 }
 
 /// Opens those of the three that are closed, as they are for a first process without a console: otherwise the next file

@@ -9,7 +9,9 @@
 //! being valid, and with none root needs no password. So it becomes `x`, once the new hash is in shadow; no hash ever
 //! goes into the file that all may read. What was there is not kept: an old hash is as good as an old password.
 //!
-//! Refuses: a shadow file that is missing, is no regular file, or has no line for root.
+//! Where root's links lead to the files elsewhere they are edited there, and the links stay.
+//!
+//! Refuses: a shadow file that is missing, is no regular file, or has no line for root; a link of anybody else's.
 
 use core::fmt;
 use core::ops::ControlFlow;
@@ -20,8 +22,9 @@ use crate::account::hash;
 use crate::account::hash::SALT_RANDOM_LEN;
 use crate::files::at;
 use crate::files::lines::{CHUNK, Old, Sink};
+use crate::files::place::{Found, find};
 use crate::files::transaction::{Backup, FileTransaction, Trouble};
-use crate::platform::{Clock, Entropy, FileError, FileKind, Files, GuestPath, Log, Unsynced};
+use crate::platform::{Clock, Entropy, FileError, Files, GuestPath, LinkNotFollowed, LinkTarget, Log, Unsynced};
 use crate::secret::Password;
 use crate::wire::errno::Errno;
 
@@ -43,6 +46,10 @@ pub enum AccountError {
     NoShadow,
     /// It is not a regular file.
     NotAFile(GuestPath<'static>),
+    /// It is a link to a file that is not there.
+    Dangling(GuestPath<'static>),
+    /// It is a link that somebody else than root can have made.
+    Link(LinkNotFollowed<'static>),
     /// It has no line for root.
     NoRoot,
     /// Another program holds the lock.
@@ -62,6 +69,10 @@ impl fmt::Display for AccountError {
                 write!(f, "there is no {SHADOW} in this guest; create it (pwconv) to have passwords set")
             }
             AccountError::NotAFile(path) => write!(f, "{path} is not a regular file"),
+            AccountError::Dangling(path) => {
+                write!(f, "{path} is a link to a file that is not there; is its file system mounted?")
+            }
+            AccountError::Link(link) => write!(f, "{link}; make it root's, where root alone may write"),
             AccountError::NoRoot => write!(f, "{SHADOW} has no line for root; add one to have its password set"),
             AccountError::Locked => write!(f, "another program is changing the accounts ({LOCK} is locked); try again"),
             AccountError::NoRandom(errno) => write!(f, "no randomness for a salt: {errno}"),
@@ -82,9 +93,8 @@ pub fn set_root_password<P: Files + Clock + Entropy + Log>(
     platform: &mut P,
     password: &Password,
 ) -> Result<Option<Unsynced<'static>>, AccountError> {
-    if !is_file(platform, SHADOW)? {
-        return Err(AccountError::NoShadow);
-    }
+    let (mut shadow, mut passwd) = (LinkTarget::new(), LinkTarget::new());
+    let shadow = place_of(platform, SHADOW, &mut shadow)?.ok_or(AccountError::NoShadow)?;
     let mut salt = [0; SALT_RANDOM_LEN];
     platform.random(&mut salt).map_err(AccountError::NoRandom)?;
     let hash = hash::shadow_field(password, salt).ok_or(AccountError::NoHash)?;
@@ -92,21 +102,25 @@ pub fn set_root_password<P: Files + Clock + Entropy + Log>(
 
     let _lock = match platform.lock(LOCK) {
         Err(Errno::AGAIN) => return Err(AccountError::Locked),
-        lock => at("lock", LOCK, lock)?,
+        // Where nobody can take it nobody has it.
+        Err(Errno::ROFS) => None,
+        lock => Some(at("lock", LOCK, lock)?),
     };
-    let has_own = has_own_password(platform)?;
-    if has_own && !is_file(platform, PASSWD)? {
-        return Err(FileError { action: "look at", path: PASSWD, errno: Errno::NOENT }.into());
-    }
+    let passwd = if has_own_password(platform)? {
+        let missing = FileError { action: "look at", path: PASSWD, errno: Errno::NOENT };
+        Some(place_of(platform, PASSWD, &mut passwd)?.ok_or(missing)?)
+    } else {
+        None
+    };
     let mut files = FileTransaction::default();
-    if let Err(error) = edit_both(&mut files, platform, &hash, day, has_own) {
+    if let Err(error) = edit_both(&mut files, platform, &hash, day, shadow, passwd) {
         files.give_up(platform);
         return Err(error);
     }
     let mut result = Ok(None);
     files.commit(platform, &mut |trouble| {
         // The paths are ours, of which one was lent to the batch.
-        let ours = |path: GuestPath<'_>| if path == SHADOW { SHADOW } else { PASSWD };
+        let ours = |path: GuestPath<'_>| if path == shadow { SHADOW } else { PASSWD };
         match *trouble {
             // A field that becomes `x` without a hash in shadow would lock root out.
             Trouble::Failed(FileError { action, path, errno }) => {
@@ -122,12 +136,22 @@ pub fn set_root_password<P: Files + Clock + Entropy + Log>(
     result
 }
 
-/// Whether there is such a file.
-fn is_file<P: Files>(platform: &mut P, path: GuestPath<'static>) -> Result<bool, AccountError> {
-    match at("look at", path, platform.kind(path))? {
-        Some(FileKind::Regular) => Ok(true),
-        Some(_) => Err(AccountError::NotAFile(path)),
-        None => Ok(false),
+/// Where a file lies; nothing if there is none.
+#[inline(never)]
+fn place_of<'r, P: Files>(
+    platform: &mut P,
+    path: GuestPath<'static>,
+    room: &'r mut LinkTarget,
+) -> Result<Option<GuestPath<'r>>, AccountError> {
+    match find(platform, path, room).map_err(|error| error.of(path))? {
+        Found::File(place) => Ok(Some(place)),
+        Found::Missing => Ok(None),
+        Found::Dangling => Err(AccountError::Dangling(path)),
+        // What is said of it is a part of the path.
+        Found::Distrusted(LinkNotFollowed { link, why }) => {
+            Err(AccountError::Link(LinkNotFollowed { link: path.as_str().get(..link.len()).unwrap_or_default(), why }))
+        }
+        Found::NotAFile => Err(AccountError::NotAFile(path)),
     }
 }
 
@@ -160,28 +184,31 @@ fn has_own_password<P: Files>(platform: &mut P) -> Result<bool, AccountError> {
     }
 }
 
-/// Stages shadow, and passwd behind it if need be.
+/// Stages shadow, and passwd behind it if need be, where they lie.
 fn edit_both<P: Files + Log>(
     files: &mut FileTransaction<P::Staged>,
     platform: &mut P,
     hash: &str,
     day: u64,
-    has_own: bool,
+    shadow: GuestPath<'_>,
+    passwd: Option<GuestPath<'_>>,
 ) -> Result<(), AccountError> {
     let (mut found, mut ever_found) = (false, false);
-    files.edit(platform, SHADOW, PRIVATE, Backup::None, &mut |old, out| {
+    let edited = files.edit(platform, shadow, PRIVATE, Backup::None, &mut |old, out| {
         new_hash(old, out, &mut found, hash, day);
         ever_found |= found;
-    })?;
+    });
+    edited.map_err(|error| error.of(SHADOW))?;
     if !ever_found {
         return Err(AccountError::NoRoot);
     }
-    if has_own {
+    if let Some(passwd) = passwd {
         let (mut found, mut ever_found) = (false, false);
-        files.edit(platform, PASSWD, PRIVATE, Backup::None, &mut |old, out| {
+        let edited = files.edit(platform, passwd, PRIVATE, Backup::None, &mut |old, out| {
             in_shadow(old, out, &mut found);
             ever_found |= found;
-        })?;
+        });
+        edited.map_err(|error| error.of(PASSWD))?;
         // A line that is too long to be edited.
         if !ever_found {
             return Err(FileError { action: "change root's line of", path: PASSWD, errno: Errno(7) }.into());
@@ -228,6 +255,7 @@ fn in_shadow(old: Old<'_>, out: &mut dyn Sink, found: &mut bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::Distrust;
     use crate::test_platform::{FakePlatform, Node};
 
     const ROOTS: &str = "root:x:0:0:root:/root:/bin/bash\n";
@@ -329,12 +357,61 @@ mod tests {
     }
 
     #[test]
+    fn files_that_links_lead_to_are_changed_where_they_lie() {
+        let mut platform = FakePlatform::with(&[("/state/shadow", "root:*:1:\n"), ("/state/passwd", "root::0:0\n")]);
+        platform.nodes.insert("/etc/shadow".to_owned(), Node::Symlink("/state/shadow"));
+        platform.nodes.insert("/etc/passwd".to_owned(), Node::Symlink("/state/passwd"));
+        platform.unsynced = Some(Errno::IO);
+        let result = set_root_password(&mut platform, &Password::for_tests("pw"));
+        assert_eq!(result, Ok(Some(Unsynced { path: PASSWD, errno: Errno::IO })));
+        assert!(platform.text("/state/shadow").starts_with("root:$6$"));
+        assert_eq!(platform.text("/state/passwd"), "root:x:0:0\n");
+        assert_eq!(platform.nodes["/etc/shadow"], Node::Symlink("/state/shadow"));
+        assert_eq!(platform.nodes["/etc/passwd"], Node::Symlink("/state/passwd"));
+        // A lock that nobody can take is nobody's: /etc is read-only.
+        platform.put("/state/shadow", "root:*:1:\n");
+        platform.fail = Some((3, Errno::ROFS));
+        assert!(set_root_password(&mut platform, &Password::for_tests("pw")).is_ok());
+        assert!(platform.fail.is_none() && platform.text("/state/shadow").starts_with("root:$6$"));
+    }
+
+    #[test]
+    fn links_that_lead_to_no_file_or_are_not_roots_are_told_apart() {
+        let cases = [
+            (Node::Symlink("/gone"), None, AccountError::Dangling(SHADOW)),
+            (Node::Symlink("/etc"), None, AccountError::NotAFile(SHADOW)),
+            (Node::Device, None, AccountError::NotAFile(SHADOW)),
+            (
+                Node::Symlink("/etc/passwd"),
+                Some(("/etc/shadow", Distrust::Owner(7))),
+                AccountError::Link(LinkNotFollowed { link: "/etc/shadow", why: Distrust::Owner(7) }),
+            ),
+            (
+                Node::Device,
+                Some(("/etc", Distrust::OthersWrite)),
+                AccountError::Link(LinkNotFollowed { link: "/etc", why: Distrust::OthersWrite }),
+            ),
+        ];
+        for (node, distrusted, error) in cases {
+            let mut platform = FakePlatform::with(&[("/etc/passwd", ROOTS)]);
+            platform.nodes.insert("/etc/shadow".to_owned(), node);
+            platform.distrusted = distrusted;
+            assert_eq!(set_root_password(&mut platform, &Password::for_tests("pw")), Err(error));
+        }
+        assert_eq!(
+            AccountError::Link(LinkNotFollowed { link: "/etc/shadow", why: Distrust::Owner(7) }).to_string(),
+            "/etc/shadow is a symbolic link of user 7: it is not followed; make it root's, where root alone may write"
+        );
+    }
+
+    #[test]
     fn a_passwd_that_cannot_be_replaced_is_an_error() {
         let mut platform = FakePlatform::with(&[("/etc/shadow", "root:*:1:\n"), ("/etc/passwd", "root::0:0\n")]);
         platform.nodes.insert("/etc/passwd".to_owned(), Node::Symlink("/etc/elsewhere"));
         platform.put("/etc/elsewhere", "root::0:0\n");
+        platform.distrusted = Some(("/etc/passwd", Distrust::Owner(7)));
         let result = set_root_password(&mut platform, &Password::for_tests("pw"));
-        assert_eq!(result, Err(AccountError::NotAFile(PASSWD)));
+        assert!(matches!(result, Err(AccountError::Link(_))), "{result:?}");
         assert_eq!(platform.text("/etc/shadow"), "root:*:1:\n");
     }
 }

@@ -1,34 +1,58 @@
 //! `keyinit` and `password`: agree on a key, then set root's password under it.
 
 use crate::account::set_root_password;
+use crate::commands::disabled::is_disabled;
 use crate::commands::response::{Code, Response};
 use crate::files::replace::warn_of;
 use crate::platform::{Clock, Entropy, Files, Log};
-use crate::secret::cipher::CipherError;
 use crate::secret::exchange::RANDOM_LEN;
-use crate::secret::{KeyPair, Password, SharedSecret, wipe_stack};
+use crate::secret::{KeyPair, Password, SharedSecret, with_wiped_stack};
 use crate::wire::json::{Text, Value};
 use zeroize::Zeroize;
 
-/// The key that was agreed on and not used yet. At most one: a new exchange replaces it, a use wipes it.
+/// What a list of disabled commands calls passwords whose key was derived with MD5.
+const MD5: &str = "md5";
+/// The same for the exchange over the group of 107 bits, which is the only one.
+const KEYINIT_107: &str = "keyinit-107";
+
+/// How long a key waits for its password, in milliseconds. The host sends it at once, and gives up after half a minute.
+pub const UNUSED_MS: u64 = 5 * 60 * 1000;
+
+/// The key that was agreed on and not used yet. At most one: a new exchange replaces it, a use wipes it, and so does
+/// time ([`UNUSED_MS`]).
 #[derive(Default)]
 pub struct Exchange {
     secret: Option<SharedSecret>,
+    /// When it is forgotten, if there is one.
+    forget_at: u64,
 }
 
 impl Exchange {
     /// No key.
     pub const fn new() -> Exchange {
-        Exchange { secret: None }
+        Exchange { secret: None, forget_at: 0 }
+    }
+
+    /// Forgets a key that was not used in time. Returns when to ask again, if there is one: in milliseconds of
+    /// [`Clock::uptime_ms`], as `now` is.
+    pub fn forget_unused(&mut self, now: u64) -> Option<u64> {
+        if now >= self.forget_at {
+            self.secret = None;
+        }
+        self.secret.as_ref().map(|_| self.forget_at)
     }
 
     /// `keyinit`: takes the host's public key (decimal text, or a bare number as very old hosts write it) and answers
     /// with ours.
-    pub fn keyinit<P: Entropy>(&mut self, value: Value<'_>, platform: &mut P) -> Response {
+    pub fn keyinit<P: Entropy + Files + Clock + Log>(&mut self, value: Value<'_>, platform: &mut P) -> Response {
         self.secret = None;
-        let response = self.agree(value, platform);
-        wipe_stack();
-        response
+        if is_disabled(platform, KEYINIT_107) {
+            return Response::failed(format_args!(
+                "the key exchange over 107 bits is disabled here ({KEYINIT_107} in /etc/nanova/disable)"
+            ));
+        }
+        self.forget_at = platform.uptime_ms().saturating_add(UNUSED_MS);
+        with_wiped_stack(|| self.agree(value, platform))
     }
 
     #[inline(never)]
@@ -57,13 +81,13 @@ impl Exchange {
 
     /// `password`: decrypts root's new password with the key, which is gone afterwards, and sets it.
     pub fn password<P: Files + Clock + Entropy + Log>(&mut self, value: Value<'_>, platform: &mut P) -> Response {
+        self.forget_unused(platform.uptime_ms());
         let Some(secret) = &self.secret else {
             return Response::failed(format_args!("Password without key exchange"));
         };
-        let response = set(secret, value, platform);
+        let response = with_wiped_stack(|| set(secret, value, platform));
         // Dropped, and so wiped, where it is: moved away before, it would leave its bytes behind.
         self.secret = None;
-        wipe_stack();
         response
     }
 }
@@ -71,9 +95,9 @@ impl Exchange {
 #[inline(never)]
 fn set<P: Files + Clock + Entropy + Log>(secret: &SharedSecret, value: Value<'_>, platform: &mut P) -> Response {
     let text = if let Value::Text(text) = value { text } else { Text::EMPTY };
-    match Password::decrypt(secret, text) {
-        Err(CipherError::NotBase64) => Response::failed(format_args!("Couldn't decode base64 data")),
-        Err(CipherError::Invalid) => Response::failed(format_args!("Invalid password data received")),
+    let md5_too = !is_disabled(platform, MD5);
+    match Password::decrypt(secret, text, md5_too) {
+        Err(error) => Response::failed(format_args!("{error}")),
         Ok(password) => match set_root_password(platform, &password) {
             Ok(unsynced) => {
                 warn_of(platform, &unsynced);
@@ -81,5 +105,40 @@ fn set<P: Files + Clock + Entropy + Log>(secret: &SharedSecret, value: Value<'_>
             }
             Err(error) => Response::failed(format_args!("{error}")),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_platform::FakePlatform;
+
+    fn keyinit(exchange: &mut Exchange, platform: &mut FakePlatform) -> Code {
+        exchange.keyinit(Value::Number("1234567890123"), platform).code
+    }
+
+    #[test]
+    fn a_key_that_is_not_used_is_forgotten_after_five_minutes() {
+        let mut platform = FakePlatform::with(&[("/etc/shadow", "root:*:1:\n")]);
+        let mut exchange = Exchange::new();
+        assert_eq!(exchange.forget_unused(0), None);
+        platform.time += 7;
+        assert_eq!(keyinit(&mut exchange, &mut platform), Code::KeyReady);
+        assert_eq!(exchange.forget_unused(7_000), Some(307_000));
+        assert_eq!(exchange.forget_unused(306_999), Some(307_000));
+        assert!(exchange.secret.is_some());
+        assert_eq!(exchange.forget_unused(307_000), None);
+        assert!(exchange.secret.is_none());
+        // A new exchange begins anew.
+        platform.time += 100;
+        assert_eq!(keyinit(&mut exchange, &mut platform), Code::KeyReady);
+        assert_eq!(exchange.forget_unused(107_000), Some(407_000));
+        // Whoever forgets to ask: a password that comes too late has no key.
+        for (later, message) in [(299, "Invalid password data received"), (300, "Password without key exchange")] {
+            assert_eq!(keyinit(&mut exchange, &mut platform), Code::KeyReady);
+            platform.time += later;
+            assert_eq!(exchange.password(Value::Number("1"), &mut platform).message.as_str(), message);
+            assert_eq!(exchange.forget_unused(0), None);
+        }
     }
 }

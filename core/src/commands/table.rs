@@ -48,6 +48,11 @@ impl Session {
             network: Network::new(),
         }
     }
+
+    /// Forgets what was remembered for too long. Returns when to ask again, if there is anything.
+    pub fn forget_unused(&mut self, now: u64) -> Option<u64> {
+        self.exchange.forget_unused(now)
+    }
 }
 
 /// A function that is run with the client.

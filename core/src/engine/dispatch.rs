@@ -73,6 +73,11 @@ impl Dispatcher {
         self.update_is_ready = false;
     }
 
+    /// Forgets a key that was not used in time. Returns when to ask again, if there is one.
+    pub fn forget_unused(&mut self, now: u64) -> Option<u64> {
+        self.session.forget_unused(now)
+    }
+
     /// Runs a command with the client.
     pub fn run<T: Transport, P: Platform>(
         &mut self,

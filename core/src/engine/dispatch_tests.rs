@@ -275,7 +275,7 @@ fn a_number_is_a_public_key_as_well() {
 fn where_there_is_no_randomness_there_is_no_key() {
     let mut platform = FakePlatform::with(&[("/etc/shadow", SHADOW)]);
     // Behind the look for commands that are taken away.
-    platform.fail = Some((1, Errno::AGAIN));
+    platform.fail = Some((2, Errno::AGAIN));
     let mut agent = Dispatcher::new();
     let (code, message) = ask(&mut agent, &mut platform, r#"{"name":"keyinit","value":"123456789"}"#);
     assert_eq!((code.as_str(), message.starts_with("no randomness for a key: ")), ("500", true), "{message}");
@@ -328,7 +328,7 @@ fn accounts_that_cannot_be_changed_are_named() {
     platform.locked = true;
     assert!(change(&mut platform).unwrap_err().contains("try again"));
     platform.nodes.insert("/etc/shadow".into(), Node::Symlink("/nowhere"));
-    assert!(change(&mut platform).unwrap_err().contains("not a regular file"));
+    assert!(change(&mut platform).unwrap_err().contains("a link to a file that is not there"));
 
     for at in 0.. {
         let mut platform = FakePlatform::with(&[("/etc/shadow", SHADOW)]);

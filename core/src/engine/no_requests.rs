@@ -36,6 +36,11 @@ impl Requests {
         Ok(Progress::Idle)
     }
 
+    /// There is no key.
+    pub fn forget_unused(&mut self, _now: u64) -> Option<u64> {
+        None
+    }
+
     /// No.
     pub fn is_under_way(&self) -> bool {
         false

@@ -17,6 +17,7 @@
 //! [`Progress::Idle`] or [`Progress::Waiting`]; each event goes to [`Requests::take_event`], and after the last of
 //! several [`Requests::look_again`]. Time is an argument, in milliseconds since any fixed moment.
 
+use crate::account::shadow::{PASSWD, SHADOW};
 use crate::commands::response::RESPONSE_MAX;
 use crate::commands::{Code, Response};
 use crate::engine::dispatch::{Dispatched, Dispatcher, log_completed};
@@ -32,7 +33,7 @@ use crate::xenstore::{Client, Error, Event, Joined, Listing, Path, Refusal, Tran
 
 /// A file in each directory where files are staged: the accounts' and the network's.
 fn places() -> impl Iterator<Item = GuestPath<'static>> {
-    let accounts = core::iter::once(crate::account::shadow::SHADOW);
+    let accounts = core::iter::once(SHADOW);
     #[cfg(feature = "managers")]
     return accounts.chain(crate::network::managers::registry::places());
     #[cfg(not(feature = "managers"))]
@@ -222,7 +223,7 @@ impl Requests {
         self.mute = false;
         self.look_at_guest(client, platform)?;
         // What an agent that was killed has left beside files.
-        FileTransaction::<P::Staged>::tidy(platform, places());
+        FileTransaction::<P::Staged>::tidy(platform, places(), &[SHADOW, PASSWD]);
         self.new_here = true;
         self.cursor.restart();
         Ok(())
@@ -366,6 +367,11 @@ impl Requests {
                 self.list_more(client)?;
             }
         }
+    }
+
+    /// Forgets a key that was not used in time. Returns when to ask again, if there is one.
+    pub fn forget_unused(&mut self, now: u64) -> Option<u64> {
+        self.dispatcher.forget_unused(now)
     }
 
     /// Whether a command waits for its errand.

@@ -145,6 +145,8 @@ pub struct Engine {
     ready_due: bool,
     told: State,
     next_beat: u64,
+    /// When a key is to be forgotten that was not used.
+    forget_at: Option<u64>,
     /// The next request waits for an errand.
     held: bool,
     errands: ErrandNews,
@@ -176,6 +178,7 @@ impl Engine {
             ready_due: false,
             told: State::Starting,
             next_beat: now + options.beat_ms,
+            forget_at: None,
             held: false,
             errands: ErrandNews { ended: false, under_way: false, programs: false },
             ending: None,
@@ -247,6 +250,7 @@ impl Engine {
 
     /// What is to be done next.
     pub fn poll(&mut self, now: u64) -> Action {
+        self.forget_at = self.requests.forget_unused(now);
         if let Some(until) = self.ending {
             return self.poll_end(until, now);
         }
@@ -294,7 +298,7 @@ impl Engine {
     }
 
     fn wait(&self, moments: [Option<u64>; 2], links: bool) -> Action {
-        let until = moments.into_iter().chain([self.beat_at()]).flatten().min();
+        let until = moments.into_iter().chain([self.beat_at(), self.forget_at]).flatten().min();
         Action::Wait { until, links }
     }
 

@@ -484,3 +484,12 @@ fn a_network_that_is_to_be_reset_first_is_reset_once_and_before_the_first_reques
     guest.connect();
     assert_eq!(guest.platform.logged().matches("'resetnetwork' completed").count(), 1);
 }
+
+#[test]
+fn a_key_that_is_not_used_is_forgotten_without_any_other_event() {
+    let mut guest = Guest::with(ALL, &[("data/host/a", r#"{"name":"keyinit","value":"123456789"}"#)]);
+    let waits = guest.connect();
+    assert_eq!(waits.last(), Some(&wait(Some(300_000), true)));
+    guest.now = 300_000;
+    assert_eq!(guest.run(), [wait(None, true)]);
+}

@@ -3,16 +3,22 @@
 //! | file | is |
 //! |---|---|
 //! | `walk` | the way to a directory, and which links on it are followed |
+//! | `place` | where a file lies that links lead to |
 //! | `read` | the start of a file, or its lines |
 //! | `lines` | what an edit sees of a file, and where it writes |
 //! | `replace` | one file put in the place of another |
+//! | `in_place` | the same where a file is a mount point |
 //! | `transaction` | several files edited as one |
 //! | `inject` | a file that the host sends |
 
+#[cfg(any(feature = "commands", feature = "managers"))]
+pub(crate) mod in_place;
 #[cfg(feature = "inject")]
 pub mod inject;
 #[cfg(any(feature = "commands", feature = "managers"))]
 pub mod lines;
+#[cfg(any(feature = "commands", feature = "managers"))]
+pub(crate) mod place;
 pub mod read;
 #[cfg(any(feature = "commands", feature = "managers"))]
 pub mod replace;

@@ -4,16 +4,19 @@
 //! renamed over it. Killed anywhere, the old file or the new one is there; what may be left beside it is removed by the
 //! next attempt. ([`super::transaction`] does it for several files at once.)
 
+use super::in_place::publish;
 use super::lines::{Chunk, Sink};
 use crate::files::at;
 use crate::platform::{Clock, Durability, FileError, Files, GuestPath, Level, Log, Unsynced};
 use crate::wire::errno::Errno;
-use crate::wire::text::Bounded;
+use crate::wire::text::{Bounded, number};
 
 /// How many names are tried for a backup before giving up: as many backups of one file in as many seconds.
 const BACKUP_TRIES: u64 = 100;
 /// Longest file name (NAME_MAX).
 const NAME_MAX: usize = 255;
+/// How many backups of one file stay: the newest.
+const KEPT: usize = 10;
 
 /// Stages a file beside `path`, has it filled, and publishes it; or removes it again when something fails. Returns what
 /// may undo it.
@@ -24,7 +27,7 @@ pub(crate) fn replace<'a, P: Files, E: From<FileError<'a>>>(
 ) -> Result<Option<Unsynced<'a>>, E> {
     let mut staged = at("make a file beside", path, platform.stage(path, 0))?;
     let filled = fill(platform, &mut staged);
-    let result = filled.and_then(|()| Ok(at("replace", path, platform.publish(&mut staged, path))?));
+    let result = filled.and_then(|()| Ok(at("replace", path, publish(platform, &mut staged, path))?));
     if result.is_err() {
         platform.discard(&mut staged);
     }
@@ -112,6 +115,7 @@ pub(crate) fn back_up<'a, P: Files + Clock + Log>(platform: &mut P, path: GuestP
     let (stamp, ()) =
         at("back up", path, stamped(platform, path, "", &mut |platform, name| platform.link(path, name)))?;
     platform.log(Level::Info, format_args!("backing up {path} ({stamp}.bak~)"));
+    keep_newest(platform, path, "", stamp);
     Ok(())
 }
 
@@ -123,22 +127,52 @@ pub(crate) fn move_aside<'a, P: Files + Clock + Log>(
     let moved = stamped(platform, path, ".", &mut |platform, name| platform.rename(path, name));
     let (stamp, durability) = at("move aside", path, moved)?;
     platform.log(Level::Info, format_args!("moving aside {path} ({stamp}.bak~)"));
+    keep_newest(platform, path, ".", stamp);
     Ok(unsynced(path, durability))
 }
 
-/// Tries names with the time in them until one is free; returns that time. They end as no reader of configuration
-/// directories takes: ifcfg, NetworkManager and run-parts all pass over a tilde.
+/// Removes the oldest backups of a file until no more than [`KEPT`] are left, never the one that was just made. One
+/// that cannot be removed is told, and stays.
+#[inline(never)]
+fn keep_newest<P: Files + Log>(platform: &mut P, path: GuestPath<'_>, start: &str, made: u64) {
+    // (In the root directory itself there are none.)
+    let (Some(directory), name) = (path.parents().last(), path.split().1) else { return };
+    loop {
+        let (mut count, mut oldest) = (0, u64::MAX);
+        let listed = platform.names(directory, &mut |entry| {
+            let stamp = entry.strip_prefix(start).and_then(|entry| entry.strip_prefix(name)?.strip_prefix('.'));
+            if let Some(stamp) = stamp.and_then(|stamp| number::<u64>(stamp.strip_suffix(".bak~")?)) {
+                count += 1;
+                oldest = if stamp == made { oldest } else { oldest.min(stamp) };
+            }
+        });
+        if listed.is_err() || count <= KEPT {
+            return;
+        }
+        let old = backup_name(path, start, oldest);
+        if let Err(errno) = platform.remove(path, old.as_str()) {
+            return platform.log(Level::Warn, format_args!("cannot remove {}: {errno}", old.as_str()));
+        }
+    }
+}
+
+/// The name of a backup. It ends as no reader of configuration directories takes: ifcfg, NetworkManager and run-parts
+/// all pass over a tilde.
+#[inline(never)]
+fn backup_name(path: GuestPath<'_>, start: &str, stamp: u64) -> Bounded<{ NAME_MAX + 1 }> {
+    Bounded::of(format_args!("{start}{}.{stamp}.bak~", path.split().1))
+}
+
+/// Tries names with the time in them until one is free; returns that time.
 fn stamped<P: Clock, T>(
     platform: &mut P,
     path: GuestPath<'_>,
     start: &str,
     give: &mut dyn FnMut(&mut P, &str) -> Result<T, Errno>,
 ) -> Result<(u64, T), Errno> {
-    let (_, name) = path.split();
     let now = platform.unix_time();
     for stamp in now..now + BACKUP_TRIES {
-        let stamped = Bounded::<{ NAME_MAX + 1 }>::of(format_args!("{start}{name}.{stamp}.bak~"));
-        match give(platform, stamped.as_str()) {
+        match give(platform, backup_name(path, start, stamp).as_str()) {
             Ok(given) => return Ok((stamp, given)),
             Err(Errno::EXIST) => {}
             Err(errno) => return Err(errno),
@@ -229,6 +263,59 @@ mod tests {
         let mut platform = FakePlatform::with(&[("/etc/file", "now")]);
         platform.fail = Some((0, Errno::ROFS));
         assert_eq!(back_up(&mut platform, FILE).unwrap_err().errno, Errno::ROFS);
+    }
+
+    #[test]
+    fn of_a_files_backups_the_newest_ten_stay() {
+        for (start, other) in [("", "."), (".", "")] {
+            let mut platform = FakePlatform::with(&[("/etc/file", "now")]);
+            let name = |start: &str, stamp: u64| format!("/etc/{start}file.{stamp}.bak~");
+            // Some of them of a clock that was wrong; and what is none of this file's.
+            for stamp in (1..=8).chain(2_000_000_000..2_000_000_007) {
+                platform.put(&name(start, stamp), "before");
+                platform.put(&name(other, stamp), "before");
+            }
+            let others =
+                ["/etc/file2.1.bak~", "/etc/file.x.bak~", "/etc/file.1.bak", "/etc/file..bak~", "/etc/a/file.1.bak~"];
+            others.iter().for_each(|path| platform.put(path, "another's"));
+            let count = platform.nodes.len();
+            let _ = if start.is_empty() {
+                back_up(&mut platform, FILE)
+            } else {
+                move_aside(&mut platform, FILE).map(|_| ())
+            };
+            let is_there = |stamp| platform.nodes.contains_key(&name(start, stamp));
+            assert!((1..=6).all(|stamp| !is_there(stamp)) && is_there(7) && is_there(8) && is_there(1_700_000_000));
+            assert_eq!(platform.nodes.len(), count - 6 + usize::from(start.is_empty()));
+            assert!(others.iter().all(|path| platform.nodes.contains_key(*path)));
+            // One that is older than all the others by the clock, and is the newest all the same.
+            platform.time = 1_700_000_000 - 1;
+            platform.put("/etc/file", "later");
+            for stamp in [7, 8] {
+                platform.nodes.remove(&name(start, stamp));
+                platform.put(&name(start, 1_900_000_000 + stamp), "before");
+            }
+            let _ = if start.is_empty() {
+                back_up(&mut platform, FILE)
+            } else {
+                move_aside(&mut platform, FILE).map(|_| ())
+            };
+            assert_eq!(platform.text(&name(start, 1_699_999_999)), "later");
+            assert!(!platform.nodes.contains_key(&name(start, 1_700_000_000)));
+        }
+    }
+
+    #[test]
+    fn a_backup_that_cannot_be_removed_is_told_and_costs_nothing_else() {
+        let mut platform = FakePlatform::with(&[("/etc/file", "now")]);
+        (1..=10).for_each(|stamp| platform.put(&format!("/etc/file.{stamp}.bak~"), "before"));
+        // Behind the link and the list of names.
+        platform.fail = Some((2, Errno::PERM));
+        assert_eq!(back_up(&mut platform, FILE), Ok(()));
+        assert!(platform.logged().ends_with("cannot remove file.1.bak~: operation not permitted (EPERM)"));
+        // Behind two links: the first name is taken.
+        platform.fail = Some((2, Errno::IO));
+        assert_eq!(back_up(&mut platform, FILE), Ok(()));
     }
 
     #[test]

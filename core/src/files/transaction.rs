@@ -2,11 +2,13 @@
 //! replaced.
 //!
 //! A file is edited line by line, so it may be of any size. What would not change is not written; what was there is
-//! kept beside it (`<name>.<unix time>.bak~`) unless it is a secret. A symbolic link is left alone: another program
-//! manages that file.
+//! kept beside it (`<name>.<unix time>.bak~`) unless it is a secret. Where root's links lead to a file it is edited where
+//! it lies, and they stay; a link that is not followed, or leads to what is made anew at every boot or comes with the
+//! distribution, is left alone: another program manages that file.
 //!
 //! Killed anywhere, each file is the old one or the new one. While files are staged there is an empty
-//! `/etc/.nanova.new`: who finds it at the next start removes what else may be left ([`FileTransaction::tidy`]).
+//! `/etc/.nanova.new` (beside the file where /etc is read-only): who finds it at the next start removes what else may be
+//! left ([`FileTransaction::tidy`]).
 
 use core::fmt::{self, Write};
 use core::ops::ControlFlow;
@@ -14,15 +16,23 @@ use core::ops::ControlFlow;
 use heapless::{String, Vec};
 use zeroize::Zeroizing;
 
+use super::in_place::{complete, publish};
 use super::lines::{CHUNK, Chunk, Edit, LINE_MAX, Old, Sink};
+use super::place::{Found, find};
 use super::replace::{back_up, make_parents};
 use crate::files::at;
-use crate::platform::{Clock, Durability, FileError, FileKind, Files, GuestPath, Level, Log, STAGED_MAX, Unsynced};
+use crate::platform::{
+    BACKUP_NUMBER, COPY_NUMBER, Clock, Durability, FileError, FileKind, Files, GuestPath, LINK_TARGET_MAX, Level,
+    LinkTarget, Log, STAGED_MAX, Unsynced,
+};
 use crate::wire::errno::Errno;
 use crate::wire::text::text_at_start;
 
 /// Longest path of a file that is edited.
-pub const PATH_MAX: usize = 96;
+pub const PATH_MAX: usize = LINK_TARGET_MAX;
+/// Where other programs keep what they manage, and a link to it in its place (resolvconf(8), resolv.conf of
+/// systemd-resolved(8)), and where what comes with a distribution is linked to from /etc.
+const OTHERS: [&str; 7] = ["/run/", "/var/run/", "/tmp/", "/proc/", "/dev/", "/usr/", "/nix/"];
 /// Beside this file lies the mark that others are staged.
 const MARK: GuestPath<'static> = GuestPath::literal("/etc/hostname");
 
@@ -97,38 +107,38 @@ impl<S> FileTransaction<S> {
         backup: Backup,
         edit: Edit<'_>,
     ) -> Result<(), FileError<'p>> {
-        let existed = match at("look at", path, platform.kind(path))? {
-            Some(FileKind::Regular) => true,
-            None => false,
-            Some(_) => {
-                platform
-                    .log(Level::Warn, format_args!("leaving {path} alone: it is no regular file, another program's"));
-                return Ok(());
-            }
+        complete(platform);
+        let mut room = LinkTarget::new();
+        let Some((place, existed)) = editable(platform, path, &mut room).map_err(|error| error.of(path))? else {
+            platform.log(Level::Warn, format_args!("leaving {path} alone: it is no regular file, another program's"));
+            return Ok(());
         };
-        if existed && at("read", path, run(platform, path, edit, EditTarget::Compare))? {
-            platform.log(Level::Info, format_args!("skipping {path} (no changes)"));
+        if existed && at("read", path, run(platform, place, edit, EditTarget::Compare))? {
+            platform.log(Level::Info, format_args!("skipping {place} (no changes)"));
             return Ok(());
         }
         let number = self.waiting.len() as u8 + 1;
-        let (false, Ok(name)) = (self.waiting.is_full(), EditPath::try_from(path.as_str())) else {
+        let (false, Ok(name)) = (self.waiting.is_full(), EditPath::try_from(place.as_str())) else {
             return Err(FileError { action: "stage so many files, or so long a path as", path, errno: Errno(7) });
         };
         make_parents(platform, path)?;
         if self.mark.is_none() {
-            self.mark = Some(
-                at("make a file beside", MARK, platform.stage(MARK, 0)).map_err(|error| FileError { path, ..error })?,
-            );
+            let mark = match platform.stage(MARK, 0) {
+                // Then nothing is staged there.
+                Err(Errno::ROFS) => platform.stage(place, 0),
+                mark => mark,
+            };
+            self.mark = Some(at("make a file beside", path, mark)?);
         }
-        let mut staged = at("make a file beside", path, platform.stage(path, number))?;
-        platform.log(Level::Info, format_args!("staging {path}"));
-        let taken_over = match existed.then(|| platform.open(path)).transpose() {
+        let mut staged = at("make a file beside", path, platform.stage(place, number))?;
+        platform.log(Level::Info, format_args!("staging {place}"));
+        let taken_over = match existed.then(|| platform.open(place)).transpose() {
             Ok(Some(old)) => at("keep owner, mode and attributes of", path, platform.take_over(&mut staged, &old)),
             Ok(None) => at("set the mode of", path, platform.set_mode(&mut staged, mode)),
             Err(errno) => at("open", path, Err(errno)),
         };
         let filled = taken_over
-            .and_then(|()| at("write beside", path, run(platform, path, edit, EditTarget::Staged(&mut staged))));
+            .and_then(|()| at("write beside", path, run(platform, place, edit, EditTarget::Staged(&mut staged))));
         // There is room: it was looked for.
         let backed_up = existed && backup == Backup::Beside;
         let _ = self.waiting.push(StagedFile { path: name, staged, backed_up });
@@ -142,14 +152,15 @@ impl<S> FileTransaction<S> {
         edit: Edit<'_>,
         out: &mut dyn Write,
     ) -> Result<(), FileError<'p>> {
-        let kind = at("look at", path, platform.kind(path))?;
-        if kind.is_some_and(|kind| kind != FileKind::Regular)
-            || kind.is_some() && at("read", path, run(platform, path, edit, EditTarget::Compare))?
-        {
+        let mut room = LinkTarget::new();
+        let Some((place, existed)) = editable(platform, path, &mut room).map_err(|error| error.of(path))? else {
+            return Ok(());
+        };
+        if existed && at("read", path, run(platform, place, edit, EditTarget::Compare))? {
             return Ok(());
         }
-        let _ = writeln!(out, "write {path}:");
-        at("read", path, run(platform, path, edit, EditTarget::Shown(out))).map(drop)
+        let _ = writeln!(out, "write {place}:");
+        at("read", path, run(platform, place, edit, EditTarget::Shown(out))).map(drop)
     }
 
     /// Puts the files in their places, in the order in which they were edited. `trouble` is called for each that could
@@ -170,7 +181,7 @@ impl<S> FileTransaction<S> {
             let backed_up = if *backed_up { back_up(platform, path) } else { Ok(()) };
             let result = backed_up.and_then(|()| {
                 platform.log(Level::Info, format_args!("updating {path}"));
-                at("replace", path, platform.publish(staged, path))
+                at("replace", path, publish(platform, staged, path))
             });
             let told = match result {
                 Ok(Durability::Synced) => continue,
@@ -195,16 +206,51 @@ impl<S> FileTransaction<S> {
         }
     }
 
-    /// Removes what a run that was killed has left in the directories of these paths.
-    pub fn tidy<P: Files>(platform: &mut P, beside: impl Iterator<Item = GuestPath<'static>>) {
-        if platform.tidy(MARK, 0) {
-            for path in beside {
-                for number in 1..=STAGED_MAX {
-                    platform.tidy(path, number);
-                }
+    /// Completes what a run that was killed has left half written, then removes what it has left in the directories of
+    /// these paths, and in those that links at some paths lead to.
+    pub fn tidy<P: Files + Log>(
+        platform: &mut P,
+        beside: impl Iterator<Item = GuestPath<'static>>,
+        links: &[GuestPath<'static>],
+    ) {
+        let last = if complete(platform) { COPY_NUMBER } else { BACKUP_NUMBER };
+        let marked = platform.tidy(MARK, 0);
+        for path in links {
+            if let Ok(Some(FileKind::Symlink)) = platform.kind(*path)
+                && let Ok(target) = platform.link_target(*path)
+                && let Ok(place) = GuestPath::new(&target)
+                && (platform.tidy(place, 0) || marked)
+            {
+                tidy_beside(platform, place, last);
             }
         }
+        beside.filter(|_| marked).for_each(|path| tidy_beside(platform, path, last));
     }
+}
+
+/// Removes every staged file beside a path, up to this number.
+#[inline(never)]
+fn tidy_beside<P: Files>(platform: &mut P, path: GuestPath<'_>, last: u8) {
+    for number in 1..=last {
+        platform.tidy(path, number);
+    }
+}
+
+/// Where the file of a path is edited, and whether it is there; nothing if another program manages it.
+#[inline(never)]
+pub(crate) fn editable<'p, P: Files>(
+    platform: &mut P,
+    path: GuestPath<'p>,
+    room: &'p mut LinkTarget,
+) -> Result<Option<(GuestPath<'p>, bool)>, FileError<'p>> {
+    Ok(match find(platform, path, room)? {
+        Found::Missing => Some((path, false)),
+        Found::File(place) => {
+            let others = place != path && OTHERS.iter().any(|directory| place.as_str().starts_with(directory));
+            (!others).then_some((place, true))
+        }
+        Found::Dangling | Found::Distrusted(_) | Found::NotAFile => None,
+    })
 }
 
 /// What is done with what an edit writes.
@@ -557,15 +603,69 @@ mod tests {
     fn a_mark_that_cannot_be_made_is_told_of_the_file_it_was_for() {
         let mut platform = FakePlatform::with(&[]);
         // Behind the look at the file and at its directory.
-        platform.fail = Some((2, Errno::ROFS));
+        platform.fail = Some((2, Errno::NOSPC));
         let error = FileTransaction::default().edit(&mut platform, FILE, 0o644, Backup::None, &mut drop_x).unwrap_err();
-        assert_eq!((error.action, error.path, error.errno), ("make a file beside", FILE, Errno::ROFS));
+        assert_eq!((error.action, error.path, error.errno), ("make a file beside", FILE, Errno::NOSPC));
     }
 
     #[test]
-    fn what_is_no_regular_file_is_left_alone_and_not_shown() {
-        for node in [Node::Symlink("/nowhere"), Node::Directory, Node::Device] {
-            let mut platform = FakePlatform::with(&[]);
+    fn a_file_that_a_link_leads_to_is_edited_where_it_lies() {
+        let mut platform = FakePlatform::with(&[("/state/file", "x\n")]);
+        platform.nodes.insert("/etc/file".to_owned(), Node::Symlink("/state/file"));
+        let mut batch = FileTransaction::default();
+        batch.edit(&mut platform, FILE, 0o644, Backup::Beside, &mut drop_x).unwrap();
+        assert_eq!(platform.staged_beside, ["/etc/hostname", "/state/file"]);
+        batch.commit(&mut platform, &mut |trouble| panic!("{trouble}"));
+        assert_eq!((platform.text("/state/file"), platform.text("/state/file.1700000000.bak~")), ("end\n", "x\n"));
+        assert_eq!(platform.nodes["/etc/file"], Node::Symlink("/state/file"));
+        let mut shown = String::new();
+        FileTransaction::show(&mut platform, FILE, &mut |_, out| out.put("new"), &mut shown).unwrap();
+        assert!(shown.starts_with("write /state/file:\n"), "{shown}");
+        // Errors speak of the path that was asked for.
+        platform.fail = Some((2, Errno::IO));
+        let error = FileTransaction::default().edit(&mut platform, FILE, 0o644, Backup::None, &mut drop_x).unwrap_err();
+        assert_eq!((error.action, error.path), ("read", FILE));
+        platform.fail = Some((1, Errno::IO));
+        let error = FileTransaction::default().edit(&mut platform, FILE, 0o644, Backup::None, &mut drop_x).unwrap_err();
+        assert_eq!((error.action, error.path), ("look at", FILE));
+        // What an agent that was killed has left there is looked for, with a mark of its own or of /etc.
+        FileTransaction::<crate::test_platform::FakeStaged>::tidy(&mut platform, [].into_iter(), &[FILE]);
+        assert_eq!(platform.tidied, [("/etc/hostname".to_owned(), 0), ("/state/file".to_owned(), 0)]);
+        platform.left_behind = true;
+        FileTransaction::<crate::test_platform::FakeStaged>::tidy(&mut platform, [].into_iter(), &[FILE]);
+        assert!(platform.tidied.contains(&("/state/file".to_owned(), 32)));
+    }
+
+    #[test]
+    fn where_etc_is_read_only_the_mark_lies_beside_the_file() {
+        let mut seen = false;
+        for operation in 0..16 {
+            let mut platform = FakePlatform::with(&[("/state/file", "x\n")]);
+            platform.nodes.insert("/etc/file".to_owned(), Node::Symlink("/state/file"));
+            let mut batch = FileTransaction::default();
+            platform.fail = Some((operation, Errno::ROFS));
+            let edited = batch.edit(&mut platform, FILE, 0o644, Backup::None, &mut drop_x);
+            if edited.is_ok() && platform.staged_beside == ["/state/file", "/state/file"] {
+                seen = true;
+                assert_eq!(platform.staged_as, [0, 1]);
+                batch.commit(&mut platform, &mut |trouble| panic!("{trouble}"));
+                assert_eq!((platform.text("/state/file"), platform.discarded), ("end\n", 1));
+            }
+        }
+        assert!(seen);
+    }
+
+    #[test]
+    fn what_is_no_regular_file_or_managed_by_others_is_left_alone_and_not_shown() {
+        for node in [
+            Node::Symlink("/nowhere"),
+            Node::Symlink("/run/resolved"),
+            Node::Symlink("/usr/lib/distributions"),
+            Node::Symlink("/etc"),
+            Node::Directory,
+            Node::Device,
+        ] {
+            let mut platform = FakePlatform::with(&[("/run/resolved", "x\n"), ("/usr/lib/distributions", "x\n")]);
             platform.nodes.insert("/etc/file".to_owned(), node.clone());
             let batch = staged(&mut platform, &["/etc/file"]);
             assert!(batch.is_empty() && platform.logged().contains("leaving /etc/file alone"));
@@ -586,12 +686,12 @@ mod tests {
     fn where_a_mark_was_left_all_numbers_are_looked_for_and_else_none() {
         let places = || [FILE, GuestPath::literal("/srv/x")].into_iter();
         let mut platform = FakePlatform::with(&[]);
-        FileTransaction::<crate::test_platform::FakeStaged>::tidy(&mut platform, places());
+        FileTransaction::<crate::test_platform::FakeStaged>::tidy(&mut platform, places(), &[]);
         assert_eq!(platform.tidied, [("/etc/hostname".to_owned(), 0)]);
         platform.left_behind = true;
         platform.tidied.clear();
-        FileTransaction::<crate::test_platform::FakeStaged>::tidy(&mut platform, places());
-        let wanted = ["/etc/file", "/srv/x"].into_iter().flat_map(|path| (1..=32).map(move |n| (path.to_owned(), n)));
+        FileTransaction::<crate::test_platform::FakeStaged>::tidy(&mut platform, places(), &[]);
+        let wanted = ["/etc/file", "/srv/x"].into_iter().flat_map(|path| (1..=34).map(move |n| (path.to_owned(), n)));
         assert!(platform.tidied.iter().cloned().eq([("/etc/hostname".to_owned(), 0)].into_iter().chain(wanted)));
     }
 

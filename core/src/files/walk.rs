@@ -5,10 +5,13 @@
 //! key that the host injects for him into root's. The walk goes from one open directory to the next, so nobody can
 //! exchange one of them meanwhile, and it never leads out of the root that it begins at.
 //!
+//! A link at the end of a path is followed in the same way, by [`link_target`], for files that are edited where they
+//! lie.
+//!
 //! Refuses: more than [`LINKS_MAX`] links ([`Errno::LOOP`]), a way that is longer than a path may be
 //! ([`Errno::NAMETOOLONG`]), anything on it that is no directory ([`Errno::NOTDIR`]).
 
-use crate::platform::{Distrust, FileKind, GUEST_PATH_MAX};
+use crate::platform::{Distrust, FileKind, GUEST_PATH_MAX, LinkTarget};
 use crate::wire::errno::Errno;
 
 /// Most links on one way, as many as Linux follows (path_resolution(7)).
@@ -69,8 +72,19 @@ impl Stopped {
 }
 
 /// Goes from the root to the directory at `path`, which is relative to it, or empty. Returns what was opened last.
-#[inline(never)]
 pub fn walk<S: Steps>(steps: &mut S, path: &str) -> Result<S::Handle, Stopped> {
+    go(steps, path, None)
+}
+
+/// Finds out where the regular file at `path`, which is relative to the root, lies: whatever links lead there.
+pub fn link_target<S: Steps>(steps: &mut S, path: &str) -> Result<LinkTarget, Stopped> {
+    let mut place = LinkTarget::new();
+    go(steps, path, Some(&mut place)).map(|_| place)
+}
+
+/// Goes to a directory, or, noting the way that is gone in the end, to a regular file.
+#[inline(never)]
+fn go<S: Steps>(steps: &mut S, path: &str, mut place: Option<&mut LinkTarget>) -> Result<S::Handle, Stopped> {
     let own_user = steps.own_user();
     let is_own = |found: &Opened| found.owner == 0 || found.owner == own_user;
     let mut way = Way::new(path)?;
@@ -86,11 +100,16 @@ pub fn walk<S: Steps>(steps: &mut S, path: &str) -> Result<S::Handle, Stopped> {
         } else if distrust.is_none() && found.others_write {
             distrust = Some(Distrust::OthersWrite);
         }
-        let Some(name) = way.next()? else { return Ok(here) };
+        let Some(name) = way.next()? else {
+            return if place.is_some() { Err(Errno::ISDIR.into()) } else { Ok(here) };
+        };
         if name == ".." && found.id == root {
             continue;
         }
         let (next, next_found) = steps.open(&here, name)?;
+        if let Some(place) = &mut place {
+            note(place, name, next_found.kind)?;
+        }
         left = left.min(way.left());
         match next_found.kind {
             FileKind::Directory => (here, found) = (next, next_found),
@@ -106,11 +125,27 @@ pub fn walk<S: Steps>(steps: &mut S, path: &str) -> Result<S::Handle, Stopped> {
                 }
                 if way.go_on_behind(&mut |room| steps.read_link(&next, room))? {
                     (here, found) = steps.root()?;
+                    if let Some(place) = &mut place {
+                        place.clear();
+                    }
                 }
             }
+            FileKind::Regular if place.is_some() && way.left() == 0 => return Ok(next),
             FileKind::Regular | FileKind::Other => return Err(Errno::NOTDIR.into()),
         }
     }
+}
+
+/// Notes that a name was gone to. That of a link is none of the way: what it leads through is.
+fn note(place: &mut LinkTarget, name: &str, kind: FileKind) -> Result<(), Errno> {
+    if name == ".." {
+        while place.pop().is_some_and(|c| c != '/') {}
+        return Ok(());
+    }
+    if kind == FileKind::Symlink {
+        return Ok(());
+    }
+    place.push_str("/").and_then(|()| place.push_str(name)).map_err(|_| Errno::NAMETOOLONG)
 }
 
 /// What is still to be gone.
@@ -179,7 +214,7 @@ mod tests {
     use std::string::String;
 
     use super::*;
-    use crate::platform::{Distrust, FileKind, GUEST_PATH_MAX, LinkNotFollowed};
+    use crate::platform::{Distrust, FileKind, GUEST_PATH_MAX, LINK_TARGET_MAX, LinkNotFollowed};
 
     /// What is at an absolute path: owner, whether others may write, and where it leads if it is a link.
     #[derive(Default)]
@@ -206,7 +241,12 @@ mod tests {
                 .find(|(_, (known, _))| *known == path)
                 .map(|(n, (_, node))| (n, node))
                 .ok_or(Errno::NOENT)?;
-            let kind = if leads.is_some() { FileKind::Symlink } else { FileKind::Directory };
+            let kind = match leads {
+                Some(_) => FileKind::Symlink,
+                None if path.ends_with(".file") => FileKind::Regular,
+                None if path.ends_with(".pipe") => FileKind::Other,
+                None => FileKind::Directory,
+            };
             let found = Opened { kind, id: (1, place as u64), owner: *owner, others_write: *others_write };
             Ok((path.into(), found))
         }
@@ -263,6 +303,24 @@ mod tests {
             ("/round", 0, false, Some("round")),
             ("/users", 0, false, Some("/home/u")),
             ("/empty", 0, false, Some("")),
+            ("/etc", 0, false, Some("state/etc")),
+            ("/state", 0, false, None),
+            ("/state/etc", 0, false, None),
+            ("/state/etc/one", 0, false, Some(".././/one.file")),
+            ("/state/etc/two", 0, false, Some("/etc/three")),
+            ("/state/etc/three", 0, false, Some("../../../var/run/x/../../state/one.file/")),
+            ("/state/etc/here.file", 0, false, None),
+            ("/state/etc/theirs", 1000, false, Some("here.file")),
+            ("/state/etc/through", 0, false, Some("/home/u/link")),
+            ("/state/etc/users", 0, false, Some("/home/u/own.file")),
+            ("/state/etc/none", 0, false, Some("gone.file")),
+            ("/state/etc/directory", 0, false, Some("/run")),
+            ("/state/etc/pipe", 0, false, Some("a.pipe")),
+            ("/state/etc/a.pipe", 0, false, None),
+            ("/state/etc/below", 0, false, Some("here.file/x")),
+            ("/state/one.file", 0, false, None),
+            ("/home/u/own.file", 1000, false, None),
+            ("/home/u/link", 0, false, Some("own.file")),
             ("/é", 0, false, None),
             ("/é/through", 0, false, Some("/home/u/.ssh/a/much/longer/way/than/the/path")),
         ])
@@ -282,6 +340,39 @@ mod tests {
         ];
         for (path, end) in ways {
             assert_eq!(walk(&mut guest(), path), Ok(end.into()), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_roots_links_lead_to_has_a_place_without_links() {
+        let places = [
+            ("etc/one", "/state/one.file"),
+            ("etc/two", "/state/one.file"),
+            ("etc/here.file", "/state/etc/here.file"),
+            ("etc/users", "/home/u/own.file"),
+        ];
+        for (path, place) in places {
+            assert_eq!(link_target(&mut guest(), path).as_deref(), Ok(place), "{path}");
+        }
+        let none = [
+            ("etc/theirs", Stopped::Link(10, Distrust::Owner(1000))),
+            ("etc/through", Stopped::Link(11, Distrust::Directory(1000))),
+            ("etc/none", Stopped::Errno(Errno::NOENT)),
+            ("etc/directory", Stopped::Errno(Errno::ISDIR)),
+            ("etc/pipe", Stopped::Errno(Errno::NOTDIR)),
+            ("etc/below", Stopped::Errno(Errno::NOTDIR)),
+            ("round", Stopped::Errno(Errno::LOOP)),
+        ];
+        for (path, stopped) in none {
+            assert_eq!(link_target(&mut guest(), path), Err(stopped), "{path}");
+        }
+        // As long as there is room for, and one byte more.
+        for (len, fits) in [(LINK_TARGET_MAX - 1, true), (LINK_TARGET_MAX, false)] {
+            let name = format!("{}.file", "x".repeat(len - 5));
+            let path = format!("/{name}");
+            let mut tree = Tree::of(&[("/", 0, false, None), ("/l", 0, false, Some(&name)), (&path, 0, false, None)]);
+            let wanted = if fits { Ok(path.as_str()) } else { Err(&Stopped::Errno(Errno::NAMETOOLONG)) };
+            assert_eq!(link_target(&mut tree, "l").as_deref(), wanted.map_err(|why| *why).as_ref().copied());
         }
     }
 
@@ -340,7 +431,7 @@ mod tests {
     #[test]
     fn the_sentence_names_link_and_owner() {
         let said = LinkNotFollowed { link: "/home/u/.ssh", why: Distrust::Owner(1000) }.to_string();
-        assert_eq!(said, "/home/u/.ssh is a symbolic link of user 1000: it is not followed; name the path without it");
+        assert_eq!(said, "/home/u/.ssh is a symbolic link of user 1000: it is not followed");
     }
 
     #[test]

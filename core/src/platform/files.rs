@@ -18,10 +18,19 @@ pub enum Durability {
 pub const STAGED_NAME: &str = ".nanova.new";
 /// Most files that are staged at once.
 pub const STAGED_MAX: u8 = 32;
+/// The number of a copy of what a file held, where no second name can be given to it.
+pub const BACKUP_NUMBER: u8 = STAGED_MAX + 1;
+/// The number of the copy that a file is overwritten from.
+pub const COPY_NUMBER: u8 = STAGED_MAX + 2;
 /// The name of a new agent's file that has yet to show that it serves, beside the old one's.
 pub const UPDATE_NAME: &str = ".nanova.update";
 /// Its number among staged files.
 pub const UPDATE_NUMBER: u8 = u8::MAX;
+
+/// Longest path that a link to an edited file leads to.
+pub const LINK_TARGET_MAX: usize = 96;
+/// Where a link leads to: a path that goes through no link.
+pub type LinkTarget = heapless::String<LINK_TARGET_MAX>;
 
 /// The guest's files, as few operations as replacing a file safely takes.
 ///
@@ -48,12 +57,16 @@ pub trait Files {
     fn read(&mut self, file: &mut Self::File, space: &mut [u8]) -> Result<usize, Errno>;
     /// Makes a directory, mode 0755, and makes that durable.
     fn make_directory(&mut self, path: GuestPath<'_>) -> Result<(), Errno>;
-    /// Gives what is at `path` a second name in the same directory. An existing name is [`Errno::EXIST`].
+    /// Gives what is at `path` a second name in the same directory. An existing name is [`Errno::EXIST`]. A mount
+    /// point can have none: it is copied ([`BACKUP_NUMBER`]) as a staged file is made, owner, mode and all.
     fn link(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno>;
     /// Gives what is at `path` another name in the same directory, which must be free ([`Errno::EXIST`]).
     fn rename(&mut self, path: GuestPath<'_>, name: &str) -> Result<Durability, Errno>;
-    /// The link on the way to the directory of `path` that is not followed, if there is one: at so many bytes of the
-    /// path.
+    /// Where the symbolic link at `path` leads, if every link is root's as on the way to a directory: to a regular file,
+    /// or to none ([`Errno::NOENT`]), to a directory ([`Errno::ISDIR`]) or to anything else ([`Errno::NOTDIR`]).
+    fn link_target(&mut self, path: GuestPath<'_>) -> Result<LinkTarget, Errno>;
+    /// The link on the way to the directory of `path`, or at `path`, that is not followed, if there is one: at so many
+    /// bytes of the path.
     fn link_not_followed(&mut self, path: GuestPath<'_>) -> Option<(usize, Distrust)>;
     /// Calls `each` with every name in the directory at `path`; none if there is no directory.
     fn names(&mut self, path: GuestPath<'_>, each: &mut dyn FnMut(&str)) -> Result<(), Errno>;
@@ -69,8 +82,20 @@ pub trait Files {
     /// Gives a staged file another mode.
     fn set_mode(&mut self, staged: &mut Self::Staged, mode: u32) -> Result<(), Errno>;
     /// Makes a staged file durable, then puts it in the place of what is at `path`, then makes that durable. Until then
-    /// the old file is there, from then on the new one. On failure the staged file is still there.
+    /// the old file is there, from then on the new one. On failure the staged file is still there; [`Errno::BUSY`] says
+    /// that what is at `path` is a mount point.
     fn publish(&mut self, staged: &mut Self::Staged, path: GuestPath<'_>) -> Result<Durability, Errno>;
+    /// Makes a durable staged file the copy ([`COPY_NUMBER`]) that the file at `path` is to be overwritten from, durably
+    /// notes that path, and sees that there is room for the bytes. On failure the file at `path` is as it was.
+    /// [`Errno::EXIST`]: another path is noted still.
+    fn keep_copy(&mut self, staged: &mut Self::Staged, path: GuestPath<'_>) -> Result<(), Errno>;
+    /// Overwrites the file at `path` with its copy, makes that durable, and removes copy and note; without a copy there
+    /// was only a note. On failure copy and note stay. [`Errno::AGAIN`] while another nanova has files staged.
+    fn overwrite(&mut self, path: GuestPath<'_>) -> Result<(), Errno>;
+    /// The path that is noted as one that is being overwritten, if there is one.
+    fn half_written(&mut self) -> Option<LinkTarget>;
+    /// Removes what has that name in the directory of `path`.
+    fn remove(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno>;
     /// Makes a staged file durable, and one that nothing can be added to, so that it can be run.
     fn seal(&mut self, staged: &mut Self::Staged) -> Result<(), Errno>;
     /// Gives what is at `path` a second name in the same directory; what had that name goes.

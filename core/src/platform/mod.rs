@@ -23,7 +23,10 @@ pub use clock::Clock;
 pub use download::{Addresses, Download};
 pub use entropy::Entropy;
 pub use errands::{Errand, ErrandNews, Errands, Found};
-pub use files::{Durability, Files, STAGED_MAX, STAGED_NAME, UPDATE_NAME, UPDATE_NUMBER};
+pub use files::{
+    BACKUP_NUMBER, COPY_NUMBER, Durability, Files, LINK_TARGET_MAX, LinkTarget, STAGED_MAX, STAGED_NAME, UPDATE_NAME,
+    UPDATE_NUMBER,
+};
 pub use identity::Identity;
 #[cfg(any(feature = "network", feature = "report"))]
 pub use kernel_net::KernelNet;

@@ -150,7 +150,7 @@ impl fmt::Display for LinkNotFollowed<'_> {
         };
         write!(f, "{} is a symbolic link {whose}", self.link)?;
         user.map_or(Ok(()), |user| write!(f, " {}", u64::from(user)))?;
-        f.write_str(": it is not followed; name the path without it")
+        f.write_str(": it is not followed")
     }
 }
 
@@ -169,6 +169,13 @@ pub struct FileError<'a> {
 impl fmt::Display for FileError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cannot {} {}: {}", self.action, self.path, self.errno)
+    }
+}
+
+impl FileError<'_> {
+    /// The same, of the path that the file was asked for by.
+    pub(crate) fn of(self, path: GuestPath<'_>) -> FileError<'_> {
+        FileError { action: self.action, path, errno: self.errno }
     }
 }
 
@@ -257,7 +264,7 @@ mod tests {
             (Distrust::OthersWrite, "below a directory that others may write"),
         ] {
             let said = LinkNotFollowed { link: "/a", why }.to_string();
-            assert_eq!(said, format!("/a is a symbolic link {whose}: it is not followed; name the path without it"));
+            assert_eq!(said, format!("/a is a symbolic link {whose}: it is not followed"));
         }
     }
 

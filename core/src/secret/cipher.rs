@@ -3,11 +3,14 @@
 //! OpenSSL derives key and IV from the pass phrase (EVP_BytesToKey: no salt, one round) with MD5 before version 1.1.0
 //! and with SHA-256 since. The message does not say which, and CBC does not say whether the key was right, so both are
 //! tried and a result counts only if *everything* about it is right: every byte of the padding, and text without
-//! control characters that is not empty, followed by at most one newline (nova sends one). Noise passes that with a
-//! chance of about 2^-30 for a message of one block and far less for longer ones; if both digests pass, the one with
-//! nova's newline wins, and if that does not tell them apart either, neither.
+//! control characters but the tab that is not empty, followed by at most one newline (nova sends one). Noise passes
+//! that with a chance of about 2^-30 for a message of one block and far less for longer ones; if both digests pass, the
+//! one with nova's newline wins, and if that does not tell them apart either, neither.
 //!
-//! All failures are one error: an oracle that tells bad padding from bad text would serve an attacker only.
+//! Bad padding and what is no text are one error. What decrypts to text and is no password is told apart, so that who
+//! typed it can mend it; as a key is good for one message, nobody can ask again.
+
+use core::fmt;
 
 use aes::Aes128;
 use aes::cipher::{Block, BlockModeDecrypt, KeyIvInit};
@@ -19,7 +22,8 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::secret::exchange::SharedSecret;
 use crate::wire::json::Text;
 
-/// Longest password, in bytes; the longest that libxcrypt takes.
+/// Longest password, in bytes: the longest that libxcrypt hashes (`CRYPT_MAX_PASSPHRASE_SIZE`) and that PAM asks for
+/// (`PAM_MAX_RESP_SIZE`), both 512 with a zero byte.
 pub const PASSWORD_MAX: usize = 511;
 
 const BLOCK: usize = 16;
@@ -31,10 +35,33 @@ const BASE64_MAX: usize = CIPHERTEXT_MAX / 3 * 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum CipherError {
-    /// Not base64, or longer than any password.
+    /// Not base64.
     NotBase64,
-    /// Wrong key, damaged, or not a password.
+    /// Wrong key, damaged, or no text.
     Invalid,
+    /// Its key was derived with MD5, which is not wanted here.
+    Md5,
+    /// Text without a character.
+    Empty,
+    /// Longer than [`PASSWORD_MAX`].
+    TooLong,
+    /// Text with a control character in it that is no tab.
+    Control,
+}
+
+impl fmt::Display for CipherError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            CipherError::NotBase64 => "Couldn't decode base64 data",
+            CipherError::Invalid => "Invalid password data received",
+            CipherError::Md5 => {
+                "the password's key was derived with MD5, which /etc/nanova/disable forbids; use OpenSSL 1.1.0 or newer"
+            }
+            CipherError::Empty => "the password is empty; send one of at least one character",
+            CipherError::TooLong => "the password is too long; send one of at most 511 bytes",
+            CipherError::Control => "the password has a control character in it; of these only a tab may be",
+        })
+    }
 }
 
 /// A password in clear. Wiped when dropped; never formatted.
@@ -64,37 +91,58 @@ impl Password {
         password
     }
 
-    /// Decrypts what the host sent as base64; white space in it is passed over, as OpenSSL breaks lines.
-    pub fn decrypt(secret: &SharedSecret, base64: Text<'_>) -> Result<Password, CipherError> {
+    /// Decrypts what the host sent as base64; white space in it is passed over, as OpenSSL breaks lines. A key that was
+    /// derived with MD5 is taken only if that is wanted.
+    pub fn decrypt(secret: &SharedSecret, base64: Text<'_>, md5_too: bool) -> Result<Password, CipherError> {
         let mut room = Zeroizing::new([0; BASE64_MAX]);
-        let ciphertext = base64.base64(&mut room[..]).ok_or(CipherError::NotBase64)?;
-        if ciphertext.is_empty() || ciphertext.len() % BLOCK != 0 || ciphertext.len() > CIPHERTEXT_MAX {
+        let ciphertext = match base64.base64(&mut room[..]) {
+            Some(ciphertext) => ciphertext,
+            None if len_of(base64) > BASE64_MAX => return Err(CipherError::TooLong),
+            None => return Err(CipherError::NotBase64),
+        };
+        if ciphertext.is_empty() || ciphertext.len() % BLOCK != 0 {
             return Err(CipherError::Invalid);
         }
         let md5 = Password::try_key(&md5_key(secret), ciphertext);
         let sha256 = Password::try_key(&sha256_key(secret), ciphertext);
         match (md5, sha256) {
-            (Some(one), None) | (None, Some(one)) => Ok(one),
-            (Some(one), Some(other)) if one.newline != other.newline => Ok(if one.newline { one } else { other }),
-            _ => Err(CipherError::Invalid),
+            (_, Ok(one)) if !md5_too => Ok(one),
+            (Ok(_), _) if !md5_too => Err(CipherError::Md5),
+            (Ok(one), Ok(other)) if one.newline == other.newline => Err(CipherError::Invalid),
+            (Ok(one), Ok(other)) => Ok(if one.newline { one } else { other }),
+            (Ok(one), _) | (_, Ok(one)) => Ok(one),
+            (Err(CipherError::Invalid), Err(why)) | (Err(why), Err(_)) => Err(why),
         }
     }
 
-    fn try_key(key: &KeyIv, ciphertext: &[u8]) -> Option<Password> {
+    fn try_key(key: &KeyIv, ciphertext: &[u8]) -> Result<Password, CipherError> {
         let mut plain = Password { bytes: [0; CIPHERTEXT_MAX], len: 0, newline: false };
         let mut cipher = cbc::Decryptor::<Aes128>::new((&key.key).into(), (&key.iv).into());
         for (from, to) in ciphertext.chunks_exact(BLOCK).zip(plain.bytes.chunks_exact_mut(BLOCK)) {
-            let from: &Block<Aes128> = from.try_into().ok()?;
-            let to: &mut Block<Aes128> = to.try_into().ok()?;
+            let (Ok(from), Ok(to)) = (<&Block<Aes128>>::try_from(from), <&mut Block<Aes128>>::try_from(to)) else {
+                return Err(CipherError::Invalid);
+            };
             cipher.decrypt_block_b2b(from, to);
         }
-        plain.len = ciphertext.len() - padding(plain.bytes[..ciphertext.len()].last_chunk()?)?;
+        let padding = plain.bytes[..ciphertext.len()].last_chunk().and_then(padding).ok_or(CipherError::Invalid)?;
+        plain.len = ciphertext.len() - padding;
         if plain.as_bytes().ends_with(b"\n") {
             plain.newline = true;
             plain.len -= 1;
         }
-        is_password(plain.as_bytes()).then_some(plain)
+        check(plain.as_bytes()).map(|()| plain)
     }
+}
+
+/// How long a base64 text is without its white space.
+fn len_of(base64: Text<'_>) -> usize {
+    let mut len = 0;
+    // What is called back never fails.
+    let _ = base64.pieces(&mut |piece| {
+        len += piece.bytes().filter(|byte| !byte.is_ascii_whitespace()).count();
+        Ok(())
+    });
+    len
 }
 
 struct KeyIv {
@@ -147,11 +195,18 @@ fn padding(last: &[u8; BLOCK]) -> Option<usize> {
     bool::from(good).then_some(usize::from(pad))
 }
 
-/// Text that somebody can type: UTF-8, not empty, no control characters, not longer than crypt(3) takes.
-fn is_password(bytes: &[u8]) -> bool {
-    !bytes.is_empty()
-        && bytes.len() <= PASSWORD_MAX
-        && core::str::from_utf8(bytes).is_ok_and(|text| !text.chars().any(char::is_control))
+/// Whether this is text that somebody can type where a password is asked for: UTF-8, not empty, not longer than
+/// crypt(3) takes. Of control characters a terminal hands on the tab (termios(3)); a newline ends what is typed, and a
+/// zero byte what crypt(3) reads.
+fn check(bytes: &[u8]) -> Result<(), CipherError> {
+    let Ok(text) = core::str::from_utf8(bytes) else { return Err(CipherError::Invalid) };
+    if text.is_empty() {
+        return Err(CipherError::Empty);
+    }
+    if text.len() > PASSWORD_MAX {
+        return Err(CipherError::TooLong);
+    }
+    if text.chars().any(|c| c.is_control() && c != '\t') { Err(CipherError::Control) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -30,9 +30,13 @@ fn openssl(digest: &str, pass: &str, plain: &[u8], extra: &[&str]) -> String {
 }
 
 fn decrypt(base64: &str) -> Result<Vec<u8>, CipherError> {
+    decrypt_with(base64, true)
+}
+
+fn decrypt_with(base64: &str, md5_too: bool) -> Result<Vec<u8>, CipherError> {
     let mut document = format!("{{\"value\":\"{}\"}}", base64.replace('\n', "\\n")).into_bytes();
     let Ok([Value::Text(text)]) = members(&mut document, ["value"]) else { panic!("not a text: {base64}") };
-    Password::decrypt(&secret().0, text).map(|password| password.as_bytes().to_vec())
+    Password::decrypt(&secret().0, text, md5_too).map(|password| password.as_bytes().to_vec())
 }
 
 fn encode(bytes: &[u8]) -> String {
@@ -44,9 +48,15 @@ fn encode(bytes: &[u8]) -> String {
 fn both_digests_of_the_real_openssl_are_recognised() {
     let (_, pass) = secret();
     for digest in ["md5", "sha256"] {
-        for password in
-            ["a", "correct horse", "exactly15bytes!", "sixteen bytes ok", "pässwörd ☃", &"x".repeat(PASSWORD_MAX)]
-        {
+        for password in [
+            "a",
+            "tab\there",
+            "correct horse",
+            "exactly15bytes!",
+            "sixteen bytes ok",
+            "pässwörd ☃",
+            &"x".repeat(PASSWORD_MAX),
+        ] {
             for newline in ["\n", ""] {
                 let base64 = openssl(digest, &pass, format!("{password}{newline}").as_bytes(), &["-A"]);
                 assert_eq!(decrypt(&base64).unwrap(), password.as_bytes(), "{digest} {newline:?}");
@@ -64,30 +74,61 @@ fn base64_in_lines_is_read_too() {
 }
 
 #[test]
-fn what_is_no_password_is_refused() {
+fn what_is_no_password_is_refused_and_told_apart() {
     let (_, pass) = secret();
-    for plain in [
-        &b"\n"[..],
-        b"",
-        b"two\nlines\n",
-        b"tab\there\n",
-        b"nul\0\n",
-        b"\xff\xfe\n",
-        b"pass\n\n",
-        &[b'x'; PASSWORD_MAX + 1],
-    ] {
-        let base64 = openssl("sha256", &pass, plain, &["-A"]);
-        assert!(decrypt(&base64).is_err(), "{plain:?}");
+    let cases = [
+        (&b"\n"[..], CipherError::Empty),
+        (b"", CipherError::Empty),
+        (b"two\nlines\n", CipherError::Control),
+        (b"nul\0\n", CipherError::Control),
+        (b"c1 \xc2\x85\n", CipherError::Control),
+        (b"pass\n\n", CipherError::Control),
+        (b"\xff\xfe\n", CipherError::Invalid),
+        (&[b'x'; PASSWORD_MAX + 1], CipherError::TooLong),
+        (&[b'x'; PASSWORD_MAX + 17], CipherError::TooLong),
+        (&[b'x'; 2000], CipherError::TooLong),
+    ];
+    for (plain, why) in cases {
+        for digest in ["md5", "sha256"] {
+            let base64 = openssl(digest, &pass, plain, &["-A"]);
+            assert_eq!(decrypt(&base64), Err(why), "{plain:?}");
+        }
     }
+}
+
+#[test]
+fn a_key_of_md5_is_taken_only_where_it_is_wanted() {
+    let (_, pass) = secret();
+    for (digest, refused) in [("md5", Err(CipherError::Md5)), ("sha256", Ok(b"password".to_vec()))] {
+        let base64 = openssl(digest, &pass, b"password\n", &["-A"]);
+        assert_eq!((decrypt(&base64), decrypt_with(&base64, false)), (Ok(b"password".to_vec()), refused));
+    }
+    assert_eq!(decrypt_with(&openssl("sha256", &pass, b"a\x07", &["-A"]), false), Err(CipherError::Control));
 }
 
 #[test]
 fn what_is_no_ciphertext_is_refused() {
     assert_eq!(decrypt("!!!!"), Err(CipherError::NotBase64));
     assert_eq!(decrypt("QUJD="), Err(CipherError::NotBase64));
-    assert_eq!(decrypt(&"A".repeat(BASE64_MAX + 4)), Err(CipherError::NotBase64));
+    assert_eq!(decrypt(&"A".repeat(BASE64_MAX)), Err(CipherError::Invalid));
+    assert_eq!(decrypt(&"A".repeat(BASE64_MAX - 1)), Err(CipherError::NotBase64));
+    assert_eq!(decrypt(&"A".repeat(BASE64_MAX + 4)), Err(CipherError::TooLong));
     assert_eq!(decrypt(""), Err(CipherError::Invalid));
     assert_eq!(decrypt(&encode(&[1; 15])), Err(CipherError::Invalid));
+}
+
+#[test]
+fn what_is_wrong_is_a_sentence_that_says_what_to_send() {
+    assert_eq!(
+        CipherError::TooLong.to_string(),
+        format!("the password is too long; send one of at most {PASSWORD_MAX} bytes")
+    );
+    assert!(CipherError::Empty.to_string().starts_with("the password is empty; "));
+    assert!(CipherError::Control.to_string().contains("only a tab"));
+    assert!(CipherError::Md5.to_string().contains("OpenSSL"));
+    // As earlier agents said it.
+    assert_eq!(CipherError::NotBase64.to_string(), "Couldn't decode base64 data");
+    assert_eq!(CipherError::Invalid.to_string(), "Invalid password data received");
 }
 
 #[test]

@@ -9,10 +9,27 @@ pub mod exchange;
 pub use cipher::{PASSWORD_MAX, Password};
 pub use exchange::{KeyPair, SharedSecret};
 
-/// Overwrites the part of the stack that the functions called before have used, where hash and cipher routines that
-/// know no wiping may have left a password or a key.
+/// Does something with secrets, then overwrites the part of the stack that it has used, where hash and cipher routines
+/// that know no wiping may have left a password or a key. What is done has a frame of its own (`#[inline(never)]`).
+pub fn with_wiped_stack<R>(what: impl FnOnce() -> R) -> R {
+    let result = further_down(what);
+    wipe_stack();
+    result
+}
+
+/// Does something in frames that begin below where [`wipe_stack`] begins to overwrite: it has registers to save first.
 #[inline(never)]
-pub fn wipe_stack() {
+fn further_down<R>(what: impl FnOnce() -> R) -> R {
+    /// More than all registers that a function saves.
+    const GAP: usize = 256;
+    let gap = core::hint::black_box([0u8; GAP]);
+    let result = what();
+    core::hint::black_box(&gap);
+    result
+}
+
+#[inline(never)]
+fn wipe_stack() {
     /// More than the deepest of those calls takes (SHA-512-crypt, about 3 KiB in the release binary).
     const DEPTH: usize = 8192;
     let mut stack = [0u8; DEPTH];

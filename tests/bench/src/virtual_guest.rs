@@ -13,7 +13,7 @@ use nanova_core::engine::{Action, Engine, Options, State};
 use nanova_core::network::Target;
 use nanova_core::platform::{
     Addresses, Argv, Clock, Distrust, Download, Durability, Ended, Entropy, Errand, ErrandNews, Errands, FileKind,
-    Files, Found, GuestPath, Identity, KernelNet, Level, Log, Notes, Programs,
+    Files, Found, GuestPath, Identity, KernelNet, Level, LinkTarget, Log, Notes, Programs,
 };
 use nanova_core::wire::errno::Errno;
 use nanova_core::wire::net::Ip;
@@ -164,6 +164,9 @@ impl Files for BareGuest {
     fn exists(&mut self, _path: GuestPath<'_>) -> Result<bool, Errno> {
         Ok(false)
     }
+    fn link_target(&mut self, _path: GuestPath<'_>) -> Result<LinkTarget, Errno> {
+        Err(Errno::NOENT)
+    }
     fn link_not_followed(&mut self, _path: GuestPath<'_>) -> Option<(usize, Distrust)> {
         None
     }
@@ -204,6 +207,18 @@ impl Files for BareGuest {
         Err(Errno::IO)
     }
     fn publish(&mut self, _staged: &mut (), _path: GuestPath<'_>) -> Result<Durability, Errno> {
+        Err(Errno::IO)
+    }
+    fn keep_copy(&mut self, _staged: &mut (), _path: GuestPath<'_>) -> Result<(), Errno> {
+        Err(Errno::IO)
+    }
+    fn overwrite(&mut self, _path: GuestPath<'_>) -> Result<(), Errno> {
+        Err(Errno::IO)
+    }
+    fn half_written(&mut self) -> Option<LinkTarget> {
+        None
+    }
+    fn remove(&mut self, _path: GuestPath<'_>, _name: &str) -> Result<(), Errno> {
         Err(Errno::IO)
     }
     fn seal(&mut self, _staged: &mut Self::Staged) -> Result<(), Errno> {

@@ -7,14 +7,13 @@
 use core::fmt::{self, Write};
 use core::ops::ControlFlow;
 
-use crate::files::at;
 use crate::files::lines::Edit;
-use crate::files::transaction::{Backup, FileTransaction, Trouble};
+use crate::files::transaction::{Backup, FileTransaction, Trouble, editable};
 use crate::network::managers::conflicts::move_conflicts_aside;
 use crate::network::managers::manager::{ConfigFiles, NamesBy, PersistentConfig, Scope, Tell, plain_device};
 use crate::network::managers::{names, none};
 use crate::network::problems::{FilesOutcome, note};
-use crate::platform::{Argv, Clock, FileKind, Files, GuestPath, Identity, KernelNet, Level, Log, Programs};
+use crate::platform::{Argv, Clock, Files, GuestPath, Identity, KernelNet, Level, LinkTarget, Log, Programs};
 use crate::wire::errno::Errno;
 use crate::wire::text::Bounded;
 
@@ -92,8 +91,8 @@ impl PersistentConfig<'_> {
 impl<P: Files + Log> ConfigFiles for Work<'_, P> {
     fn is_file(&mut self, path: &str) -> bool {
         let Ok(path) = GuestPath::new(path) else { return false };
-        match at("look at", path, self.platform.kind(path)) {
-            Ok(kind) => kind == Some(FileKind::Regular),
+        match editable(self.platform, path, &mut LinkTarget::new()) {
+            Ok(place) => place.is_some_and(|(_, is_there)| is_there),
             Err(error) => {
                 note(self.problems, format_args!("{error}"));
                 self.well = false;

@@ -1,0 +1,78 @@
+//! What is left of a key exchange and of a password in the memory of the agent, as whoever reads it later would find it.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+
+use anyhow::{Context, Result};
+use nanova_tests::agent::Agent;
+use nanova_tests::guest_root::GuestRoot;
+use nanova_tests::host::Host;
+use nanova_tests::nova::{Digest, Exchange, encrypt};
+use nanova_tests::strace;
+use nanova_tests::xenstored::{Options, Xenstored};
+use tempfile::NamedTempFile;
+
+/// Everything that the process may write to.
+fn memory(agent: &Agent) -> Result<Vec<u8>> {
+    let memory = File::open(format!("/proc/{}/mem", agent.pid()))?;
+    let mut all = Vec::new();
+    for line in fs::read_to_string(format!("/proc/{}/maps", agent.pid()))?.lines().filter(|line| line.contains(" rw")) {
+        let (start, end) = line.split(' ').next().and_then(|range| range.split_once('-')).context("a range")?;
+        let (start, end) = (u64::from_str_radix(start, 16)?, u64::from_str_radix(end, 16)?);
+        let mut part = vec![0; usize::try_from(end - start)?];
+        memory.read_exact_at(&mut part, start).with_context(|| line.to_owned())?;
+        all.extend_from_slice(&part);
+    }
+    Ok(all)
+}
+
+/// How often these bytes are in there.
+fn count(memory: &[u8], bytes: &[u8]) -> usize {
+    memory.windows(bytes.len()).filter(|window| *window == bytes).count()
+}
+
+/// The sixteen bytes that the kernel gave last, by a trace.
+fn random(trace: &str) -> Result<Vec<u8>> {
+    let line = trace
+        .lines()
+        .rfind(|line| line.starts_with("getrandom(") && line.ends_with(" = 16"))
+        .context(trace.to_owned())?;
+    let text = line.split('"').nth(1).context("bytes")?;
+    Ok(text.split("\\x").skip(1).map(|byte| u8::from_str_radix(byte, 16)).collect::<Result<_, _>>()?)
+}
+
+#[test]
+#[ignore = "needs root and strace"]
+fn of_an_exchange_one_key_stays_and_of_a_password_nothing() -> Result<()> {
+    let (xenstored, root, trace) = (Xenstored::start(Options::default())?, GuestRoot::new()?, NamedTempFile::new()?);
+    let mut command = strace::nanova(
+        ["-xx", "-e", "trace=getrandom,prctl", "-o"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain([trace.path().display().to_string()]),
+    );
+    command.args(["agent", "--no-metrics", "--xenbus"]).arg(xenstored.guest_socket()).arg("--root").arg(root.path());
+    let agent = Agent::spawn(command);
+    let mut host = Host::of(&xenstored)?;
+    for round in 0..4 {
+        let exchange = Exchange::new()?;
+        let answer = host.ask("keyinit", exchange.public())?;
+        let secret = exchange.secret(&answer.message)?;
+        let exponent = random(&fs::read_to_string(trace.path())?)?;
+        let after = memory(&agent)?;
+        for half in exponent.chunks(8) {
+            let turned: Vec<u8> = half.iter().rev().copied().collect();
+            assert_eq!((count(&after, half), count(&after, &turned)), (0, 0), "round {round}: half of the exponent");
+        }
+        assert_eq!(count(&after, secret.as_bytes()), 1, "round {round}: the key that waits for its password");
+
+        let password = format!("password of round {round}");
+        host.ask("password", encrypt(format!("{password}\n").as_bytes(), &secret, Digest::Sha256)?)?.ok()?;
+        let after = memory(&agent)?;
+        assert_eq!((count(&after, secret.as_bytes()), count(&after, password.as_bytes())), (0, 0), "round {round}");
+    }
+    // Nobody gets an image of it either.
+    let trace = fs::read_to_string(trace.path())?;
+    assert!(trace.contains("prctl(PR_SET_DUMPABLE, SUID_DUMP_DISABLE) = 0"), "{trace}");
+    Ok(())
+}
