@@ -251,6 +251,12 @@ impl Files for System<'_> {
         }
     }
 
+    fn read_link(&mut self, path: GuestPath<'_>, room: &mut [u8]) -> Result<usize, Errno> {
+        let mut name = NAME_ROOM;
+        let (directory, name) = self.place_of(path, &mut name)?;
+        fs::readlinkat_raw(directory, name, room).map_err(errno)
+    }
+
     fn link_not_followed(&mut self, path: GuestPath<'_>) -> Option<(usize, Distrust)> {
         match walk(&mut Walk(&self.root), path.split().0.trim_start_matches('/')) {
             // The walk does not see the slash at the beginning.

@@ -7,7 +7,7 @@ use nanova_core::cli::{Common, NetworkOptions, exit};
 use nanova_core::network::Target;
 use nanova_core::network::model::{Interface, Network};
 use nanova_core::network::presence::present;
-use nanova_core::network::reset::{self, Line, Outcome, Wanted};
+use nanova_core::network::reset::{self, Line, Outcome, Problems, Wanted};
 use nanova_core::platform::{Level, Log};
 use nanova_core::wire::errno::Errno;
 use nanova_core::xenstore::Client;
@@ -90,13 +90,13 @@ pub(crate) fn apply(
     deadline: Option<u64>,
     show: Option<&mut dyn Write>,
 ) -> Outcome {
-    let mut problems = Line::new();
+    let mut problems = Problems::new();
     let nothing = |problems| Outcome { well: false, complete: false, line: Line::new(), problems };
     let Ok(mut place) = Place::new() else {
         return nothing(Line::of(format_args!("not enough memory for the network")));
     };
     let mut network = place.fill(Network::new());
-    if let Err(error) = network.read(client, &mut problems) {
+    if let Err(error) = network.read(client, system, &mut problems) {
         return nothing(Line::of(format_args!("cannot read the network from xenstore: {error}")));
     }
     if wanted.target != Target::Files

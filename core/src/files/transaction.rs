@@ -158,7 +158,7 @@ impl<S> FileTransaction<S> {
     pub fn commit<P: Files<Staged = S> + Clock + Log>(
         &mut self,
         platform: &mut P,
-        trouble: &mut dyn FnMut(&Trouble<'_>) -> ControlFlow<()>,
+        trouble: &mut dyn FnMut(&mut P, &Trouble<'_>) -> ControlFlow<()>,
     ) {
         let mut go_on = true;
         for StagedFile { path, staged, backed_up } in &mut self.waiting {
@@ -180,7 +180,7 @@ impl<S> FileTransaction<S> {
                     Trouble::Failed(error)
                 }
             };
-            go_on = trouble(&told).is_continue();
+            go_on = trouble(platform, &told).is_continue();
         }
         if let Some(mark) = &mut self.mark {
             platform.discard(mark);
@@ -390,7 +390,7 @@ mod tests {
         let mut platform = FakePlatform::with(&[("/etc/file", text)]);
         let mut batch = FileTransaction::default();
         batch.edit(&mut platform, FILE, 0o644, Backup::Beside, &mut drop_x).unwrap();
-        batch.commit(&mut platform, &mut |trouble| panic!("{trouble}"));
+        batch.commit(&mut platform, &mut |_, trouble| panic!("{trouble}"));
         (platform.text("/etc/file").to_owned(), platform)
     }
 
@@ -412,7 +412,7 @@ mod tests {
         for path in [FILE, GuestPath::literal("/etc/new")] {
             let mut batch = FileTransaction::default();
             batch.edit(&mut platform, path, 0o604, Backup::None, &mut drop_x).unwrap();
-            batch.commit(&mut platform, &mut |trouble| panic!("{trouble}"));
+            batch.commit(&mut platform, &mut |_, trouble| panic!("{trouble}"));
         }
         let mode = |path: &str| match &platform.nodes[path] {
             Node::File { mode, .. } => *mode,
@@ -441,7 +441,7 @@ mod tests {
             let mut platform = FakePlatform::with(&[("/etc/file", text)]);
             let mut batch = FileTransaction::default();
             batch.edit(&mut platform, FILE, 0o644, Backup::None, &mut keep).unwrap();
-            batch.commit(&mut platform, &mut |trouble| panic!("{trouble}"));
+            batch.commit(&mut platform, &mut |_, trouble| panic!("{trouble}"));
             assert_eq!(platform.text("/etc/file"), edited, "{text:?}");
         }
         let mut platform = FakePlatform::with(&[("/etc/file", "a\nb")]);
@@ -490,7 +490,7 @@ mod tests {
         let mut batch = staged(&mut platform, &["/etc/a", "/etc/b", "/etc/c"]);
         assert_eq!(platform.staged_beside, ["/etc/hostname", "/etc/a", "/etc/b", "/etc/c"]);
         assert_eq!((&*platform.staged_as, batch.len(), batch.is_empty()), (&[0, 1, 2, 3][..], 3, false));
-        batch.commit(&mut platform, &mut |trouble| panic!("{trouble}"));
+        batch.commit(&mut platform, &mut |_, trouble| panic!("{trouble}"));
         assert_eq!(platform.discarded, 1, "the mark");
         assert_eq!(["/etc/a", "/etc/b", "/etc/c"].map(|path| platform.text(path)), ["end\n"; 3]);
     }
@@ -532,7 +532,7 @@ mod tests {
             let mut batch = staged(&mut platform, &["/etc/a", "/etc/b", "/etc/c"]);
             platform.fail = Some((0, Errno::IO));
             let mut told = std::vec::Vec::new();
-            batch.commit(&mut platform, &mut |trouble| {
+            batch.commit(&mut platform, &mut |_, trouble| {
                 told.push(trouble.to_string());
                 if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             });
@@ -545,7 +545,7 @@ mod tests {
         let mut batch = staged(&mut platform, &["/etc/a"]);
         platform.unsynced = Some(Errno::IO);
         let mut told = std::vec::Vec::new();
-        batch.commit(&mut platform, &mut |trouble| {
+        batch.commit(&mut platform, &mut |_, trouble| {
             told.push(trouble.to_string());
             ControlFlow::Continue(())
         });
@@ -603,7 +603,7 @@ mod tests {
                 platform.piece = piece;
                 let mut batch = staged(&mut platform, &["/etc/file"]);
                 assert_eq!(batch.is_empty(), text == wanted, "{piece} {text:?}");
-                batch.commit(&mut platform, &mut |trouble| panic!("{trouble}"));
+                batch.commit(&mut platform, &mut |_, trouble| panic!("{trouble}"));
                 assert_eq!(platform.text("/etc/file"), wanted, "{piece}");
             }
         }
@@ -620,7 +620,7 @@ mod tests {
             let mut platform = FakePlatform::with(&[("/etc/file", text)]);
             let mut batch = FileTransaction::default();
             batch.edit(&mut platform, FILE, 0o644, Backup::None, &mut rewrite).unwrap();
-            batch.commit(&mut platform, &mut |trouble| panic!("{trouble}"));
+            batch.commit(&mut platform, &mut |_, trouble| panic!("{trouble}"));
             assert_eq!(platform.text("/etc/file"), "a\nend\n", "{text:?}");
         }
     }
@@ -635,7 +635,7 @@ mod tests {
                 batch.give_up(&mut platform);
                 failed = true;
             } else {
-                batch.commit(&mut platform, &mut |_| {
+                batch.commit(&mut platform, &mut |_, _| {
                     failed = true;
                     ControlFlow::Continue(())
                 });

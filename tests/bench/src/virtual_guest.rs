@@ -122,6 +122,9 @@ impl Files for BareGuest {
     fn exists(&mut self, _path: GuestPath<'_>) -> Result<bool, Errno> {
         Ok(false)
     }
+    fn read_link(&mut self, _path: GuestPath<'_>, _room: &mut [u8]) -> Result<usize, Errno> {
+        Err(Errno::NOENT)
+    }
     fn link_not_followed(&mut self, _path: GuestPath<'_>) -> Option<(usize, Distrust)> {
         None
     }

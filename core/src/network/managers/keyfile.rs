@@ -14,7 +14,7 @@ use heapless::Vec;
 use crate::files::lines::Sink;
 use crate::network::managers::manager::{
     Claim, ConflictingFiles, Guest, Manager, NETWORK_MANAGER, NETWORK_SCRIPTS, NamesBy, PRIVATE, PersistentConfig,
-    Scope, Tell, always_goes,
+    Tell, always_goes,
 };
 use crate::network::managers::shared::WRITTEN;
 use crate::network::model::{INTERFACES_MAX, Interface};
@@ -29,7 +29,6 @@ pub(super) static MANAGER: Manager = Manager {
     name: "keyfile",
     claims,
     places: &[GuestPath::literal("/etc/NetworkManager/system-connections/x")],
-    scope: Scope::OneInterface,
     names_by: NamesBy::Mac,
     write: |config, files| {
         for interface in config.placed.iter().map(|placed| placed.interface) {
@@ -125,9 +124,13 @@ fn section(out: &mut dyn Sink, interface: &Interface, family: Family) {
     if let Some(gateway) = interface.gateway(family) {
         writeln!(out, "gateway={gateway}");
     }
-    let routes = interface.routes.iter().filter(|route| route.via.family() == family && route.to.prefix != 0);
+    let routes = interface.routes.iter().filter(|route| route.via.family() == family);
+    let routes = routes.filter(|route| route.to.prefix != 0 || route.neighbour().is_none());
     for (number, route) in (1_u64..).zip(routes) {
-        writeln!(out, "route{number}={},{}", route.to, route.via);
+        match route.neighbour() {
+            Some(via) => writeln!(out, "route{number}={},{via}", route.to),
+            None => writeln!(out, "route{number}={}", route.to),
+        }
     }
     if interface.dns.iter().any(|server| server.family() == family) {
         out.put("dns=");

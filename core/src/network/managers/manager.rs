@@ -9,7 +9,7 @@ use crate::files::lines::{Edit, Old, Sink};
 use crate::network::model::{Interface, Placed, is_plain};
 use crate::platform::{Argv, GuestPath};
 use crate::wire::net::{Device, Mac};
-use crate::wire::text::number;
+use crate::wire::text::{Bounded, number};
 
 /// Mode of a file that is readable for its owner alone.
 pub(crate) const PRIVATE: u32 = 0o600;
@@ -25,8 +25,6 @@ pub struct Manager {
     pub(crate) claims: fn(&mut Guest<'_>) -> Claim,
     /// A file in each directory where its files are staged, for who tidies up.
     pub(crate) places: &'static [GuestPath<'static>],
-    /// What one of its files speaks of.
-    pub(crate) scope: Scope,
     /// How its files name an interface.
     pub(crate) names_by: NamesBy,
     /// Writes its files.
@@ -64,15 +62,6 @@ impl Claim {
     }
 }
 
-/// What one file of a manager speaks of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scope {
-    /// Of all interfaces, so that it stays as it is while one of them cannot be read: that one may be in it.
-    AllInterfaces,
-    /// Of one interface.
-    OneInterface,
-}
-
 /// How a manager's files name an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NamesBy {
@@ -89,11 +78,13 @@ pub struct PersistentConfig<'a> {
     pub manager: &'static Manager,
     /// The host's name, if it has been given one.
     pub hostname: Option<&'a str>,
+    /// What the system was called before.
+    pub former_name: &'a str,
     /// The interfaces that have a place in the files.
     pub placed: &'a [Placed<'a>],
     /// All interfaces, for the names.
     pub interfaces: &'a [Interface],
-    /// Whether these are all that xenstore names.
+    /// Whether these are all that xenstore names: otherwise one that is not listed may be one that cannot be read.
     pub sound: bool,
     /// Whether files that would undo ours are looked for.
     pub tidy: bool,
@@ -110,10 +101,15 @@ impl<'a> PersistentConfig<'a> {
         self.placed.iter().any(|placed| placed.device == Some(device))
     }
 
+    /// Whether a device is known to be none of ours.
+    pub(crate) fn is_gone(&self, device: &str) -> bool {
+        self.sound && !self.has_device(device)
+    }
+
     /// Whether a file was ours, as its name holds a MAC address between these, and the interface is gone.
     pub(crate) fn names_gone_mac(&self, name: &str, start: &str, end: &str) -> bool {
         let mac = name.strip_prefix(start).and_then(|rest| rest.strip_suffix(end)).and_then(Mac::parse);
-        mac.is_some_and(|mac| !self.interfaces.iter().any(|interface| interface.mac == mac))
+        self.sound && mac.is_some_and(|mac| !self.interfaces.iter().any(|interface| interface.mac == mac))
     }
 }
 
@@ -122,11 +118,26 @@ pub(crate) fn plain_device<'a>(placed: &Placed<'a>) -> Option<&'a str> {
     placed.device.filter(|device| is_plain(device))
 }
 
+/// As much as is looked at of where a link leads.
+pub(crate) const LINK_MAX: usize = 128;
+/// Where a link leads.
+pub(crate) type LinkTarget = Bounded<LINK_MAX>;
+
 /// The files of a guest, as a manager changes them. What fails is remembered and told, so that whoever writes need not
 /// look.
 pub(crate) trait ConfigFiles {
     /// Whether there is such a file.
     fn is_file(&mut self, path: &str) -> bool;
+    /// Whether one of these is there, wherever links lead.
+    fn exists(&mut self, paths: &[GuestPath<'static>]) -> bool;
+    /// Where a link leads, if that is nowhere.
+    fn dangling_link(&mut self, path: &str) -> Option<LinkTarget>;
+    /// Gives what is in the way of a file a name that no reader takes.
+    fn move_aside(&mut self, path: &str);
+    /// Says something that an administrator may want to know.
+    fn warn(&mut self, text: fmt::Arguments<'_>);
+    /// Says that something that the host wants is not in the files.
+    fn leave_out(&mut self, text: fmt::Arguments<'_>);
     /// Edits a file; a new one gets this mode.
     fn edit(&mut self, path: fmt::Arguments<'_>, mode: u32, edit: Edit<'_>);
 }
