@@ -6,6 +6,7 @@ use core::fmt::Write;
 use nanova_core::cli::{Common, NetworkOptions, exit};
 use nanova_core::network::Target;
 use nanova_core::network::model::{Interface, Network};
+use nanova_core::network::plan::{Step, carry_out};
 use nanova_core::network::presence::present;
 use nanova_core::network::reset::{self, Line, Outcome, Problems, Wanted};
 use nanova_core::platform::{Level, Log};
@@ -39,6 +40,9 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Netw
         Ok(opened) => opened,
         Err(code) => return code,
     };
+    if !options.dry_run && options.network != Target::Files {
+        bring_loopback_up(&mut system);
+    }
     let xenbus = match candidates.wait(&mut system, &signals, &mut OrdinaryProcess, options.wait) {
         Waited::Connected(mut xenbus, _) => {
             if let Some(deadline) = deadline {
@@ -68,6 +72,17 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Netw
     }
     system.log(Level::Info, format_args!("{}", line.as_str()));
     exit::DONE
+}
+
+/// Brings the loopback up, whatever xenstore holds: much of a system talks to itself. A plan for no interface is just
+/// that.
+pub(crate) fn bring_loopback_up(system: &mut System<'_>) {
+    let mut failed = |system: &mut System<'_>, step: &Step<'_>, errno| {
+        system.log(Level::Warn, format_args!("network: cannot {step}: {errno}"));
+    };
+    if let Err(errno) = carry_out(system, &[], &mut failed) {
+        system.log(Level::Warn, format_args!("network: cannot talk to the kernel about the loopback: {errno}"));
+    }
 }
 
 /// Standard output.

@@ -132,3 +132,20 @@ fn a_gateway_outside_of_all_networks_works() -> Result<()> {
     assert_eq!(routes(shown.lines().last().unwrap_or_default())?, ["default 198.51.100.1 eth0"]);
     Ok(())
 }
+
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn the_loopback_comes_up_whatever_xenstore_holds() -> Result<()> {
+    let lo = "ip -o link show lo | grep -c '<.*UP.*>' || :\n";
+    for (value, options, up) in
+        [(None, "", "1"), (Some("not JSON"), "", "1"), (None, "--network files", "0"), (None, "--dry-run", "0")]
+    {
+        let guest = Guest::bare()?;
+        if let Some(value) = value {
+            guest.write("networking/BC764E04CFE5", value)?;
+        }
+        let shown = succeeded(&guest.shell(&format!("$NANOVA {options} >&2 || :\n{lo}"))?);
+        assert_eq!(shown.trim(), up, "{value:?} {options}");
+    }
+    Ok(())
+}
