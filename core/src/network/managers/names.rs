@@ -299,22 +299,25 @@ impl<'a> Resolv<'a> {
     }
 }
 
-/// Every name server of all interfaces, once, with blanks between them.
-pub(super) struct Servers<'a>(pub(super) &'a [Interface]);
+/// Every name server of all interfaces, once, with something between them.
+pub(super) struct Servers<'a> {
+    pub(super) interfaces: &'a [Interface],
+    pub(super) between: &'a str,
+}
 
 impl fmt::Display for Servers<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (mut between, mut done) = ("", Ok(()));
-        servers(self.0, &mut |server| {
+        servers(self.interfaces, &mut |server| {
             done = done.and_then(|()| write!(f, "{between}{server}"));
-            between = " ";
+            between = self.between;
         });
         done
     }
 }
 
 /// Every name server of all interfaces, once.
-pub(super) fn servers(interfaces: &[Interface], each: &mut dyn FnMut(Ip)) {
+fn servers(interfaces: &[Interface], each: &mut dyn FnMut(Ip)) {
     for (place, interface) in interfaces.iter().enumerate() {
         for (number, server) in interface.dns.iter().enumerate() {
             let known = interface.dns[..number].contains(server)

@@ -616,3 +616,52 @@ fn managers_are_the_same_if_they_have_one_name() {
         }
     }
 }
+
+#[test]
+fn name_servers_of_a_family_without_addresses_are_not_lost() {
+    let documents = [
+        r#"{"ips":["10.0.0.5/24"],"dns":["2620:fe::fe","9.9.9.9","1.1.1.1"]}"#,
+        r#"{"ip6s":["2001:db8::5/64"],"dns":["2620:fe::fe","9.9.9.9","1.1.1.1"]}"#,
+    ];
+    for (document, family) in documents.into_iter().zip(["v4", "v6"]) {
+        for (style, path) in [
+            ("ifupdown", "/etc/network/interfaces"),
+            ("netplan", "/etc/netplan/90-nanova.yaml"),
+            ("networkd", "/etc/systemd/network/00-nanova-020000000001.network"),
+            ("keyfile", "/etc/NetworkManager/conf.d/90-nanova-dns.conf"),
+            ("ifcfg", "/etc/sysconfig/network-scripts/ifcfg-eth0"),
+            ("netifrc", "/etc/conf.d/net"),
+            ("netctl", "/etc/netctl/nanova-eth0"),
+        ] {
+            let text = written(style, document, path);
+            for server in ["2620:fe::fe", "9.9.9.9", "1.1.1.1"] {
+                assert!(text.contains(server), "{family} {style}: {text}");
+            }
+        }
+    }
+    let path = "/etc/NetworkManager/conf.d/90-nanova-dns.conf";
+    let mut platform = FakePlatform::with(&[]);
+    let manager = named("keyfile").unwrap();
+    write(&mut platform, manager, documents[0], "eth0");
+    let head = "# Written by nanova from vm-data in xenstore.\n";
+    let servers = format!("{head}[global-dns-domain-*]\nservers=2620:fe::fe,9.9.9.9,1.1.1.1\n");
+    assert_eq!(platform.text(path), servers);
+    // Where it is not needed there is none, and one that is there says nothing.
+    write(&mut platform, manager, NEAR, "eth0");
+    assert_eq!(platform.text(path), head);
+    write(&mut platform, manager, r#"{"ips":["10.0.0.5/24"],"dns":["9.9.9.9"]}"#, "eth0");
+    assert_eq!(platform.text(path), head);
+    let mut platform = FakePlatform::with(&[]);
+    write(&mut platform, manager, RICH, "eth0");
+    assert!(!platform.nodes.contains_key(path));
+    // klibc has room for two.
+    use crate::network::handover::{Handover, hand_over};
+    let interface = parsed(NAME, documents[0].as_bytes()).unwrap();
+    let placed = [Placed { interface: &interface, device: Some("eth0") }];
+    let six = parsed(NAME, br#"{"ips":["10.0.0.5/24"],"dns":["2620:fe::fe","9.9.9.9"]}"#).unwrap();
+    hand_over(&mut platform, Handover::Klibc, None, &placed, &mut Problems::new());
+    assert!(platform.text("/run/net-eth0.conf").ends_with("IPV4DNS0='9.9.9.9'\nIPV4DNS1='1.1.1.1'\n"));
+    let placed = [Placed { interface: &six, device: Some("eth0") }];
+    hand_over(&mut platform, Handover::Klibc, None, &placed, &mut Problems::new());
+    assert!(platform.text("/run/net-eth0.conf").ends_with("IPV4DNS0='9.9.9.9'\nIPV4DNS1='2620:fe::fe'\n"));
+}

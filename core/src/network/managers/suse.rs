@@ -50,7 +50,7 @@ fn write(config: &PersistentConfig<'_>, files: &mut dyn ConfigFiles) {
 
 fn write_dns(config: &PersistentConfig<'_>, files: &mut dyn ConfigFiles) {
     if config.interfaces.iter().any(|interface| !interface.dns.is_empty()) {
-        let servers = Servers(config.interfaces);
+        let servers = Servers { interfaces: config.interfaces, between: " " };
         let mut assignment = Assignment::of("NETCONFIG_DNS_STATIC_SERVERS", &servers);
         files.edit(format_args!("{DNS}"), PUBLIC, &mut |old, out| assignment.edit(old, out));
     }
