@@ -118,18 +118,24 @@ impl Interface {
         self.default_route(family)?.neighbour()
     }
 
-    /// The broadcast address that goes with an address of this interface: the toolstack's if it is in that network.
+    /// The broadcast address that goes with an address of this interface: the toolstack's if it is in that network, and
+    /// in no smaller one of another address.
     #[inline(never)]
     pub fn broadcast_of(&self, address: &Prefixed) -> Option<Ip> {
         let usual = address.broadcast()?;
-        Some(self.broadcast.filter(|named| address.contains(*named)).unwrap_or(usual))
+        let is_nearer = |other: &Prefixed, named| other.prefix > address.prefix && other.contains(named);
+        let is_its =
+            |named: &Ip| address.contains(*named) && !self.addresses.iter().any(|other| is_nearer(other, *named));
+        Some(self.broadcast.filter(is_its).unwrap_or(usual))
     }
 
-    /// Whether the kernel must be told that a neighbour is on this link, as no address of the interface says so. (For
-    /// all of IPv4 as its network an address gets no route: Linux, net/ipv4/fib_frontend.c, `fib_add_ifaddr`.)
+    /// Whether the kernel must be told that a neighbour is on this link, as no address of the interface says so. (With
+    /// an address in a network that begins with 0, as 64.0.0.1/1 is, comes no route to that network: Linux,
+    /// net/ipv4/fib_frontend.c, `fib_add_ifaddr`.)
     #[inline(never)]
     pub fn is_far(&self, via: Ip) -> bool {
-        let says_so = |address: &Prefixed| address.contains(via) && (address.prefix > 0 || via.family() == Family::V6);
+        let is_routed = |address: &Prefixed| via.family() == Family::V6 || address.network().ip.bits() >> 120 != 0;
+        let says_so = |address: &Prefixed| address.contains(via) && is_routed(address);
         !via.is_unspecified() && !via.is_ipv6_link_local() && !self.addresses.iter().any(says_so)
     }
 }
@@ -179,8 +185,12 @@ mod tests {
     fn a_neighbour_outside_of_all_networks_is_far() {
         let mut interface = Interface::new(Mac([2, 0, 0, 0, 0, 1]));
         interface.addresses.push(prefixed("10.0.0.5", 24)).unwrap();
-        let far = |ip: &str| interface.is_far(ip.parse().unwrap());
+        let is_far = |interface: &Interface, ip: &str| interface.is_far(ip.parse().unwrap());
+        let far = |ip: &str| is_far(&interface, ip);
         assert!(!far("10.0.0.1") && far("10.0.1.1") && !far("fe80::1") && far("2001:db8::1"));
+        assert!(!far("0.0.0.0") && !far("::"), "what is on the link");
+        interface.addresses.extend([prefixed("64.0.0.5", 1), prefixed("::5", 0)]);
+        assert!(is_far(&interface, "64.0.0.1") && !is_far(&interface, "2001:db8::1"));
     }
 
     #[test]
@@ -206,6 +216,12 @@ mod tests {
         assert_eq!(broadcast(&interface, 0), Some(via("10.0.0.127")));
         interface.broadcast = Some(via("10.0.1.255"));
         assert_eq!(broadcast(&interface, 0), Some(via("10.0.0.255")), "that is in no network of it");
+        interface.broadcast = Some(via("10.0.0.127"));
+        interface.addresses.push(prefixed("10.0.9.9", 8)).unwrap();
+        assert_eq!(
+            (broadcast(&interface, 0), broadcast(&interface, 3)),
+            (interface.broadcast, Some(via("10.255.255.255")))
+        );
         let mut network = Network::default();
         network.interfaces.push(interface).unwrap();
         (network.hostname, network.sound) = (Some("x".try_into().unwrap()), false);

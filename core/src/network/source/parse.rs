@@ -14,6 +14,8 @@
 //!
 //! What makes no sense is left out and told, with its value; the rest is done.
 
+use heapless::Vec;
+
 use crate::network::model::{Interface, ROUTES_MAX};
 use crate::network::problems::{Notes, Value as Shown};
 use crate::wire::json::walk::{Pieces, member, scalar};
@@ -48,14 +50,14 @@ pub(crate) fn interface(
 ) -> Result<(), ParseError> {
     const NOT_JSON: ParseError = "not a JSON object";
     // As a member of another document: that hands back the whole, made plain.
-    let mut room = heapless::Vec::<u8, { PAYLOAD_MAX + 16 }>::new();
+    let mut room = Vec::<u8, { PAYLOAD_MAX + 16 }>::new();
     for piece in [b"{\"value\":", document, b"}"] {
         room.extend_from_slice(piece).map_err(|_| NOT_JSON)?;
     }
     let Ok([_, Value::Object(document)]) = members(&mut room, ["name", "value"]) else { return Err(NOT_JSON) };
     let mac = Mac::parse(node[1]).or_else(|| Mac::parse(text(document, &["mac"])?));
     interface.mac = mac.ok_or("no MAC address in its name")?;
-    let mut reader = Reader { interface, notes, node, defaults: [None; 2], lost: [false; 2] };
+    let mut reader = Reader { interface, notes, node, defaults: [None; 2], others: Vec::new(), lost: [false; 2] };
     reader.label(text(document, &["label"]).unwrap_or_default());
     reader.interface.broadcast = text(document, &["broadcast"]).and_then(|ip| reader.ip("'broadcast'", ip));
     reader.mtu(text(document, &["mtu"]));
@@ -147,6 +149,8 @@ struct Reader<'r, 'n> {
     node: [&'r str; 2],
     /// The default route of each family that counts, so far: its next hop.
     defaults: [Option<Ip>; 2],
+    /// The others, each told once.
+    others: Vec<Ip, 8>,
     /// Whether one of a family makes no sense.
     lost: [bool; 2],
 }
@@ -284,7 +288,8 @@ impl Reader<'_, '_> {
     /// A way to everything, which counts if there is none yet.
     fn offer(&mut self, via: Ip) {
         let known = self.defaults[via.family() as usize].get_or_insert(via);
-        if *known != via {
+        if *known != via && !self.others.contains(&via) {
+            let _ = self.others.push(via);
             self.not_this(Route { to: Prefixed::everything(via), via }, "another one leads there");
         }
     }
@@ -327,6 +332,8 @@ pub(crate) mod tests {
     use crate::network::problems::Problems;
     use crate::network::problems::tests::Lines;
     use proptest::prelude::{any, prop, proptest};
+
+    type Vec<T> = std::vec::Vec<T>;
 
     /// The first seed's value.
     pub(crate) const PUBLIC: &str = r#"{
@@ -546,16 +553,19 @@ pub(crate) mod tests {
     #[test]
     fn the_default_route_that_was_meant_counts_and_the_others_are_told() {
         let document = r#"{"gateway":"10.0.0.2","gateway_v6":"fe80::2",
-            "ips":[{"ip":"10.0.0.5/24","gateway":"10.0.0.3"},{"ip":"10.0.1.5/24","gateway":"10.0.1.3"}],
+            "ips":[{"ip":"10.0.0.5/24","gateway":"10.0.0.3"},{"ip":"10.0.1.5/24","gateway":"10.0.1.3"},
+                   {"ip":"10.0.1.6/24","gateway":"10.0.1.3"}],
             "routes":[{"route":"10.9.0.0/16","gateway":"10.0.0.9"},{"route":"0.0.0.0/0","gateway":"10.0.0.1"},
                       {"route":"10.9.0.0/16","gateway":"10.0.0.8"}]}"#;
-        let wanted = "10.0.0.5/24 10.0.1.5/24 10.9.0.0/16 via 10.0.0.9 0.0.0.0/0 via 10.0.0.1 ::/0 via fe80::2";
+        let wanted =
+            "10.0.0.5/24 10.0.1.5/24 10.0.1.6/24 10.9.0.0/16 via 10.0.0.9 0.0.0.0/0 via 10.0.0.1 ::/0 via fe80::2";
         assert_eq!(shown(document).as_deref(), Ok(wanted));
         let (_, said, complete) = read("020000000001", document.as_bytes()).unwrap();
         for lost in
             ["10.9.0.0/16 via 10.0.0.8", "0.0.0.0/0 via 10.0.0.2", "0.0.0.0/0 via 10.0.0.3", "0.0.0.0/0 via 10.0.1.3"]
         {
-            assert!(said.contains(&format!("the route to {lost}: another one leads there")), "{said}");
+            let sentence = format!("the route to {lost}: another one leads there");
+            assert_eq!(said.matches(&sentence).count(), 1, "{said}");
         }
         assert!(complete);
     }
