@@ -235,7 +235,8 @@ fn in_kernel<P: Files + Log + Programs + KernelNet>(
         let count = refused.iter().find(|(index, _)| *index == link.index).map_or(0, |(_, count)| *count);
         found.device = Some(link.name.clone());
         found.is_master = plan.is_master(place);
-        if changes && interface.speaks_of(Family::V4) {
+        // Its address stays while it may be the one that could not be read.
+        if changes && interface.speaks_of(Family::V4) && !interface.is_unread {
             end_dhcp(platform, &link.name);
         }
         found.chosen = count == 0 || (count as usize) < interface.addresses.len();

@@ -259,6 +259,9 @@ fn a_dhcp_client_of_ours_is_ended_and_no_other_process() {
     }
     apply(&mut platform, &mut network, &wanted("none"), Problems::new(), None);
     assert_eq!(platform.ended, [101, 104]);
+    network.interfaces[0].is_unread = true;
+    apply(&mut platform, &mut network, &wanted("none"), Problems::new(), None);
+    assert_eq!(platform.ended, [101, 104, 104], "its address may be the one that could not be read");
 }
 
 #[test]

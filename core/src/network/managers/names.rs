@@ -232,8 +232,13 @@ impl<'a> Hosts<'a> {
         if primary(self.interfaces, ip.family()) != Some(ip) {
             return false;
         }
-        let is_former = self.former.iter().any(|former| *former == first || *former == first_label(first));
-        if !is_former {
+        let is_own = |name: &str| name == self.name || name == self.short();
+        // (A name that is kept is no former one: the same would come of it a second time.)
+        let is_former = self
+            .former
+            .iter()
+            .any(|former| !is_own(former) && !former.is_empty() && [first, first_label(first)].contains(former));
+        if !is_former && !is_own(first) {
             self.foreign.get_or_insert(Bounded::of(format_args!("{line}")));
         }
         is_former
@@ -374,6 +379,12 @@ mod tests {
         let (text, foreign) = edit(image, ["web00", ""]);
         assert!(text.starts_with("127.0.0.1 localhost\n166.78.10.124 image.example.org image\n::1 x\n166."), "{text}");
         assert_eq!(foreign.as_deref(), Some("166.78.10.124 image.example.org image"));
+        // One that calls it what it is called stays where it is, every time.
+        let (text, foreign) = edit("166.78.10.124 web01 alias\n", ["image", "image"]);
+        let six = "2001:4800:7810:512:e38a:a8b5:ff04:cfe5\tweb01 # nanova\n";
+        let wanted = format!("166.78.10.124 web01 alias\n{ours}{six}");
+        assert_eq!((text.as_str(), foreign), (wanted.as_str(), None));
+        assert_eq!(edit(&text, ["web01", "web01"]), (text, None));
         // An address of somebody else's.
         assert_eq!(edit("10.9.9.9 image\n", ["image", ""]).1, None);
     }

@@ -80,7 +80,7 @@ impl<'a> Entries<'a> {
             Old::End => {
                 self.begin(out);
                 entries(out, self.config.placed);
-                *self = Entries::new(self.config);
+                (self.begun, self.keeping) = (false, false);
             }
             Old::Line(line) if !self.config.sound => self.line(line, out),
             _ => {}
@@ -100,11 +100,11 @@ impl<'a> Entries<'a> {
             (self.id, self.keeping) = (Bounded::of(format_args!("{id}")), false);
         } else if self.keeping && text.starts_with("      ") {
             out.keep(Old::Line(line));
-        } else if let Some(mac) = text.strip_prefix(MAC_KEY).map(|mac| mac.trim_matches('"')).and_then(Mac::parse) {
+        } else if let Some(mac) = text.strip_prefix(MAC_KEY).and_then(|mac| Mac::parse(mac.strip_suffix('"')?)) {
             self.keeping = !self.config.placed.iter().any(|placed| placed.interface.mac == mac);
             if self.keeping {
                 self.begin(out);
-                writeln!(out, "    \"{}\":\n{MATCH}{MAC_KEY}\"{mac}\"", self.id.as_str());
+                writeln!(out, "    \"{}\":\n{MATCH}{MAC_KEY}{mac}\"", self.id.as_str());
             }
         }
     }
@@ -112,7 +112,7 @@ impl<'a> Entries<'a> {
 
 /// How an entry goes on behind its id.
 const MATCH: &str = "      match:\n";
-const MAC_KEY: &str = "        macaddress: ";
+const MAC_KEY: &str = "        macaddress: \"";
 
 /// Writes the file of all interfaces.
 #[inline(never)]
@@ -134,7 +134,7 @@ fn entries(out: &mut dyn Sink, interfaces: &[Placed<'_>]) {
             None => writeln!(out, "    \"nanova-{}\":", mac.plain()),
         }
         let [dhcp4, ra] = Family::BOTH.map(|family| !placed.interface.speaks_of(family));
-        write!(out, "{MATCH}{MAC_KEY}\"{mac}\"\n      dhcp4: {dhcp4}\n      dhcp6: false\n      accept-ra: {ra}\n");
+        write!(out, "{MATCH}{MAC_KEY}{mac}\"\n      dhcp4: {dhcp4}\n      dhcp6: false\n      accept-ra: {ra}\n");
         lists(out, placed.interface);
     }
 }

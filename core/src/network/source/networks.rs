@@ -15,15 +15,14 @@ use core::fmt::{self, Write};
 use super::mac_of_vif;
 use crate::network::model::Network;
 use crate::network::problems::Notes;
-use crate::wire::net::Family;
 use crate::wire::text::Bounded;
 use crate::xenstore::{Client, Error, Path, Transport};
 
 const NETWORKS: Path<'static> = Path::literal("vm-data/networks");
-/// Its type, nova's list of addresses, and what its keys are called there.
+/// The type, nova's list of addresses, and what the keys are called there.
 type FamilyKeys = (&'static str, &'static str, [(&'static str, &'static str); 4]);
-/// The keys of each family. Of two sizes of a network the last one counts.
-const KEYS: [FamilyKeys; 2] = [
+/// The keys of IPv4 and of IPv6. Of two sizes of a network the last one counts.
+static KEYS: [FamilyKeys; 2] = [
     ("type", "ips", [("ip", "ip"), ("prefix", "netmask"), ("netmask", "netmask"), ("gateway", "gateway")]),
     ("type6", "ip6s", [("ip6", "ip"), ("prefix6", "netmask"), ("netmask6", "netmask"), ("gateway6", "gateway")]),
 ];
@@ -64,19 +63,19 @@ fn document_of<T: Transport>(client: &mut Client<T>, vif: u16, out: &mut Documen
     for (key, name) in [("mac", "mac"), ("name", "label")] {
         add(client, vif, key, name, out)?;
     }
-    for (family, (kind, list, keys)) in Family::BOTH.into_iter().zip(KEYS) {
+    for ((kind, list, keys), left_alone) in KEYS.iter().zip(&mut left_alone) {
         let kind = client.text(format_args!("{NETWORKS}/{}/{kind}", u64::from(vif)))?;
-        let (is_static, is_dhcp, is_unsaid) = (kind == Some("static"), kind == Some("dhcp"), kind.is_none());
-        any |= is_dhcp;
+        let (mut is_static, is_unsaid) = (kind == Some("static"), kind.is_none());
+        any |= kind == Some("dhcp");
         let _ = write!(out, "{list}\":{{\"");
-        let mut any_key = false;
-        for (key, name) in keys.into_iter().filter(|_| is_static || is_unsaid) {
-            any_key |= add(client, vif, key, name, out)?;
+        if is_static || is_unsaid {
+            for (key, name) in keys {
+                is_static |= add(client, vif, key, name, out)?;
+            }
         }
-        let is_enabled = is_static || any_key;
-        let _ = write!(out, "enabled\":{}}},\"", u64::from(is_enabled));
-        any |= is_enabled;
-        left_alone[family as usize] = !is_enabled;
+        let _ = write!(out, "enabled\":{}}},\"", u64::from(is_static));
+        any |= is_static;
+        *left_alone = !is_static;
     }
     let _ = write!(out, "\":0}}");
     Ok(any.then_some(left_alone))
