@@ -2,12 +2,12 @@
 
 use heapless::Vec;
 
-use super::model::{INTERFACES_MAX, Interface, Network, ROUTES_MAX};
+use super::model::{INTERFACES_MAX, Interface, Network};
 use super::problems::{Notes, Problems};
 use crate::files::read::read_start_if_possible;
 use crate::platform::{Files, GuestPath, KernelNet, Log};
 use crate::wire::errno::Errno;
-use crate::wire::net::{Device, Mac, Prefixed};
+use crate::wire::net::Device;
 use crate::wire::netlink::{Message, Reply};
 use crate::wire::text::{Bounded, number};
 
@@ -55,17 +55,16 @@ impl Network {
     }
 
     fn without_second_ways(&mut self, notes: &mut Notes<'_>) {
-        let mut destinations = Vec::<(Prefixed, Mac), { INTERFACES_MAX * ROUTES_MAX }>::new();
-        for interface in &mut self.interfaces {
-            let mac = interface.mac;
-            interface.routes.retain(|route| {
-                let known = destinations.iter().find(|(to, _)| *to == route.to);
-                if let Some((_, first)) = known {
+        for place in 1..self.interfaces.len() {
+            let (before, rest) = self.interfaces.split_at_mut(place);
+            let Some(Interface { mac, routes, .. }) = rest.first_mut() else { continue };
+            routes.retain(|route| {
+                let leads_there = |other: &&Interface| other.routes.iter().any(|known| known.to == route.to);
+                let first = before.iter().find(leads_there);
+                if let Some(Interface { mac: first, .. }) = first {
                     notes.leave_out(format_args!("the route to {route} of {mac}: {first} has one that comes first"));
-                    return false;
                 }
-                let _ = destinations.push((route.to, mac));
-                true
+                first.is_none()
             });
         }
     }
@@ -106,7 +105,7 @@ mod tests {
     use super::*;
     use crate::network::problems::tests::Lines;
     use crate::test_platform::FakePlatform;
-    use crate::wire::net::Route;
+    use crate::wire::net::{Mac, Prefixed, Route};
     use crate::wire::netlink::Link;
 
     /// Three interfaces with a default route each, by the last byte of their MAC address; those with a device are there.

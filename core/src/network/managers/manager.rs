@@ -9,7 +9,7 @@ use crate::files::lines::{Edit, Old, Sink};
 use crate::network::model::{Interface, Placed, is_plain};
 use crate::platform::{Argv, GuestPath};
 use crate::wire::net::{Device, Mac};
-use crate::wire::text::{Bounded, number};
+use crate::wire::text::number;
 
 /// Mode of a file that is readable for its owner alone.
 pub(crate) const PRIVATE: u32 = 0o600;
@@ -118,10 +118,8 @@ pub(crate) fn plain_device<'a>(placed: &Placed<'a>) -> Option<&'a str> {
     placed.device.filter(|device| is_plain(device))
 }
 
-/// As much as is looked at of where a link leads.
-pub(crate) const LINK_MAX: usize = 128;
-/// Where a link leads.
-pub(crate) type LinkTarget = Bounded<LINK_MAX>;
+/// Who makes a file that others reach through a link: a directory on its path, and signs that whoever that is will.
+pub(crate) type Maker = (&'static str, &'static [GuestPath<'static>]);
 
 /// The files of a guest, as a manager changes them. What fails is remembered and told, so that whoever writes need not
 /// look.
@@ -130,14 +128,11 @@ pub(crate) trait ConfigFiles {
     fn is_file(&mut self, path: &str) -> bool;
     /// Whether one of these is there, wherever links lead.
     fn exists(&mut self, paths: &[GuestPath<'static>]) -> bool;
-    /// Where a link leads, if that is nowhere.
-    fn dangling_link(&mut self, path: &str) -> Option<LinkTarget>;
-    /// Gives what is in the way of a file a name that no reader takes.
-    fn move_aside(&mut self, path: &str);
+    /// Gives a link in the place of a file a name that no reader takes, if it leads nowhere and never will: none of
+    /// those who might make what it leads to is there.
+    fn make_way(&mut self, path: GuestPath<'static>, makers: &[Maker]);
     /// Says something that an administrator may want to know.
     fn warn(&mut self, text: fmt::Arguments<'_>);
-    /// Says that something that the host wants is not in the files.
-    fn leave_out(&mut self, text: fmt::Arguments<'_>);
     /// Edits a file; a new one gets this mode.
     fn edit(&mut self, path: fmt::Arguments<'_>, mode: u32, edit: Edit<'_>);
 }

@@ -4,7 +4,7 @@
 use core::fmt;
 
 use crate::files::lines::{Old, Sink};
-use crate::network::managers::manager::{ConfigFiles, NETWORK_MANAGER, PUBLIC, PersistentConfig};
+use crate::network::managers::manager::{ConfigFiles, Maker, NETWORK_MANAGER, PUBLIC, PersistentConfig};
 use crate::network::managers::shared::Dropped;
 use crate::network::model::{Interface, first_label, system_name};
 use crate::platform::GuestPath;
@@ -51,7 +51,7 @@ pub(crate) fn write(config: &PersistentConfig<'_>, files: &mut dyn ConfigFiles) 
     }
     let mut resolv = Resolv::new(config.interfaces);
     if resolv.has_any() {
-        make_way(files);
+        files.make_way(RESOLV, &RESOLVERS);
         files.edit(format_args!("{RESOLV}"), PUBLIC, &mut |old, out| resolv.edit(old, out));
     }
 }
@@ -80,11 +80,10 @@ fn write_name(name: &str, former: &mut FormerName, files: &mut dyn ConfigFiles) 
     }
 }
 
-const RESOLV: &str = "/etc/resolv.conf";
+const RESOLV: GuestPath<'static> = GuestPath::literal("/etc/resolv.conf");
 
-/// Who makes the file that a link in the place of /etc/resolv.conf leads to: a directory on its path, and signs that
-/// whoever that is will.
-const RESOLVERS: [(&str, &[GuestPath<'static>]); 5] = [
+/// Who makes the file that a link in the place of /etc/resolv.conf leads to.
+static RESOLVERS: [Maker; 5] = [
     (
         "resolve",
         &[
@@ -98,22 +97,6 @@ const RESOLVERS: [(&str, &[GuestPath<'static>]); 5] = [
     ("netconfig", &[GuestPath::literal("/sbin/netconfig"), GuestPath::literal("/usr/sbin/netconfig")]),
     ("connman", &[GuestPath::literal("/usr/sbin/connmand"), GuestPath::literal("/usr/bin/connmand")]),
 ];
-
-/// Moves a link in the place of /etc/resolv.conf aside that leads nowhere, and will not lead anywhere, as who would make
-/// that file is not enabled.
-#[inline(never)]
-fn make_way(files: &mut dyn ConfigFiles) {
-    let Some(target) = files.dangling_link(RESOLV) else { return };
-    let Some((_, signs)) =
-        RESOLVERS.iter().find(|(directory, _)| target.as_str().split('/').any(|name| name == *directory))
-    else {
-        return files
-            .leave_out(format_args!("name servers: {RESOLV} leads to {}, which is not there", target.as_str()));
-    };
-    if !files.exists(signs) {
-        files.move_aside(RESOLV);
-    }
-}
 
 /// What our line in /etc/hosts ends with (hosts(5): a comment).
 const MARK: &str = " # nanova";

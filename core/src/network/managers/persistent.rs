@@ -12,9 +12,7 @@ use crate::files::lines::Edit;
 use crate::files::replace::{move_aside, warn_of};
 use crate::files::transaction::{Backup, FileTransaction, Trouble};
 use crate::network::managers::conflicts::move_conflicts_aside;
-use crate::network::managers::manager::{
-    ConfigFiles, LINK_MAX, LinkTarget, NamesBy, PersistentConfig, Tell, plain_device,
-};
+use crate::network::managers::manager::{ConfigFiles, Maker, NamesBy, PersistentConfig, Tell, plain_device};
 use crate::network::managers::{names, none};
 use crate::network::problems::{FilesOutcome, Notes, Problems};
 use crate::platform::{Argv, Clock, FileKind, Files, GuestPath, Identity, KernelNet, Level, Log, Programs};
@@ -124,40 +122,40 @@ impl<P: Files + Clock + Log> ConfigFiles for Work<'_, P> {
         self.platform.log(Level::Warn, text);
     }
 
-    fn leave_out(&mut self, text: fmt::Arguments<'_>) {
-        Notes { log: self.platform, problems: self.problems }.leave_out(text);
-    }
-
     fn exists(&mut self, paths: &[GuestPath<'static>]) -> bool {
         // Where that cannot be told it is not.
         paths.iter().any(|path| self.platform.exists(*path).unwrap_or(false))
     }
 
-    fn dangling_link(&mut self, path: &str) -> Option<LinkTarget> {
-        let path = GuestPath::new(path).ok()?;
+    #[inline(never)]
+    fn make_way(&mut self, path: GuestPath<'static>, makers: &[Maker]) {
         let is_dangling =
             self.platform.kind(path) == Ok(Some(FileKind::Symlink)) && self.platform.exists(path) == Ok(false);
         let mut room = [0; LINK_MAX];
-        let len = self.platform.read_link(path, &mut room).ok().filter(|_| is_dangling)?;
-        Some(LinkTarget::of(format_args!("{}", text_at_start(room.get(..len)?))))
-    }
-
-    fn move_aside(&mut self, path: &str) {
-        let Ok(path) = GuestPath::new(path) else { return };
-        let moved = match &mut self.show {
-            Some(out) => {
-                let _ = writeln!(out, "move aside {path}");
-                return;
-            }
-            None => move_aside(self.platform, path),
+        let Some(len) = self.platform.read_link(path, &mut room).ok().filter(|_| is_dangling) else { return };
+        let target = text_at_start(room.get(..len).unwrap_or_default());
+        let maker = makers.iter().find(|(directory, _)| target.split('/').any(|name| name == *directory));
+        let mut notes = Notes { log: self.platform, problems: self.problems };
+        let Some((_, signs)) = maker else {
+            return notes.leave_out(format_args!("{path} leads to {target}, which is not there, and stays as it is"));
         };
-        match moved {
+        if self.exists(signs) {
+            return;
+        }
+        if let Some(out) = &mut self.show {
+            let _ = writeln!(out, "move aside {path}");
+            return;
+        }
+        match move_aside(self.platform, path) {
             Ok(unsynced) => warn_of(self.platform, &unsynced),
             Err(error) if self.nothing_lasts => self.platform.log(Level::Warn, format_args!("{error}")),
             Err(error) => Notes { log: self.platform, problems: self.problems }.fail(format_args!("{error}")),
         }
     }
 }
+
+/// As much as is looked at of where a link leads.
+const LINK_MAX: usize = 128;
 
 /// systemd's own sign that it runs the system (sd_booted(3)).
 const SYSTEMD: GuestPath<'static> = GuestPath::literal("/run/systemd/system");
@@ -298,7 +296,7 @@ mod tests {
         platform.nodes.insert("/etc/resolv.conf".to_owned(), Node::Symlink(stub));
         assert_eq!(named(&mut platform, "none", "web01"), (WELL, String::new()));
         platform.nodes.insert("/etc/resolv.conf".to_owned(), Node::Symlink("/run/resolv.conf"));
-        let why = "left out: name servers: /etc/resolv.conf leads to /run/resolv.conf, which is not there";
+        let why = "left out: /etc/resolv.conf leads to /run/resolv.conf, which is not there, and stays as it is";
         assert_eq!(named(&mut platform, "none", "web01"), (WELL, why.to_owned()));
         assert_eq!(platform.nodes["/etc/resolv.conf"], Node::Symlink("/run/resolv.conf"));
     }

@@ -245,11 +245,9 @@ impl Reader<'_, '_> {
         let Some(to) = to.map(|to| to.network()) else { return };
         let family = to.ip.family();
         let via = match via {
-            None => Some(Ip::unspecified(family)),
-            Some(via) => via.and_then(|via| match via.family() {
-                _ if via.is_unspecified() => Some(Ip::unspecified(family)),
-                of_hop => (of_hop == family).then_some(via),
-            }),
+            Some(Some(via)) if !via.is_unspecified() => Some(via).filter(|via| via.family() == family),
+            Some(None) => None,
+            _ => Some(Ip::unspecified(family)),
         };
         let Some(via) = via else {
             self.senseless(GATEWAY, hop.unwrap_or_default());
