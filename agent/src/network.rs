@@ -40,9 +40,6 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Netw
         Ok(opened) => opened,
         Err(code) => return code,
     };
-    if !options.dry_run && options.network != Target::Files {
-        bring_loopback_up(&mut system);
-    }
     let xenbus = match candidates.wait(&mut system, &signals, &mut OrdinaryProcess, options.wait) {
         Waited::Connected(mut xenbus, _) => {
             if let Some(deadline) = deadline {
@@ -112,6 +109,9 @@ pub(crate) fn apply(
     };
     let mut network = place.fill(Network::new());
     if let Err(error) = network.read(client, system, &mut problems) {
+        if wanted.target != Target::Files && show.is_none() {
+            bring_loopback_up(system);
+        }
         return nothing(Line::of(format_args!("cannot read the network from xenstore: {error}")));
     }
     if wanted.target != Target::Files

@@ -138,7 +138,8 @@ pub fn apply<P: Files + Clock + Log + Identity + Programs + KernelNet>(
     }
     let mut found = Vec::<KernelDevice, INTERFACES_MAX>::new();
     found.resize(network.interfaces.len(), KernelDevice::default()).unwrap_or_default();
-    if !network.interfaces.is_empty() {
+    // Without any there is the loopback, which is brought up whatever xenstore holds.
+    if kernel || !network.interfaces.is_empty() {
         let show = show.as_mut().map(|show| -> &mut dyn Write { *show }).filter(|_| kernel);
         in_kernel(platform, network, kernel, &mut found, &mut problems, show);
     }
