@@ -16,7 +16,7 @@ use crate::network::managers::manager::{
 use crate::network::managers::shared::WRITTEN;
 use crate::network::model::{Interface, Placed};
 use crate::platform::GuestPath;
-use crate::wire::net::{Device, Family, Mac};
+use crate::wire::net::{Device, Family, Mac, Prefixed};
 use crate::wire::text::{Bounded, text_at_start};
 
 const DIRECTORY: GuestPath<'static> = GuestPath::literal("/etc/netplan");
@@ -139,6 +139,13 @@ fn entries(out: &mut dyn Sink, interfaces: &[Placed<'_>]) {
     }
 }
 
+/// An address as netplan takes it: one whose network is everything it refuses, and with it all of the file. Alone it is
+/// an address, too.
+fn taken(address: &Prefixed) -> Prefixed {
+    let prefix = if address.prefix == 0 { address.ip.family().bits() } else { address.prefix };
+    Prefixed { prefix, ..*address }
+}
+
 #[inline(never)]
 fn lists(out: &mut dyn Sink, interface: &Interface) {
     if let Some(mtu) = interface.mtu.map(u64::from) {
@@ -148,7 +155,7 @@ fn lists(out: &mut dyn Sink, interface: &Interface) {
         if number == 0 {
             out.put("      addresses:\n");
         }
-        writeln!(out, "        - \"{address}\"");
+        writeln!(out, "        - \"{}\"", taken(address));
     }
     for (number, route) in interface.routes.iter().enumerate() {
         if number == 0 {
@@ -159,7 +166,9 @@ fn lists(out: &mut dyn Sink, interface: &Interface) {
             Some(via) => writeln!(out, "          via: \"{via}\""),
             None => out.put("          scope: link\n"),
         }
-        if interface.is_far(route.via) {
+        let mut near = interface.addresses.iter().filter(|address| address.prefix > 0);
+        let is_link_local = route.via.is_ipv6_link_local() || route.neighbour().is_none();
+        if interface.is_far(route.via) || !is_link_local && !near.any(|address| address.contains(route.via)) {
             out.put("          on-link: true\n");
         }
     }

@@ -665,3 +665,11 @@ fn name_servers_of_a_family_without_addresses_are_not_lost() {
     hand_over(&mut platform, Handover::Klibc, None, &placed, &mut Problems::new());
     assert!(platform.text("/run/net-eth0.conf").ends_with("IPV4DNS0='9.9.9.9'\nIPV4DNS1='2620:fe::fe'\n"));
 }
+
+#[test]
+fn netplan_gets_no_address_whose_network_is_everything() {
+    let document = r#"{"ips":["10.0.0.5/0"],"gateway":"10.0.0.1","ip6s":["2001:db8::5/0"],"gateway_v6":"2001:db8::1"}"#;
+    let text = written("netplan", document, "/etc/netplan/90-nanova.yaml");
+    assert!(text.contains("- \"10.0.0.5/32\"\n        - \"2001:db8::5/128\"\n"), "{text}");
+    assert_eq!(text.matches("on-link: true\n").count(), 2, "{text}");
+}
