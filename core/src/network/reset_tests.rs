@@ -130,6 +130,7 @@ fn what_a_shared_file_says_of_an_interface_that_cannot_be_read_stays_and_the_oth
         ("networkd", "/etc/systemd/network/00-nanova-bc764e04d936.network"),
         ("keyfile", "/etc/NetworkManager/system-connections/nanova-bc764e04d936.nmconnection"),
         ("ifcfg", "/etc/sysconfig/network-scripts/ifcfg-eth1"),
+        ("ifcfg", "/etc/sysconfig/network-scripts/ifcfg-eth1:1"),
         ("netctl", "/etc/netctl/nanova-eth1"),
     ] {
         let (mut platform, mut network) = guest();
