@@ -317,6 +317,12 @@ impl Files for System<'_> {
         self.walk_to(path).map_err(Stopped::errno)
     }
 
+    fn read_link(&mut self, path: GuestPath<'_>, room: &mut [u8]) -> Result<usize, Errno> {
+        let mut name = NAME_ROOM;
+        let (directory, name) = self.place_of(path, &mut name)?;
+        fs::readlinkat_raw(directory, name, room).map_err(errno)
+    }
+
     fn link_not_followed(&mut self, path: GuestPath<'_>) -> Option<(usize, Distrust)> {
         match self.walk_to(path) {
             // The walk does not see the slash at the beginning.

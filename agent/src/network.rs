@@ -6,8 +6,9 @@ use core::fmt::Write;
 use nanova_core::cli::{Common, NetworkOptions, exit};
 use nanova_core::network::Target;
 use nanova_core::network::model::{Interface, Network};
+use nanova_core::network::plan::{Step, carry_out};
 use nanova_core::network::presence::present;
-use nanova_core::network::reset::{self, Line, Outcome, Wanted};
+use nanova_core::network::reset::{self, Line, Outcome, Problems, Wanted};
 use nanova_core::platform::{Level, Log};
 use nanova_core::wire::errno::Errno;
 use nanova_core::xenstore::Client;
@@ -72,6 +73,17 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Netw
     exit::DONE
 }
 
+/// Brings the loopback up, whatever xenstore holds: much of a system talks to itself. A plan for no interface is just
+/// that.
+pub(crate) fn bring_loopback_up(system: &mut System<'_>) {
+    let mut failed = |system: &mut System<'_>, step: &Step<'_>, errno| {
+        system.log(Level::Warn, format_args!("network: cannot {step}: {errno}"));
+    };
+    if let Err(errno) = carry_out(system, &[], &mut failed) {
+        system.log(Level::Warn, format_args!("network: cannot talk to the kernel about the loopback: {errno}"));
+    }
+}
+
 /// Standard output.
 struct Out;
 
@@ -92,13 +104,16 @@ pub(crate) fn apply(
     deadline: Option<u64>,
     show: Option<&mut dyn Write>,
 ) -> Outcome {
-    let mut problems = Line::new();
+    let mut problems = Problems::new();
     let nothing = |problems| Outcome { well: false, complete: false, line: Line::new(), problems };
     let Ok(mut place) = Place::new() else {
         return nothing(Line::of(format_args!("not enough memory for the network")));
     };
     let mut network = place.fill(Network::new());
-    if let Err(error) = network.read(client, &mut problems) {
+    if let Err(error) = network.read(client, system, &mut problems) {
+        if wanted.target != Target::Files && show.is_none() {
+            bring_loopback_up(system);
+        }
         return nothing(Line::of(format_args!("cannot read the network from xenstore: {error}")));
     }
     if wanted.target != Target::Files

@@ -431,6 +431,14 @@ impl Files for FakePlatform {
         }))
     }
 
+    fn read_link(&mut self, path: GuestPath<'_>, room: &mut [u8]) -> Result<usize, Errno> {
+        self.operation()?;
+        let Some(Node::Symlink(target)) = self.nodes.get(path.as_str()) else { return Err(Errno(22)) };
+        let len = target.len().min(room.len());
+        room[..len].copy_from_slice(&target.as_bytes()[..len]);
+        Ok(len)
+    }
+
     fn open(&mut self, path: GuestPath<'_>) -> Result<FakeFile, Errno> {
         self.operation()?;
         self.nodes.get(path.as_str()).ok_or(Errno::NOENT)?;

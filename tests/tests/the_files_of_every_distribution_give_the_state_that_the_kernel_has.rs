@@ -6,7 +6,7 @@ mod managers;
 mod vm_data;
 
 use anyhow::Result;
-use managers::{network_manager, networkd};
+use managers::reader;
 use vm_data::{Guest, LINKS, PRIVATE, PUBLIC, succeeded};
 
 /// Shell: addresses, routes and MTU, without what the kernel makes by itself, metrics and who made them. (To an address
@@ -37,8 +37,9 @@ fn scenes() -> [(&'static str, String, String); 5] {
     ]
 }
 
-/// Compares, for every scene, what nanova made of vm-data with what `reader` (shell, with `$ROOT`) makes of its files.
-fn agrees(style: &str, reader: &str) -> Result<()> {
+/// Compares, for every scene, what nanova made of vm-data with what their reader makes of its files.
+fn agrees(style: &str) -> Result<()> {
+    let reader = reader(style);
     for (scene, public, private) in scenes() {
         let guest = Guest::bare()?;
         guest.write("hostname", "web01.example.org")?;
@@ -56,113 +57,49 @@ fn agrees(style: &str, reader: &str) -> Result<()> {
 #[test]
 #[ignore = "needs ifupdown, iproute2 and root"]
 fn ifup_of_debian() -> Result<()> {
-    let reader = r#"mkdir -p $ROOT/run/network
-        ifquery -i $ROOT/etc/network/interfaces --state-dir $ROOT/run/network eth0 >/dev/null
-        ifup -i $ROOT/etc/network/interfaces --state-dir $ROOT/run/network --no-scripts -a 1>&2"#;
-    agrees("ifupdown", reader)
+    agrees("ifupdown")
 }
 
 #[test]
 #[ignore = "needs systemd, dbus, iproute2 and root"]
 fn networkd_itself() -> Result<()> {
-    agrees("networkd", &networkd(""))
+    agrees("networkd")
 }
 
 #[test]
 #[ignore = "needs network-manager, dbus, iproute2 and root"]
 fn network_manager_itself() -> Result<()> {
-    agrees("keyfile", &network_manager(""))
+    agrees("keyfile")
 }
 
 #[test]
 #[ignore = "needs netplan.io, systemd, dbus, iproute2 and root"]
 fn netplan_and_networkd() -> Result<()> {
-    // A veth has no permanent address, as a VIF has.
-    let files = "netplan generate --root-dir $ROOT 1>&2; cat /run/systemd/network/* >&2
-        sed -i s/PermanentMACAddress/MACAddress/ /run/systemd/network/*";
-    agrees("netplan", &networkd(files))
+    agrees("netplan")
 }
 
-/// initscripts' ifup-eth, as sysconfig.txt tells it.
 #[test]
 #[ignore = "needs iproute2 and root"]
 fn ifcfg_files_by_their_documentation() -> Result<()> {
-    let reader = r#"
-    for file in $ROOT/etc/sysconfig/network-scripts/ifcfg-*; do (
-        . $file; [ "$ONBOOT" = yes ] && [ "$BOOTPROTO" = none ]; ip link set $DEVICE address $HWADDR
-        [ -z "$MTU" ] || ip link set $DEVICE mtu $MTU; ip link set $DEVICE up
-        for n in "" $(seq 1 40); do
-            eval "ip=\$IPADDR$n mask=\$NETMASK$n brd=\$BROADCAST$n"; [ -n "$ip" ] || continue
-            ip address add $ip/$mask ${brd:+broadcast $brd} dev $DEVICE
-        done
-        [ "$IPV6INIT" != yes ] || for ip in $IPV6ADDR $IPV6ADDR_SECONDARIES; do ip address add $ip dev $DEVICE nodad; done
-        [ -z "$GATEWAY" ] || ip route add default via $GATEWAY dev $DEVICE
-        for file in route route6; do
-            file=$ROOT/etc/sysconfig/network-scripts/$file-$DEVICE; [ ! -e $file ] || grep -v "^#" $file | while read line; do ip route add $line; done
-        done
-        [ -z "$IPV6_DEFAULTGW" ] || ip -6 route add default via ${IPV6_DEFAULTGW%\%*} dev $DEVICE
-    ); done"#;
-    agrees("ifcfg", reader)
+    agrees("ifcfg")
 }
 
-/// wicked, as ifcfg(5) and ifroute(5) tell it.
 #[test]
 #[ignore = "needs iproute2 and root"]
 fn suses_files_by_their_documentation() -> Result<()> {
-    let reader = r#"
-    for file in $ROOT/etc/sysconfig/network/ifcfg-*; do (
-        dev=${file##*ifcfg-}; . $file; [ "$STARTMODE" = auto ] && [ "$BOOTPROTO" = static ]
-        [ -z "$MTU" ] || ip link set $dev mtu $MTU; ip link set $dev up
-        for n in "" $(seq -f _%g 1 40); do
-            eval "ip=\$IPADDR$n brd=\$BROADCAST$n"; [ -n "$ip" ] || continue
-            case $ip in *:*) ip address add $ip dev $dev nodad;; *) ip address add $ip ${brd:+broadcast $brd} dev $dev;; esac
-        done
-        grep -v "^#" $ROOT/etc/sysconfig/network/ifroute-$dev | while read to via mask device; do
-            [ "$device" = $dev ] && [ "$mask" = - ]
-            case $via in -) ip route add $to dev $dev;; *) ip route add $to via $via dev $dev;; esac
-        done
-    ); done"#;
-    agrees("suse", reader)
+    agrees("suse")
 }
 
-/// netifrc, as net.example tells it.
 #[test]
 #[ignore = "needs iproute2 and root"]
 fn gentoos_file_by_its_documentation() -> Result<()> {
-    let reader = r#"
-    . $ROOT/etc/conf.d/net
-    for dev in eth0 eth1; do
-        eval "config=\$config_$dev routes=\$routes_$dev mtu=\$mtu_$dev"
-        [ -z "$mtu" ] || ip link set $dev mtu $mtu; ip link set $dev up
-        echo "$config" | while read line; do [ -z "$line" ] || ip address add $line dev $dev; done
-        echo "$routes" | while read line; do [ -z "$line" ] || ip route add $line dev $dev; done
-    done"#;
-    agrees("netifrc", reader)
+    agrees("netifrc")
 }
 
-/// netctl, as netctl.profile(5) tells it: profiles are bash.
 #[test]
 #[ignore = "needs bash, iproute2 and root"]
 fn netctls_profiles_by_their_documentation() -> Result<()> {
-    let reader = r#"cat >$ROOT/netctl <<'END'
-    set -e
-    for file in $ROOT/etc/netctl/nanova-*; do (
-        . $file; [ $Connection = ethernet ]; ip link set $Interface up
-        if [ "$IP" = static ]; then
-            for a in "${Address[@]}"; do ip address add $a brd + dev $Interface; done
-            for r in "${Routes[@]}"; do ip route add $r dev $Interface; done
-            [ -z "$Gateway" ] || ip route add default via $Gateway dev $Interface
-        fi
-        if [ "$IP6" = static ]; then
-            for a in "${Address6[@]}"; do ip address add $a dev $Interface nodad; done
-            for r in "${Routes6[@]}"; do ip -6 route add $r dev $Interface; done
-            [ -z "$Gateway6" ] || ip -6 route add default via $Gateway6 dev $Interface
-        fi
-        eval "$ExecUpPost"
-    ); done
-END
-    bash $ROOT/netctl"#;
-    agrees("netctl", reader)
+    agrees("netctl")
 }
 
 #[test]

@@ -2,9 +2,11 @@
 
 mod vm_data;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use nanova_tests::agent::binary;
 use serde_json::Value;
 use vm_data::{Guest, LINKS, succeeded};
 
@@ -130,5 +132,60 @@ fn a_gateway_outside_of_all_networks_works() -> Result<()> {
     guest.write("networking/BC764E04CFE5", value)?;
     let shown = succeeded(&guest.shell(&format!("{LINKS}$NANOVA; ip -j route"))?);
     assert_eq!(routes(shown.lines().last().unwrap_or_default())?, ["default 198.51.100.1 eth0"]);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn the_loopback_comes_up_whatever_xenstore_holds() -> Result<()> {
+    let lo = "ip -o link show lo | grep -c '<.*UP.*>' || :\n";
+    for (value, options, up) in
+        [(None, "", "1"), (Some("not JSON"), "", "1"), (None, "--network files", "0"), (None, "--dry-run", "0")]
+    {
+        let guest = Guest::bare()?;
+        if let Some(value) = value {
+            guest.write("networking/BC764E04CFE5", value)?;
+        }
+        let shown = succeeded(&guest.shell(&format!("$NANOVA {options} >&2 || :\n{lo}"))?);
+        assert_eq!(shown.trim(), up, "{value:?} {options}");
+    }
+    Ok(())
+}
+
+/// The lines of initramfs/vm-data.md that a person types, in the section of this heading.
+fn typed(heading: &str) -> Result<String> {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../initramfs/vm-data.md"))?;
+    let section = page.split("\n## ").find(|section| section.starts_with(heading)).context("no such section")?;
+    Ok(section.lines().filter(|line| line.starts_with("xenstore-write ")).map(|line| format!("{line}\n")).collect())
+}
+
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn what_the_documentation_has_a_person_type_does_what_it_says() -> Result<()> {
+    let public = ["eth0 192.0.2.5/24 192.0.2.255", "eth0 2001:db8::5/64 -"];
+    let cases = [
+        (
+            "Interfaces in nova's form",
+            Some("eth1 10.181.30.181/17 10.181.127.255"),
+            Some("10.208.0.0/12 10.181.0.1 eth1"),
+        ),
+        ("Interfaces in Ansible's form", None, None),
+    ];
+    for (heading, other, route) in cases {
+        let guest = Guest::bare()?;
+        let home = guest.xenstored.home().to_owned();
+        guest.xenstored.host().write(&format!("{home}/device/vif/0/mac"), "bc:76:4e:04:cf:e5")?;
+        let host = guest.xenstored.host_socket().display().to_string();
+        let write = format!("write() {{ {} xenstore write --xenbus {host} \"$@\"; }}", binary().display());
+        // A function of a shell has no dash in its name.
+        let typed = format!("{}{}", typed("The name")?, typed(heading)?).replace("xenstore-write ", "write ");
+        let shown = succeeded(&guest.shell(&format!("{write}\nD={home}\n{typed}\n{LINKS}$NANOVA >&2\n{SHOW}"))?);
+        let lines: Vec<_> = shown.lines().collect();
+        let [all_addresses, ipv4, ipv6, _, name] = lines[..] else { panic!("{shown}") };
+        assert_eq!(addresses(all_addresses)?, public.into_iter().chain(other).collect::<Vec<_>>(), "{heading}");
+        let default = "default 192.0.2.1 eth0";
+        assert_eq!(routes(ipv4)?, [default].into_iter().chain(route).collect::<Vec<_>>(), "{heading}");
+        assert_eq!((routes(ipv6)?, name), (vec!["default fe80::1 eth0".to_owned()], "web01.example.org"), "{heading}");
+    }
     Ok(())
 }

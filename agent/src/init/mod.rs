@@ -84,6 +84,10 @@ pub(crate) fn run(environment: &Environment) -> i32 {
     }
     modules::load(&mut system);
 
+    #[cfg(feature = "network")]
+    if boot.network != Target::Off {
+        network::bring_loopback_up(&mut system);
+    }
     let candidates = Candidates::new(environment, &common);
     let mut first = FirstProcess::new(environment, &boot);
     first_contact(&candidates, &mut system, &signals, &mut first, &boot);

@@ -118,7 +118,7 @@ pub fn set_root_password<P: Files + Clock + Entropy + Log>(
         return Err(error);
     }
     let mut result = Ok(None);
-    files.commit(platform, &mut |trouble| {
+    files.commit(platform, &mut |_, trouble| {
         // The paths are ours, of which one was lent to the batch.
         let ours = |path: GuestPath<'_>| if path == shadow { SHADOW } else { PASSWD };
         match *trouble {

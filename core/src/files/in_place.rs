@@ -74,7 +74,7 @@ mod tests {
             }
         };
         files.edit(&mut platform, FILE, 0o600, Backup::None, &mut edit).unwrap();
-        files.commit(&mut platform, &mut |trouble| panic!("{trouble}"));
+        files.commit(&mut platform, &mut |_, trouble| panic!("{trouble}"));
         assert_eq!((platform.text("/etc/file"), platform.half_written.as_deref()), ("newer", None));
     }
 

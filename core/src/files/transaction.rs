@@ -169,7 +169,7 @@ impl<S> FileTransaction<S> {
     pub fn commit<P: Files<Staged = S> + Clock + Log>(
         &mut self,
         platform: &mut P,
-        trouble: &mut dyn FnMut(&Trouble<'_>) -> ControlFlow<()>,
+        trouble: &mut dyn FnMut(&mut P, &Trouble<'_>) -> ControlFlow<()>,
     ) {
         let mut go_on = true;
         for StagedFile { path, staged, backed_up } in &mut self.waiting {
@@ -191,7 +191,7 @@ impl<S> FileTransaction<S> {
                     Trouble::Failed(error)
                 }
             };
-            go_on = trouble(&told).is_continue();
+            go_on = trouble(platform, &told).is_continue();
         }
         if let Some(mark) = &mut self.mark {
             platform.discard(mark);
@@ -436,7 +436,7 @@ mod tests {
         let mut platform = FakePlatform::with(&[("/etc/file", text)]);
         let mut batch = FileTransaction::default();
         batch.edit(&mut platform, FILE, 0o644, Backup::Beside, &mut drop_x).unwrap();
-        batch.commit(&mut platform, &mut |trouble| panic!("{trouble}"));
+        batch.commit(&mut platform, &mut |_, trouble| panic!("{trouble}"));
         (platform.text("/etc/file").to_owned(), platform)
     }
 
@@ -458,7 +458,7 @@ mod tests {
         for path in [FILE, GuestPath::literal("/etc/new")] {
             let mut batch = FileTransaction::default();
             batch.edit(&mut platform, path, 0o604, Backup::None, &mut drop_x).unwrap();
-            batch.commit(&mut platform, &mut |trouble| panic!("{trouble}"));
+            batch.commit(&mut platform, &mut |_, trouble| panic!("{trouble}"));
         }
         let mode = |path: &str| match &platform.nodes[path] {
             Node::File { mode, .. } => *mode,
@@ -487,7 +487,7 @@ mod tests {
             let mut platform = FakePlatform::with(&[("/etc/file", text)]);
             let mut batch = FileTransaction::default();
             batch.edit(&mut platform, FILE, 0o644, Backup::None, &mut keep).unwrap();
-            batch.commit(&mut platform, &mut |trouble| panic!("{trouble}"));
+            batch.commit(&mut platform, &mut |_, trouble| panic!("{trouble}"));
             assert_eq!(platform.text("/etc/file"), edited, "{text:?}");
         }
         let mut platform = FakePlatform::with(&[("/etc/file", "a\nb")]);
@@ -536,7 +536,7 @@ mod tests {
         let mut batch = staged(&mut platform, &["/etc/a", "/etc/b", "/etc/c"]);
         assert_eq!(platform.staged_beside, ["/etc/hostname", "/etc/a", "/etc/b", "/etc/c"]);
         assert_eq!((&*platform.staged_as, batch.len(), batch.is_empty()), (&[0, 1, 2, 3][..], 3, false));
-        batch.commit(&mut platform, &mut |trouble| panic!("{trouble}"));
+        batch.commit(&mut platform, &mut |_, trouble| panic!("{trouble}"));
         assert_eq!(platform.discarded, 1, "the mark");
         assert_eq!(["/etc/a", "/etc/b", "/etc/c"].map(|path| platform.text(path)), ["end\n"; 3]);
     }
@@ -578,7 +578,7 @@ mod tests {
             let mut batch = staged(&mut platform, &["/etc/a", "/etc/b", "/etc/c"]);
             platform.fail = Some((0, Errno::IO));
             let mut told = std::vec::Vec::new();
-            batch.commit(&mut platform, &mut |trouble| {
+            batch.commit(&mut platform, &mut |_, trouble| {
                 told.push(trouble.to_string());
                 if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             });
@@ -591,7 +591,7 @@ mod tests {
         let mut batch = staged(&mut platform, &["/etc/a"]);
         platform.unsynced = Some(Errno::IO);
         let mut told = std::vec::Vec::new();
-        batch.commit(&mut platform, &mut |trouble| {
+        batch.commit(&mut platform, &mut |_, trouble| {
             told.push(trouble.to_string());
             ControlFlow::Continue(())
         });
@@ -615,7 +615,7 @@ mod tests {
         let mut batch = FileTransaction::default();
         batch.edit(&mut platform, FILE, 0o644, Backup::Beside, &mut drop_x).unwrap();
         assert_eq!(platform.staged_beside, ["/etc/hostname", "/state/file"]);
-        batch.commit(&mut platform, &mut |trouble| panic!("{trouble}"));
+        batch.commit(&mut platform, &mut |_, trouble| panic!("{trouble}"));
         assert_eq!((platform.text("/state/file"), platform.text("/state/file.1700000000.bak~")), ("end\n", "x\n"));
         assert_eq!(platform.nodes["/etc/file"], Node::Symlink("/state/file"));
         let mut shown = String::new();
@@ -648,7 +648,7 @@ mod tests {
             if edited.is_ok() && platform.staged_beside == ["/state/file", "/state/file"] {
                 seen = true;
                 assert_eq!(platform.staged_as, [0, 1]);
-                batch.commit(&mut platform, &mut |trouble| panic!("{trouble}"));
+                batch.commit(&mut platform, &mut |_, trouble| panic!("{trouble}"));
                 assert_eq!((platform.text("/state/file"), platform.discarded), ("end\n", 1));
             }
         }
@@ -703,7 +703,7 @@ mod tests {
                 platform.piece = piece;
                 let mut batch = staged(&mut platform, &["/etc/file"]);
                 assert_eq!(batch.is_empty(), text == wanted, "{piece} {text:?}");
-                batch.commit(&mut platform, &mut |trouble| panic!("{trouble}"));
+                batch.commit(&mut platform, &mut |_, trouble| panic!("{trouble}"));
                 assert_eq!(platform.text("/etc/file"), wanted, "{piece}");
             }
         }
@@ -720,7 +720,7 @@ mod tests {
             let mut platform = FakePlatform::with(&[("/etc/file", text)]);
             let mut batch = FileTransaction::default();
             batch.edit(&mut platform, FILE, 0o644, Backup::None, &mut rewrite).unwrap();
-            batch.commit(&mut platform, &mut |trouble| panic!("{trouble}"));
+            batch.commit(&mut platform, &mut |_, trouble| panic!("{trouble}"));
             assert_eq!(platform.text("/etc/file"), "a\nend\n", "{text:?}");
         }
     }
@@ -735,7 +735,7 @@ mod tests {
                 batch.give_up(&mut platform);
                 failed = true;
             } else {
-                batch.commit(&mut platform, &mut |_| {
+                batch.commit(&mut platform, &mut |_, _| {
                     failed = true;
                     ControlFlow::Continue(())
                 });

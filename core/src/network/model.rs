@@ -13,19 +13,21 @@ pub const INTERFACES_MAX: usize = 8;
 pub const ADDRESSES_MAX: usize = 64;
 /// Most routes of an interface, its default routes among them.
 pub const ROUTES_MAX: usize = 32;
-/// Most name servers of an interface.
-pub const DNS_MAX: usize = 8;
+/// Most name servers of an interface; nova writes up to nine.
+pub const DNS_MAX: usize = 16;
 /// Longest label that is kept.
 pub const LABEL_MAX: usize = 64;
-/// Longest host name (HOST_NAME_MAX).
-pub const HOSTNAME_MAX: usize = 64;
+/// Longest host name (RFC 1035, 2.3.4: 255 bytes on the wire).
+pub const HOSTNAME_MAX: usize = 253;
+/// Longest name that the kernel takes (HOST_NAME_MAX).
+const SYSTEM_NAME_MAX: usize = 64;
 
 /// What the toolstack wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Network {
     /// The host name, if it names one.
     pub hostname: Option<String<HOSTNAME_MAX>>,
-    /// The interfaces, in the order of xenstore's directory.
+    /// The interfaces: once it is decided which there are, those first, and the lowest VIF in front.
     pub interfaces: Vec<Interface, INTERFACES_MAX>,
     /// Whether these are all that xenstore holds: none was left out.
     pub sound: bool,
@@ -57,6 +59,8 @@ impl Network {
 pub struct Interface {
     /// Which one.
     pub mac: Mac,
+    /// The number of its VIF, if that is known.
+    pub vif: Option<u16>,
     /// What the toolstack calls the network it is in; empty if it says nothing.
     pub label: String<LABEL_MAX>,
     /// Its addresses, those of the toolstack's `ips` first.
@@ -69,8 +73,10 @@ pub struct Interface {
     pub broadcast: Option<Ip>,
     /// The largest packet that the network takes; the device's own choice if the toolstack says nothing.
     pub mtu: Option<u16>,
-    /// The family that the toolstack says nothing of, and leaves to the guest, if there is one.
-    pub left_alone: Option<Family>,
+    /// Whether the toolstack says nothing of a family and leaves it to the guest, in the order of [`Family::BOTH`].
+    pub left_alone: [bool; 2],
+    /// Whether one of its addresses could not be read: what it has now may be that one.
+    pub is_unread: bool,
 }
 
 impl Interface {
@@ -78,13 +84,15 @@ impl Interface {
     pub const fn new(mac: Mac) -> Interface {
         Interface {
             mac,
+            vif: None,
             label: String::new(),
             addresses: Vec::new(),
             routes: Vec::new(),
             dns: Vec::new(),
             broadcast: None,
             mtu: None,
-            left_alone: None,
+            left_alone: [false; 2],
+            is_unread: false,
         }
     }
 
@@ -95,26 +103,47 @@ impl Interface {
 
     /// Whether the toolstack says what a family is to have.
     pub fn speaks_of(&self, family: Family) -> bool {
-        self.left_alone != Some(family)
+        !self.left_alone[family as usize]
+    }
+
+    /// The way to what has no route of its own.
+    #[inline(never)]
+    pub fn default_route(&self, family: Family) -> Option<&Route> {
+        self.routes.iter().find(|route| route.to.prefix == 0 && route.via.family() == family)
     }
 
     /// The neighbour to send to what has no route of its own.
     #[inline(never)]
     pub fn gateway(&self, family: Family) -> Option<Ip> {
-        self.routes.iter().find(|route| route.to.prefix == 0 && route.via.family() == family).map(|route| route.via)
+        self.default_route(family)?.neighbour()
     }
 
-    /// The broadcast address that goes with an address of this interface: the toolstack's if it is in that network.
+    /// The broadcast address that goes with an address of this interface: the toolstack's if it is in that network, and
+    /// in no smaller one of another address.
     #[inline(never)]
     pub fn broadcast_of(&self, address: &Prefixed) -> Option<Ip> {
         let usual = address.broadcast()?;
-        Some(self.broadcast.filter(|named| address.contains(*named)).unwrap_or(usual))
+        let is_nearer = |other: &Prefixed, named| other.prefix > address.prefix && other.contains(named);
+        let is_its =
+            |named: &Ip| address.contains(*named) && !self.addresses.iter().any(|other| is_nearer(other, *named));
+        Some(self.broadcast.filter(is_its).unwrap_or(usual))
     }
 
-    /// Whether the kernel must be told that a neighbour is on this link, as no address of the interface says so.
+    /// Whether the kernel must be told that a neighbour is on this link, as no address of the interface says so. (With
+    /// an address in a network that begins with 0, as 64.0.0.1/1 is, comes no route to that network: Linux,
+    /// net/ipv4/fib_frontend.c, `fib_add_ifaddr`.)
     #[inline(never)]
     pub fn is_far(&self, via: Ip) -> bool {
-        !via.is_ipv6_link_local() && !self.addresses.iter().any(|address| address.contains(via))
+        let is_routed = |address: &Prefixed| via.family() == Family::V6 || address.network().ip.bits() >> 120 != 0;
+        let says_so = |address: &Prefixed| address.contains(via) && is_routed(address);
+        !via.is_unspecified() && !via.is_ipv6_link_local() && !self.addresses.iter().any(says_so)
+    }
+}
+
+impl Interface {
+    /// Whether a route is what a manager's own word for a gateway says: it leads everywhere, through a neighbour.
+    pub(crate) fn is_plain_gateway(&self, route: &Route) -> bool {
+        route.to.prefix == 0 && route.neighbour().is_some() && !self.is_far(route.via)
     }
 }
 
@@ -125,6 +154,16 @@ pub struct Placed<'a> {
     pub interface: &'a Interface,
     /// The device's name; none before udev has given names.
     pub device: Option<&'a str>,
+}
+
+/// What the kernel can be called: the name, or its first label where it is longer than the kernel takes.
+pub fn system_name(name: &str) -> &str {
+    if name.len() > SYSTEM_NAME_MAX { first_label(name) } else { name }
+}
+
+/// The name up to its first dot.
+pub fn first_label(name: &str) -> &str {
+    name.split('.').next().unwrap_or(name)
 }
 
 /// Whether a device's name can stand in a file name and in a shell's file.
@@ -146,8 +185,12 @@ mod tests {
     fn a_neighbour_outside_of_all_networks_is_far() {
         let mut interface = Interface::new(Mac([2, 0, 0, 0, 0, 1]));
         interface.addresses.push(prefixed("10.0.0.5", 24)).unwrap();
-        let far = |ip: &str| interface.is_far(ip.parse().unwrap());
+        let is_far = |interface: &Interface, ip: &str| interface.is_far(ip.parse().unwrap());
+        let far = |ip: &str| is_far(&interface, ip);
         assert!(!far("10.0.0.1") && far("10.0.1.1") && !far("fe80::1") && far("2001:db8::1"));
+        assert!(!far("0.0.0.0") && !far("::"), "what is on the link");
+        interface.addresses.extend([prefixed("64.0.0.5", 1), prefixed("::5", 0)]);
+        assert!(is_far(&interface, "64.0.0.1") && !is_far(&interface, "2001:db8::1"));
     }
 
     #[test]
@@ -157,7 +200,7 @@ mod tests {
         let count = |family| interface.addresses_of(family).count();
         assert_eq!((count(Family::V4), count(Family::V6)), (2, 1));
         assert!(interface.speaks_of(Family::V4) && interface.speaks_of(Family::V6));
-        interface.left_alone = Some(Family::V6);
+        interface.left_alone = [false, true];
         assert!(interface.speaks_of(Family::V4) && !interface.speaks_of(Family::V6));
         let via = |ip: &str| ip.parse::<Ip>().unwrap();
         assert_eq!(interface.gateway(Family::V4), None);
@@ -173,6 +216,12 @@ mod tests {
         assert_eq!(broadcast(&interface, 0), Some(via("10.0.0.127")));
         interface.broadcast = Some(via("10.0.1.255"));
         assert_eq!(broadcast(&interface, 0), Some(via("10.0.0.255")), "that is in no network of it");
+        interface.broadcast = Some(via("10.0.0.127"));
+        interface.addresses.push(prefixed("10.0.9.9", 8)).unwrap();
+        assert_eq!(
+            (broadcast(&interface, 0), broadcast(&interface, 3)),
+            (interface.broadcast, Some(via("10.255.255.255")))
+        );
         let mut network = Network::default();
         network.interfaces.push(interface).unwrap();
         (network.hostname, network.sound) = (Some("x".try_into().unwrap()), false);

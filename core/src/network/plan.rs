@@ -2,7 +2,7 @@
 //! done.
 //!
 //! Of an interface of ours an address that is not listed goes, and so does a static route, of the families that the
-//! toolstack speaks of. What stays, always: link-local addresses, IPv6 addresses and routes that a router announced,
+//! toolstack speaks of; while one of its own addresses could not be read, no address goes. What stays, always: link-local addresses, IPv6 addresses and routes that a router announced,
 //! routes that the kernel or a routing daemon made, and all that belongs to other interfaces. A route, or an address
 //! that stays, is not touched if it is there already, whoever made it and with whatever metric; so the same plan, done,
 //! is empty the next time. An address that would expire is made one that stays.
@@ -94,6 +94,15 @@ impl Step<'_> {
         }
     }
 
+    /// Whether the network is not what it should be without it. A route of its own that a part of it needs is told.
+    pub fn matters(&self) -> bool {
+        match self {
+            Step::Mtu(..) => false,
+            Step::AddRoute(_, _, route) => route.to.prefix == 0,
+            _ => true,
+        }
+    }
+
     fn is_removal(&self) -> bool {
         matches!(self, Step::RemoveRoute(..) | Step::RemoveAddress(..))
     }
@@ -124,7 +133,7 @@ impl fmt::Display for Step<'_> {
             Step::Up(link) => write!(f, "bring {} up", link.name),
             Step::Mtu(link, mtu) => write!(f, "set the MTU of {} to {}", link.name, u64::from(*mtu)),
             Step::AddAddress(link, _, address) => write!(f, "add address {address} to {}", link.name),
-            Step::AddRoute(link, _, Route { to, via }) => write!(f, "add route to {to} via {via} to {}", link.name),
+            Step::AddRoute(link, _, route) => write!(f, "add route to {route} to {}", link.name),
         }
     }
 }
@@ -206,7 +215,7 @@ impl<'a> Plan<'a> {
         match interface.addresses.iter().position(|address| *address == present.address) {
             Some(wanted) if present.is_permanent() => place.absent_addresses &= !(1 << wanted),
             Some(_) => {}
-            None if !interface.speaks_of(present.address.ip.family()) => {}
+            None if !interface.speaks_of(present.address.ip.family()) || interface.is_unread => {}
             None if present.address.ip.is_link_local() => {}
             None if !present.is_permanent() && present.address.ip.family() == Family::V6 => {}
             // One that finds no room is found again in the next round.
@@ -219,7 +228,7 @@ impl<'a> Plan<'a> {
             return;
         }
         let Some((place, interface)) = self.place_of(present.index) else { return };
-        let same = |route: &Route| route.to == present.to && Some(route.via) == present.via;
+        let same = |route: &Route| route.to == present.to && route.neighbour() == present.via;
         if let Some(wanted) = interface.routes.iter().position(same) {
             place.absent_routes &= !(1 << wanted);
             return;
@@ -292,15 +301,15 @@ fn ones(count: usize) -> u64 {
 /// How often the kernel is read at most: a round that removed something is followed by another one.
 const ROUNDS_MAX: u32 = 8;
 
-/// Makes the changes. `failed` is called for each that could not be made; the others are made all the same. Returns the
-/// plan as it was last read.
+/// Makes the changes. `failed` is called, with the kernel, for each that could not be made; the others are made all the
+/// same. Returns the plan as it was last read.
 ///
 /// What goes, goes first, and then the kernel is read again: with the first address of a network it may have removed
 /// the others, and with the last one all routes.
 pub fn carry_out<'a, N: KernelNet + ?Sized>(
     netlink: &mut N,
     interfaces: &'a [Interface],
-    failed: &mut dyn FnMut(&Step<'_>, Errno),
+    failed: &mut dyn FnMut(&mut N, &Step<'_>, Errno),
 ) -> Result<Plan<'a>, Errno> {
     let mut sequence = 3;
     let mut round = 1;
@@ -320,7 +329,7 @@ pub fn carry_out<'a, N: KernelNet + ?Sized>(
         plan.steps(&mut |step| {
             sequence += 1;
             match netlink.ask(&step.message(sequence), &mut |_| {}) {
-                Err(errno) if !step.is_done_with(errno) => failed(step, errno),
+                Err(errno) if !step.is_done_with(errno) => failed(netlink, step, errno),
                 _ => {}
             }
         });

@@ -3,7 +3,6 @@
 use super::*;
 use crate::network::source::parse::tests::{private, public};
 use crate::test_platform::FakePlatform;
-use crate::wire::net::Family;
 use crate::wire::netlink::reply::IFA_F_PERMANENT;
 
 fn link(index: u32, name: &str, interface: &Interface) -> Link {
@@ -88,7 +87,7 @@ fn what_is_there_is_left_whoever_made_it() {
         route(2, ("166.78.10.1", 32), None, 4),
     ];
     assert_eq!(planned(&mut platform, &interfaces), "");
-    carry_out(&mut platform, &interfaces, &mut |_, _| panic!()).unwrap();
+    carry_out(&mut platform, &interfaces, &mut |_, _, _| panic!()).unwrap();
     assert_eq!(platform.kernel.asked, [0_u8; 0], "no request but dumps");
 }
 
@@ -107,7 +106,7 @@ fn what_is_not_listed_goes_first_and_the_kernel_is_read_again() {
         ),
         "{plan}"
     );
-    carry_out(&mut platform, &interfaces, &mut |step, errno| panic!("{step}: {errno}")).unwrap();
+    carry_out(&mut platform, &interfaces, &mut |_, step, errno| panic!("{step}: {errno}")).unwrap();
     assert_eq!(platform.kernel.asked, [25, 25, 21, 21, 19, 20, 20, 24, 24, 19, 20, 24, 24]);
     assert!(platform.kernel.addresses.is_empty() && platform.kernel.routes.is_empty());
 }
@@ -116,7 +115,7 @@ fn what_is_not_listed_goes_first_and_the_kernel_is_read_again() {
 fn more_than_is_removed_at_once_goes_in_rounds() {
     let (mut platform, interfaces) = guest();
     platform.kernel.addresses = (0..200).map(|n| address(2, &format!("10.1.{n}.1"), 24)).collect();
-    carry_out(&mut platform, &interfaces, &mut |step, errno| panic!("{step}: {errno}")).unwrap();
+    carry_out(&mut platform, &interfaces, &mut |_, step, errno| panic!("{step}: {errno}")).unwrap();
     assert!(platform.kernel.addresses.is_empty());
 }
 
@@ -127,7 +126,7 @@ fn what_fails_is_told_once_and_the_rest_is_done() {
         platform.kernel.addresses = vec![address(3, "10.9.9.9", 8)];
         platform.kernel.refuses = Some((kind, Errno::PERM));
         let mut failed = 0;
-        carry_out(&mut platform, &interfaces, &mut |_, _| failed += 1).unwrap();
+        carry_out(&mut platform, &interfaces, &mut |_, _, _| failed += 1).unwrap();
         assert_eq!(failed, failures, "{kind}");
     }
 }
@@ -174,7 +173,7 @@ fn an_address_that_would_expire_is_made_one_that_stays() {
 #[test]
 fn a_family_that_the_toolstack_says_nothing_of_is_left_alone() {
     let (mut platform, mut interfaces) = guest();
-    interfaces[1].left_alone = Some(Family::V4);
+    interfaces[1].left_alone = [true, false];
     interfaces[1].addresses.clear();
     interfaces[1].routes.clear();
     platform.kernel.addresses = vec![address(3, "10.0.0.77", 24), address(3, "2001:db8::9", 64)];
@@ -239,7 +238,7 @@ fn what_is_gone_already_need_not_be_removed_and_what_is_there_already_is_somebod
         platform.kernel.routes = vec![route(2, ("192.0.2.0", 24), Some("166.78.10.2"), 4)];
         platform.kernel.refuses = Some((kind, errno));
         let mut failed = 0;
-        carry_out(&mut platform, &interfaces, &mut |_, _| failed += 1).unwrap();
+        carry_out(&mut platform, &interfaces, &mut |_, _, _| failed += 1).unwrap();
         assert_eq!(failed, failures, "{kind} {errno}");
     }
 }
@@ -248,7 +247,7 @@ fn what_is_gone_already_need_not_be_removed_and_what_is_there_already_is_somebod
 fn every_change_has_a_number_of_its_own() {
     let (mut platform, interfaces) = guest();
     platform.kernel.addresses = vec![address(3, "10.9.9.9", 8)];
-    carry_out(&mut platform, &interfaces, &mut |step, errno| panic!("{step}: {errno}")).unwrap();
+    carry_out(&mut platform, &interfaces, &mut |_, step, errno| panic!("{step}: {errno}")).unwrap();
     let numbers: Vec<u8> = platform.kernel.messages.iter().map(|message| message[8]).collect();
     // One to three are the dumps'.
     assert_eq!(numbers, (4..4 + numbers.len() as u8).collect::<Vec<_>>());
@@ -264,7 +263,7 @@ fn each_step_asks_the_kernel_for_just_that() {
     interfaces[0].mtu = Some(1400);
     platform.kernel.addresses = vec![address(2, "10.9.9.9", 8)];
     platform.kernel.routes = vec![route(2, ("198.51.100.0", 24), Some("166.78.10.2"), 4)];
-    carry_out(&mut platform, &interfaces[..1], &mut |step, errno| panic!("{step}: {errno}")).unwrap();
+    carry_out(&mut platform, &interfaces[..1], &mut |_, step, errno| panic!("{step}: {errno}")).unwrap();
     let asked = &platform.kernel.messages;
     let has = |place: usize, bytes: &[u8]| asked[place].windows(bytes.len()).any(|window| window == bytes);
     assert_eq!(asked.iter().map(|message| message[4]).collect::<Vec<_>>(), [25, 21, 19, 19, 20, 24]);
@@ -283,7 +282,7 @@ fn each_step_asks_the_kernel_for_just_that() {
 fn a_kernel_that_does_not_tell_is_changed_by_nothing() {
     let (mut platform, interfaces) = guest();
     platform.kernel.silent = Some(Errno::IO);
-    assert_eq!(carry_out(&mut platform, &interfaces, &mut |_, _| panic!()).map(drop), Err(Errno::IO));
+    assert_eq!(carry_out(&mut platform, &interfaces, &mut |_, _, _| panic!()).map(drop), Err(Errno::IO));
     assert!(platform.kernel.asked.is_empty());
 }
 

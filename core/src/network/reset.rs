@@ -7,16 +7,14 @@ use heapless::Vec;
 
 use crate::files::read::read_start_if_possible;
 use crate::network::Target;
-use crate::network::model::{INTERFACES_MAX, Network, Placed};
+use crate::network::model::{INTERFACES_MAX, Network, Placed, system_name};
 use crate::network::plan::{Plan, Step, carry_out};
-use crate::network::problems::{FilesOutcome, note};
+use crate::network::problems::{FilesOutcome, Notes};
+pub use crate::network::problems::{Line, Problems};
 use crate::platform::{Clock, Files, GuestPath, Identity, KernelNet, Level, Log, Programs};
 use crate::wire::net::{Device, Family};
 use crate::wire::text::{Bounded, number};
 use crate::xenstore::{Client, Error, Transport};
-
-/// A line about what was done, or about what went wrong.
-pub type Line = Bounded<512>;
 
 /// Which files of the guest are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,11 +61,11 @@ impl Wanted<'_> {
 pub struct Outcome {
     /// Whether there is a network: nothing of what matters failed.
     pub well: bool,
-    /// Whether nothing failed at all.
+    /// Whether nothing failed at all: every address and every default route is in force, and every file written.
     pub complete: bool,
     /// What there is now.
     pub line: Line,
-    /// What went wrong.
+    /// What went wrong, or was left out.
     pub problems: Line,
 }
 
@@ -83,11 +81,14 @@ pub(crate) fn reset<T: Transport, P: Files + Clock + Log + Identity + Programs +
     if target == Target::Off {
         return Ok((false, Line::of(format_args!("the network is left alone: nanova runs with --network off"))));
     }
-    let mut problems = Line::new();
+    let mut problems = Problems::new();
     network.clear();
-    network.read(client, &mut problems)?;
+    network.read(client, platform, &mut problems)?;
     let wanted = Wanted::of(target, Permanence::Detected);
     let outcome = apply(platform, network, &wanted, problems, None);
+    if !outcome.complete {
+        platform.log(Level::Warn, format_args!("network: {}", outcome.problems.as_str()));
+    }
     Ok((outcome.complete, outcome.problems))
 }
 
@@ -121,71 +122,74 @@ pub fn apply<P: Files + Clock + Log + Identity + Programs + KernelNet>(
     platform: &mut P,
     network: &mut Network,
     wanted: &Wanted<'_>,
-    mut problems: Line,
+    mut problems: Problems,
     mut show: Option<&mut dyn Write>,
 ) -> Outcome {
     if !network.interfaces.is_empty() {
         network.decide(platform, &mut problems);
     }
-    let (mut complete, mut warnings) = (network.sound, Line::new());
     let kernel = wanted.target != Target::Files;
     let files = wanted.target != Target::Kernel;
+    let former_name = platform.host_name();
     if let (Some(name), true, None) = (&network.hostname, kernel, &show)
-        && let Err(errno) = platform.set_host_name(name)
+        && let Err(errno) = platform.set_host_name(system_name(name))
     {
-        complete = false;
-        note(&mut problems, format_args!("cannot set the host name: {errno}"));
+        Notes { log: platform, problems: &mut problems }.fail(format_args!("cannot set the host name: {errno}"));
     }
     let mut found = Vec::<KernelDevice, INTERFACES_MAX>::new();
     found.resize(network.interfaces.len(), KernelDevice::default()).unwrap_or_default();
-    if !network.interfaces.is_empty() {
+    // Without any there is the loopback, which is brought up whatever xenstore holds.
+    if kernel || !network.interfaces.is_empty() {
         let show = show.as_mut().map(|show| -> &mut dyn Write { *show }).filter(|_| kernel);
-        let done = in_kernel(platform, network, kernel, &mut found, [&mut problems, &mut warnings], show);
-        complete &= done;
+        in_kernel(platform, network, kernel, &mut found, &mut problems, show);
     }
+    let none_is_there = found.iter().all(|found| found.device.is_none());
     for (interface, found) in network.interfaces.iter().zip(&mut found) {
+        let mac = interface.mac;
         if found.device.is_none() && kernel {
-            note(&mut warnings, format_args!("no interface has the MAC address {}", interface.mac));
+            let mut notes = Notes { log: platform, problems: &mut problems };
+            let text = format_args!("no interface has the MAC address {mac}");
+            if none_is_there {
+                notes.fail(text)
+            } else {
+                notes.leave_out(text)
+            }
             found.chosen = show.is_some();
         }
         found.chosen |= !kernel;
         if let (true, Some(device)) = (found.is_master && files, &found.device) {
-            let mac = interface.mac;
-            note(&mut warnings, format_args!("{mac} is a part of {device}, whose files are left alone"));
+            let text = format_args!("network: {mac} is a part of {device}, whose files are left alone");
+            platform.log(Level::Warn, text);
         }
     }
     let placed = places(network, &found, |found| found.chosen);
-    let mut well = !placed.is_empty() || (network.interfaces.is_empty() && network.sound);
-    complete &= well;
+    let is_empty = network.interfaces.is_empty() && network.sound;
+    let mut well = !placed.is_empty() || is_empty;
+    let mut complete = well && network.sound;
     if files {
         let show = show.map(|show| -> &mut dyn Write { show });
-        let files = in_files(platform, network, wanted, &found, &mut problems, show);
+        let files = in_files(platform, network, wanted, &found, former_name.as_str(), &mut problems, show);
         complete &= files.written && files.undisturbed;
         well &= files.written;
     }
-    let trimmed = |text: &Line| Line::of(format_args!("{}", text.as_str().strip_suffix("; ").unwrap_or(text.as_str())));
-    if complete {
-        for text in [&problems, &warnings].map(trimmed) {
-            if !text.as_str().is_empty() {
-                platform.log(Level::Warn, format_args!("network: {}", text.as_str()));
-            }
-        }
+    complete &= problems.is_complete();
+    let problems = problems.message(platform);
+    if complete && !problems.as_str().is_empty() {
+        platform.log(Level::Warn, format_args!("network: {}", problems.as_str()));
     }
-    let problems = trimmed(&Line::of(format_args!("{}{}", problems.as_str(), warnings.as_str())));
     Outcome { well, complete, line: describe(network, &placed), problems }
 }
 
-/// Plans and does what the kernel lacks, or shows it, or only finds out which device is whose. Returns whether nothing
-/// failed.
+/// Plans and does what the kernel lacks, or shows it, or only finds out which device is whose.
 fn in_kernel<P: Files + Log + Programs + KernelNet>(
     platform: &mut P,
     network: &Network,
     kernel: bool,
     found: &mut [KernelDevice],
-    [problems, warnings]: [&mut Line; 2],
+    problems: &mut Problems,
     show: Option<&mut dyn Write>,
-) -> bool {
-    let (mut complete, shown, mut unwanted) = (true, show.is_some(), false);
+) {
+    let (shown, mut unwanted) = (show.is_some(), false);
     // An interface that cannot be brought up, or of whose addresses none could be added, is none that there is.
     let mut refused = Vec::<(u32, u32), INTERFACES_MAX>::new();
     let plan = match show {
@@ -195,13 +199,18 @@ fn in_kernel<P: Files + Log + Programs + KernelNet>(
             });
         }),
         None if !kernel => Plan::read(platform, &network.interfaces),
-        None => carry_out(platform, &network.interfaces, &mut |step, errno| {
+        None => carry_out(platform, &network.interfaces, &mut |platform, step, errno| {
+            let mut notes = Notes { log: platform, problems };
             if step.is_unwanted(errno, unwanted) {
                 unwanted = true;
-                return note(warnings, format_args!("cannot {step}: {errno}; is IPv6 turned off here?"));
+                return notes.leave_out(format_args!("cannot {step}: {errno}; is IPv6 turned off here?"));
             }
-            complete = false;
-            note(problems, format_args!("cannot {step}: {errno}"));
+            let text = format_args!("cannot {step}: {errno}");
+            if step.matters() {
+                notes.fail(text)
+            } else {
+                notes.leave_out(text)
+            }
             let (index, weight) = match step {
                 Step::Up(link) => (link.index, u32::MAX),
                 Step::AddAddress(link, ..) => (link.index, 1),
@@ -216,8 +225,9 @@ fn in_kernel<P: Files + Log + Programs + KernelNet>(
     let plan = match plan {
         Ok(plan) => plan,
         Err(errno) => {
-            note(problems, format_args!("cannot talk to the kernel about links: {errno}"));
-            return !kernel;
+            let text = format_args!("cannot talk to the kernel about links: {errno}");
+            let mut notes = Notes { log: platform, problems };
+            return if kernel { notes.fail(text) } else { notes.leave_out(text) };
         }
     };
     let changes = kernel && !shown;
@@ -226,12 +236,12 @@ fn in_kernel<P: Files + Log + Programs + KernelNet>(
         let count = refused.iter().find(|(index, _)| *index == link.index).map_or(0, |(_, count)| *count);
         found.device = Some(link.name.clone());
         found.is_master = plan.is_master(place);
-        if changes && interface.speaks_of(Family::V4) {
+        // Its address stays while it may be the one that could not be read.
+        if changes && interface.speaks_of(Family::V4) && !interface.is_unread {
             end_dhcp(platform, &link.name);
         }
         found.chosen = count == 0 || (count as usize) < interface.addresses.len();
     }
-    complete
 }
 
 /// Ends the DHCP client of a device, if one has left its number where ifupdown and the initscripts have it: it would
@@ -262,7 +272,8 @@ fn in_files<'w, P: Files + Log>(
     _network: &Network,
     _wanted: &Wanted<'_>,
     _found: &[KernelDevice],
-    _problems: &'w mut Line,
+    _former_name: &str,
+    _problems: &'w mut Problems,
     _show: Option<&'w mut dyn Write>,
 ) -> FilesOutcome {
     FilesOutcome { written: true, undisturbed: true }
@@ -275,7 +286,8 @@ fn in_files<'w, P: Files + Clock + Log + Identity + Programs + KernelNet>(
     network: &Network,
     wanted: &Wanted<'_>,
     found: &[KernelDevice],
-    problems: &'w mut Line,
+    former_name: &str,
+    problems: &'w mut Problems,
     show: Option<&'w mut dyn Write>,
 ) -> FilesOutcome {
     let hostname = network.hostname.as_deref();
@@ -294,19 +306,25 @@ fn in_files<'w, P: Files + Clock + Log + Identity + Programs + KernelNet>(
         Permanence::Detected => match crate::network::managers::registry::detect(platform) {
             Ok(manager) => manager,
             Err(error) => {
-                note(problems, format_args!("cannot tell which files this guest has: {error}"));
+                let mut notes = Notes { log: platform, problems };
+                notes.fail(format_args!("cannot tell which files this guest has: {error}"));
                 return FilesOutcome { written: false, undisturbed: true };
             }
         },
         Permanence::As(manager) => manager,
     };
     platform.log(Level::Debug, format_args!("network files: {}", manager.name));
-    let (interfaces, sound) = (&network.interfaces, network.sound);
     // An address that the kernel refuses today is in the files all the same.
-    let placed = &places(network, found, |found| (found.chosen || found.device.is_some()) && !found.is_master);
+    let mut placed = places(network, found, |found| (found.chosen || found.device.is_some()) && !found.is_master);
+    // Of one whose addresses cannot be read files that have some are better than ours would be.
+    let len = placed.len();
+    placed.retain(|placed| !(placed.interface.is_unread && placed.interface.addresses.is_empty()));
+    let sound = network.sound && placed.len() == len;
+    let (placed, interfaces) = (&placed[..], &network.interfaces[..]);
     // The files of a part of something are not looked for.
-    let tidy = sound && !found.iter().any(|found| found.is_master);
-    let config = crate::network::managers::PersistentConfig { manager, hostname, placed, interfaces, sound, tidy };
+    let tidy = !found.iter().any(|found| found.is_master);
+    let config =
+        crate::network::managers::PersistentConfig { manager, hostname, former_name, placed, interfaces, sound, tidy };
     let files = config.write(platform, problems, show);
     FilesOutcome { written: done & files.written, ..files }
 }

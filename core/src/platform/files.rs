@@ -48,6 +48,8 @@ pub trait Files {
     fn kind(&mut self, path: GuestPath<'_>) -> Result<Option<FileKind>, Errno>;
     /// Whether there is something at `path`, wherever symbolic links lead below the root: for what is only a sign.
     fn exists(&mut self, path: GuestPath<'_>) -> Result<bool, Errno>;
+    /// Where the symbolic link at `path` leads: as much of it as `room` holds. EINVAL answers what is none.
+    fn read_link(&mut self, path: GuestPath<'_>, room: &mut [u8]) -> Result<usize, Errno>;
     /// Opens the regular file at `path` for reading.
     fn open(&mut self, path: GuestPath<'_>) -> Result<Self::File, Errno>;
     /// The same, wherever symbolic links lead below the root: for what is only read. Much below /etc is a link, on some

@@ -167,6 +167,9 @@ impl Files for BareGuest {
     fn link_target(&mut self, _path: GuestPath<'_>) -> Result<LinkTarget, Errno> {
         Err(Errno::NOENT)
     }
+    fn read_link(&mut self, _path: GuestPath<'_>, _room: &mut [u8]) -> Result<usize, Errno> {
+        Err(Errno::NOENT)
+    }
     fn link_not_followed(&mut self, _path: GuestPath<'_>) -> Option<(usize, Distrust)> {
         None
     }

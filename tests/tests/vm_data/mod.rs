@@ -9,6 +9,7 @@ use nanova_tests::guest_root::GuestRoot;
 use nanova_tests::xenstored::{Options, Xenstored};
 
 /// The first real value that is known of such a guest.
+#[allow(dead_code, reason = "not every test file has it")]
 pub(crate) const PUBLIC: &str = r#"{"broadcast": "166.78.10.255", "dns": ["72.3.128.241", "72.3.128.240"],
     "gateway": "166.78.10.1", "gateway_v6": "fe80::def", "label": "public", "mac": "BC:76:4E:04:CF:E5",
     "ip6s": [{"enabled": "1", "gateway": "fe80::def", "ip": "2001:4800:7810:0512:e38a:a8b5:ff04:cfe5", "netmask": 64}],
@@ -34,6 +35,7 @@ pub(crate) struct Guest {
 
 impl Guest {
     /// With both interfaces and a name.
+    #[allow(dead_code, reason = "not every test file has one")]
     pub(crate) fn new() -> Result<Guest> {
         let guest = Guest::bare()?;
         guest.write("hostname", "web01.example.org")?;

@@ -4,7 +4,7 @@
 //! A shell sources these files as root. All that is in them are addresses, and two names that have been checked to hold
 //! nothing but letters, digits and `-_.`; they are quoted all the same.
 //!
-//! Only one address of each family fits. The protocol is "none", as ipconfig itself writes it for what is not DHCP:
+//! Only one address of each family fits, and two name servers. The protocol is "none", as ipconfig itself writes it for what is not DHCP:
 //! cloud-init (22.4) fails on "static". Rules: klibc, `usr/kinit/ipconfig/main.c` (`dump_device_config`); cloud-init,
 //! `cloudinit/net/cmdline.py` (`_klibc_to_config_entry`).
 
@@ -36,7 +36,10 @@ pub fn render(out: &mut dyn Sink, interface: &Interface, device: &str, hostname:
     if let Some(gateway) = interface.gateway(family) {
         writeln!(out, "{name}GATEWAY='{gateway}'");
     }
-    for (number, server) in interface.dns.iter().filter(|server| server.family() == family).take(2).enumerate() {
+    // Those of a family without a file would be lost.
+    let others = interface.dns.iter().filter(|server| interface.addresses_of(server.family()).next().is_none());
+    let servers = interface.dns.iter().filter(|server| server.family() == family).chain(others);
+    for (number, server) in servers.take(2).enumerate() {
         writeln!(out, "{name}DNS{number}='{server}'");
     }
     if let Some((host, domain)) = hostname.map(|name| name.split_once('.').unwrap_or((name, ""))) {

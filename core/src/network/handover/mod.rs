@@ -3,7 +3,7 @@
 //! /run moves over to the real root with all that is in it; nothing below /etc is touched. A file that cannot be
 //! written is a problem of its own: the others are written all the same.
 
-use core::fmt::{self, Write};
+use core::fmt;
 
 pub mod klibc;
 
@@ -13,8 +13,8 @@ use crate::files::replace;
 use crate::network::managers::manager::{PRIVATE, PUBLIC};
 use crate::network::managers::{keyfile, netplan, networkd};
 use crate::network::model::{Placed, is_plain};
-use crate::network::problems::note;
-use crate::platform::{Files, GuestPath};
+use crate::network::problems::{Notes, Problems};
+use crate::platform::{Files, GuestPath, Log};
 use crate::wire::net::Family;
 use crate::wire::text::{Bounded, number};
 
@@ -48,12 +48,12 @@ impl Handover {
 const PATH_MAX: usize = 512;
 
 /// Writes the files of one style. What fails goes to `problems`; returns whether nothing did.
-pub fn hand_over<F: Files>(
+pub fn hand_over<F: Files + Log>(
     files: &mut F,
     style: Handover,
     hostname: Option<&str>,
     interfaces: &[Placed<'_>],
-    problems: &mut dyn Write,
+    problems: &mut Problems,
 ) -> bool {
     let mut files = HandoverFiles { files, problems, well: true };
     if style == Handover::Netplan {
@@ -80,8 +80,7 @@ pub fn hand_over<F: Files>(
             }
             Handover::Klibc => {
                 let Some(device) = device.filter(|device| is_plain(device)) else {
-                    note(files.problems, format_args!("{} has no name that klibc's files can have", interface.mac));
-                    files.well = false;
+                    files.fail(format_args!("{} has no name that klibc's files can have", interface.mac));
                     continue;
                 };
                 for (family, number) in [(Family::V4, ""), (Family::V6, "6")] {
@@ -100,11 +99,16 @@ pub fn hand_over<F: Files>(
 /// Where files go, and what could not be written.
 struct HandoverFiles<'a, F> {
     files: &'a mut F,
-    problems: &'a mut dyn Write,
+    problems: &'a mut Problems,
     well: bool,
 }
 
-impl<F: Files> HandoverFiles<'_, F> {
+impl<F: Files + Log> HandoverFiles<'_, F> {
+    fn fail(&mut self, text: fmt::Arguments<'_>) {
+        Notes { log: self.files, problems: self.problems }.fail(text);
+        self.well = false;
+    }
+
     /// The number of a device, which it keeps whatever it is called.
     fn index_of(&mut self, device: &str) -> Option<u64> {
         let path = Bounded::<64>::of(format_args!("/sys/class/net/{device}/ifindex"));
@@ -112,8 +116,7 @@ impl<F: Files> HandoverFiles<'_, F> {
         let len = match read_start(self.files, GuestPath::new(path.as_str()).ok()?, &mut room) {
             Ok(len) => len?,
             Err(error) => {
-                note(self.problems, format_args!("{error}"));
-                self.well = false;
+                self.fail(format_args!("{error}"));
                 return None;
             }
         };
@@ -129,8 +132,7 @@ impl<F: Files> HandoverFiles<'_, F> {
             Err(_) => return,
         };
         if let Err(error) = result {
-            note(self.problems, format_args!("{error}"));
-            self.well = false;
+            self.fail(format_args!("{error}"));
         }
     }
 }
@@ -158,9 +160,9 @@ mod tests {
         let (public, private) = (public(), private());
         let placed =
             [Placed { interface: &public, device: Some("eth0") }, Placed { interface: &private, device: Some("eth1") }];
-        let mut problems = String::new();
+        let mut problems = Problems::new();
         for style in ALL {
-            assert!(hand_over(&mut platform, style, Some("web01"), &placed, &mut problems), "{problems}");
+            assert!(hand_over(&mut platform, style, Some("web01"), &placed, &mut problems));
         }
         assert_eq!(
             modes(&platform),
@@ -176,7 +178,7 @@ mod tests {
             ]
         );
         assert!(platform.text("/run/net-eth0.conf").contains("HOSTNAME='web01'"));
-        assert_eq!(problems, "");
+        assert_eq!(problems.message(&mut platform).as_str(), "");
     }
 
     #[test]
@@ -184,10 +186,11 @@ mod tests {
         let mut platform = FakePlatform::with(&[]);
         let public = public();
         let placed = [Placed { interface: &public, device: Some("eth0") }];
-        let mut problems = String::new();
+        let mut problems = Problems::new();
         platform.fail = Some((2, Errno::NOSPC));
         assert!(!hand_over(&mut platform, Handover::Klibc, None, &placed, &mut problems));
-        assert!(problems.contains("no space left on the file system (ENOSPC); "), "{problems}");
+        let said = problems.message(&mut platform);
+        assert!(said.as_str().ends_with("no space left on the file system (ENOSPC)"), "{}", said.as_str());
         assert_eq!(modes(&platform), [("/run/net6-eth0.conf", 0o644)]);
     }
 
@@ -196,10 +199,11 @@ mod tests {
         let mut platform = FakePlatform::with(&[]);
         let public = public();
         for device in [None, Some("$(reboot)"), Some("../x")] {
-            let mut problems = String::new();
+            let mut problems = Problems::new();
             let placed = [Placed { interface: &public, device }];
             assert!(!hand_over(&mut platform, Handover::Klibc, None, &placed, &mut problems));
-            assert_eq!(problems, "bc:76:4e:04:cf:e5 has no name that klibc's files can have; ");
+            let said = problems.message(&mut platform);
+            assert_eq!(said.as_str(), "bc:76:4e:04:cf:e5 has no name that klibc's files can have");
         }
         assert_eq!(modes(&platform), []);
     }

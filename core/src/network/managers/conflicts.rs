@@ -13,7 +13,7 @@ use crate::files::read::for_each_line;
 use crate::files::replace::{move_aside, warn_of};
 use crate::files::transaction::EditPath;
 use crate::network::managers::manager::{ConflictingFiles, PersistentConfig, Suspect, Verdict};
-use crate::network::problems::note;
+use crate::network::problems::{Notes, Problems};
 use crate::platform::{Clock, FileError, Files, GuestPath, KernelNet, Log};
 use crate::wire::errno::Errno;
 use crate::wire::net::Device;
@@ -38,7 +38,7 @@ pub(crate) struct Moved {
 pub(crate) fn move_conflicts_aside<P: Files + Clock + Log + KernelNet>(
     config: &PersistentConfig<'_>,
     platform: &mut P,
-    problems: &mut dyn Write,
+    problems: &mut Problems,
     mut show: Option<&mut dyn Write>,
 ) -> Moved {
     let mut moved = Moved { any: false, all: true };
@@ -54,11 +54,11 @@ pub(crate) fn move_conflicts_aside<P: Files + Clock + Log + KernelNet>(
     });
     if more {
         moved.all = false;
-        note(problems, format_args!("too many files in {directory}: not all were looked at"));
+        Notes { log: platform, problems }.fail(format_args!("too many files in {directory}: not all were looked at"));
     }
     if let Err(errno) = listed {
         moved.all = false;
-        note(problems, format_args!("cannot list {directory}: {errno}"));
+        Notes { log: platform, problems }.fail(format_args!("cannot list {directory}: {errno}"));
     }
     if found.is_empty() {
         return moved;
@@ -67,7 +67,8 @@ pub(crate) fn move_conflicts_aside<P: Files + Clock + Log + KernelNet>(
         Ok(devices) => devices,
         Err(errno) => {
             moved.all = false;
-            note(problems, format_args!("cannot tell whose files in {directory} are: no links are listed: {errno}"));
+            Notes { log: platform, problems }
+                .fail(format_args!("cannot tell whose files in {directory} are: no links are listed: {errno}"));
             return moved;
         }
     };
@@ -76,12 +77,12 @@ pub(crate) fn move_conflicts_aside<P: Files + Clock + Log + KernelNet>(
         match judge(config, conflicts, platform, path, &devices) {
             Err(error) => {
                 moved.all = false;
-                note(problems, format_args!("cannot tell whose {path} is: {error}"));
+                Notes { log: platform, problems }.fail(format_args!("cannot tell whose {path} is: {error}"));
             }
             Ok(Verdict::Stays) => {}
             Ok(Verdict::Mixed) => {
                 moved.all = false;
-                note(problems, format_args!("{path} speaks of our interfaces, too: divide it"));
+                Notes { log: platform, problems }.fail(format_args!("{path} speaks of our interfaces, too: divide it"));
             }
             Ok(Verdict::Goes) => match &mut show {
                 Some(out) => drop(writeln!(out, "move aside {path}")),
@@ -92,7 +93,7 @@ pub(crate) fn move_conflicts_aside<P: Files + Clock + Log + KernelNet>(
                     }
                     Err(error) => {
                         moved.all = false;
-                        note(problems, format_args!("{error}"));
+                        Notes { log: platform, problems }.fail(format_args!("{error}"));
                     }
                 },
             },

@@ -1,8 +1,8 @@
 //! The initscripts' `/etc/sysconfig/network-scripts/{ifcfg,route,route6}-<device>`: RHEL and CentOS up to 8, Fedora up
 //! to 32; NetworkManager's ifcfg-rh reads the same.
 //!
-//! Keys that are not ours stay (ZONE, UUID, NM_CONTROLLED); so a numbered address that is gone goes. Names of devices
-//! and addresses hold nothing that a shell would take for more than a word. Rules: initscripts' sysconfig.txt,
+//! Keys that are not ours stay (ZONE, UUID); so a numbered address that is gone goes. NM_CONTROLLED goes where nobody but
+//! NetworkManager would bring the interface up (RHEL 8 without network-scripts). Names of devices and addresses hold nothing that a shell would take for more than a word. Rules: initscripts' sysconfig.txt,
 //! nm-settings-ifcfg-rh(5).
 
 use core::fmt;
@@ -10,7 +10,7 @@ use core::fmt;
 use crate::files::lines::{Old, Sink};
 use crate::network::managers::manager::{
     Claim, ConfigFiles, ConflictingFiles, Guest, Manager, NETWORK_MANAGER, NETWORK_SCRIPTS, NamesBy, PUBLIC,
-    PersistentConfig, Scope,
+    PersistentConfig,
 };
 use crate::network::managers::names::key_of;
 use crate::network::managers::shared::{Dropped, KEYS_KEPT, WRITTEN, may_be_of_a_vif, stays_if_foreign};
@@ -26,7 +26,6 @@ pub(super) static MANAGER: Manager = Manager {
     name: "ifcfg",
     claims,
     places: &[GuestPath::literal("/etc/sysconfig/network-scripts/x")],
-    scope: Scope::OneInterface,
     names_by: NamesBy::Device,
     write,
     conflicts: Some(ConflictingFiles { directory: DIRECTORY, may_be: may_be_of_a_vif, judge: stays_if_foreign }),
@@ -38,11 +37,24 @@ fn claims(guest: &mut Guest<'_>) -> Claim {
     Claim::yes_if(has_them && !(guest.is_past_ifcfg() && guest.has(&NETWORK_MANAGER)))
 }
 
+/// The initscripts, as a service and as what it calls.
+const INITSCRIPTS: [GuestPath<'static>; 2] = [
+    GuestPath::literal("/etc/rc.d/init.d/network"),
+    GuestPath::literal("/etc/sysconfig/network-scripts/network-functions"),
+];
+
 fn write(config: &PersistentConfig<'_>, files: &mut dyn ConfigFiles) {
+    let needs_manager = files.exists(&NETWORK_MANAGER) && !files.exists(&INITSCRIPTS);
     for (interface, device) in config.devices() {
         let mut dropped = Dropped::default();
         files.edit(format_args!("{DIRECTORY}/ifcfg-{device}"), PUBLIC, &mut |old, out| {
-            edit(old, out, &mut dropped, interface, device)
+            let is_ours = |line: &[u8]| {
+                is_ours(line, interface) || needs_manager && key_of(line) == Some(b"NM_CONTROLLED".as_slice())
+            };
+            edit(old, out, &mut dropped, &is_ours);
+            if old == Old::End {
+                render(out, interface, device);
+            }
         });
         for (family, six) in [(Family::V4, ""), (Family::V6, "6")] {
             let path = Bounded::<512>::of(format_args!("{DIRECTORY}/route{six}-{device}"));
@@ -89,12 +101,9 @@ fn is_ours(line: &[u8], interface: &Interface) -> bool {
 }
 
 /// The edit of `ifcfg-<device>`.
-fn edit(old: Old<'_>, out: &mut dyn Sink, dropped: &mut Dropped, interface: &Interface, device: &str) {
-    if !dropped.takes(old, &|line| is_ours(line, interface)) {
+fn edit(old: Old<'_>, out: &mut dyn Sink, dropped: &mut Dropped, is_ours: &dyn Fn(&[u8]) -> bool) {
+    if !dropped.takes(old, is_ours) {
         out.keep(old);
-    }
-    if old == Old::End {
-        render(out, interface, device);
     }
 }
 
@@ -154,10 +163,9 @@ impl fmt::Display for Number {
 fn routes(out: &mut dyn Sink, interface: &Interface, device: &str, family: Family) {
     writeln!(out, "{WRITTEN}");
     for route in interface.routes.iter().filter(|route| route.via.family() == family) {
-        let far = interface.is_far(route.via);
-        if route.to.prefix != 0 || far {
-            let mark = if far { " onlink" } else { "" };
-            writeln!(out, "{} via {} dev {device}{mark}", route.to, route.via);
+        if !interface.is_plain_gateway(route) {
+            let mark = if interface.is_far(route.via) { " onlink" } else { "" };
+            writeln!(out, "{route} dev {device}{mark}");
         }
     }
 }
@@ -165,7 +173,7 @@ fn routes(out: &mut dyn Sink, interface: &Interface, device: &str, family: Famil
 /// Whether there is anything to say in that file.
 fn has_routes(interface: &Interface, family: Family) -> bool {
     let mut routes = interface.routes.iter().filter(|route| route.via.family() == family);
-    routes.any(|route| route.to.prefix != 0 || interface.is_far(route.via))
+    routes.any(|route| !interface.is_plain_gateway(route))
 }
 
 #[cfg(test)]
@@ -175,13 +183,21 @@ mod tests {
     use crate::network::managers::shared::edited;
     use crate::network::source::parse::tests::{private, public};
 
+    /// The whole edit, where the initscripts are.
+    fn all(old: Old<'_>, out: &mut dyn Sink, dropped: &mut Dropped, interface: &Interface, device: &str) {
+        edit(old, out, dropped, &|line| is_ours(line, interface));
+        if old == Old::End {
+            render(out, interface, device);
+        }
+    }
+
     #[test]
     fn what_is_not_ours_is_kept() {
         let interface = public();
         let mut dropped = Dropped::default();
-        let mut all = |old: Old<'_>, out: &mut dyn Sink| edit(old, out, &mut dropped, &interface, "eth0");
+        let mut edit_all = |old: Old<'_>, out: &mut dyn Sink| all(old, out, &mut dropped, &interface, "eth0");
         let old = "DEVICE=eth0\nBOOTPROTO=dhcp\nZONE=public\nIPADDR1=10.0.0.1\nNETMASK1=255.0.0.0\nMTU=1400\nUUID=1\n";
-        let new = edited(old, &mut all);
+        let new = edited(old, &mut edit_all);
         assert_eq!(
             new,
             "ZONE=public\nMTU=1400\nUUID=1\n\
@@ -203,12 +219,12 @@ IPV6ADDR=2001:4800:7810:512:e38a:a8b5:ff04:cfe5/64
 IPV6_DEFAULTGW=fe80::def%eth0
 "
         );
-        assert_eq!(edited(&new, &mut all), new);
+        assert_eq!(edited(&new, &mut edit_all), new);
         // An assignment goes with all its lines, and nothing else does.
         let old = "IPV6ADDR_SECONDARIES=\"2001:db8::6/64 \\\n2001:db8::7/64\"\nZONE=public\nIPADDR=10.0.0.1\\\n1\n\
                    DNS1='10.0.0.1 # no\n'\n\
                    DEFROUTE=yes # don't\nMTU=1400\nUUID=1\n";
-        assert_eq!(edited(old, &mut all), new);
+        assert_eq!(edited(old, &mut edit_all), new);
     }
 
     #[test]
@@ -229,10 +245,10 @@ IPV6_DEFAULTGW=fe80::def%eth0
             let path = GuestPath::new(path).unwrap();
             files
                 .edit(&mut platform, path, PUBLIC, Backup::None, &mut |old, out| {
-                    edit(old, out, &mut dropped, &interface, "eth1")
+                    all(old, out, &mut dropped, &interface, "eth1")
                 })
                 .unwrap();
-            files.commit(&mut platform, &mut |trouble| panic!("{trouble}"));
+            files.commit(&mut platform, &mut |_, trouble| panic!("{trouble}"));
             let text = platform.text(path.as_str());
             assert!(text.starts_with(&format!("ZONE=public\n{KEYS_KEPT}\nDEVICE=eth1\n")), "{}", &text[..200]);
         }

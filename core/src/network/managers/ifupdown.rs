@@ -7,7 +7,7 @@
 
 use crate::files::lines::{Old, Sink};
 use crate::network::managers::manager::{
-    Claim, ConflictingFiles, Manager, NamesBy, PUBLIC, PersistentConfig, Scope, Suspect, Verdict, tell_nobody,
+    Claim, ConflictingFiles, Manager, NamesBy, PUBLIC, PersistentConfig, Suspect, Verdict, tell_nobody,
 };
 use crate::network::managers::shared::{BEGIN, END, Marked};
 use crate::network::model::Interface;
@@ -21,7 +21,6 @@ pub(super) static MANAGER: Manager = Manager {
     name: "ifupdown",
     claims: |guest| guest.claim_by(&SIGNS, Claim::IfNobodyElse),
     places: &[GuestPath::literal("/etc/network/x")],
-    scope: Scope::AllInterfaces,
     names_by: NamesBy::Device,
     write: |config, files| {
         let mut edit = Interfaces::new(config);
@@ -60,13 +59,15 @@ struct Interfaces<'a> {
     marked: Marked,
     /// In a stanza that goes.
     dropping: bool,
+    /// In a stanza of our own part that stays.
+    keeping: bool,
     /// Whether the loopback has its stanza; old versions of ifup take only one.
     has_loopback: bool,
 }
 
 impl<'a> Interfaces<'a> {
     fn new(config: &'a PersistentConfig<'a>) -> Interfaces<'a> {
-        Interfaces { config, marked: Marked::default(), dropping: false, has_loopback: false }
+        Interfaces { config, marked: Marked::default(), dropping: false, keeping: false, has_loopback: false }
     }
 
     fn is_ours(&self, word: &str) -> bool {
@@ -75,9 +76,13 @@ impl<'a> Interfaces<'a> {
 
     fn edit(&mut self, old: Old<'_>, out: &mut dyn Sink) {
         if self.marked.takes(old) {
+            let is_kept = !self.config.sound && self.is_kept(old);
+            self.marked.keep(old, out, is_kept);
             self.dropping = false;
             return;
         }
+        self.marked.end_kept(out);
+        self.keeping = false;
         match old {
             Old::Line(line) => self.line(line, out),
             Old::Piece(_) if self.dropping => {}
@@ -94,6 +99,20 @@ impl<'a> Interfaces<'a> {
                 writeln!(out, "{END}");
             }
         }
+    }
+
+    /// Whether a line of our part is about an interface that is not listed.
+    fn is_kept(&mut self, old: Old<'_>) -> bool {
+        let Old::Line(line) = old else { return self.keeping };
+        let mut words = core::str::from_utf8(line).unwrap_or_default().split_ascii_whitespace();
+        match words.next() {
+            Some("auto" | "iface") => {
+                self.keeping = words.next().is_some_and(|name| name != "lo" && !self.is_ours(name))
+            }
+            None | Some("#") => self.keeping = false,
+            Some(_) => {}
+        }
+        self.keeping
     }
 
     fn line(&mut self, line: &[u8], out: &mut dyn Sink) {
@@ -195,11 +214,11 @@ fn routes(out: &mut dyn Sink, interface: &Interface, device: &str, family: Famil
     }
     for route in interface.routes.iter().filter(|route| route.via.family() == family) {
         let (far, six) = (interface.is_far(route.via), if family == Family::V6 { "-6 " } else { "" });
-        if route.to.prefix == 0 && !far {
+        if interface.is_plain_gateway(route) {
             writeln!(out, "    gateway {}", route.via);
             continue;
         }
-        write!(out, "    up ip {six}route add {} via {} dev {device}", route.to, route.via);
+        write!(out, "    up ip {six}route add {route} dev {device}");
         out.put(if far { " onlink\n" } else { "\n" });
     }
 }

@@ -3,8 +3,9 @@
 //! (cloud-init's have 120).
 //!
 //! Matched by MAC address. A family without an address is left as the kernel has it (IPv6) or turned off (IPv4); one
-//! that XAPI leaves to the guest is automatic. A gateway outside of all networks needs no mark: NetworkManager adds the
-//! route to it. Rules: nm-settings-keyfile(5), nm-settings(5).
+//! that is left to the guest is automatic. A gateway outside of all networks needs no mark: NetworkManager adds the
+//! route to it. Name servers of a family that is not configured are in a file below conf.d. Rules: nm-settings-keyfile(5),
+//! nm-settings(5), NetworkManager.conf(5).
 
 use core::ffi::CStr;
 use core::fmt;
@@ -13,9 +14,10 @@ use heapless::Vec;
 
 use crate::files::lines::Sink;
 use crate::network::managers::manager::{
-    Claim, ConflictingFiles, Guest, Manager, NETWORK_MANAGER, NETWORK_SCRIPTS, NamesBy, PRIVATE, PersistentConfig,
-    Scope, Tell, always_goes,
+    Claim, ConflictingFiles, Guest, Manager, NETWORK_MANAGER, NETWORK_SCRIPTS, NamesBy, PRIVATE, PUBLIC,
+    PersistentConfig, Tell, always_goes,
 };
+use crate::network::managers::names::Servers;
 use crate::network::managers::shared::WRITTEN;
 use crate::network::model::{INTERFACES_MAX, Interface};
 use crate::platform::{Argv, GuestPath};
@@ -23,18 +25,27 @@ use crate::wire::net::{Family, Mac};
 use crate::wire::text::Bounded;
 
 const DIRECTORY: GuestPath<'static> = GuestPath::literal("/etc/NetworkManager/system-connections");
+/// Name servers that no profile can name.
+const GLOBAL_SERVERS: &str = "/etc/NetworkManager/conf.d/90-nanova-dns.conf";
 
 /// What nanova knows of it.
 pub(super) static MANAGER: Manager = Manager {
     name: "keyfile",
     claims,
-    places: &[GuestPath::literal("/etc/NetworkManager/system-connections/x")],
-    scope: Scope::OneInterface,
+    places: &[
+        GuestPath::literal("/etc/NetworkManager/system-connections/x"),
+        GuestPath::literal("/etc/NetworkManager/conf.d/x"),
+    ],
     names_by: NamesBy::Mac,
     write: |config, files| {
         for interface in config.placed.iter().map(|placed| placed.interface) {
             let path = format_args!("{DIRECTORY}/nanova-{}.nmconnection", interface.mac.plain());
             files.write(path, PRIVATE, &mut |out| render(out, interface));
+        }
+        let loses = config.placed.iter().any(|placed| loses_servers(placed.interface));
+        if loses || files.is_file(GLOBAL_SERVERS) {
+            let interfaces = if loses { config.interfaces } else { &[] };
+            files.write(format_args!("{GLOBAL_SERVERS}"), PUBLIC, &mut |out| global_servers(out, interfaces));
         }
     },
     // Ours of interfaces that are gone.
@@ -88,6 +99,24 @@ pub(crate) fn render(out: &mut dyn Sink, interface: &Interface) {
     section(out, interface, Family::V6);
 }
 
+/// Whether an interface has name servers that no profile can name: a family that is not configured has none.
+pub(crate) fn loses_servers(interface: &Interface) -> bool {
+    interface.dns.iter().any(|server| !has_section(interface, server.family()))
+}
+
+/// Writes all name servers, in front of those of the profiles (NetworkManager.conf(5), "global-dns-domain").
+pub(crate) fn global_servers(out: &mut dyn Sink, interfaces: &[Interface]) {
+    writeln!(out, "{WRITTEN}");
+    if !interfaces.is_empty() {
+        writeln!(out, "[global-dns-domain-*]\nservers={}", Servers { interfaces, between: "," });
+    }
+}
+
+/// Whether the profile configures a family.
+fn has_section(interface: &Interface, family: Family) -> bool {
+    interface.addresses_of(family).next().is_some() || !interface.speaks_of(family)
+}
+
 /// Writes NetworkManager's note about a device: that its addresses are those of this file. NetworkManager leaves such a
 /// note for itself when it ends in an initramfs (`src/core/nm-config.c`, `nm_config_device_state_load`).
 pub(crate) fn taken_over(out: &mut dyn Sink, interface: &Interface) {
@@ -116,7 +145,7 @@ fn section(out: &mut dyn Sink, interface: &Interface, family: Family) {
         (false, false) => "auto",
     };
     write!(out, "\n[{name}]\nmethod={method}\n");
-    if !has_any {
+    if !has_section(interface, family) {
         return;
     }
     for (number, address) in (1_u64..).zip(interface.addresses_of(family)) {
@@ -125,9 +154,13 @@ fn section(out: &mut dyn Sink, interface: &Interface, family: Family) {
     if let Some(gateway) = interface.gateway(family) {
         writeln!(out, "gateway={gateway}");
     }
-    let routes = interface.routes.iter().filter(|route| route.via.family() == family && route.to.prefix != 0);
+    let routes = interface.routes.iter().filter(|route| route.via.family() == family);
+    let routes = routes.filter(|route| route.to.prefix != 0 || route.neighbour().is_none());
     for (number, route) in (1_u64..).zip(routes) {
-        writeln!(out, "route{number}={},{}", route.to, route.via);
+        match route.neighbour() {
+            Some(via) => writeln!(out, "route{number}={},{via}", route.to),
+            None => writeln!(out, "route{number}={}", route.to),
+        }
     }
     if interface.dns.iter().any(|server| server.family() == family) {
         out.put("dns=");

@@ -25,8 +25,6 @@ pub struct Manager {
     pub(crate) claims: fn(&mut Guest<'_>) -> Claim,
     /// A file in each directory where its files are staged, for who tidies up.
     pub(crate) places: &'static [GuestPath<'static>],
-    /// What one of its files speaks of.
-    pub(crate) scope: Scope,
     /// How its files name an interface.
     pub(crate) names_by: NamesBy,
     /// Writes its files.
@@ -64,15 +62,6 @@ impl Claim {
     }
 }
 
-/// What one file of a manager speaks of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scope {
-    /// Of all interfaces, so that it stays as it is while one of them cannot be read: that one may be in it.
-    AllInterfaces,
-    /// Of one interface.
-    OneInterface,
-}
-
 /// How a manager's files name an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NamesBy {
@@ -89,11 +78,13 @@ pub struct PersistentConfig<'a> {
     pub manager: &'static Manager,
     /// The host's name, if it has been given one.
     pub hostname: Option<&'a str>,
+    /// What the system was called before.
+    pub former_name: &'a str,
     /// The interfaces that have a place in the files.
     pub placed: &'a [Placed<'a>],
     /// All interfaces, for the names.
     pub interfaces: &'a [Interface],
-    /// Whether these are all that xenstore names.
+    /// Whether these are all that xenstore names: otherwise one that is not listed may be one that cannot be read.
     pub sound: bool,
     /// Whether files that would undo ours are looked for.
     pub tidy: bool,
@@ -110,10 +101,15 @@ impl<'a> PersistentConfig<'a> {
         self.placed.iter().any(|placed| placed.device == Some(device))
     }
 
+    /// Whether a device is known to be none of ours.
+    pub(crate) fn is_gone(&self, device: &str) -> bool {
+        self.sound && !self.has_device(device)
+    }
+
     /// Whether a file was ours, as its name holds a MAC address between these, and the interface is gone.
     pub(crate) fn names_gone_mac(&self, name: &str, start: &str, end: &str) -> bool {
         let mac = name.strip_prefix(start).and_then(|rest| rest.strip_suffix(end)).and_then(Mac::parse);
-        mac.is_some_and(|mac| !self.interfaces.iter().any(|interface| interface.mac == mac))
+        self.sound && mac.is_some_and(|mac| !self.interfaces.iter().any(|interface| interface.mac == mac))
     }
 }
 
@@ -122,11 +118,21 @@ pub(crate) fn plain_device<'a>(placed: &Placed<'a>) -> Option<&'a str> {
     placed.device.filter(|device| is_plain(device))
 }
 
+/// Who makes a file that others reach through a link: a directory on its path, and signs that whoever that is will.
+pub(crate) type Maker = (&'static str, &'static [GuestPath<'static>]);
+
 /// The files of a guest, as a manager changes them. What fails is remembered and told, so that whoever writes need not
 /// look.
 pub(crate) trait ConfigFiles {
     /// Whether there is such a file.
     fn is_file(&mut self, path: &str) -> bool;
+    /// Whether one of these is there, wherever links lead.
+    fn exists(&mut self, paths: &[GuestPath<'static>]) -> bool;
+    /// Gives a link in the place of a file a name that no reader takes, if it leads nowhere and never will: none of
+    /// those who might make what it leads to is there.
+    fn make_way(&mut self, path: GuestPath<'static>, makers: &[Maker]);
+    /// Says something that an administrator may want to know.
+    fn warn(&mut self, text: fmt::Arguments<'_>);
     /// Edits a file; a new one gets this mode.
     fn edit(&mut self, path: fmt::Arguments<'_>, mode: u32, edit: Edit<'_>);
 }

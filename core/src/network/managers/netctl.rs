@@ -2,9 +2,7 @@
 //! (`netctl enable`). Rules: netctl.profile(5).
 
 use crate::files::lines::Sink;
-use crate::network::managers::manager::{
-    Claim, ConflictingFiles, Manager, NamesBy, PUBLIC, Scope, always_goes, tell_nobody,
-};
+use crate::network::managers::manager::{Claim, ConflictingFiles, Manager, NamesBy, PUBLIC, always_goes, tell_nobody};
 use crate::network::managers::shared::WRITTEN;
 use crate::network::model::Interface;
 use crate::platform::GuestPath;
@@ -18,7 +16,6 @@ pub(super) static MANAGER: Manager = Manager {
     name: "netctl",
     claims: |guest| guest.claim_by(&SIGNS, Claim::IfNobodyElse),
     places: &[GuestPath::literal("/etc/netctl/x")],
-    scope: Scope::OneInterface,
     names_by: NamesBy::Device,
     write: |config, files| {
         for (interface, device) in config.devices() {
@@ -31,7 +28,7 @@ pub(super) static MANAGER: Manager = Manager {
         directory: DIRECTORY,
         may_be: |config, name| {
             let device = name.strip_prefix("nanova-");
-            device.is_some_and(|device| !device.ends_with('~') && !config.has_device(device))
+            device.is_some_and(|device| !device.ends_with('~') && config.is_gone(device))
         },
         judge: always_goes,
     }),
@@ -51,9 +48,8 @@ fn render(out: &mut dyn Sink, interface: &Interface, device: &str) {
         interface.addresses_of(family).for_each(|address| write!(out, "'{address}' "));
         write!(out, ")\nRoutes{six}=(");
         for route in interface.routes.iter().filter(|route| route.via.family() == family) {
-            let far = interface.is_far(route.via);
-            if route.to.prefix != 0 || far {
-                write!(out, "'{} via {}{}' ", route.to, route.via, if far { " onlink" } else { "" });
+            if !interface.is_plain_gateway(route) {
+                write!(out, "'{route}{}' ", if interface.is_far(route.via) { " onlink" } else { "" });
             }
         }
         out.put(")\n");

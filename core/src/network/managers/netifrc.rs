@@ -5,11 +5,13 @@
 use core::fmt::{self, Write};
 
 use crate::files::lines::{Old, Sink};
-use crate::network::managers::manager::{Claim, Manager, NamesBy, PUBLIC, PersistentConfig, Scope, tell_nobody};
-use crate::network::managers::shared::{BEGIN, END, Marked};
+use crate::network::managers::manager::{Claim, Manager, NamesBy, PUBLIC, PersistentConfig, tell_nobody};
+use crate::network::managers::names::key_of;
+use crate::network::managers::shared::{BEGIN, Dropped, END, Marked};
 use crate::network::model::Interface;
 use crate::platform::GuestPath;
-use crate::wire::net::Family;
+use crate::wire::net::{DEVICE_MAX, Family};
+use crate::wire::text::Bounded;
 
 const SIGNS: [GuestPath<'static>; 3] =
     [GuestPath::literal("/lib/netifrc"), GuestPath::literal("/usr/lib/netifrc"), GuestPath::literal("/lib/rc/net")];
@@ -19,11 +21,12 @@ pub(super) static MANAGER: Manager = Manager {
     name: "netifrc",
     claims: |guest| guest.claim_by(&SIGNS, Claim::IfNobodyElse),
     places: &[GuestPath::literal("/etc/conf.d/x")],
-    scope: Scope::AllInterfaces,
     names_by: NamesBy::Device,
     write: |config, files| {
-        let mut marked = Marked::default();
-        files.edit(format_args!("/etc/conf.d/net"), PUBLIC, &mut |old, out| edit(old, out, &mut marked, config));
+        let (mut marked, mut dropped) = (Marked::default(), Dropped::default());
+        files.edit(format_args!("/etc/conf.d/net"), PUBLIC, &mut |old, out| {
+            edit(old, out, &mut marked, &mut dropped, config)
+        });
     },
     // All is in the one file.
     conflicts: None,
@@ -31,10 +34,13 @@ pub(super) static MANAGER: Manager = Manager {
 };
 
 /// The edit of /etc/conf.d/net.
-fn edit(old: Old<'_>, out: &mut dyn Sink, marked: &mut Marked, config: &PersistentConfig<'_>) {
+fn edit(old: Old<'_>, out: &mut dyn Sink, marked: &mut Marked, dropped: &mut Dropped, config: &PersistentConfig<'_>) {
     if marked.takes(old) {
-        return;
+        let is_kept = !config.sound && !marked.is_edge(old) && !dropped.takes(old, &|line| is_of_ours(line, config));
+        return marked.keep(old, out, is_kept);
     }
+    marked.end_kept(out);
+    let _ = dropped.takes(Old::End, &|_| false);
     if old != Old::End {
         return out.keep(old);
     }
@@ -43,6 +49,17 @@ fn edit(old: Old<'_>, out: &mut dyn Sink, marked: &mut Marked, config: &Persiste
         interface(out, ours, device);
     }
     writeln!(out, "{END}");
+}
+
+/// Whether a line of our part begins to say something of an interface that is listed.
+fn is_of_ours(line: &[u8], config: &PersistentConfig<'_>) -> bool {
+    let Some(key) = key_of(line).and_then(|key| core::str::from_utf8(key).ok()) else { return false };
+    config.devices().any(|(_, device)| {
+        let variable = Bounded::<DEVICE_MAX>::of(format_args!("{}", Variable(device)));
+        ["config_", "routes_", "dns_servers_", "mtu_"]
+            .iter()
+            .any(|key_of| key.strip_prefix(key_of) == Some(variable.as_str()))
+    })
 }
 
 /// A name as a part of a shell variable's.
@@ -71,7 +88,7 @@ fn interface(out: &mut dyn Sink, interface: &Interface, device: &str) {
     write!(out, "{}\"\nroutes_{device}=\"", if interface.addresses.is_empty() { "null" } else { "" });
     for route in &interface.routes {
         let mark = if interface.is_far(route.via) { " onlink" } else { "" };
-        writeln!(out, "{} via {}{mark}", route.to, route.via);
+        writeln!(out, "{route}{mark}");
     }
     write!(out, "\"\ndns_servers_{device}=\"");
     for (number, server) in interface.dns.iter().enumerate() {
@@ -95,8 +112,8 @@ mod tests {
         let public = public();
         let placed = [Placed { interface: &public, device: Some("eth0") }];
         let config = config(&MANAGER, &placed);
-        let mut marked = Marked::default();
-        let mut all = |old: Old<'_>, out: &mut dyn Sink| edit(old, out, &mut marked, &config);
+        let (mut marked, mut dropped) = (Marked::default(), Dropped::default());
+        let mut all = |old: Old<'_>, out: &mut dyn Sink| edit(old, out, &mut marked, &mut dropped, &config);
         let new = edited("config_eth0=\"dhcp\"\n", &mut all);
         assert_eq!(
             new,

@@ -9,14 +9,15 @@
 
 use core::ffi::CStr;
 
-use crate::files::lines::Sink;
+use crate::files::lines::{Old, Sink};
 use crate::network::managers::manager::{
-    Claim, ConflictingFiles, Manager, NamesBy, PRIVATE, PersistentConfig, Scope, Suspect, Tell, Verdict,
+    Claim, ConflictingFiles, Manager, NamesBy, PRIVATE, PersistentConfig, Suspect, Tell, Verdict,
 };
 use crate::network::managers::shared::WRITTEN;
 use crate::network::model::{Interface, Placed};
 use crate::platform::GuestPath;
-use crate::wire::net::{Device, Family, Mac};
+use crate::wire::net::{Device, Family, Mac, Prefixed};
+use crate::wire::text::{Bounded, text_at_start};
 
 const DIRECTORY: GuestPath<'static> = GuestPath::literal("/etc/netplan");
 const FILE: &str = "90-nanova.yaml";
@@ -26,11 +27,11 @@ pub(super) static MANAGER: Manager = Manager {
     name: "netplan",
     claims: |guest| Claim::yes_if(guest.has(&[GuestPath::literal("/usr/sbin/netplan")])),
     places: &[GuestPath::literal("/etc/netplan/x")],
-    scope: Scope::AllInterfaces,
     names_by: NamesBy::Mac,
     write: |config, files| {
         let path = format_args!("{DIRECTORY}/{FILE}");
-        files.write(path, PRIVATE, &mut |out| render(out, config.placed));
+        let mut entries = Entries::new(config);
+        files.edit(path, PRIVATE, &mut |old, out| entries.edit(old, out));
     },
     // Those that speak of no device but ours: netplan would merge their addresses with ours.
     conflicts: Some(ConflictingFiles {
@@ -58,11 +59,74 @@ fn tell(_: &PersistentConfig<'_>, manager: &mut dyn Tell) {
     }
 }
 
+/// The edit of our own file: all of it is new, but while one of the interfaces cannot be read what it says of those that
+/// are not listed stays.
+struct Entries<'a> {
+    config: &'a PersistentConfig<'a>,
+    begun: bool,
+    /// The id of the entry that these lines are of.
+    id: Bounded<64>,
+    /// In an entry that stays.
+    keeping: bool,
+}
+
+impl<'a> Entries<'a> {
+    fn new(config: &'a PersistentConfig<'a>) -> Entries<'a> {
+        Entries { config, begun: false, id: Bounded::new(), keeping: false }
+    }
+
+    fn edit(&mut self, old: Old<'_>, out: &mut dyn Sink) {
+        match old {
+            Old::End => {
+                self.begin(out);
+                entries(out, self.config.placed);
+                (self.begun, self.keeping) = (false, false);
+            }
+            Old::Line(line) if !self.config.sound => self.line(line, out),
+            _ => {}
+        }
+    }
+
+    fn begin(&mut self, out: &mut dyn Sink) {
+        if !core::mem::replace(&mut self.begun, true) {
+            begin(out);
+        }
+    }
+
+    /// An entry is as we write it: its id, and two lines on the MAC address that says whose it is.
+    fn line(&mut self, line: &[u8], out: &mut dyn Sink) {
+        let text = text_at_start(line);
+        if let Some(id) = text.strip_prefix("    \"").and_then(|id| id.strip_suffix("\":")) {
+            (self.id, self.keeping) = (Bounded::of(format_args!("{id}")), false);
+        } else if self.keeping && text.starts_with("      ") {
+            out.keep(Old::Line(line));
+        } else if let Some(mac) = text.strip_prefix(MAC_KEY).and_then(|mac| Mac::parse(mac.strip_suffix('"')?)) {
+            self.keeping = !self.config.placed.iter().any(|placed| placed.interface.mac == mac);
+            if self.keeping {
+                self.begin(out);
+                writeln!(out, "    \"{}\":\n{MATCH}{MAC_KEY}{mac}\"", self.id.as_str());
+            }
+        }
+    }
+}
+
+/// How an entry goes on behind its id.
+const MATCH: &str = "      match:\n";
+const MAC_KEY: &str = "        macaddress: \"";
+
 /// Writes the file of all interfaces.
 #[inline(never)]
 pub(crate) fn render(out: &mut dyn Sink, interfaces: &[Placed<'_>]) {
+    begin(out);
+    entries(out, interfaces);
+}
+
+fn begin(out: &mut dyn Sink) {
     writeln!(out, "{WRITTEN}");
     out.put("network:\n  version: 2\n  ethernets:\n");
+}
+
+fn entries(out: &mut dyn Sink, interfaces: &[Placed<'_>]) {
     for placed in interfaces {
         let mac = placed.interface.mac;
         match placed.device {
@@ -70,13 +134,16 @@ pub(crate) fn render(out: &mut dyn Sink, interfaces: &[Placed<'_>]) {
             None => writeln!(out, "    \"nanova-{}\":", mac.plain()),
         }
         let [dhcp4, ra] = Family::BOTH.map(|family| !placed.interface.speaks_of(family));
-        write!(
-            out,
-            "      match:\n        macaddress: \"{mac}\"\n      dhcp4: {dhcp4}\n      dhcp6: false\n\
-             \x20     accept-ra: {ra}\n"
-        );
+        write!(out, "{MATCH}{MAC_KEY}{mac}\"\n      dhcp4: {dhcp4}\n      dhcp6: false\n      accept-ra: {ra}\n");
         lists(out, placed.interface);
     }
+}
+
+/// An address as netplan takes it: one whose network is everything it refuses, and with it all of the file. Alone it is
+/// an address, too.
+fn taken(address: &Prefixed) -> Prefixed {
+    let prefix = if address.prefix == 0 { address.ip.family().bits() } else { address.prefix };
+    Prefixed { prefix, ..*address }
 }
 
 #[inline(never)]
@@ -88,14 +155,20 @@ fn lists(out: &mut dyn Sink, interface: &Interface) {
         if number == 0 {
             out.put("      addresses:\n");
         }
-        writeln!(out, "        - \"{address}\"");
+        writeln!(out, "        - \"{}\"", taken(address));
     }
     for (number, route) in interface.routes.iter().enumerate() {
         if number == 0 {
             out.put("      routes:\n");
         }
-        write!(out, "        - to: \"{}\"\n          via: \"{}\"\n", route.to, route.via);
-        if interface.is_far(route.via) {
+        writeln!(out, "        - to: \"{}\"", route.to);
+        match route.neighbour() {
+            Some(via) => writeln!(out, "          via: \"{via}\""),
+            None => out.put("          scope: link\n"),
+        }
+        let mut near = interface.addresses.iter().filter(|address| address.prefix > 0);
+        let is_link_local = route.via.is_ipv6_link_local() || route.neighbour().is_none();
+        if interface.is_far(route.via) || !is_link_local && !near.any(|address| address.contains(route.via)) {
             out.put("          on-link: true\n");
         }
     }

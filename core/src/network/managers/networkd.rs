@@ -9,7 +9,7 @@
 
 use crate::files::lines::Sink;
 use crate::network::managers::manager::{
-    Claim, ConflictingFiles, Manager, NETWORK_MANAGER, NETWORK_SCRIPTS, NamesBy, PUBLIC, Scope, always_goes,
+    Claim, ConflictingFiles, Manager, NETWORK_MANAGER, NETWORK_SCRIPTS, NamesBy, PUBLIC, always_goes,
 };
 use crate::network::managers::shared::WRITTEN;
 use crate::network::model::Interface;
@@ -30,7 +30,6 @@ pub(super) static MANAGER: Manager = Manager {
         Claim::yes_if(guest.has(&ENABLED))
     },
     places: &[GuestPath::literal("/etc/systemd/network/x")],
-    scope: Scope::OneInterface,
     names_by: NamesBy::Mac,
     write: |config, files| {
         for interface in config.placed.iter().map(|placed| placed.interface) {
@@ -66,7 +65,13 @@ pub(crate) fn render(out: &mut dyn Sink, interface: &Interface) {
         }
     }
     for route in &interface.routes {
-        write!(out, "\n[Route]\nDestination={}\nGateway={}\n", route.to, route.via);
+        writeln!(out, "\n[Route]\nDestination={}", route.to);
+        match (route.neighbour(), route.to.ip.family()) {
+            (Some(via), _) => writeln!(out, "Gateway={via}"),
+            (None, Family::V4) => out.put("Scope=link\n"),
+            // IPv6 has no scopes of routes.
+            (None, Family::V6) => {}
+        }
         if interface.is_far(route.via) {
             out.put("GatewayOnLink=yes\n");
         }

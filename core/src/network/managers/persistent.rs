@@ -8,20 +8,21 @@ use core::fmt::{self, Write};
 use core::ops::ControlFlow;
 
 use crate::files::lines::Edit;
+use crate::files::replace::{move_aside, warn_of};
 use crate::files::transaction::{Backup, FileTransaction, Trouble, editable};
 use crate::network::managers::conflicts::move_conflicts_aside;
-use crate::network::managers::manager::{ConfigFiles, NamesBy, PersistentConfig, Scope, Tell, plain_device};
+use crate::network::managers::manager::{ConfigFiles, Maker, NamesBy, PersistentConfig, Tell, plain_device};
 use crate::network::managers::{names, none};
-use crate::network::problems::{FilesOutcome, note};
-use crate::platform::{Argv, Clock, Files, GuestPath, Identity, KernelNet, Level, LinkTarget, Log, Programs};
+use crate::network::problems::{FilesOutcome, Notes, Problems};
+use crate::platform::{Argv, Clock, FileKind, Files, GuestPath, Identity, KernelNet, Level, LinkTarget, Log, Programs};
 use crate::wire::errno::Errno;
-use crate::wire::text::Bounded;
+use crate::wire::text::{Bounded, text_at_start};
 
 /// The work on the files.
 struct Work<'w, P: Files + Log> {
     platform: &'w mut P,
     transaction: FileTransaction<P::Staged>,
-    problems: &'w mut dyn Write,
+    problems: &'w mut Problems,
     /// Where the files are shown instead of being written.
     show: Option<&'w mut dyn Write>,
     /// An image that is made anew at every boot may be read-only.
@@ -35,14 +36,13 @@ impl PersistentConfig<'_> {
     pub fn write<'w, P: Files + Clock + Log + Identity + Programs + KernelNet>(
         &self,
         platform: &'w mut P,
-        problems: &'w mut dyn Write,
+        problems: &'w mut Problems,
         show: Option<&'w mut dyn Write>,
     ) -> FilesOutcome {
         let nothing_lasts = *self.manager == none::MANAGER;
-        let own_name = platform.host_name();
         let mut work =
             Work { platform, transaction: FileTransaction::default(), problems, show, nothing_lasts, well: true };
-        names::write(self, own_name.as_str(), &mut work);
+        names::write(self, &mut work);
         self.write_managers(&mut work);
         if !work.well {
             work.transaction.give_up(work.platform);
@@ -50,8 +50,8 @@ impl PersistentConfig<'_> {
         }
         let mut changes = !work.transaction.is_empty();
         let Work { platform, mut transaction, problems, show, mut well, .. } = work;
-        transaction.commit(platform, &mut |trouble| {
-            note(problems, format_args!("{trouble}"));
+        transaction.commit(platform, &mut |platform, trouble| {
+            Notes { log: platform, problems }.fail(format_args!("{trouble}"));
             well &= !matches!(trouble, Trouble::Failed(_));
             ControlFlow::Continue(())
         });
@@ -68,13 +68,9 @@ impl PersistentConfig<'_> {
     }
 
     /// Writes the manager's files.
-    fn write_managers<P: Files + Log>(&self, work: &mut Work<'_, P>) {
+    fn write_managers<P: Files + Clock + Log>(&self, work: &mut Work<'_, P>) {
         if self.placed.is_empty() {
             return;
-        }
-        if self.manager.scope == Scope::AllInterfaces && !self.sound {
-            let text = format_args!("the network's file is left as it is, as not all of vm-data makes sense");
-            return work.platform.log(Level::Warn, text);
         }
         (self.manager.write)(self, work);
         if self.manager.names_by == NamesBy::Mac {
@@ -88,13 +84,13 @@ impl PersistentConfig<'_> {
     }
 }
 
-impl<P: Files + Log> ConfigFiles for Work<'_, P> {
+impl<P: Files + Clock + Log> ConfigFiles for Work<'_, P> {
     fn is_file(&mut self, path: &str) -> bool {
         let Ok(path) = GuestPath::new(path) else { return false };
         match editable(self.platform, path, &mut LinkTarget::new()) {
             Ok(place) => place.is_some_and(|(_, is_there)| is_there),
             Err(error) => {
-                note(self.problems, format_args!("{error}"));
+                Notes { log: self.platform, problems: self.problems }.fail(format_args!("{error}"));
                 self.well = false;
                 false
             }
@@ -116,11 +112,49 @@ impl<P: Files + Log> ConfigFiles for Work<'_, P> {
                 self.platform.log(Level::Warn, format_args!("{error}"));
                 return;
             }
-            note(self.problems, format_args!("{error}"));
+            Notes { log: self.platform, problems: self.problems }.fail(format_args!("{error}"));
             self.well = false;
         }
     }
+
+    fn warn(&mut self, text: fmt::Arguments<'_>) {
+        self.platform.log(Level::Warn, text);
+    }
+
+    fn exists(&mut self, paths: &[GuestPath<'static>]) -> bool {
+        // Where that cannot be told it is not.
+        paths.iter().any(|path| self.platform.exists(*path).unwrap_or(false))
+    }
+
+    #[inline(never)]
+    fn make_way(&mut self, path: GuestPath<'static>, makers: &[Maker]) {
+        let is_dangling =
+            self.platform.kind(path) == Ok(Some(FileKind::Symlink)) && self.platform.exists(path) == Ok(false);
+        let mut room = [0; LINK_MAX];
+        let Some(len) = self.platform.read_link(path, &mut room).ok().filter(|_| is_dangling) else { return };
+        let target = text_at_start(room.get(..len).unwrap_or_default());
+        let maker = makers.iter().find(|(directory, _)| target.split('/').any(|name| name == *directory));
+        let mut notes = Notes { log: self.platform, problems: self.problems };
+        let Some((_, signs)) = maker else {
+            return notes.leave_out(format_args!("{path} leads to {target}, which is not there, and stays as it is"));
+        };
+        if self.exists(signs) {
+            return;
+        }
+        if let Some(out) = &mut self.show {
+            let _ = writeln!(out, "move aside {path}");
+            return;
+        }
+        match move_aside(self.platform, path) {
+            Ok(unsynced) => warn_of(self.platform, &unsynced),
+            Err(error) if self.nothing_lasts => self.platform.log(Level::Warn, format_args!("{error}")),
+            Err(error) => Notes { log: self.platform, problems: self.problems }.fail(format_args!("{error}")),
+        }
+    }
 }
+
+/// As much as is looked at of where a link leads.
+const LINK_MAX: usize = 128;
 
 /// systemd's own sign that it runs the system (sd_booted(3)).
 const SYSTEMD: GuestPath<'static> = GuestPath::literal("/run/systemd/system");
@@ -168,10 +202,18 @@ mod tests {
             Placed { interface: &interfaces[1], device: Some(device) },
         ];
         let (placed, interfaces) = (&placed[..], &interfaces[..]);
-        let config = PersistentConfig { manager, hostname: Some("web01"), placed, interfaces, sound: true, tidy: true };
-        let mut problems = String::new();
+        let config = PersistentConfig {
+            manager,
+            hostname: Some("web01"),
+            former_name: "",
+            placed,
+            interfaces,
+            sound: true,
+            tidy: true,
+        };
+        let mut problems = Problems::new();
         let done = FilesOutcome { written: true, undisturbed: true };
-        assert_eq!(config.write(&mut platform, &mut problems, None), done, "{problems}");
+        assert_eq!(config.write(&mut platform, &mut problems, None), done);
         platform
     }
 
@@ -202,5 +244,99 @@ mod tests {
             let told = platform.logged().contains("has no device that the files of");
             assert_eq!(told, manager.names_by == NamesBy::Device, "{}", manager.name);
         }
+    }
+
+    /// What becomes of these when a guest is called web01, with a name server.
+    fn named(platform: &mut FakePlatform, manager: &str, hostname: &str) -> (FilesOutcome, String) {
+        let manager = crate::network::managers::registry::named(manager).unwrap();
+        let interfaces = [public()];
+        let placed = [Placed { interface: &interfaces[0], device: Some("eth0") }];
+        let config = PersistentConfig {
+            manager,
+            hostname: Some(hostname),
+            former_name: "",
+            placed: &placed,
+            interfaces: &interfaces,
+            sound: true,
+            tidy: true,
+        };
+        let mut problems = Problems::new();
+        let outcome = config.write(platform, &mut problems, None);
+        (outcome, problems.message(platform).as_str().to_owned())
+    }
+
+    const WELL: FilesOutcome = FilesOutcome { written: true, undisturbed: true };
+
+    #[test]
+    fn a_link_that_nobody_will_make_lead_anywhere_makes_way_for_resolv_conf() {
+        let resolved = "/etc/systemd/system/multi-user.target.wants/systemd-resolved.service";
+        let stub = "/run/systemd/resolve/stub-resolv.conf";
+        for (target, sign, leads) in [
+            (stub, "", true),
+            (stub, resolved, false),
+            ("/run/NetworkManager/resolv.conf", "", true),
+            ("/run/NetworkManager/resolv.conf", "/usr/sbin/NetworkManager", false),
+            ("/run/resolvconf/resolv.conf", "", true),
+            ("/run/resolvconf/resolv.conf", "/sbin/resolvconf", false),
+        ] {
+            let mut platform = FakePlatform::with(&[]);
+            platform.nodes.insert("/etc/resolv.conf".to_owned(), Node::Symlink(target));
+            if !sign.is_empty() {
+                platform.put(sign, "");
+            }
+            assert_eq!(named(&mut platform, "none", "web01"), (WELL, String::new()));
+            let is_file = matches!(platform.nodes["/etc/resolv.conf"], Node::File { .. });
+            assert_eq!(is_file, leads, "{target} {sign}");
+            let aside = platform.nodes.get("/etc/.resolv.conf.1700000000.bak~");
+            assert_eq!(aside == Some(&Node::Symlink(target)), leads);
+        }
+        // One that leads somewhere stays, whoever's it is; and one of nobody known that leads nowhere, which is told.
+        let mut platform = FakePlatform::with(&[(stub, "")]);
+        platform.nodes.insert("/etc/resolv.conf".to_owned(), Node::Symlink(stub));
+        assert_eq!(named(&mut platform, "none", "web01"), (WELL, String::new()));
+        platform.nodes.insert("/etc/resolv.conf".to_owned(), Node::Symlink("/run/resolv.conf"));
+        let why = "left out: /etc/resolv.conf leads to /run/resolv.conf, which is not there, and stays as it is";
+        assert_eq!(named(&mut platform, "none", "web01"), (WELL, why.to_owned()));
+        assert_eq!(platform.nodes["/etc/resolv.conf"], Node::Symlink("/run/resolv.conf"));
+    }
+
+    #[test]
+    fn old_systems_that_read_the_name_nowhere_else_get_it_where_they_do() {
+        let name = |there: &[&str]| {
+            let mut platform = FakePlatform::with(&[("/etc/sysconfig/network", "NETWORKING=yes\n")]);
+            there.iter().for_each(|path| platform.put(path, ""));
+            named(&mut platform, "none", "web01");
+            let suse = platform.nodes.contains_key("/etc/HOSTNAME");
+            (platform.text("/etc/sysconfig/network").contains("HOSTNAME=\"web01\"\n"), suse)
+        };
+        assert_eq!(name(&[]), (false, false));
+        assert_eq!(name(&["/etc/redhat-release"]), (true, false), "RHEL 6");
+        assert_eq!(name(&["/etc/redhat-release", "/etc/os-release"]), (false, false), "RHEL 7");
+        assert_eq!(name(&["/etc/SuSE-release", "/etc/os-release"]), (false, true), "SLES 11");
+        assert_eq!(name(&["/etc/SuSE-release", "/usr/lib/systemd/systemd"]), (false, false), "SLES 12");
+    }
+
+    #[test]
+    fn a_name_longer_than_the_kernel_takes_is_whole_in_hosts_alone() {
+        let long = format!("web01.{}.example.org", "a".repeat(63));
+        let mut platform = FakePlatform::with(&[("/etc/rc.conf", "HOSTNAME=x\n")]);
+        named(&mut platform, "none", &long);
+        assert_eq!(platform.text("/etc/hostname"), "web01\n");
+        assert_eq!(platform.text("/etc/rc.conf"), "HOSTNAME=\"web01\"\n");
+        assert!(platform.text("/etc/hosts").starts_with(&format!("166.78.10.124\t{long} web01 # nanova\n")));
+    }
+
+    #[test]
+    fn nm_controlled_goes_where_nobody_but_network_manager_brings_the_interface_up() {
+        let path = "/etc/sysconfig/network-scripts/ifcfg-eth0";
+        let has = |there: &[&str]| {
+            let mut platform = FakePlatform::with(&[(path, "NM_CONTROLLED=no\nZONE=x\n")]);
+            there.iter().for_each(|path| platform.put(path, ""));
+            named(&mut platform, "ifcfg", "web01");
+            platform.text(path).contains("NM_CONTROLLED=no\n")
+        };
+        assert!(!has(&["/usr/sbin/NetworkManager"]));
+        assert!(has(&["/usr/sbin/NetworkManager", "/etc/rc.d/init.d/network"]));
+        assert!(has(&[]));
     }
 }

@@ -1,8 +1,6 @@
 //! What several managers share: files that hold foreign lines beside ours, and files of shell named after devices.
 
-use crate::files::lines::Old;
-#[cfg(test)]
-use crate::files::lines::Sink;
+use crate::files::lines::{Old, Sink};
 use crate::network::managers::manager::{PersistentConfig, Suspect, Verdict};
 
 /// The line that our part of a shared file begins with.
@@ -22,7 +20,7 @@ pub(crate) fn may_be_of_a_vif(config: &PersistentConfig<'_>, name: &str) -> bool
     let known = ["ifcfg-", "route-", "route6-", "ifroute-"];
     let device = known.iter().find_map(|start| name.strip_prefix(start)).unwrap_or_default();
     let (device, second) = device.split_once(':').map_or((device, false), |(device, _)| (device, true));
-    is_vif_name(device) && (second || !config.has_device(device))
+    is_vif_name(device) && (config.is_gone(device) || second && (config.sound || config.has_device(device)))
 }
 
 /// What somebody else has written for a device that there is stays.
@@ -40,10 +38,13 @@ fn is_vif_name(device: &str) -> bool {
     number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Leaves our part out of a shared file. Starts anew at the end.
+/// Leaves our part out of a shared file, but for what is kept in it: then that part stays where it was. Starts anew at
+/// the end.
 #[derive(Default)]
 pub(crate) struct Marked {
     inside: bool,
+    /// Whether a part was begun for what is kept.
+    begun: bool,
 }
 
 impl Marked {
@@ -57,6 +58,28 @@ impl Marked {
         let inside = self.inside || begins;
         self.inside = inside && !ends;
         inside && old != Old::End
+    }
+
+    /// Whether a line of our part is its first or its last one.
+    pub(crate) fn is_edge(&self, old: Old<'_>) -> bool {
+        matches!(old, Old::Line(line) if line == BEGIN.as_bytes() || line == END.as_bytes())
+    }
+
+    /// A line of our part goes or, if it `is_kept`, stays, in a part of its own.
+    pub(crate) fn keep(&mut self, old: Old<'_>, out: &mut dyn Sink, is_kept: bool) {
+        if is_kept {
+            if !core::mem::replace(&mut self.begun, true) {
+                writeln!(out, "{BEGIN}");
+            }
+            out.keep(old);
+        }
+    }
+
+    /// What comes now is not in our part.
+    pub(crate) fn end_kept(&mut self, out: &mut dyn Sink) {
+        if core::mem::take(&mut self.begun) {
+            writeln!(out, "{END}");
+        }
     }
 }
 
@@ -127,5 +150,5 @@ pub(crate) fn config<'a>(
     manager: &'static crate::network::managers::Manager,
     placed: &'a [crate::network::model::Placed<'a>],
 ) -> PersistentConfig<'a> {
-    PersistentConfig { manager, hostname: None, placed, interfaces: &[], sound: true, tidy: true }
+    PersistentConfig { manager, hostname: None, former_name: "", placed, interfaces: &[], sound: true, tidy: true }
 }

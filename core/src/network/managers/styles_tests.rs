@@ -4,8 +4,9 @@
 use crate::network::managers::registry::{MANAGERS, detect, named};
 use crate::network::managers::{Manager, PersistentConfig};
 use crate::network::model::{Interface, Placed};
-use crate::network::problems::FilesOutcome;
+use crate::network::problems::{FilesOutcome, Problems};
 use crate::network::source::parse::tests::{RICH, parsed};
+use crate::platform::Identity;
 use crate::test_platform::{FakePlatform, Node};
 use crate::wire::errno::Errno;
 use crate::wire::netlink::Link;
@@ -24,9 +25,17 @@ fn write(platform: &mut FakePlatform, manager: &'static Manager, document: &str,
     let interface = parsed(NAME, document.as_bytes()).unwrap();
     let placed = [Placed { interface: &interface, device: Some(device) }];
     let interfaces = &[interface.clone()][..];
-    let config = PersistentConfig { manager, hostname: None, placed: &placed, interfaces, sound: true, tidy: true };
-    let mut problems = String::new();
-    assert_eq!(config.write(platform, &mut problems, None), WELL, "{problems}");
+    let config = PersistentConfig {
+        manager,
+        hostname: None,
+        former_name: "",
+        placed: &placed,
+        interfaces,
+        sound: true,
+        tidy: true,
+    };
+    let mut problems = Problems::new();
+    assert_eq!(config.write(platform, &mut problems, None), WELL);
 }
 
 /// What a file says that was not there.
@@ -321,11 +330,11 @@ fn klibc() {
     let mut platform = FakePlatform::with(&[("/sys/class/net/eth0/ifindex", "7\n")]);
     let interface = parsed(NAME, RICH.as_bytes()).unwrap();
     let placed = [Placed { interface: &interface, device: Some("eth0") }];
-    let mut problems = String::new();
+    let mut problems = Problems::new();
     for style in ["klibc", "keyfile", "networkd", "netplan"].map(|style| Handover::named(style).unwrap()) {
-        assert!(hand_over(&mut platform, style, Some("web01"), &placed, &mut problems), "{problems}");
+        assert!(hand_over(&mut platform, style, Some("web01"), &placed, &mut problems));
     }
-    assert_eq!((Handover::named("dhcp"), problems.as_str()), (None, ""));
+    assert_eq!((Handover::named("dhcp"), problems.message(&mut platform).as_str()), (None, ""));
     assert_eq!(
         platform.text("/run/net-eth0.conf"),
         "DEVICE='eth0'\nPROTO='none'\nIPV4ADDR='10.0.0.5'\nIPV4BROADCAST='10.0.0.255'\nIPV4NETMASK='255.255.255.0'\n\
@@ -352,8 +361,9 @@ fn klibc() {
     for operation in 0..20 {
         let mut platform = FakePlatform::with(&[("/sys/class/net/eth0/ifindex", "7\n")]);
         platform.fail = Some((operation, Errno::IO));
-        let mut problems = String::new();
+        let mut problems = Problems::new();
         let well = hand_over(&mut platform, Handover::Keyfile, None, &placed, &mut problems);
+        let problems = problems.message(&mut platform).as_str().to_owned();
         assert_eq!(well, problems.is_empty(), "{operation}: {problems}");
         told.push(problems);
     }
@@ -428,9 +438,18 @@ fn conflicts(change: fn(&mut FakePlatform), operation: Option<(usize, Errno)>) -
     let interface = parsed(NAME, BARE.as_bytes()).unwrap();
     let placed = [Placed { interface: &interface, device: Some("eth0") }];
     let (manager, interfaces) = (named("ifupdown").unwrap(), &[interface.clone()][..]);
-    let config = PersistentConfig { manager, hostname: None, placed: &placed, interfaces, sound: true, tidy: true };
-    let mut problems = String::new();
-    (config.write(&mut platform, &mut problems, None), problems)
+    let config = PersistentConfig {
+        manager,
+        hostname: None,
+        former_name: "",
+        placed: &placed,
+        interfaces,
+        sound: true,
+        tidy: true,
+    };
+    let mut problems = Problems::new();
+    let outcome = config.write(&mut platform, &mut problems, None);
+    (outcome, problems.message(&mut platform).as_str().to_owned())
 }
 
 #[test]
@@ -446,7 +465,7 @@ fn what_cannot_be_judged_is_told_and_stays() {
         (done, problems),
         (
             FilesOutcome { written: true, undisturbed: false },
-            format!("too many files in {directory}: not all were looked at; ")
+            format!("too many files in {directory}: not all were looked at")
         )
     );
     let some = |platform: &mut FakePlatform| {
@@ -485,8 +504,11 @@ fn a_guests_own_name_stands_in_hosts_and_everywhere_else_where_it_is_kept() {
     let placed = [Placed { interface: &interface, device: Some("eth0") }];
     let (manager, ours) = (named("none").unwrap(), core::slice::from_ref(&interface));
     let write = |platform: &mut FakePlatform, hostname: Option<&str>, interfaces: &[Interface]| {
-        let config = PersistentConfig { manager, hostname, placed: &placed, interfaces, sound: true, tidy: true };
-        assert_eq!(config.write(platform, &mut String::new(), None), WELL);
+        let own_name = platform.host_name();
+        let former_name = own_name.as_str();
+        let config =
+            PersistentConfig { manager, hostname, former_name, placed: &placed, interfaces, sound: true, tidy: true };
+        assert_eq!(config.write(platform, &mut Problems::new(), None), WELL);
     };
     let files = [
         ("/etc/HOSTNAME", "old\n"),
@@ -535,10 +557,18 @@ fn name_servers_of_all_interfaces_are_listed_once() {
     let placed = [Placed { interface: &one, device: Some("eth0") }];
     let interfaces = &[one.clone(), two][..];
     let manager = named("none").unwrap();
-    let config = PersistentConfig { manager, hostname: None, placed: &placed, interfaces, sound: true, tidy: true };
+    let config = PersistentConfig {
+        manager,
+        hostname: None,
+        former_name: "",
+        placed: &placed,
+        interfaces,
+        sound: true,
+        tidy: true,
+    };
     let mut platform =
         FakePlatform::with(&[("/etc/resolv.conf", "\tnameserver 8.8.8.8\nsearch x\nnameserver 8.8.4.4")]);
-    assert_eq!(config.write(&mut platform, &mut String::new(), None), WELL);
+    assert_eq!(config.write(&mut platform, &mut Problems::new(), None), WELL);
     let servers = "nameserver 9.9.9.9\nnameserver 2620:fe::fe\nnameserver 1.1.1.1\nsearch x";
     assert_eq!(platform.text("/etc/resolv.conf").trim_end(), servers);
 }
@@ -585,4 +615,61 @@ fn managers_are_the_same_if_they_have_one_name() {
             assert_eq!(manager == same, place == other);
         }
     }
+}
+
+#[test]
+fn name_servers_of_a_family_without_addresses_are_not_lost() {
+    let documents = [
+        r#"{"ips":["10.0.0.5/24"],"dns":["2620:fe::fe","9.9.9.9","1.1.1.1"]}"#,
+        r#"{"ip6s":["2001:db8::5/64"],"dns":["2620:fe::fe","9.9.9.9","1.1.1.1"]}"#,
+    ];
+    for (document, family) in documents.into_iter().zip(["v4", "v6"]) {
+        for (style, path) in [
+            ("ifupdown", "/etc/network/interfaces"),
+            ("netplan", "/etc/netplan/90-nanova.yaml"),
+            ("networkd", "/etc/systemd/network/00-nanova-020000000001.network"),
+            ("keyfile", "/etc/NetworkManager/conf.d/90-nanova-dns.conf"),
+            ("ifcfg", "/etc/sysconfig/network-scripts/ifcfg-eth0"),
+            ("netifrc", "/etc/conf.d/net"),
+            ("netctl", "/etc/netctl/nanova-eth0"),
+        ] {
+            let text = written(style, document, path);
+            for server in ["2620:fe::fe", "9.9.9.9", "1.1.1.1"] {
+                assert!(text.contains(server), "{family} {style}: {text}");
+            }
+        }
+    }
+    let path = "/etc/NetworkManager/conf.d/90-nanova-dns.conf";
+    let mut platform = FakePlatform::with(&[]);
+    let manager = named("keyfile").unwrap();
+    write(&mut platform, manager, documents[0], "eth0");
+    let head = "# Written by nanova from vm-data in xenstore.\n";
+    let servers = format!("{head}[global-dns-domain-*]\nservers=2620:fe::fe,9.9.9.9,1.1.1.1\n");
+    assert_eq!(platform.text(path), servers);
+    // Where it is not needed there is none, and one that is there says nothing.
+    write(&mut platform, manager, NEAR, "eth0");
+    assert_eq!(platform.text(path), head);
+    write(&mut platform, manager, r#"{"ips":["10.0.0.5/24"],"dns":["9.9.9.9"]}"#, "eth0");
+    assert_eq!(platform.text(path), head);
+    let mut platform = FakePlatform::with(&[]);
+    write(&mut platform, manager, RICH, "eth0");
+    assert!(!platform.nodes.contains_key(path));
+    // klibc has room for two.
+    use crate::network::handover::{Handover, hand_over};
+    let interface = parsed(NAME, documents[0].as_bytes()).unwrap();
+    let placed = [Placed { interface: &interface, device: Some("eth0") }];
+    let six = parsed(NAME, br#"{"ips":["10.0.0.5/24"],"dns":["2620:fe::fe","9.9.9.9"]}"#).unwrap();
+    hand_over(&mut platform, Handover::Klibc, None, &placed, &mut Problems::new());
+    assert!(platform.text("/run/net-eth0.conf").ends_with("IPV4DNS0='9.9.9.9'\nIPV4DNS1='1.1.1.1'\n"));
+    let placed = [Placed { interface: &six, device: Some("eth0") }];
+    hand_over(&mut platform, Handover::Klibc, None, &placed, &mut Problems::new());
+    assert!(platform.text("/run/net-eth0.conf").ends_with("IPV4DNS0='9.9.9.9'\nIPV4DNS1='2620:fe::fe'\n"));
+}
+
+#[test]
+fn netplan_gets_no_address_whose_network_is_everything() {
+    let document = r#"{"ips":["10.0.0.5/0"],"gateway":"10.0.0.1","ip6s":["2001:db8::5/0"],"gateway_v6":"2001:db8::1"}"#;
+    let text = written("netplan", document, "/etc/netplan/90-nanova.yaml");
+    assert!(text.contains("- \"10.0.0.5/32\"\n        - \"2001:db8::5/128\"\n"), "{text}");
+    assert_eq!(text.matches("on-link: true\n").count(), 2, "{text}");
 }

@@ -1,18 +1,17 @@
 //! SUSE's `/etc/sysconfig/network/{ifcfg,ifroute}-<device>`, read by wicked. Keys that are not ours stay. Name servers
 //! are NETCONFIG_DNS_STATIC_SERVERS in /etc/sysconfig/network/config. Rules: ifcfg(5) and ifroute(5) of wicked.
 
-use core::fmt::{self, Write};
+use core::fmt;
 
 use crate::files::lines::{Old, Sink};
 use crate::network::managers::manager::{
-    Claim, ConfigFiles, ConflictingFiles, Manager, NamesBy, PUBLIC, PersistentConfig, Scope,
+    Claim, ConfigFiles, ConflictingFiles, Manager, NamesBy, PUBLIC, PersistentConfig,
 };
-use crate::network::managers::names::{assignment, key_of, servers};
+use crate::network::managers::names::{Assignment, Servers, key_of};
 use crate::network::managers::shared::{Dropped, KEYS_KEPT, WRITTEN, may_be_of_a_vif, stays_if_foreign};
 use crate::network::model::Interface;
 use crate::platform::GuestPath;
 use crate::wire::net::{Family, Ip};
-use crate::wire::text::Bounded;
 
 const DIRECTORY: GuestPath<'static> = GuestPath::literal("/etc/sysconfig/network");
 const SIGNS: [GuestPath<'static>; 2] =
@@ -26,7 +25,6 @@ pub(super) static MANAGER: Manager = Manager {
     name: "suse",
     claims: |guest| guest.claim_by(&SIGNS, Claim::Yes),
     places: &[GuestPath::literal("/etc/sysconfig/network/x")],
-    scope: Scope::OneInterface,
     names_by: NamesBy::Device,
     write,
     conflicts: Some(ConflictingFiles { directory: DIRECTORY, may_be: may_be_of_a_vif, judge: stays_if_foreign }),
@@ -51,16 +49,10 @@ fn write(config: &PersistentConfig<'_>, files: &mut dyn ConfigFiles) {
 }
 
 fn write_dns(config: &PersistentConfig<'_>, files: &mut dyn ConfigFiles) {
-    let mut list = Bounded::<512>::new();
-    servers(config.interfaces, &mut |server| {
-        let _ = write!(list, "{server} ");
-    });
-    let value = list.as_str().trim_end();
-    if !value.is_empty() {
-        let mut dropped = Dropped::default();
-        files.edit(format_args!("{DNS}"), PUBLIC, &mut |old, out| {
-            assignment(old, out, &mut dropped, "NETCONFIG_DNS_STATIC_SERVERS", value)
-        });
+    if config.interfaces.iter().any(|interface| !interface.dns.is_empty()) {
+        let servers = Servers { interfaces: config.interfaces, between: " " };
+        let mut assignment = Assignment::of("NETCONFIG_DNS_STATIC_SERVERS", &servers);
+        files.edit(format_args!("{DNS}"), PUBLIC, &mut |old, out| assignment.edit(old, out));
     }
 }
 
@@ -115,7 +107,10 @@ fn routes(out: &mut dyn Sink, interface: &Interface, device: &str) {
         writeln!(out, "{}/{} - - {device}", route.via, u64::from(route.via.family().bits()));
     }
     for route in &interface.routes {
-        writeln!(out, "{} {} - {device}", route.to, route.via);
+        match route.neighbour() {
+            Some(via) => writeln!(out, "{} {via} - {device}", route.to),
+            None => writeln!(out, "{} - - {device}", route.to),
+        }
     }
 }
 
@@ -130,7 +125,7 @@ fn without_default(old: Old<'_>, out: &mut dyn Sink, config: &PersistentConfig<'
         };
         let device = words.nth(1).filter(|device| *device != "-");
         device.is_none_or(|device| config.has_device(device))
-            && config.placed.iter().any(|placed| placed.interface.gateway(family).is_some())
+            && config.placed.iter().any(|placed| placed.interface.default_route(family).is_some())
     };
     match old {
         Old::Line(line) if is_beside_ours(line) => {}

@@ -1,6 +1,7 @@
 //! The network as a xenstore in memory holds it.
 
 use super::*;
+use crate::network::problems::tests::Lines;
 use crate::test_xenstore::FakeXenstore;
 use crate::wire::net::Family;
 use crate::wire::xenstore::MessageType;
@@ -9,16 +10,17 @@ use crate::xenstore::Lost;
 /// What is read, in a line an interface, and what was wrong.
 fn read(store: FakeXenstore) -> Result<(Network, String, String), Error> {
     let mut network = Network::new();
-    let mut problems = String::new();
-    network.read(&mut Client::new(store), &mut problems)?;
+    let (mut problems, mut log) = (Problems::new(), Lines::default());
+    network.read(&mut Client::new(store), &mut log, &mut problems)?;
+    let problems = problems.message(&mut log).as_str().to_owned();
     let mut lines = String::new();
     for interface in &network.interfaces {
         lines += &format!("{}", interface.mac);
         interface.addresses.iter().for_each(|address| lines += &format!(" {address}"));
         interface.routes.iter().for_each(|route| lines += &format!(" {}>{}", route.to, route.via));
         interface.dns.iter().for_each(|server| lines += &format!(" dns {server}"));
-        if let Some(family) = interface.left_alone {
-            lines += if family == Family::V4 { " no v4" } else { " no v6" };
+        for (family, words) in Family::BOTH.into_iter().zip([" no v4", " no v6"]) {
+            lines += if interface.speaks_of(family) { "" } else { words };
         }
         lines += "\n";
     }
@@ -58,20 +60,18 @@ fn name_and_interfaces_are_read_in_the_order_of_the_directory() {
 #[test]
 fn a_name_that_is_none_is_told_and_an_empty_one_is_not() {
     let (network, _, problems) = read(FakeXenstore::with(&[("vm-data/hostname", "a b")])).unwrap();
-    assert_eq!((network.hostname, problems.as_str()), (None, "vm-data/hostname is no host name; "));
+    assert_eq!((network.hostname, problems.as_str()), (None, "left out: vm-data/hostname is no host name: a b"));
     let (network, _, problems) = read(FakeXenstore::with(&[("vm-data/hostname", "")])).unwrap();
     assert_eq!((network.hostname, problems.as_str()), (None, ""));
 }
 
 #[test]
 fn an_interface_that_makes_no_sense_is_left_out_and_told() {
-    let bad = ("vm-data/networking/020000000000", r#"{"mtu":1}"#);
-    let (lines, problems, sound) = shown(&[bad, FIRST, ("vm-data/networking/x", "{}"), ("vm-data/networking/y", "")]);
+    let (lines, problems, sound) = shown(&[FIRST, ("vm-data/networking/x", "{}"), ("vm-data/networking/y", "")]);
     assert_eq!(lines, "02:00:00:00:00:01 10.0.0.5/24 0.0.0.0/0>10.0.0.1 dns 9.9.9.9\n");
     assert_eq!(
         problems,
-        "vm-data/networking/020000000000: 'mtu' makes no sense; vm-data/networking/x: no MAC address in its name; \
-         vm-data/networking/y: not a JSON object; "
+        "left out: vm-data/networking/x: no MAC address in its name; vm-data/networking/y: not a JSON object"
     );
     assert!(!sound);
 }
@@ -90,7 +90,7 @@ fn of_too_many_interfaces_the_first_ones_count() {
     }
     let (network, lines, problems) = read(store).unwrap();
     assert_eq!((lines.lines().count(), network.sound), (8, false));
-    assert_eq!(problems, "vm-data/networking/020000000009: too many interfaces; ");
+    assert_eq!(problems, "left out: vm-data/networking/020000000009: too many interfaces");
     // So many that not even their names have room.
     let mut store = FakeXenstore::with(&[]);
     for number in 10..40 {
@@ -98,7 +98,7 @@ fn of_too_many_interfaces_the_first_ones_count() {
     }
     let (network, lines, problems) = read(store).unwrap();
     assert_eq!((lines.lines().count(), network.sound), (8, false));
-    assert!(problems.starts_with("vm-data/networking: too many interfaces; "), "{problems}");
+    assert!(problems.starts_with("left out: vm-data/networking: too many interfaces; "), "{problems}");
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn of_twins_the_first_one_counts() {
         lines,
         "02:00:00:00:00:01 10.0.0.5/24 0.0.0.0/0>10.0.0.1 dns 9.9.9.9\n02:00:00:00:00:02 2001:db8::5/64 ::/0>fe80::1\n"
     );
-    assert_eq!((problems.as_str(), sound), ("02:00:00:00:00:01 is there twice; the first one counts; ", false));
+    assert_eq!((problems.as_str(), sound), ("left out: 02:00:00:00:00:01 is there twice; the first one counts", false));
 }
 
 /// Keys of the setting of VIF 0, which has the first interface's address.
@@ -202,3 +202,80 @@ fn an_interface_that_vm_data_does_not_know_is_the_toolstacks_and_its_other_famil
 
 type String = std::string::String;
 type Vec<T> = std::vec::Vec<T>;
+
+#[test]
+fn what_ansible_leaves_is_read_where_nova_says_nothing() {
+    let key = |name: &str, value: &str| (format!("vm-data/networks/{name}"), value.to_owned());
+    let read_keys = |keys: &[(String, String)], more: &[(&str, &str)]| {
+        let keys = keys.iter().map(|(key, value)| (key.as_str(), value.as_str())).chain(more.iter().copied());
+        shown(&keys.collect::<Vec<_>>())
+    };
+    let fixed = [
+        key("0/type", "static"),
+        key("0/mac", "02:00:00:00:00:05"),
+        key("0/name", "Pool \"wide\" network"),
+        key("0/ip", "10.0.0.5"),
+        key("0/prefix", "24"),
+        key("0/netmask", "255.255.255.0"),
+        key("0/gateway", "10.0.0.1"),
+        key("0/type6", "none"),
+    ];
+    let line = "02:00:00:00:00:05 10.0.0.5/24 0.0.0.0/0>10.0.0.1 no v6\n";
+    assert_eq!(read_keys(&fixed, &[]), (line.to_owned(), String::new(), true));
+    // nova's directory stands for itself, be it empty.
+    assert_eq!(read_keys(&fixed, &[FIRST]).0, "02:00:00:00:00:01 10.0.0.5/24 0.0.0.0/0>10.0.0.1 dns 9.9.9.9\n");
+    assert_eq!(read_keys(&fixed, &[("vm-data/networking", "")]), (String::new(), String::new(), true));
+    // The other family, DHCP, and a MAC address that the host knows.
+    let others = [
+        key("1/type", "dhcp"),
+        key("1/type6", "static"),
+        key("1/ip6", "2001:db8::5"),
+        key("1/prefix6", "64"),
+        key("1/gateway6", "fe80::1"),
+        key("2/type", "dhcp"),
+        // Nothing is said of this one, and the last has no type.
+        key("3/type", "none"),
+        key("3/mac", "02:00:00:00:00:09"),
+        key("4/ip", "10.0.4.5/16"),
+    ];
+    let vifs = [
+        ("device/vif/1/mac", "02:00:00:00:00:06"),
+        ("device/vif/2/mac", "02:00:00:00:00:07"),
+        ("device/vif/4/mac", "02:00:00:00:00:08"),
+    ];
+    let lines = "02:00:00:00:00:06 2001:db8::5/64 ::/0>fe80::1 no v4\n02:00:00:00:00:07 no v4 no v6\n\
+                 02:00:00:00:00:08 10.0.4.5/16 no v6\n";
+    assert_eq!(read_keys(&others, &vifs), (lines.to_owned(), String::new(), true));
+    // What makes no sense is named, and the rest is read.
+    let wrong =
+        [key("0/type", "static"), key("0/ip", "10.0.0.\"5"), key("0/gateway", "10.0.0.1"), key("1/type", "dhcp")];
+    let (lines, problems, sound) = read_keys(&wrong, &[("device/vif/0/mac", "02:00:00:00:00:06")]);
+    assert_eq!((lines.as_str(), sound), ("02:00:00:00:00:06 0.0.0.0/0>10.0.0.1 no v6\n", false));
+    assert_eq!(
+        problems,
+        "left out: vm-data/networks/0: 'ip' makes no sense: 10.0.0.?5; \
+         vm-data/networks/1: no MAC address in its name"
+    );
+}
+
+#[test]
+fn a_vif_has_the_number_that_the_host_gives_it() {
+    let vifs = [("device/vif/0/mac", "02:00:00:00:00:02"), ("device/vif/7/mac", "02:00:00:00:00:01")];
+    let (network, ..) = read(FakeXenstore::with(&[&vifs[..], &[FIRST, SECOND]].concat())).unwrap();
+    assert_eq!(network.interfaces.iter().map(|interface| interface.vif).collect::<Vec<_>>(), [Some(7), Some(0)]);
+    // One alone has nothing to be compared with.
+    let (network, ..) = read(FakeXenstore::with(&[&vifs[..], &[FIRST]].concat())).unwrap();
+    assert_eq!(network.interfaces[0].vif, None);
+}
+
+#[test]
+fn a_name_that_is_none_matters_where_nothing_else_was_asked_for() {
+    let complete = |nodes: &[(&str, &str)]| {
+        let (mut problems, mut log, mut network) = (Problems::new(), Lines::default(), Network::new());
+        network.read(&mut Client::new(FakeXenstore::with(nodes)), &mut log, &mut problems).unwrap();
+        problems.is_complete()
+    };
+    assert!(!complete(&[("vm-data/hostname", "x..y")]));
+    assert!(complete(&[("vm-data/hostname", "x..y"), FIRST]));
+    assert!(complete(&[("vm-data/hostname", "x.y")]) && complete(&[("vm-data/hostname", " ")]));
+}

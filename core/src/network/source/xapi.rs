@@ -10,13 +10,12 @@
 //!
 //! Rules: xenopsd's `xc/xenops_server_xen.ml` (`xenstore_of_static_ip_setting`), XAPI's `ocaml/xapi/xapi_vif.ml`.
 
-use core::fmt::Write;
 use core::str::FromStr;
 
-use heapless::{String, Vec};
+use heapless::String;
 
 use crate::network::model::{Interface, Network};
-use crate::network::problems::note;
+use crate::network::problems::Notes;
 use crate::wire::net::{Family, Ip, Mac, Prefixed, Route};
 use crate::wire::text::number;
 use crate::xenstore::{Client, Error, Path, Transport};
@@ -62,7 +61,6 @@ fn setting<'i, T: Transport>(
     number: u16,
     interface: &'i mut Interface,
 ) -> Result<Setting<'i>, Error> {
-    let mut left_alone = Vec::<Family, 2>::new();
     for (family, [enabled, address, gateway]) in
         [(Family::V4, ["enabled", "address", "gateway"]), (Family::V6, ["enabled6", "address6", "gateway6"])]
     {
@@ -72,7 +70,7 @@ fn setting<'i, T: Transport>(
                 return Ok(Setting::Wrong("nanova speaks no DHCP: set it up in the guest's own files"));
             }
             _ => {
-                let _ = left_alone.push(family);
+                interface.left_alone[family as usize] = true;
                 continue;
             }
         }
@@ -82,10 +80,9 @@ fn setting<'i, T: Transport>(
             return Ok(Setting::Wrong(wrong));
         }
     }
-    if left_alone.is_full() {
+    if !Family::BOTH.into_iter().any(|family| interface.speaks_of(family)) {
         return Ok(Setting::Missing);
     }
-    interface.left_alone = left_alone.first().copied();
     Ok(match Mac::parse(&value(client, number, "mac")?) {
         Some(mac) => {
             interface.mac = mac;
@@ -133,7 +130,7 @@ fn prefixed(text: &str) -> Option<Prefixed> {
 pub(crate) fn overlay<T: Transport>(
     network: &mut Network,
     client: &mut Client<T>,
-    problems: &mut dyn Write,
+    notes: &mut Notes<'_>,
 ) -> Result<(), Error> {
     let complete = each_setting(client, &mut |_, _, setting| {
         let Setting::Given(interface) = setting else { return Ok(()) };
@@ -155,7 +152,7 @@ pub(crate) fn overlay<T: Transport>(
     })?;
     if !complete {
         network.sound = false;
-        note(problems, format_args!("{TOO_MANY}"));
+        notes.leave_out(format_args!("{TOO_MANY}"));
     }
     Ok(())
 }

@@ -20,11 +20,11 @@ pub type Device = String<DEVICE_MAX>;
 pub struct Mac(pub [u8; 6]);
 
 impl Mac {
-    /// Twelve hex digits of any case; colons and dashes between them are passed over.
+    /// Twelve hex digits of any case; colons, dashes and dots between them are passed over.
     pub fn parse(text: &str) -> Option<Mac> {
         let mut mac = [0; 6];
         let mut digits = 0;
-        for c in text.chars().filter(|c| !matches!(c, ':' | '-')) {
+        for c in text.chars().filter(|c| !matches!(c, ':' | '-' | '.')) {
             let byte = mac.get_mut(digits / 2)?;
             *byte = *byte << 4 | c.to_digit(16)? as u8;
             digits += 1;
@@ -131,8 +131,23 @@ impl fmt::Display for Prefixed {
 pub struct Route {
     /// Where to.
     pub to: Prefixed,
-    /// Through which neighbour.
+    /// Through which neighbour; the unspecified address if those it leads to are neighbours themselves.
     pub via: Ip,
+}
+
+impl Route {
+    /// Through which neighbour, if it is not on the link.
+    pub fn neighbour(&self) -> Option<Ip> {
+        Some(self.via).filter(|via| !via.is_unspecified())
+    }
+}
+
+/// `10.0.0.0/8 via 10.1.0.1`, or what it leads to alone.
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to.fmt(f)?;
+        self.neighbour().map_or(Ok(()), |via| write!(f, " via {via}"))
+    }
 }
 
 #[cfg(test)]
@@ -146,7 +161,7 @@ mod tests {
     #[test]
     fn an_ethernet_address_in_all_spellings() {
         let mac = Mac([0xbc, 0x76, 0x4e, 0x04, 0xcf, 0xe5]);
-        for text in ["BC764E04CFE5", "bc:76:4e:04:cf:e5", "BC-76-4E-04-CF-E5"] {
+        for text in ["BC764E04CFE5", "bc:76:4e:04:cf:e5", "BC-76-4E-04-CF-E5", "bc76.4e04.cfe5"] {
             assert_eq!(Mac::parse(text), Some(mac), "{text}");
         }
         for bad in ["", "BC764E04CFE", "BC764E04CFE50", "BC764E04CFEG", "BC764E04CFE50011"] {

@@ -31,6 +31,8 @@ const IFA_BROADCAST: u16 = 4;
 /// `RTPROT_STATIC`
 const PROTOCOL: u8 = 4;
 const RT_SCOPE_UNIVERSE: u8 = 0;
+/// Of a route to neighbours.
+const RT_SCOPE_LINK: u8 = 253;
 /// In a request to remove a route: of whatever scope.
 const RT_SCOPE_NOWHERE: u8 = 255;
 /// The metric of our IPv6 routes: better than the 1024 that a router's announcement gets, and no conflict with it.
@@ -128,11 +130,13 @@ impl Message {
         let flags = if is_far { RTNH_F_ONLINK } else { 0 };
         let mut body = [0; 12];
         body[..2].copy_from_slice(&[family(route.via), route.to.prefix]);
-        body[4..8].copy_from_slice(&[RT_TABLE_MAIN as u8, PROTOCOL, RT_SCOPE_UNIVERSE, RTN_UNICAST]);
+        let scope = if route.neighbour().is_some() { RT_SCOPE_UNIVERSE } else { RT_SCOPE_LINK };
+        body[4..8].copy_from_slice(&[RT_TABLE_MAIN as u8, PROTOCOL, scope, RTN_UNICAST]);
         body[8..].copy_from_slice(&flags.to_ne_bytes());
         let message = Message::new(kind::NEW_ROUTE, CREATE, sequence, &body);
         let message = if route.to.prefix == 0 { message } else { message.ip(RTA_DST, route.to.ip) };
-        let message = message.ip(RTA_GATEWAY, route.via).attribute(RTA_OIF, &index.to_ne_bytes());
+        let message = route.neighbour().into_iter().fold(message, |message, via| message.ip(RTA_GATEWAY, via));
+        let message = message.attribute(RTA_OIF, &index.to_ne_bytes());
         if route.via.family() == Family::V4 { message } else { message.attribute(RTA_PRIORITY, &METRIC.to_ne_bytes()) }
     }
 
