@@ -1,8 +1,8 @@
 //! Places for what is large: memory of their own, so that no frame of the stack is.
 //!
 //! A frame of more than a page is touched page by page when it is entered, used or not; of a place only those pages
-//! take memory that something is written to. What lies there stays there: a forked child does not have it, so that
-//! neither keys nor requests are in a process that does something else.
+//! take memory that something is written to. What lies there stays there: neither a forked child has it, so that keys and
+//! requests are in no process that does something else, nor a dump, nor the swap.
 //!
 //! # Invariants
 //! A [`Filled`] is the only access to the value in its [`Place`], and drops it.
@@ -12,7 +12,7 @@ use core::ops::{Deref, DerefMut};
 use core::ptr::null_mut;
 
 use rustix::io::Errno;
-use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
+use rustix::mm::{Advice, MapFlags, MlockFlags, ProtFlags, madvise, mlock_with, mmap_anonymous};
 
 /// A place for one value at a time, for as long as the process runs.
 pub(crate) struct Place<'p, T>(&'p mut MaybeUninit<T>);
@@ -24,10 +24,15 @@ impl<T> Place<'_, T> {
         let len = size_of::<T>();
         // SAFETY: a new mapping at an address that the kernel chooses touches no memory of anybody's.
         let start = unsafe { mmap_anonymous(null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE) }?;
-        // SAFETY: advice about the new mapping alone: a forked child finds zeros there. It has no business there: what
-        // it does for its parent it does with what is on its stack, and it ends without coming back. A kernel before
-        // 4.14 does not know it.
-        let _ = unsafe { madvise(start, len, Advice::LinuxWipeOnFork) };
+        // A forked child finds zeros there: it has no business there, as what it does for its parent it does with what
+        // is on its stack, and it ends without coming back. Neither a dump nor the swap has what lies there. Each is
+        // as the kernel, or the limit of locked memory, lets it.
+        for advice in [Advice::LinuxWipeOnFork, Advice::LinuxDontDump] {
+            // SAFETY: advice about the new mapping alone.
+            let _ = unsafe { madvise(start, len, advice) };
+        }
+        // SAFETY: as above. Pages are locked when they are written to, and take no memory before.
+        let _ = unsafe { mlock_with(start, len, MlockFlags::ONFAULT) };
         // SAFETY: the mapping is large enough and aligned (above), is never unmapped, and nobody else knows where it
         // is. Any bytes are a valid `MaybeUninit`.
         Ok(Place(unsafe { &mut *start.cast() }))

@@ -95,20 +95,20 @@ fn connect<P: Download + Clock>(
         Host::Ip(ip) => drop(addresses.push(ip)),
         Host::Name(name) => addresses = platform.resolve(name, deadline),
     }
-    let mut last = failure(format_args!("cannot resolve {}: name an address, or see /etc/resolv.conf", url.authority));
-    let count = addresses.len() as u64;
-    for (tried, ip) in (0..).zip(addresses) {
+    let (mut last, mut untried) = (None, addresses.len() as u64);
+    for ip in &addresses {
         // One that does not answer leaves time for the others.
-        let left = deadline.saturating_sub(platform.uptime_ms()).div_ceil(1000) / (count - tried);
+        let left = deadline.saturating_sub(platform.uptime_ms()).div_ceil(1000) / untried.max(1);
         let left = u32::try_from(left).unwrap_or(u32::MAX).clamp(1, SILENCE_SECONDS);
-        match platform.connect(ip, url.port, left) {
-            Ok(connection) => return Ok((connection, ip)),
-            Err(errno) => {
-                last = failure(format_args!("cannot connect to {ip} port {}: {errno}", u64::from(url.port)));
-            }
+        match platform.connect(*ip, url.port, left) {
+            Ok(connection) => return Ok((connection, *ip)),
+            Err(errno) => (last, untried) = (Some((*ip, errno)), untried - 1),
         }
     }
-    Err(last)
+    Err(match last {
+        Some((ip, errno)) => failure(format_args!("cannot connect to {ip} port {}: {errno}", u64::from(url.port))),
+        None => failure(format_args!("cannot resolve {}: name an address, or see /etc/resolv.conf", url.authority)),
+    })
 }
 
 /// The end of what an errand found that has failed.
