@@ -28,6 +28,8 @@ mod download;
 mod errands;
 mod errno;
 mod files;
+#[cfg(feature = "hotplug")]
+mod hotplug;
 #[cfg(feature = "init")]
 mod init;
 mod locate;
@@ -36,7 +38,7 @@ mod log;
 mod netlink;
 #[cfg(feature = "network")]
 mod network;
-#[cfg(feature = "commands")]
+#[cfg(feature = "notes")]
 mod notes;
 mod notify;
 mod output;

@@ -11,6 +11,8 @@ use rustix::process::Signal;
 
 use crate::background;
 use crate::errno::errno;
+#[cfg(feature = "hotplug")]
+use crate::hotplug;
 use crate::locate::{Candidates, Waited};
 #[cfg(feature = "report")]
 use crate::netlink::{address_events, drain};
@@ -132,8 +134,8 @@ pub(crate) fn serve_for_ever<'a>(
         patience_ms: supervisor.patience_ms(),
     };
     let (Ok(mut place), Ok(mut client_place)) = (Place::new(), Place::new()) else { return out_of_memory() };
-    #[cfg(feature = "commands")]
-    if options.commands && !system.open_notes() {
+    #[cfg(feature = "notes")]
+    if (options.commands || options.hotplug) && !system.open_notes() {
         return out_of_memory();
     }
     let mut engine = place.fill(Engine::new(wanted, uptime_ms()));
@@ -143,7 +145,16 @@ pub(crate) fn serve_for_ever<'a>(
     if options.reset_network && !is_update(environment) {
         engine.reset_network_first();
     }
-    let mut agent = Agent { engine: &mut engine, environment, signals, supervisor, notifier, links: None };
+    let mut agent = Agent {
+        engine: &mut engine,
+        environment,
+        signals,
+        supervisor,
+        notifier,
+        links: None,
+        devices: None,
+        hotplug_due: options.hotplug && !options.once,
+    };
     loop {
         match agent.next(system) {
             Action::Done => break,
@@ -213,6 +224,10 @@ struct Agent<'a, 's> {
     notifier: Notifier,
     /// Readable when links or addresses have changed.
     links: Option<OwnedFd>,
+    /// Readable when the kernel tells of devices.
+    devices: Option<OwnedFd>,
+    /// Whether devices are yet to be listened for: that is done when what waited is served.
+    hotplug_due: bool,
 }
 
 impl Agent<'_, '_> {
@@ -263,6 +278,10 @@ impl Agent<'_, '_> {
             Action::Beat => self.notifier.beat(),
             Action::TellReady => {
                 self.notifier.ready(Bounded::<160>::of(format_args!("{}", self.engine.state())).as_str());
+                #[cfg(feature = "hotplug")]
+                if core::mem::take(&mut self.hotplug_due) {
+                    self.devices = hotplug::begin(system);
+                }
             }
             #[cfg(feature = "report")]
             Action::ListenForLinks => match address_events() {
@@ -287,9 +306,10 @@ impl Agent<'_, '_> {
         let timeout = self.left(system, until).map(timespec);
         let links = self.links.as_ref().filter(|_| links);
         #[cfg(feature = "errands")]
-        let others = [links, system.children.pipe.as_ref()];
+        let pipe = system.children.pipe.as_ref();
         #[cfg(not(feature = "errands"))]
-        let others = [links, None];
+        let pipe = None;
+        let others = [links, self.devices.as_ref(), pipe];
         match client.transport().wait(others, timeout.as_ref()) {
             Ok(Some(Wake::Readable)) => self.engine.handle_readable(client)?,
             Ok(Some(Wake::Other)) => {
@@ -298,6 +318,10 @@ impl Agent<'_, '_> {
                     && drain(events)
                 {
                     self.engine.handle_links_changed();
+                }
+                #[cfg(feature = "hotplug")]
+                if let Some(events) = &self.devices {
+                    hotplug::read(events, system);
                 }
                 self.look_around(system);
             }

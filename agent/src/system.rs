@@ -24,7 +24,7 @@ use crate::log::LogWriter;
 use crate::netlink::Netlink;
 use crate::paths::open;
 use crate::rt::clock::realtime;
-#[cfg(feature = "commands")]
+#[cfg(feature = "notes")]
 use crate::rt::page::Page;
 #[cfg(feature = "errands")]
 use crate::told::Told;
@@ -44,9 +44,9 @@ pub(crate) struct System<'a> {
     /// What keeps other nanovas from staging any meanwhile.
     pub(crate) lock: Option<OwnedFd>,
     /// What the agent notes, and whether that outlives it.
-    #[cfg(feature = "commands")]
+    #[cfg(feature = "notes")]
     pub(crate) notes: Option<Page>,
-    #[cfg(feature = "commands")]
+    #[cfg(feature = "notes")]
     pub(crate) notes_outlive: bool,
     /// What is done by others meanwhile.
     #[cfg(feature = "errands")]
@@ -66,9 +66,9 @@ impl<'a> System<'a> {
             root,
             staged: 0,
             lock: None,
-            #[cfg(feature = "commands")]
+            #[cfg(feature = "notes")]
             notes: None,
-            #[cfg(feature = "commands")]
+            #[cfg(feature = "notes")]
             notes_outlive: false,
             #[cfg(feature = "errands")]
             children: Children::new(),

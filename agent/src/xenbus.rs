@@ -18,8 +18,8 @@ use crate::wait::{timespec, uptime_ms};
 /// How long a request may still wait for its answer after the program was told to end.
 const GRACE_MS: u64 = 2000;
 
-/// How many descriptors are waited for beside the connection: news of links, and what a program prints.
-pub(crate) const OTHERS: usize = 2;
+/// How many descriptors are waited for beside the connection: news of links and of devices, and what a program prints.
+pub(crate) const OTHERS: usize = 3;
 
 /// What the connection is to.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -42,6 +42,8 @@ pub mod cli;
 pub mod commands;
 pub mod engine;
 pub mod files;
+#[cfg(feature = "hotplug")]
+pub mod hotplug;
 pub mod network;
 pub mod platform;
 pub mod report;

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use crate::platform::{
     Addresses, Argv, COPY_NUMBER, Clock, Distrust, Download, Durability, Ended, Entropy, Errand, Errands, FileKind,
     Files, Found, GuestPath, Identity, KernelNet, Level, LinkTarget, Log, NOTE_WORDS, Notes, Programs, STAGED_NAME,
-    UPDATE_NAME, UPDATE_NUMBER,
+    Sysfs, UPDATE_NAME, UPDATE_NUMBER,
 };
 use crate::wire::errno::Errno;
 use crate::wire::net::Ip;
@@ -76,6 +76,8 @@ pub(crate) struct FakePlatform {
     pub(crate) errands: FakeErrands,
     pub(crate) notes: [u64; NOTE_WORDS],
     pub(crate) notes_last: bool,
+    /// What the kernel says to a new value of an attribute.
+    pub(crate) attributes_refused: Option<Errno>,
 }
 
 pub(crate) struct FakeFile {
@@ -150,6 +152,7 @@ impl FakePlatform {
             ends: Ok(Ended::Exit(0)),
             notes: [0; NOTE_WORDS],
             notes_last: true,
+            attributes_refused: None,
             errands: FakeErrands {
                 begun: Vec::new(),
                 under_way: Vec::new(),
@@ -275,6 +278,17 @@ impl Notes for FakePlatform {
 
     fn outlives(&self) -> bool {
         self.notes_last
+    }
+}
+
+impl Sysfs for FakePlatform {
+    fn set_attribute(&mut self, path: GuestPath<'_>, value: &str) -> Result<(), Errno> {
+        if let Some(errno) = self.attributes_refused {
+            return Err(errno);
+        }
+        assert!(self.nodes.contains_key(path.as_str()), "an attribute is there already");
+        self.put(path.as_str(), value);
+        Ok(())
     }
 }
 

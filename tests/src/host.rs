@@ -46,20 +46,34 @@ impl Host {
 
     /// The answer to a request, if it is there. Its request goes right behind it.
     pub fn answer(&mut self, id: &str) -> Result<Option<Answer>> {
-        let path = self.path(&format!("data/guest/{id}"));
-        let Some(text) = self.client.get(&path)? else { return Ok(None) };
+        let Some(answer) = self.readable(id)? else { return Ok(None) };
         let (request, end) = (self.path(&format!("data/host/{id}")), Instant::now() + PATIENCE);
         while self.client.get(&request)?.is_some() {
             ensure!(Instant::now() < end, "the answer to {id} is there, and its request stays");
         }
-        Answer::parse(&text).map(Some)
+        Ok(Some(answer))
     }
 
-    /// Waits for the answer to a request.
+    /// The answer to a request, if it is there, whatever has become of the request.
+    fn readable(&mut self, id: &str) -> Result<Option<Answer>> {
+        let path = self.path(&format!("data/guest/{id}"));
+        self.client.get(&path)?.map(|text| Answer::parse(&text)).transpose()
+    }
+
+    /// Waits for the answer to a request, and until that is gone.
     pub fn wait_answer(&mut self, id: &str) -> Result<Answer> {
+        self.wait(id, Host::answer)
+    }
+
+    /// Waits until the answer to a request can be read.
+    pub fn wait_readable(&mut self, id: &str) -> Result<Answer> {
+        self.wait(id, Host::readable)
+    }
+
+    fn wait(&mut self, id: &str, look: fn(&mut Host, &str) -> Result<Option<Answer>>) -> Result<Answer> {
         let end = Instant::now() + PATIENCE;
         loop {
-            if let Some(answer) = self.answer(id)? {
+            if let Some(answer) = look(self, id)? {
                 return Ok(answer);
             }
             let left = end.saturating_duration_since(Instant::now());

@@ -15,7 +15,7 @@ use nanova_tests::host::Host;
 use nanova_tests::nova::{Digest, uuid};
 use nanova_tests::scene::{Scene, base64, path_and_contents};
 use nanova_tests::strace;
-use nanova_tests::xenstored::{Kernel, Options, Xenstored};
+use nanova_tests::xenstored::{Kernel, Options, Quotas, Xenstored};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tempfile::NamedTempFile;
@@ -143,7 +143,9 @@ fn open_files(scene: &Scene) -> Result<usize> {
 
 #[test]
 fn memory_stays_small_whatever_is_asked() -> Result<()> {
-    let mut scene = Scene::new()?;
+    // Room for as many answers as are kept.
+    let quotas = Quotas { node_size: 1 << 20, ..Quotas::default() };
+    let mut scene = Scene::with(Options { quotas, ..Options::default() })?;
     scene.agent.wait_for_log("published what the guest is");
     let anonymous = scene.agent.anonymous_kib();
     println!("anonymous memory of an idle agent: {anonymous} KiB (limit {ANONYMOUS_MAX})");

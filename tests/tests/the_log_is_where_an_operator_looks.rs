@@ -15,7 +15,7 @@ use nanova_tests::agent::{Agent, PATIENCE, binary};
 use nanova_tests::guest_root::GuestRoot;
 use nanova_tests::host::Host;
 use nanova_tests::scene::wait_until;
-use nanova_tests::xenstored::{Options, Xenstored};
+use nanova_tests::xenstored::{Options, Quotas, Xenstored};
 use rustix::fs::{Mode, OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -99,7 +99,9 @@ impl Drop for Unread {
 
 impl Unread {
     fn new(stderr: OwnedFd) -> Result<Unread> {
-        let xenstored = Xenstored::start(Options::default())?;
+        // Room for many answers, none of which has to wait for another one's.
+        let quotas = Quotas { node_size: 1 << 20, ..Quotas::default() };
+        let xenstored = Xenstored::start(Options { quotas, ..Options::default() })?;
         let root = GuestRoot::new()?;
         let mut command = Command::new(binary());
         command.args(["agent", "--no-metrics", "--xenbus"]).arg(xenstored.guest_socket());
@@ -152,7 +154,7 @@ fn a_pipe_that_nobody_empties_stops_nothing() -> Result<()> {
     let mut reader = File::from(OwnedFd::from(reader));
     // The kernel's usual 64 KiB take some 300 of these lines.
     let mut agent = Unread::new(writer.try_clone()?.into())?;
-    agent.log_much(400)?;
+    agent.log_much(200)?;
     let first = drained(&mut reader)?;
     assert!(first.contains("starting\n") && !first.contains("lines lost"), "{first}");
     assert!(first.ends_with('\n') && first.lines().all(|line| line.contains('[')), "{first}");
@@ -160,11 +162,11 @@ fn a_pipe_that_nobody_empties_stops_nothing() -> Result<()> {
     let then = drained(&mut reader)?;
     let lines = u32::try_from(first.lines().count())?;
     // Two at the start, and two a request.
-    assert_eq!(lost(&then)? + lines, 2 + 2 * 400, "{then}");
+    assert_eq!(lost(&then)? + lines, 2 + 2 * 200, "{then}");
     assert_eq!(then.lines().count(), 3, "{then}");
     // It is no business of the others who write to this pipe.
     assert!(!fcntl_getfl(&writer)?.contains(OFlags::NONBLOCK));
-    agent.log_much(400)?;
+    agent.log_much(200)?;
     agent.ends()
 }
 
@@ -192,12 +194,12 @@ fn a_terminal_that_was_stopped_or_whose_window_hangs_stops_nothing() -> Result<(
     let text = drained(&mut master)?;
     assert_eq!((lost(&text)?, text.lines().count()), (10, 3), "{text}");
     // Nobody takes what the terminal has: it has room for a part of a line at last.
-    agent.log_much(400)?;
+    agent.log_much(200)?;
     assert!(!drained(&mut master)?.contains("lines lost"));
     agent.log_much(1)?;
     let text = drained(&mut master)?;
     assert!(lost(&text)? > 100, "{text}");
     assert!(!fcntl_getfl(&slave)?.contains(OFlags::NONBLOCK));
-    agent.log_much(400)?;
+    agent.log_much(200)?;
     agent.ends()
 }

@@ -31,9 +31,9 @@ fn ready_is_said_when_what_waited_is_served() -> Result<()> {
     command.arg("--root").arg(root.path()).env("NOTIFY_SOCKET", &path);
     let _agent = Agent::spawn(command);
     let said = receive(&manager)?;
-    assert!(said.starts_with("READY=1\nSTATUS=failed: vm-data/networking/020000000001"), "{said}");
+    assert!(said.starts_with("READY=1\nSTATUS=failed: left out: vm-data/networking/020000000001"), "{said}");
     let get = |key: &str| xenstored.host().get(&format!("{home}/data/nanova/{key}")).ok().flatten().unwrap_or_default();
-    wait_until("the host sees it", || get("state").starts_with("failed: vm-data/networking/020000000001"));
+    wait_until("the host sees it", || get("state").starts_with("failed: left out: vm-data/networking/020000000001"));
     assert_eq!(get("version"), env!("CARGO_PKG_VERSION"));
     // What was wrong is put right.
     host.rm(&format!("{home}/vm-data/networking/020000000001"))?;

@@ -8,7 +8,7 @@ pub(crate) mod clock;
 #[cfg(feature = "errands")]
 pub(crate) mod confine;
 mod mem;
-#[cfg(feature = "commands")]
+#[cfg(feature = "notes")]
 pub(crate) mod page;
 pub(crate) mod place;
 pub(crate) mod process;

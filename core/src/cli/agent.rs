@@ -42,6 +42,7 @@ nanova agent [options]    (also as nova-agent)
   --no-metrics            publish nothing about the guest
   --metrics-interval SECONDS  between looks at memory and volumes; default 60, 0: never
 ",
+    "hotplug": "  --no-hotplug            set no processor online that is added, nor memory\n",
     "\
   -p PIDFILE              where to leave the process's number
 As nova-agent it goes to the background, but for -n, --nofork, --no-fork [WORD]; it knows
@@ -80,6 +81,8 @@ pub struct AgentOptions<'a> {
     pub pidfile: Option<&'a str>,
     /// Reset the network before anything else.
     pub reset_network: bool,
+    /// Set processors and memory online that are added.
+    pub hotplug: bool,
 }
 
 impl AgentOptions<'_> {
@@ -101,6 +104,7 @@ impl Default for AgentOptions<'_> {
             background: false,
             pidfile: None,
             reset_network: false,
+            hotplug: true,
         }
     }
 }
@@ -132,6 +136,7 @@ pub(super) fn parse<'a, I: Iterator<Item = &'a [u8]>>(
                 options.metrics_interval = words.number();
             }
             (Word::Option("--no-metrics"), Agent | NovaAgent) => options.metrics = false,
+            (Word::Option("--no-hotplug"), _) => options.hotplug = false,
             (Word::Option("p"), Agent | NovaAgent | XeDaemon) | (Word::Option("--pidfile"), NovaAgent) => {
                 options.pidfile = Some(words.value());
             }

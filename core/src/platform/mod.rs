@@ -13,10 +13,12 @@ pub mod identity;
 #[cfg(any(feature = "network", feature = "report"))]
 pub mod kernel_net;
 pub mod log;
-#[cfg(feature = "commands")]
+#[cfg(feature = "notes")]
 pub mod notes;
 pub mod path;
 pub mod programs;
+#[cfg(feature = "hotplug")]
+pub mod sysfs;
 
 pub use clock::Clock;
 #[cfg(feature = "update")]
@@ -31,10 +33,12 @@ pub use identity::Identity;
 #[cfg(any(feature = "network", feature = "report"))]
 pub use kernel_net::KernelNet;
 pub use log::{Level, Log};
-#[cfg(feature = "commands")]
+#[cfg(feature = "notes")]
 pub use notes::{NOTE_WORDS, Notes};
 pub use path::{Distrust, FileError, FileKind, GUEST_PATH_MAX, GuestPath, LinkNotFollowed, PathError, Unsynced};
 pub use programs::{Argv, Ended, Programs};
+#[cfg(feature = "hotplug")]
+pub use sysfs::Sysfs;
 
 /// Declares a trait that asks for another one if a build has a part that needs it, and for nothing otherwise.
 macro_rules! if_built {
