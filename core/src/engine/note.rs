@@ -12,6 +12,7 @@
 //! ends the agent in between leaves none that is half there.
 
 use crate::platform::Notes;
+use crate::wire::fingerprint;
 
 /// `nanova 1`
 const PAGE: u64 = 0x3120_6176_6f6e_616e;
@@ -169,10 +170,10 @@ pub(crate) fn does_stay<P: Notes>(page: &mut P, name: &str) -> bool {
     (STAYS..STAYS + STAYS_COUNT).any(|at| page.word(at) == name)
 }
 
-/// FNV-1a, to recognise a name again. Two names with one fingerprint cost one of them its answer, and only where the host
+/// A name, to recognise it again. Two names with one fingerprint cost one of them its answer, and only where the host
 /// has made requests that its guest may not remove, or that end its agent.
 pub(crate) fn fingerprint(name: &str) -> u64 {
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    fingerprint::fingerprint(name.as_bytes())
 }
 
 #[cfg(test)]

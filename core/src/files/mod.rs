@@ -10,6 +10,7 @@
 //! | `in_place` | the same where a file is a mount point |
 //! | `transaction` | several files edited as one |
 //! | `inject` | a file that the host sends |
+//! | `sysfs` | what sysfs says of devices |
 
 #[cfg(any(feature = "commands", feature = "managers"))]
 pub(crate) mod in_place;
@@ -22,6 +23,8 @@ pub(crate) mod place;
 pub mod read;
 #[cfg(any(feature = "commands", feature = "managers"))]
 pub mod replace;
+#[cfg(any(feature = "network", feature = "report"))]
+pub(crate) mod sysfs;
 #[cfg(any(feature = "commands", feature = "managers"))]
 pub mod transaction;
 pub mod walk;

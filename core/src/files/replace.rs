@@ -135,8 +135,9 @@ pub(crate) fn move_aside<'a, P: Files + Clock + Log>(
 /// that cannot be removed is told, and stays.
 #[inline(never)]
 fn keep_newest<P: Files + Log>(platform: &mut P, path: GuestPath<'_>, start: &str, made: u64) {
+    let (directory, name) = path.split();
     // (In the root directory itself there are none.)
-    let (Some(directory), name) = (path.parents().last(), path.split().1) else { return };
+    let Ok(directory) = GuestPath::new(directory) else { return };
     loop {
         let (mut count, mut oldest) = (0, u64::MAX);
         let listed = platform.names(directory, &mut |entry| {

@@ -87,7 +87,8 @@ pub fn link_target<S: Steps>(steps: &mut S, path: &str) -> Result<LinkTarget, St
 fn go<S: Steps>(steps: &mut S, path: &str, mut place: Option<&mut LinkTarget>) -> Result<S::Handle, Stopped> {
     let own_user = steps.own_user();
     let is_own = |found: &Opened| found.owner == 0 || found.owner == own_user;
-    let mut way = Way::new(path)?;
+    let mut way = Way { room: [0; GUEST_PATH_MAX], start: GUEST_PATH_MAX };
+    way.put_before(path.as_bytes())?;
     let (mut here, mut found) = steps.root()?;
     let root = found.id;
     let mut distrust = None;
@@ -158,18 +159,12 @@ struct Way {
 }
 
 impl Way {
-    fn new(path: &str) -> Result<Way, Errno> {
-        let mut way = Way { room: [0; GUEST_PATH_MAX], start: GUEST_PATH_MAX };
-        way.put_before(path.len())?.copy_from_slice(path.as_bytes());
-        Ok(way)
-    }
-
-    /// Room for so many bytes before what is left.
-    fn put_before(&mut self, len: usize) -> Result<&mut [u8], Errno> {
-        let start = self.start.checked_sub(len).ok_or(Errno::NAMETOOLONG)?;
-        let room = self.room.get_mut(start..self.start).ok_or(Errno::NAMETOOLONG)?;
+    /// Puts bytes before what is left.
+    fn put_before(&mut self, bytes: &[u8]) -> Result<(), Errno> {
+        let start = self.start.checked_sub(bytes.len()).ok_or(Errno::NAMETOOLONG)?;
+        self.room.get_mut(start..self.start).ok_or(Errno::NAMETOOLONG)?.copy_from_slice(bytes);
         self.start = start;
-        Ok(room)
+        Ok(())
     }
 
     /// How many bytes are left.
@@ -201,9 +196,9 @@ impl Way {
         let len = read(&mut room)?;
         let to = room.get(..len).filter(|to| to.len() < room.len()).ok_or(Errno::NAMETOOLONG)?;
         if self.start < GUEST_PATH_MAX {
-            self.put_before(1)?.copy_from_slice(b"/");
+            self.put_before(b"/")?;
         }
-        self.put_before(len)?.copy_from_slice(to);
+        self.put_before(to)?;
         Ok(to.first() == Some(&b'/'))
     }
 }

@@ -4,12 +4,11 @@ use heapless::Vec;
 
 use super::model::{INTERFACES_MAX, Interface, Network};
 use super::problems::{Notes, Problems};
-use crate::files::read::read_start_if_possible;
-use crate::platform::{Files, GuestPath, KernelNet, Log};
+use crate::files::sysfs::vif_of;
+use crate::platform::{Files, KernelNet, Log};
 use crate::wire::errno::Errno;
 use crate::wire::net::Device;
 use crate::wire::netlink::{Message, Reply};
-use crate::wire::text::{Bounded, number};
 
 /// Of how many links the VIF is looked for: a VLAN or a bridge above one has the same MAC address, and comes later.
 const LINKS_MAX: usize = 2 * INTERFACES_MAX;
@@ -83,14 +82,6 @@ fn links<N: KernelNet>(
             each(place, &link.name);
         }
     })
-}
-
-/// The number of the VIF that a device is, as its node in sysfs says.
-fn vif_of<P: Files + Log>(platform: &mut P, device: &str) -> Option<u16> {
-    let path = Bounded::<64>::of(format_args!("/sys/class/net/{device}/device/nodename"));
-    let mut room = [0; 32];
-    let len = read_start_if_possible(platform, GuestPath::new(path.as_str()).ok()?, &mut room)?;
-    number(core::str::from_utf8(room.get(..len)?).ok()?.strip_prefix("device/vif/")?.trim_ascii_end())
 }
 
 /// Which of the interfaces there is a link for.

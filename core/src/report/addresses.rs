@@ -18,7 +18,6 @@ use heapless::Vec;
 
 use crate::wire::net::{Device, Family, Ip, Mac};
 use crate::wire::netlink::{Link, PresentAddress};
-use crate::wire::text::number;
 
 /// Most links that are known at a time, and so most VIFs and links upon them; links whose lower end is in a container's
 /// namespace are not looked at.
@@ -43,12 +42,6 @@ impl Vif {
     /// Where its addresses are published.
     pub fn directory(self) -> &'static str {
         if self.virtual_function { "xenserver/attr/net-sriov-vf" } else { "attr/vif" }
-    }
-
-    /// The VIF whose node in sysfs says `device/vif/0`.
-    pub fn of_nodename(text: &[u8]) -> Option<Vif> {
-        let number = number(core::str::from_utf8(text.strip_prefix(b"device/vif/")?).ok()?.trim_ascii_end())?;
-        Some(Vif { virtual_function: false, number })
     }
 }
 
@@ -379,14 +372,6 @@ mod tests {
     }
 
     type String = std::string::String;
-
-    #[test]
-    fn a_vif_is_told_by_its_node() {
-        assert_eq!(Vif::of_nodename(b"device/vif/3\n"), Some(Vif { virtual_function: false, number: 3 }));
-        for other in [&b"device/vbd/51712\n"[..], b"device/vif/", b"device/vif/x\n", b"device/vif/-1", b"\xff"] {
-            assert_eq!(Vif::of_nodename(other), None);
-        }
-    }
 
     #[test]
     fn an_address_keeps_its_index_and_a_free_one_is_used_again() {

@@ -13,6 +13,7 @@ use crate::files::read::for_each_piece;
 use crate::platform::{Ended, Errand, Errands, Files, Found, GuestPath, Level, Log};
 use crate::report::volumes::{Measured, MountTable, UUID_LEN, VOLUMES_MAX, Volume, Volumes, uuid_offset};
 use crate::wire::errno::Errno;
+use crate::wire::fingerprint::{self, fingerprint};
 use crate::wire::text::Bounded;
 
 const MOUNTS: GuestPath<'static> = GuestPath::literal("/proc/self/mountinfo");
@@ -51,7 +52,8 @@ pub(crate) struct Measuring {
     under_way: bool,
     /// There are more than are looked at.
     cut: bool,
-    /// The table of mounts, and the volumes of it that did not answer, as fingerprints.
+    /// The table of mounts, and the volumes of it that did not answer, as fingerprints. One that is taken for another
+    /// costs a look.
     table: u64,
     silent: heapless::Vec<u64, VOLUMES_MAX>,
     /// Whether it was said that nothing can be asked.
@@ -88,9 +90,9 @@ impl Measuring {
         if self.under_way {
             return false;
         }
-        let (mut table, mut mounts) = (FINGERPRINT, MountTable::new());
+        let (mut table, mut mounts) = (fingerprint::EMPTY, MountTable::new());
         let read = for_each_piece(platform, MOUNTS, &mut |piece| {
-            table = fingerprint(table, piece);
+            table = fingerprint::go_on(table, piece);
             mounts.read(piece);
         });
         (self.volumes, self.cut) = (mounts.volumes, mounts.cut);
@@ -102,7 +104,7 @@ impl Measuring {
             self.silent.clear();
         }
         let silent = &self.silent;
-        self.volumes.retain(|volume| !silent.contains(&fingerprint(FINGERPRINT, volume.line.as_bytes())));
+        self.volumes.retain(|volume| !silent.contains(&fingerprint(volume.line.as_bytes())));
         let none = self.volumes.is_empty();
         !self.ask(platform) && none
     }
@@ -125,7 +127,7 @@ impl Measuring {
             platform.log(Level::Warn, text);
         }
         // There is room: it is for as many volumes as there can be.
-        let _ = self.silent.push(fingerprint(FINGERPRINT, volume.line.as_bytes()));
+        let _ = self.silent.push(fingerprint(volume.line.as_bytes()));
         !self.ask(platform)
     }
 
@@ -198,14 +200,6 @@ fn uuid<P: Files>(platform: &mut P, device: &str, file_system: &str) -> Option<[
             return None;
         }
     }
-}
-
-/// FNV-1a of nothing.
-const FINGERPRINT: u64 = 0xcbf2_9ce4_8422_2325;
-
-/// FNV-1a, to recognise a table of mounts, or a line of it, again. One that is taken for another costs a look.
-fn fingerprint(before: u64, text: &[u8]) -> u64 {
-    text.iter().fold(before, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use core::fmt::{self, Write};
 use heapless::Vec;
 
 use crate::files::read::read_start_if_possible;
+use crate::files::sysfs::vif_of;
 use crate::platform::{Errand, Errands, Files, GuestPath, Identity, KernelNet, Level, Log};
 use crate::report::addresses::{Addresses, Links, PUBLISHED_MAX, PublishedList, Vif};
 use crate::report::measure::Measuring;
@@ -280,35 +281,33 @@ impl Report {
 
     fn publish_volumes<T: Transport, P: Log>(&mut self, writer: &mut KeyWriter<'_, T>, platform: &mut P) {
         let all = core::mem::take(&mut self.all_volumes);
-        let measured = || self.volumes.volumes().iter().filter_map(|volume| Some((volume, volume.measured?)));
-        let old = self.free.iter();
-        let moved = all
-            || measured().count() != old.len()
-            || measured().zip(old).any(|((_, now), old)| has_moved(*old, now.free, now.size));
-        if !moved {
+        let measured = self.volumes.volumes().iter().filter_map(|volume| Some((volume.volume()?, volume.measured?)));
+        let measured = measured.collect::<Vec<_, VOLUMES_MAX>>();
+        let mut moved = measured.iter().zip(&self.free).map(|((_, now), old)| has_moved(*old, now.free, now.size));
+        if !all && measured.len() == self.free.len() && !moved.any(|moved| moved) {
             return;
         }
         writer.in_transaction(&mut |writer| {
             writer.remove(format_args!("data/volumes"));
-            for (place, (volume, Measured { size, free, uuid })) in measured().enumerate() {
-                let Some(Volume { device, mount_point, file_system }) = volume.volume() else { continue };
+            for (place, (volume, Measured { size, free, uuid })) in measured.iter().enumerate() {
+                let Volume { device, mount_point, file_system } = volume;
                 let mut name = Bounded::<128>::of(format_args!("{device}"));
                 if let Some(uuid) = uuid {
-                    let _ = write!(name, "({})", Uuid(uuid));
+                    let _ = write!(name, "({})", Uuid(*uuid));
                 }
                 let values: [(&str, &dyn fmt::Display); 5] = [
                     ("name", &name.as_str()),
-                    ("size", &size),
-                    ("free", &free),
-                    ("mount_points/0", &mount_point),
-                    ("filesystem", &file_system),
+                    ("size", size),
+                    ("free", free),
+                    ("mount_points/0", mount_point),
+                    ("filesystem", file_system),
                 ];
                 for (key, value) in values {
                     writer.put_at(format_args!("data/volumes/{place}/{key}"), format_args!("{value}"));
                 }
             }
         });
-        self.free = measured().map(|(_, now)| now.free).collect();
+        self.free = measured.iter().map(|(_, now)| now.free).collect();
         if all {
             if self.volumes.is_cut() {
                 let text =
@@ -335,7 +334,8 @@ impl Report {
                 }
             });
             for known in self.links.end() {
-                let mut vif = vif_of_node(platform, &known.name);
+                let number = vif_of(platform, &known.name);
+                let mut vif = number.map(|number| Vif { virtual_function: false, number });
                 if let (None, Some(mac)) = (vif, known.mac) {
                     let macs = match &macs {
                         Some(macs) => macs,
@@ -458,14 +458,6 @@ fn write_legacy<T: Transport>(writer: &mut KeyWriter<'_, T>, addresses: &Address
         }
         writer.put_at(format_args!("attr/eth{}/ip", u64::from(one.vif.number)), format_args!("{}", list.as_str()));
     }
-}
-
-/// The VIF that sysfs says an interface is.
-fn vif_of_node<P: Files + Log>(platform: &mut P, name: &str) -> Option<Vif> {
-    let path = Bounded::<64>::of(format_args!("/sys/class/net/{name}/device/nodename"));
-    let mut room = [0; 32];
-    let len = read_start_if_possible(platform, GuestPath::new(path.as_str()).ok()?, &mut room)?;
-    Vif::of_nodename(room.get(..len)?)
 }
 
 /// Which MAC address is whose, as the host says.

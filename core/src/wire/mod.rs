@@ -9,8 +9,11 @@
 //! | `text` | text of a bounded length, and text that is safe to show |
 //! | `time` | a moment as people write it |
 //! | `errno` | error numbers as sentences |
+//! | `fingerprint` | texts as numbers, to recognise them again |
 
 pub mod errno;
+#[cfg(any(feature = "commands", feature = "report"))]
+pub mod fingerprint;
 #[cfg(feature = "json")]
 pub mod json;
 #[cfg(any(feature = "network", feature = "report", feature = "update"))]

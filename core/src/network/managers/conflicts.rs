@@ -4,7 +4,7 @@
 //! somebody else has written for a device that there is and that is not ours stays. A file that speaks of both stays,
 //! too, and is told.
 
-use core::fmt::Write;
+use core::fmt::{self, Write};
 
 use heapless::Vec;
 
@@ -52,13 +52,15 @@ pub(crate) fn move_conflicts_aside<P: Files + Clock + Log + KernelNet>(
             more |= !path.as_str().try_into().is_ok_and(|path| found.push(path).is_ok());
         }
     });
-    if more {
+    let mut fail = |platform: &mut P, text: fmt::Arguments<'_>| {
         moved.all = false;
-        Notes { log: platform, problems }.fail(format_args!("too many files in {directory}: not all were looked at"));
+        Notes { log: platform, problems }.fail(text);
+    };
+    if more {
+        fail(platform, format_args!("too many files in {directory}: not all were looked at"));
     }
     if let Err(errno) = listed {
-        moved.all = false;
-        Notes { log: platform, problems }.fail(format_args!("cannot list {directory}: {errno}"));
+        fail(platform, format_args!("cannot list {directory}: {errno}"));
     }
     if found.is_empty() {
         return moved;
@@ -66,24 +68,17 @@ pub(crate) fn move_conflicts_aside<P: Files + Clock + Log + KernelNet>(
     let devices = match devices(platform) {
         Ok(devices) => devices,
         Err(errno) => {
-            moved.all = false;
-            Notes { log: platform, problems }
-                .fail(format_args!("cannot tell whose files in {directory} are: no links are listed: {errno}"));
+            let why = format_args!("no links are listed: {errno}");
+            fail(platform, format_args!("cannot tell whose files in {directory} are: {why}"));
             return moved;
         }
     };
     for path in &found {
         let Ok(path) = GuestPath::new(path) else { continue };
         match judge(config, conflicts, platform, path, &devices) {
-            Err(error) => {
-                moved.all = false;
-                Notes { log: platform, problems }.fail(format_args!("cannot tell whose {path} is: {error}"));
-            }
+            Err(error) => fail(platform, format_args!("cannot tell whose {path} is: {error}")),
             Ok(Verdict::Stays) => {}
-            Ok(Verdict::Mixed) => {
-                moved.all = false;
-                Notes { log: platform, problems }.fail(format_args!("{path} speaks of our interfaces, too: divide it"));
-            }
+            Ok(Verdict::Mixed) => fail(platform, format_args!("{path} speaks of our interfaces, too: divide it")),
             Ok(Verdict::Goes) => match &mut show {
                 Some(out) => drop(writeln!(out, "move aside {path}")),
                 None => match move_aside(platform, path) {
@@ -91,10 +86,7 @@ pub(crate) fn move_conflicts_aside<P: Files + Clock + Log + KernelNet>(
                         moved.any = true;
                         warn_of(platform, &unsynced);
                     }
-                    Err(error) => {
-                        moved.all = false;
-                        Notes { log: platform, problems }.fail(format_args!("{error}"));
-                    }
+                    Err(error) => fail(platform, format_args!("{error}")),
                 },
             },
         }

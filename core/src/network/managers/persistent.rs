@@ -14,7 +14,9 @@ use crate::network::managers::conflicts::move_conflicts_aside;
 use crate::network::managers::manager::{ConfigFiles, Maker, NamesBy, PersistentConfig, Tell, plain_device};
 use crate::network::managers::{names, none};
 use crate::network::problems::{FilesOutcome, Notes, Problems};
-use crate::platform::{Argv, Clock, FileKind, Files, GuestPath, Identity, KernelNet, Level, LinkTarget, Log, Programs};
+use crate::platform::{
+    Argv, Clock, FileError, FileKind, Files, GuestPath, Identity, KernelNet, Level, LinkTarget, Log, Programs,
+};
 use crate::wire::errno::Errno;
 use crate::wire::text::{Bounded, text_at_start};
 
@@ -84,14 +86,21 @@ impl PersistentConfig<'_> {
     }
 }
 
+impl<P: Files + Log> Work<'_, P> {
+    /// Something has failed.
+    fn fail(&mut self, error: &FileError<'_>) {
+        Notes { log: self.platform, problems: self.problems }.fail(format_args!("{error}"));
+        self.well = false;
+    }
+}
+
 impl<P: Files + Clock + Log> ConfigFiles for Work<'_, P> {
     fn is_file(&mut self, path: &str) -> bool {
         let Ok(path) = GuestPath::new(path) else { return false };
         match editable(self.platform, path, &mut LinkTarget::new()) {
             Ok(place) => place.is_some_and(|(_, is_there)| is_there),
             Err(error) => {
-                Notes { log: self.platform, problems: self.problems }.fail(format_args!("{error}"));
-                self.well = false;
+                self.fail(&error);
                 false
             }
         }
@@ -112,8 +121,7 @@ impl<P: Files + Clock + Log> ConfigFiles for Work<'_, P> {
                 self.platform.log(Level::Warn, format_args!("{error}"));
                 return;
             }
-            Notes { log: self.platform, problems: self.problems }.fail(format_args!("{error}"));
-            self.well = false;
+            self.fail(&error);
         }
     }
 

@@ -19,13 +19,10 @@ use crate::wire::text::Bounded;
 use crate::xenstore::{Client, Error, Path, Transport};
 
 const NETWORKS: Path<'static> = Path::literal("vm-data/networks");
-/// The type, nova's list of addresses, and what the keys are called there.
-type FamilyKeys = (&'static str, &'static str, [(&'static str, &'static str); 4]);
-/// The keys of IPv4 and of IPv6. Of two sizes of a network the last one counts.
-static KEYS: [FamilyKeys; 2] = [
-    ("type", "ips", [("ip", "ip"), ("prefix", "netmask"), ("netmask", "netmask"), ("gateway", "gateway")]),
-    ("type6", "ip6s", [("ip6", "ip"), ("prefix6", "netmask"), ("netmask6", "netmask"), ("gateway6", "gateway")]),
-];
+/// What the keys of a family end with, and nova's list of its addresses.
+const FAMILIES: [(&str, &str); 2] = [("", "ips"), ("6", "ip6s")];
+/// The keys, and what they are called in that list. Of two sizes of a network the last one counts.
+const KEYS: [(&str, &str); 4] = [("ip", "ip"), ("prefix", "netmask"), ("netmask", "netmask"), ("gateway", "gateway")];
 /// Room for an interface in nova's form: at most ten values, of which so much is looked at that one which is longer
 /// makes no sense.
 type Document = Bounded<1024>;
@@ -60,17 +57,18 @@ fn document_of<T: Transport>(client: &mut Client<T>, vif: u16, out: &mut Documen
     if let Some(mac) = mac_of_vif(client, vif)? {
         let _ = write!(out, "mac\":\"{mac}\",\"");
     }
+    let vif = u64::from(vif);
     for (key, name) in [("mac", "mac"), ("name", "label")] {
-        add(client, vif, key, name, out)?;
+        add(client, format_args!("{vif}/{key}"), name, out)?;
     }
-    for ((kind, list, keys), left_alone) in KEYS.iter().zip(&mut left_alone) {
-        let kind = client.text(format_args!("{NETWORKS}/{}/{kind}", u64::from(vif)))?;
+    for ((six, list), left_alone) in FAMILIES.iter().zip(&mut left_alone) {
+        let kind = client.text(format_args!("{NETWORKS}/{vif}/type{six}"))?;
         let (mut is_static, is_unsaid) = (kind == Some("static"), kind.is_none());
         any |= kind == Some("dhcp");
         let _ = write!(out, "{list}\":{{\"");
         if is_static || is_unsaid {
-            for (key, name) in keys {
-                is_static |= add(client, vif, key, name, out)?;
+            for (key, name) in &KEYS {
+                is_static |= add(client, format_args!("{vif}/{key}{six}"), name, out)?;
             }
         }
         let _ = write!(out, "enabled\":{}}},\"", u64::from(is_static));
@@ -85,12 +83,11 @@ fn document_of<T: Transport>(client: &mut Client<T>, vif: u16, out: &mut Documen
 #[inline(never)]
 fn add<T: Transport>(
     client: &mut Client<T>,
-    vif: u16,
-    key: &str,
+    key: fmt::Arguments<'_>,
     name: &str,
     out: &mut Document,
 ) -> Result<bool, Error> {
-    let value = client.text(format_args!("{NETWORKS}/{}/{key}", u64::from(vif)))?.unwrap_or_default();
+    let value = client.text(format_args!("{NETWORKS}/{key}"))?.unwrap_or_default();
     if !value.is_empty() {
         let _ = write!(out, "{name}\":\"{}\",\"", Plain(value));
     }
