@@ -14,7 +14,7 @@ pub fn begin<P: Errands + Download + Clock>(value: Value<'_>, platform: &mut P) 
 /// Goes on when the errand of an update has ended; or returns the command's response. If that is success the new agent
 /// is to be executed.
 #[inline(never)]
-pub fn go_on<P: Errands + Download>(update: Update, platform: &mut P, ended: Ended) -> Result<Update, Response> {
+pub fn go_on<P: Errands>(update: Update, platform: &mut P, ended: Ended) -> Result<Update, Response> {
     match update.go_on(platform, ended) {
         Ok(Stepped::Begun(update)) => Ok(update),
         Ok(Stepped::Ready(about)) => {

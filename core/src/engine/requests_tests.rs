@@ -825,3 +825,16 @@ fn a_guest_without_room_for_a_process_says_so() {
         assert!(answer.contains(r#""returncode":"500""#) && answer.contains(said), "{answer}");
     }
 }
+
+#[test]
+fn a_new_agents_file_that_was_left_is_removed_at_a_start_and_not_while_one_is_tried() {
+    let mut guest = Guest::asked(&[]);
+    let tidied = |guest: &Guest| {
+        guest.platform.tidied.iter().filter(|(_, number)| *number == crate::platform::UPDATE_NUMBER).count()
+    };
+    assert_eq!(tidied(&guest), 1);
+    guest.reconnect();
+    assert_eq!(tidied(&guest), 1);
+    guest.restart();
+    assert_eq!(tidied(&guest), 2);
+}

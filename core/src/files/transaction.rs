@@ -139,10 +139,15 @@ impl<S> FileTransaction<S> {
         };
         let filled = taken_over
             .and_then(|()| at("write beside", path, run(platform, place, edit, EditTarget::Staged(&mut staged))));
+        if let Err(error) = filled {
+            // Whoever goes on with other files must not publish half of this one.
+            platform.discard(&mut staged);
+            return Err(error);
+        }
         // There is room: it was looked for.
         let backed_up = existed && backup == Backup::Beside;
         let _ = self.waiting.push(StagedFile { path: name, staged, backed_up });
-        filled.map(drop)
+        Ok(())
     }
 
     /// Shows what an edit makes of the file at `path`, if that is anything new.
@@ -606,6 +611,23 @@ mod tests {
         platform.fail = Some((2, Errno::NOSPC));
         let error = FileTransaction::default().edit(&mut platform, FILE, 0o644, Backup::None, &mut drop_x).unwrap_err();
         assert_eq!((error.action, error.path, error.errno), ("make a file beside", FILE, Errno::NOSPC));
+    }
+
+    #[test]
+    fn whatever_fails_of_an_edit_no_half_of_the_file_is_published() {
+        let mut failed = 0;
+        for operation in 0..40 {
+            let mut platform = FakePlatform::with(&[("/etc/file", "x\nb\n")]);
+            platform.fail = Some((operation, Errno::ROFS));
+            let mut batch = FileTransaction::default();
+            if batch.edit(&mut platform, FILE, 0o644, Backup::None, &mut drop_x).is_ok() {
+                continue;
+            }
+            failed += 1;
+            batch.commit(&mut platform, &mut |_, trouble| panic!("{trouble}"));
+            assert_eq!(platform.text("/etc/file"), "x\nb\n", "{operation}");
+        }
+        assert!(failed > 5, "{failed}");
     }
 
     #[test]

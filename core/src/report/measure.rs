@@ -90,23 +90,30 @@ impl Measuring {
         if self.under_way {
             return false;
         }
-        let (mut table, mut mounts) = (fingerprint::EMPTY, MountTable::new());
-        let read = for_each_piece(platform, MOUNTS, &mut |piece| {
-            table = fingerprint::go_on(table, piece);
-            mounts.read(piece);
-        });
-        (self.volumes, self.cut) = (mounts.volumes, mounts.cut);
-        if let Err(errno) = read {
+        if let Err(errno) = self.read_mounts(platform) {
             self.say(platform, format_args!("cannot read {MOUNTS}: {errno}"));
             return false;
-        }
-        if core::mem::replace(&mut self.table, table) != table {
-            self.silent.clear();
         }
         let silent = &self.silent;
         self.volumes.retain(|volume| !silent.contains(&fingerprint(volume.line.as_bytes())));
         let none = self.volumes.is_empty();
         !self.ask(platform) && none
+    }
+
+    /// Reads the table of mounts. When it has changed, volumes that did not answer are to be asked again.
+    // Its frame, which holds the table, is gone when an errand is begun.
+    #[inline(never)]
+    fn read_mounts<P: Errands>(&mut self, platform: &mut P) -> Result<(), Errno> {
+        let (mut table, mut mounts) = (fingerprint::EMPTY, MountTable::new());
+        for_each_piece(platform, MOUNTS, &mut |piece| {
+            table = fingerprint::go_on(table, piece);
+            mounts.read(piece);
+        })?;
+        (self.volumes, self.cut) = (mounts.volumes, mounts.cut);
+        if core::mem::replace(&mut self.table, table) != table {
+            self.silent.clear();
+        }
+        Ok(())
     }
 
     /// Takes what the errand found. Returns whether that is all that can be known.
@@ -132,9 +139,14 @@ impl Measuring {
     }
 
     /// Begins an errand for those that are not measured. Returns whether it is under way.
+    #[inline(never)]
     fn ask<P: Log + Errands>(&mut self, platform: &mut P) -> bool {
         // On the stack: the errand has nothing of the agent's but that.
-        let asked: Volumes = self.volumes.iter().filter(|volume| volume.measured.is_none()).cloned().collect();
+        let mut asked = Volumes::new();
+        for volume in self.volumes.iter().filter(|volume| volume.measured.is_none()) {
+            // There is room: it is for as many.
+            let _ = asked.push(volume.clone());
+        }
         if asked.is_empty() {
             return false;
         }

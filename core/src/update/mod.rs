@@ -70,7 +70,14 @@ fn failure(text: fmt::Arguments<'_>) -> UpdateFailure {
 }
 
 /// An update that is under way.
-pub enum Update {
+pub struct Update {
+    /// The file that is to be replaced.
+    own: Bounded<256>,
+    step: Step,
+}
+
+/// What it waits for.
+enum Step {
     /// The errand fetches what has this sum.
     Fetching(Sum),
     /// The new agent tests itself.
@@ -99,31 +106,31 @@ impl Update {
             fetch::fetch(url.clone(), platform, found)
         });
         begun.map_err(|errno| failure(format_args!("the download cannot be begun: {errno}")))?;
-        Ok(Update::Fetching(order.sum))
+        Ok(Update { own, step: Step::Fetching(order.sum) })
     }
 
     /// Which errand is under way for it.
     pub fn errand(&self) -> Errand {
-        match self {
-            Update::Fetching(_) => Errand::Download,
-            Update::Testing => Errand::Program,
+        match self.step {
+            Step::Fetching(_) => Errand::Download,
+            Step::Testing => Errand::Program,
         }
     }
 
     /// Goes on when the errand has ended.
     #[inline(never)]
-    pub fn go_on<P: Errands + Download>(self, platform: &mut P, ended: Ended) -> Result<Stepped, UpdateFailure> {
-        let own = own_path(platform)?;
+    pub fn go_on<P: Errands>(self, platform: &mut P, ended: Ended) -> Result<Stepped, UpdateFailure> {
+        let own = self.own;
         let path = GuestPath::new(own.as_str()).map_err(|wrong| failure(format_args!("this agent's file: {wrong}")))?;
-        match self {
-            Update::Fetching(sum) => {
+        match self.step {
+            Step::Fetching(sum) => {
                 fetched(platform, ended)?;
                 check(platform, &sum)?;
                 unpack(platform, path)?;
                 or_remove(begin_test(platform, path), platform, path)?;
-                Ok(Stepped::Begun(Update::Testing))
+                Ok(Stepped::Begun(Update { own, step: Step::Testing }))
             }
-            Update::Testing => {
+            Step::Testing => {
                 or_remove(tested(ended), platform, path)?;
                 Ok(Stepped::Ready(about_its_age(text_at_start(platform.printed()))))
             }
@@ -131,11 +138,9 @@ impl Update {
     }
 
     /// Gives up what is under way.
-    pub fn give_up<P: Errands + Download>(self, platform: &mut P) {
+    pub fn give_up<P: Errands>(self, platform: &mut P) {
         platform.give_up(self.errand());
-        if let (Update::Testing, Ok(own)) = (self, platform.own_path())
-            && let Ok(path) = GuestPath::new(own.as_str())
-        {
+        if let (Step::Testing, Ok(path)) = (self.step, GuestPath::new(self.own.as_str())) {
             platform.tidy(path, UPDATE_NUMBER);
         }
     }
