@@ -181,10 +181,9 @@ impl System<'_> {
         let (directory, name) = self.place_of(path, &mut name)?;
         let (notes, note) = self.place_of(NOTE, &mut note)?;
         let copy_name = staged_name(COPY_NUMBER);
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let copy = unless_missing(fs::openat(&directory, copy_name.text(), flags, Mode::empty()).map_err(errno))?;
+        let copy = unless_missing(open_in(&directory, copy_name.text(), OFlags::RDONLY))?;
         if let Some(copy) = copy {
-            let file = open_to_overwrite(&directory, name)?;
+            let file = open_in(&directory, name, OFlags::WRONLY)?;
             let len = fs::fstat(&copy).map_err(errno)?.st_size as u64;
             send_all(&file, &copy)?;
             fs::ftruncate(&file, len).map_err(errno)?;
@@ -200,8 +199,7 @@ impl System<'_> {
     pub(crate) fn open_at(&self, path: GuestPath<'_>, flags: OFlags) -> Result<OwnedFd, Errno> {
         let mut room = NAME_ROOM;
         let (directory, name) = self.place_of(path, &mut room)?;
-        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        fs::openat(directory, name, flags, Mode::from_raw_mode(0o600)).map_err(errno)
+        open_in(&directory, name, flags)
     }
 }
 
@@ -211,8 +209,7 @@ struct Walk<'s>(&'s OwnedFd);
 impl Walk<'_> {
     #[inline(never)]
     fn open_name(from: &OwnedFd, name: &CStr) -> Result<(OwnedFd, Opened), Errno> {
-        let handle = fs::openat(from, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
-        let handle = handle.map_err(errno)?;
+        let handle = open_in(from, name, OFlags::PATH)?;
         let stat = fs::fstat(&handle).map_err(errno)?;
         let found = Opened {
             kind: kind_of(stat.st_mode),
@@ -281,10 +278,11 @@ fn send_all(to: &OwnedFd, from: &OwnedFd) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Opens a file that cannot be replaced.
+/// Opens what has this name in a directory, no link followed. What is made is root's alone.
 #[inline(never)]
-fn open_to_overwrite(directory: &OwnedFd, name: &CStr) -> Result<OwnedFd, Errno> {
-    fs::openat(directory, name, OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).map_err(errno)
+fn open_in(directory: &OwnedFd, name: &CStr, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    fs::openat(directory, name, flags, Mode::from_raw_mode(0o600)).map_err(errno)
 }
 
 /// Syncs a directory whose names have changed already.
@@ -392,9 +390,9 @@ impl Files for System<'_> {
         if counted && self.staged == 0 {
             self.keep_others_out(LOCK_TRIES, OFlags::CREATE)?;
         }
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
         let file = unless_missing(unlink(&directory, name.text()))
-            .and_then(|_| fs::openat(&directory, name.text(), flags, Mode::from_raw_mode(0o600)).map_err(errno))
+            .and_then(|_| open_in(&directory, name.text(), flags))
             .and_then(|file| {
                 // A directory may give its files a list; then the mode alone would not say who may read.
                 let bare = remove_access_list(&file);
@@ -443,7 +441,7 @@ impl Files for System<'_> {
         let (notes, note) = self.place_of(NOTE, &mut note_name)?;
         let mut target = [0; LINK_TARGET_MAX + 1];
         let target = terminated(path.as_str(), &mut target).map_err(errno)?;
-        let file = open_to_overwrite(&staged.directory, name)?;
+        let file = open_in(&staged.directory, name, OFlags::WRONLY)?;
         let len = fs::fstat(&staged.file).map_err(errno)?.st_size as u64;
         // Not every file system can say that there is room; one that cannot is asked by writing.
         if let Err(why @ (SystemErrno::NOSPC | SystemErrno::DQUOT)) =
@@ -489,8 +487,7 @@ impl Files for System<'_> {
 
     fn seal(&mut self, staged: &mut Staged) -> Result<(), Errno> {
         sync(&staged.file)?;
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        staged.file = fs::openat(&staged.directory, staged.name.text(), flags, Mode::empty()).map_err(errno)?;
+        staged.file = open_in(&staged.directory, staged.name.text(), OFlags::RDONLY)?;
         Ok(())
     }
 
