@@ -28,8 +28,12 @@ impl Measured {
         let mut record = [0; size_of::<Record>()];
         let uuid = self.uuid.unwrap_or_default();
         let parts = [&self.size.to_le_bytes()[..], &self.free.to_le_bytes(), &[self.uuid.is_some().into()], &uuid];
-        for (room, byte) in record.iter_mut().zip(parts.into_iter().flatten()) {
-            *room = *byte;
+        let mut rest = &mut record[..];
+        for part in parts {
+            // There is room for all of them.
+            let Some((room, behind)) = rest.split_at_mut_checked(part.len()) else { break };
+            room.copy_from_slice(part);
+            rest = behind;
         }
         record
     }

@@ -305,10 +305,10 @@ impl Reader<'_, '_> {
 
     /// That was all.
     fn finish(self) {
-        for via in self.defaults.into_iter().flatten() {
+        for via in self.defaults.iter().flatten().copied() {
             let _ = self.interface.routes.push(Route { to: Prefixed::everything(via), via });
         }
-        if self.lost.iter().zip(self.defaults).any(|(lost, found)| *lost && found.is_none()) {
+        if self.lost.iter().zip(&self.defaults).any(|(lost, found)| *lost && found.is_none()) {
             self.notes.matters();
         }
     }
