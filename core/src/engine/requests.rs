@@ -219,6 +219,9 @@ impl Requests {
         client.watch(HOST, TOKEN)?;
         if !core::mem::replace(&mut self.note_read, true) {
             note::begin(platform);
+            // Once: later it may be one that is under way.
+            #[cfg(feature = "update")]
+            crate::update::tidy(platform);
         }
         self.mute = false;
         self.look_at_guest(client, platform)?;

@@ -825,3 +825,16 @@ fn a_guest_without_room_for_a_process_says_so() {
         assert!(answer.contains(r#""returncode":"500""#) && answer.contains(said), "{answer}");
     }
 }
+
+#[cfg(feature = "update")]
+#[test]
+fn what_a_killed_update_has_left_goes_at_the_start_and_not_while_another_may_be_under_way() {
+    let mut guest = Guest::asked(&[]);
+    let agent = ("/etc/agent".to_owned(), crate::platform::UPDATE_NUMBER);
+    let times = |guest: &Guest| guest.platform.tidied.iter().filter(|tidied| **tidied == agent).count();
+    assert_eq!(times(&guest), 1);
+    guest.reconnect();
+    assert_eq!(times(&guest), 1);
+    guest.restart();
+    assert_eq!(times(&guest), 2);
+}

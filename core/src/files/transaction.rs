@@ -139,10 +139,15 @@ impl<S> FileTransaction<S> {
         };
         let filled = taken_over
             .and_then(|()| at("write beside", path, run(platform, place, edit, EditTarget::Staged(&mut staged))));
+        if let Err(error) = filled {
+            // Whoever goes on all the same must not find a part of it among the files that wait.
+            platform.discard(&mut staged);
+            return Err(error);
+        }
         // There is room: it was looked for.
         let backed_up = existed && backup == Backup::Beside;
         let _ = self.waiting.push(StagedFile { path: name, staged, backed_up });
-        filled.map(drop)
+        Ok(())
     }
 
     /// Shows what an edit makes of the file at `path`, if that is anything new.
@@ -606,6 +611,24 @@ mod tests {
         platform.fail = Some((2, Errno::NOSPC));
         let error = FileTransaction::default().edit(&mut platform, FILE, 0o644, Backup::None, &mut drop_x).unwrap_err();
         assert_eq!((error.action, error.path, error.errno), ("make a file beside", FILE, Errno::NOSPC));
+    }
+
+    #[test]
+    fn a_file_that_was_staged_in_part_is_not_put_in_its_place_by_whoever_goes_on() {
+        let mut failures = 0;
+        for operation in 0..32 {
+            let mut platform = FakePlatform::with(&[("/etc/file", "x\nold\n")]);
+            let mut batch = FileTransaction::default();
+            platform.fail = Some((operation, Errno::ROFS));
+            let edited = batch.edit(&mut platform, FILE, 0o644, Backup::None, &mut drop_x);
+            if edited.is_err() {
+                failures += 1;
+                assert!(batch.is_empty(), "{operation}");
+                batch.commit(&mut platform, &mut |_, trouble| panic!("{trouble}"));
+                assert_eq!(platform.text("/etc/file"), "x\nold\n", "{operation}");
+            }
+        }
+        assert!(failures > 3, "{failures}");
     }
 
     #[test]
