@@ -84,7 +84,10 @@ fn dismiss(guard: Pid) {
 
 /// Becomes the new agent. Returns only if that cannot be.
 pub(crate) fn take_over(environment: &Environment, system: &mut System<'_>) {
-    let Ok(own) = system.own_path() else { return };
+    let own = match system.own_path() {
+        Ok(own) => own,
+        Err(errno) => return system.log(Level::Error, format_args!("the update is taken back: {errno}")),
+    };
     let own = own.as_str();
     let new = beside(own);
     let (mut own_room, mut new_room) = ([0; PATH_MAX], [0; PATH_MAX]);
