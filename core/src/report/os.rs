@@ -32,7 +32,7 @@ pub enum ReleaseFormat {
     Lsb,
     /// A line with a version; whose is known by the file's name.
     Version(&'static str),
-    /// boot2docker's, if there is such a file; its version is in [`BOOT2DOCKER_VERSION`].
+    /// boot2docker's, if there is such a file; its version is in another one.
     Boot2docker,
 }
 

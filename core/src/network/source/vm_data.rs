@@ -1,5 +1,5 @@
 //! Reading hostname and network from the guest's part of xenstore: `vm-data/hostname`, `vm-data/networking/<MAC>`, or,
-//! where that is missing, what Ansible leaves in `vm-data/networks/` ([`super::networks`]).
+//! where that is missing, what Ansible leaves in `vm-data/networks/` (`networks.rs`).
 //!
 //! What is there is the host's claim: an interface that makes no sense is reported and left out, a host name that is
 //! none is reported and not used. Without either directory the toolstack leaves the network to the guest.
