@@ -315,6 +315,8 @@ fn what_is_no_path_of_a_file_is_refused() -> Result<()> {
 #[test]
 fn what_is_no_argument_is_refused() -> Result<()> {
     let mut scene = Scene::new()?;
+    // Its note is there.
+    scene.agent.wait_until_serving();
     let before = scene.root.files();
     for (value, message) in [
         (json!("!!!!"), "Error doing base64 decoding of data"),
