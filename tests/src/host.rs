@@ -55,7 +55,7 @@ impl Host {
     }
 
     /// The answer to a request, if it is there, whatever has become of the request.
-    fn readable(&mut self, id: &str) -> Result<Option<Answer>> {
+    pub fn readable(&mut self, id: &str) -> Result<Option<Answer>> {
         let path = self.path(&format!("data/guest/{id}"));
         self.client.get(&path)?.map(|text| Answer::parse(&text)).transpose()
     }

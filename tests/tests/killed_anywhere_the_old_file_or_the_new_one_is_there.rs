@@ -114,9 +114,10 @@ impl Run {
         let mut over = false;
         wait_until("the agent answers or dies", || {
             over = !self.agent.is_running();
-            over || self.host.answer(&id).is_ok_and(|answer| answer.is_some())
+            over || self.host.readable(&id).is_ok_and(|answer| answer.is_some())
         });
-        self.host.answer(&id)
+        // Killed behind the answer, its request stays until the next start.
+        self.host.readable(&id)
     }
 
     /// Everything before the command: a key, if it needs one. The pass phrase, or nothing if the agent has died.

@@ -31,7 +31,6 @@ use crate::locate::{Candidates, Waited};
 use crate::network;
 use crate::output::complain;
 use crate::rt::Environment;
-#[cfg(feature = "network")]
 use crate::rt::place::Place;
 use crate::rt::signals::Signals;
 use crate::serve::serve_for_ever;
@@ -48,6 +47,15 @@ const INTERFACES_MS: u64 = 5_000;
 /// Room for a command line: twice what x86 kernels take.
 const COMMAND_LINE_MAX: usize = 4096;
 
+/// Room for one.
+type CommandLine<'p> = Place<'p, [u8; COMMAND_LINE_MAX]>;
+
+/// Ends the system for want of something that nothing goes without.
+fn hopeless(what: &str) -> ! {
+    complain(format_args!("there is no {what}; ending"));
+    end::finish(EndKind::Reboot)
+}
+
 /// Runs the system. Returns only if this is not the first process.
 // In a frame of its own: inlined, its buffers would be pages of main's stack whatever the program was called to do.
 #[inline(never)]
@@ -62,18 +70,16 @@ pub(crate) fn run(environment: &Environment) -> i32 {
     let mounted = mounts::mount_all();
     mounts::open_console();
     mounts::lift_log_limit();
-    let (mut image, mut kernel) = ([0; COMMAND_LINE_MAX], [0; COMMAND_LINE_MAX]);
+    let (Ok(mut image), Ok(mut kernel)) = (CommandLine::zeros(), CommandLine::zeros()) else { hopeless("memory") };
     let mut boot = Boot::default();
-    let wrong_in_image = boot.read(mounts::read("/etc/nanova/cmdline", &mut image));
-    let wrong = boot.read(mounts::read("/proc/cmdline", &mut kernel)).or(wrong_in_image);
+    let wrong_in_image = boot.read(mounts::read("/etc/nanova/cmdline", &mut image[..]));
+    let wrong = boot.read(mounts::read("/proc/cmdline", &mut kernel[..])).or(wrong_in_image);
 
     let common = Common { level: boot.level, log: LogTarget::Kmsg, ..Common::default() };
     let ending = [Signal::TERM, Signal::INT, Signal::USR1, Signal::USR2, Signal::POWER];
     let others = [Signal::CHILD, Signal::HUP, Signal::CONT, Signal::WINCH, Signal::ALARM];
-    let (Ok(mut system), Ok(signals)) = (System::open(&common), Signals::new(&ending, &others)) else {
-        complain(format_args!("there is no root directory, or no signals; ending"));
-        end::finish(EndKind::Reboot)
-    };
+    let Ok(mut system) = System::open(&common) else { hopeless("root directory") };
+    let Ok(signals) = Signals::new(&ending, &others) else { hopeless("descriptor for signals") };
     system.log.show_on_console(mounts::console_loglevel());
     system.log(Level::Info, format_args!("nanova {} is the first process", env!("CARGO_PKG_VERSION")));
     if let Err((what, errno)) = mounted {
