@@ -22,7 +22,7 @@ const ABANDONED_MAX: usize = 2;
 /// How long one that was killed may take to be gone.
 const KILL_MS: u64 = 500;
 /// As much of what a program prints as is kept.
-const PRINTED_MAX: usize = 2048;
+const PRINTED_MAX: usize = 1536;
 /// How often a program's output is read at a time, before anything else is looked at.
 const READS_MAX: u32 = 64;
 /// A child that is under way.

@@ -5,7 +5,7 @@ use core::ffi::CStr;
 use nanova_core::platform::Argv;
 
 /// Room for the words of programs that are to be told something.
-const TOLD_MAX: usize = 2048;
+const TOLD_MAX: usize = 1536;
 /// Most words of one.
 const WORDS_MAX: usize = 16;
 /// Programs that are to be run, one after the other.

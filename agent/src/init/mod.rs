@@ -31,6 +31,7 @@ use crate::locate::{Candidates, Waited};
 use crate::network;
 use crate::output::complain;
 use crate::rt::Environment;
+#[cfg(feature = "network")]
 use crate::rt::place::Place;
 use crate::rt::signals::Signals;
 use crate::serve::serve_for_ever;
@@ -46,9 +47,6 @@ const XENSTORE_SECONDS: u32 = 10;
 const INTERFACES_MS: u64 = 5_000;
 /// Room for a command line: twice what x86 kernels take.
 const COMMAND_LINE_MAX: usize = 4096;
-
-/// Room for one.
-type CommandLine<'p> = Place<'p, [u8; COMMAND_LINE_MAX]>;
 
 /// Ends the system for want of something that nothing goes without.
 fn hopeless(what: &str) -> ! {
@@ -70,10 +68,11 @@ pub(crate) fn run(environment: &Environment) -> i32 {
     let mounted = mounts::mount_all();
     mounts::open_console();
     mounts::lift_log_limit();
-    let (Ok(mut image), Ok(mut kernel)) = (CommandLine::zeros(), CommandLine::zeros()) else { hopeless("memory") };
+    // Not in places: the program that is named there is run by a child.
+    let (mut image, mut kernel) = ([0; COMMAND_LINE_MAX], [0; COMMAND_LINE_MAX]);
     let mut boot = Boot::default();
-    let wrong_in_image = boot.read(mounts::read("/etc/nanova/cmdline", &mut image[..]));
-    let wrong = boot.read(mounts::read("/proc/cmdline", &mut kernel[..])).or(wrong_in_image);
+    let wrong_in_image = boot.read(mounts::read("/etc/nanova/cmdline", &mut image));
+    let wrong = boot.read(mounts::read("/proc/cmdline", &mut kernel)).or(wrong_in_image);
 
     let common = Common { level: boot.level, log: LogTarget::Kmsg, ..Common::default() };
     let ending = [Signal::TERM, Signal::INT, Signal::USR1, Signal::USR2, Signal::POWER];
