@@ -22,7 +22,7 @@ use tempfile::NamedTempFile;
 
 const IDLE: Duration = Duration::from_secs(60);
 /// System calls from exec to the first watch. Four of them are for descriptors, standard error and dumps.
-const START_MAX: usize = 40;
+const START_MAX: usize = 42;
 
 /// Every command once, and some again.
 fn work(host: &mut Host) -> Result<()> {
