@@ -25,6 +25,7 @@ const KILL_MS: u64 = 500;
 const PRINTED_MAX: usize = 1536;
 /// How often a program's output is read at a time, before anything else is looked at.
 const READS_MAX: u32 = 64;
+
 /// A child that is under way.
 struct Child {
     process: Pid,
