@@ -4,7 +4,7 @@ use core::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 use core::time::Duration;
 
 use nanova_core::files::read::for_each_line;
-use nanova_core::platform::{Addresses, Clock, Download, GuestPath};
+use nanova_core::platform::{Addresses, Clock, Download, FileError, GuestPath};
 use nanova_core::update::dns;
 use nanova_core::wire::errno::Errno;
 use nanova_core::wire::net::{Family, Ip};
@@ -50,6 +50,20 @@ fn open(kind: SocketType, ip: Ip, port: u16, seconds: u32) -> Result<OwnedFd, ru
     Ok(socket)
 }
 
+impl System<'_> {
+    /// Reads a file of the system's, if there is one.
+    fn read_if_there(
+        &mut self,
+        path: GuestPath<'static>,
+        each: &mut dyn FnMut(&str),
+    ) -> Result<(), FileError<'static>> {
+        match for_each_line(self, path, each) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(FileError { action: "read", path, errno }),
+        }
+    }
+}
+
 impl Download for System<'_> {
     type Connection = OwnedFd;
 
@@ -57,45 +71,43 @@ impl Download for System<'_> {
         open(SocketType::STREAM, ip, port, seconds).map_err(timed_out)
     }
 
-    fn resolve(&mut self, name: &str, deadline_ms: u64) -> Addresses {
+    fn resolve(&mut self, name: &str, deadline_ms: u64) -> Result<Addresses, FileError<'static>> {
         let mut known = Addresses::new();
-        let hosts = GuestPath::literal("/etc/hosts");
-        // A file that cannot be read is no reason not to ask. Addresses that there is no room for are not tried.
-        let _ = for_each_line(self, hosts, &mut |line| {
+        // Addresses that there is no room for are not tried.
+        let hosts = self.read_if_there(GuestPath::literal("/etc/hosts"), &mut |line| {
             if let Some(ip) = dns::in_hosts(line, name) {
                 let _ = known.push(ip);
             }
         });
         if !known.is_empty() {
-            return known;
+            return Ok(known);
         }
         let mut servers = heapless::Vec::<Ip, 3>::new();
-        let resolv = GuestPath::literal("/etc/resolv.conf");
-        let _ = for_each_line(self, resolv, &mut |line| {
+        self.read_if_there(GuestPath::literal("/etc/resolv.conf"), &mut |line| {
             if let Some(ip) = dns::name_server(line) {
                 // More than three are not asked, as the C library does not either (resolv.conf(5)).
                 let _ = servers.push(ip);
             }
-        });
+        })?;
         for server in servers.iter().cycle().take(servers.len() * NAME_TRIES) {
             for family in Family::BOTH {
-                if self.uptime_ms() >= deadline_ms {
-                    return known;
-                }
                 // Of either family half of the room, so that no family is all that is tried.
                 let mut room = known.capacity() / 2;
-                // A server that does not answer may do so the next time; another may.
-                let _ = ask(*server, name, family, &mut |ip| {
-                    if room > 0 && known.push(ip).is_ok() {
-                        room -= 1;
-                    }
-                });
+                if self.uptime_ms() < deadline_ms {
+                    // A server that does not answer may do so the next time; another may.
+                    let _ = ask(*server, name, family, &mut |ip| {
+                        if room > 0 && known.push(ip).is_ok() {
+                            room -= 1;
+                        }
+                    });
+                }
             }
             if !known.is_empty() {
-                return known;
+                return Ok(known);
             }
         }
-        known
+        // What could not be read may have known it.
+        hosts.map(|()| known)
     }
 
     fn send(&mut self, connection: &mut OwnedFd, mut bytes: &[u8]) -> Result<(), Errno> {

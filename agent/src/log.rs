@@ -145,9 +145,9 @@ impl<'a> LogWriter<'a> {
     }
 }
 
-/// Standard error: opened once more, if it is a pipe or a terminal, so that writing there never waits. O_NONBLOCK belongs
-/// to what was opened, and that is shared with whoever started the agent. Where there is no /proc, and for a socket,
-/// writing is asked for first, which a terminal may answer wrongly.
+/// Standard error: opened once more, if it is a pipe or a terminal, so that writing there never waits. O_NONBLOCK
+/// belongs to what was opened, and that is shared with whoever started the agent. Where there is no /proc, and for a
+/// socket, writing is asked for first, which a terminal may answer wrongly.
 struct StandardError {
     own: Option<OwnedFd>,
     /// Whether the one that was inherited can have somebody wait: no file does.

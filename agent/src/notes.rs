@@ -1,9 +1,11 @@
 //! The page that outlives the agent: a file in /run, mapped, so that noting something is no system call.
 
-use nanova_core::platform::{GuestPath, Notes};
+use nanova_core::platform::{GuestPath, Level, Log, Notes};
+use nanova_core::wire::errno::Errno;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{FileType, OFlags, fstat, ftruncate};
 
+use crate::errno::errno;
 use crate::rt::page::Page;
 use crate::system::System;
 
@@ -12,27 +14,32 @@ const FILE: GuestPath<'static> = GuestPath::literal("/run/nanova.note");
 const LEN: u64 = 4096;
 
 impl System<'_> {
-    /// Opens the page; where there is no /run, or it cannot be written, the page is the process's alone. Returns whether
-    /// there is one.
+    /// Opens the page; where there is no /run, or it cannot be written, the page is the process's alone. Returns
+    /// whether there is one.
     pub(crate) fn open_notes(&mut self) -> bool {
-        let lasting = self.open_at(FILE, OFlags::RDWR | OFlags::CREATE).ok().and_then(|file| map(&file));
-        self.notes_outlive = lasting.is_some();
-        self.notes = lasting.or_else(|| Page::of_memory().ok());
+        let lasting = self.open_at(FILE, OFlags::RDWR | OFlags::CREATE).and_then(|file| map(&file));
+        if let Err(error) = &lasting
+            && *error != Errno::NOENT
+        {
+            self.log(Level::Warn, format_args!("what is noted does not outlive this agent: {FILE}: {error}"));
+        }
+        self.notes_outlive = lasting.is_ok();
+        self.notes = lasting.or_else(|_| Page::of_memory().map_err(errno)).ok();
         self.notes.is_some()
     }
 }
 
-/// Maps the file, if it is what an agent has made.
-fn map(file: &OwnedFd) -> Option<Page> {
-    let stat = fstat(file).ok()?;
+/// Maps the file, if it is what an agent has made; [`Errno::PERM`] if not.
+fn map(file: &OwnedFd) -> Result<Page, Errno> {
+    let stat = fstat(file).map_err(errno)?;
     let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
     if !regular || stat.st_uid != rustix::process::geteuid().as_raw() {
-        return None;
+        return Err(Errno::PERM);
     }
     if stat.st_size < LEN as i64 {
-        ftruncate(file, LEN).ok()?;
+        ftruncate(file, LEN).map_err(errno)?;
     }
-    Page::of_file(file.as_fd()).ok()
+    Page::of_file(file.as_fd()).map_err(errno)
 }
 
 impl Notes for System<'_> {

@@ -6,9 +6,9 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::platform::{
-    Addresses, Argv, COPY_NUMBER, Clock, Distrust, Download, Durability, Ended, Entropy, Errand, Errands, FileKind,
-    Files, Found, GuestPath, Identity, KernelNet, Level, LinkTarget, Log, NOTE_WORDS, Notes, Programs, STAGED_NAME,
-    Sysfs, UPDATE_NAME, UPDATE_NUMBER,
+    Addresses, Argv, COPY_NUMBER, Clock, Distrust, Download, Durability, Ended, Entropy, Errand, Errands, FileError,
+    FileKind, Files, Found, GuestPath, Identity, KernelNet, Level, LinkTarget, Log, NOTE_WORDS, Notes, Programs,
+    STAGED_NAME, Sysfs, UPDATE_NAME, UPDATE_NUMBER,
 };
 use crate::wire::errno::Errno;
 use crate::wire::net::Ip;
@@ -59,6 +59,8 @@ pub(crate) struct FakePlatform {
     /// How long a piece of a download takes, and for how many seconds each server was waited for.
     pub(crate) seconds_apiece: u64,
     pub(crate) patience: Vec<u32>,
+    /// So many connections are refused first.
+    pub(crate) refused_connections: u32,
     pub(crate) started: Vec<String>,
     /// Processes that were ended.
     pub(crate) ended: Vec<u32>,
@@ -142,6 +144,7 @@ impl FakePlatform {
             piece: usize::MAX,
             seconds_apiece: 0,
             patience: Vec::new(),
+            refused_connections: 0,
             started: Vec::new(),
             ended: Vec::new(),
             spaces: BTreeMap::new(),
@@ -395,16 +398,24 @@ impl Download for FakePlatform {
     fn connect(&mut self, _ip: Ip, _port: u16, seconds: u32) -> Result<Vec<u8>, Errno> {
         self.operation()?;
         self.patience.push(seconds);
+        if self.refused_connections > 0 {
+            self.refused_connections -= 1;
+            return Err(Errno::IO);
+        }
         if self.servers.is_empty() { Err(Errno::IO) } else { Ok(self.servers.remove(0)) }
     }
 
-    fn resolve(&mut self, name: &str, _deadline: u64) -> Addresses {
+    fn resolve(&mut self, name: &str, _deadline: u64) -> Result<Addresses, FileError<'static>> {
+        if name == "unreadable" {
+            let path = GuestPath::literal("/etc/resolv.conf");
+            return Err(FileError { action: "read", path, errno: Errno::IO });
+        }
         let known: &[&str] = match name {
             "known" => &["192.0.2.1"],
             "many" => &["192.0.2.1", "192.0.2.2", "2001:db8::1"],
             _ => &[],
         };
-        known.iter().map(|ip| ip.parse().unwrap()).collect()
+        Ok(known.iter().map(|ip| ip.parse().unwrap()).collect())
     }
 
     fn send(&mut self, _connection: &mut Vec<u8>, bytes: &[u8]) -> Result<(), Errno> {

@@ -1,8 +1,8 @@
 //! Places for what is large: memory of their own, so that no frame of the stack is.
 //!
 //! A frame of more than a page is touched page by page when it is entered, used or not; of a place only those pages
-//! take memory that something is written to. What lies there stays there: neither a forked child has it, so that keys and
-//! requests are in no process that does something else, nor a dump, nor the swap.
+//! take memory that something is written to. What lies there stays there: neither a forked child has it, so that keys
+//! and requests are in no process that does something else, nor a dump, nor the swap.
 //!
 //! # Invariants
 //! A [`Filled`] is the only access to the value in its [`Place`], and drops it.

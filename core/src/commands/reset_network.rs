@@ -6,8 +6,8 @@ use crate::network::{Network, Target};
 use crate::platform::{Clock, Files, Identity, KernelNet, Log, Programs};
 use crate::xenstore::{Client, Error, Transport};
 
-/// Runs the command `resetnetwork`. What was left out is said with success, too: success is that every address and every
-/// default route is in force, and every file written.
+/// Runs the command `resetnetwork`. What was left out is said with success, too: success is that every address and
+/// every default route is in force, and every file written.
 #[inline(never)]
 pub fn resetnetwork<T: Transport, P: Files + Clock + Log + Identity + Programs + KernelNet>(
     client: &mut Client<T>,

@@ -8,8 +8,8 @@
 //! | 5 … 12 | those that earlier agents ended with, in the same form |
 //! | 13, 14 … 77 | requests that were served and cannot be removed: which place is next, names |
 //!
-//! A name is a fingerprint of it. Of two words of a command the name is written first and cleared last, so that whatever
-//! ends the agent in between leaves none that is half there.
+//! A name is a fingerprint of it. Of two words of a command the name is written first and cleared last, so that
+//! whatever ends the agent in between leaves none that is half there.
 
 use crate::platform::Notes;
 use crate::wire::fingerprint;

@@ -231,8 +231,8 @@ impl Requests {
         Ok(())
     }
 
-    /// Looks whether responses can be written. MKDIR of a directory that there is changes nothing, and is refused to who
-    /// may not write there (C xenstored's `do_mkdir`, oxenstored's `Store.mkdir`).
+    /// Looks whether responses can be written. MKDIR of a directory that there is changes nothing, and is refused to
+    /// who may not write there (C xenstored's `do_mkdir`, oxenstored's `Store.mkdir`).
     fn look_at_guest<T: Transport, P: Log>(&mut self, client: &mut Client<T>, platform: &mut P) -> Result<(), Error> {
         self.guest_changed = false;
         match client.mkdir(Transaction::NONE, GUEST) {
@@ -500,8 +500,8 @@ impl Requests {
         Ok(())
     }
 
-    /// Reads a request and runs it. What cannot be read stays, and is left alone from then on. Returns whether others can
-    /// be looked for.
+    /// Reads a request and runs it. What cannot be read stays, and is left alone from then on. Returns whether others
+    /// can be looked for.
     #[inline(never)]
     fn run<T: Transport, P: Platform>(
         &mut self,

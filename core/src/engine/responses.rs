@@ -54,9 +54,9 @@ impl Responses {
         Responses { bytes: heapless::Vec::new(), first: 0, count: 0 }
     }
 
-    /// Takes over what lies below `data/guest` from an earlier agent, and removes what is too much of it. In the midst of a
-    /// burst it is not known which of them this agent has just written: all are given the time to be read. After it
-    /// those are the last that go.
+    /// Takes over what lies below `data/guest` from an earlier agent, and removes what is too much of it. In the midst
+    /// of a burst it is not known which of them this agent has just written: all are given the time to be read. After
+    /// it those are the last that go.
     pub(crate) fn adopt<T: Transport, P: Log>(
         &mut self,
         client: &mut Client<T>,

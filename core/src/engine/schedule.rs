@@ -10,9 +10,10 @@
 //! The order to call: `poll`; do what it says; whatever happened meanwhile by `handle_*`; and again, until
 //! [`Action::Done`].
 //!
-//! Guarantees: what takes long is an errand, for which nothing waits but its own answer; requests come first, the report only when none waits; a response that waits for room holds up no report;
-//! the service manager hears of the guest when all that waited is served, and gets its signs of life between two
-//! requests, however many there are; a connection that was of no use is not made again at once.
+//! Guarantees: what takes long is an errand, for which nothing waits but its own answer; requests come first, the
+//! report only when none waits; a response that waits for room holds up no report; the service manager hears of the
+//! guest when all that waited is served, and gets its signs of life between two requests, however many there are; a
+//! connection that was of no use is not made again at once.
 
 #[cfg(feature = "xapi")]
 use crate::commands::static_ip;

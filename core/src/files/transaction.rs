@@ -2,13 +2,13 @@
 //! replaced.
 //!
 //! A file is edited line by line, so it may be of any size. What would not change is not written; what was there is
-//! kept beside it (`<name>.<unix time>.bak~`) unless it is a secret. Where root's links lead to a file it is edited where
-//! it lies, and they stay; a link that is not followed, or leads to what is made anew at every boot or comes with the
-//! distribution, is left alone: another program manages that file.
+//! kept beside it (`<name>.<unix time>.bak~`) unless it is a secret. Where root's links lead to a file it is edited
+//! where it lies, and they stay; a link that is not followed, or leads to what is made anew at every boot or comes with
+//! the distribution, is left alone: another program manages that file.
 //!
 //! Killed anywhere, each file is the old one or the new one. While files are staged there is an empty
-//! `/etc/.nanova.new` (beside the file where /etc is read-only): who finds it at the next start removes what else may be
-//! left ([`FileTransaction::tidy`]).
+//! `/etc/.nanova.new` (beside the file where /etc is read-only): who finds it at the next start removes what else may
+//! be left ([`FileTransaction::tidy`]).
 
 use core::fmt::{self, Write};
 use core::ops::ControlFlow;

@@ -2,10 +2,11 @@
 //! done.
 //!
 //! Of an interface of ours an address that is not listed goes, and so does a static route, of the families that the
-//! toolstack speaks of; while one of its own addresses could not be read, no address goes. What stays, always: link-local addresses, IPv6 addresses and routes that a router announced,
-//! routes that the kernel or a routing daemon made, and all that belongs to other interfaces. A route, or an address
-//! that stays, is not touched if it is there already, whoever made it and with whatever metric; so the same plan, done,
-//! is empty the next time. An address that would expire is made one that stays.
+//! toolstack speaks of; while one of its own addresses could not be read, no address goes. What stays, always:
+//! link-local addresses, IPv6 addresses and routes that a router announced, routes that the kernel or a routing daemon
+//! made, and all that belongs to other interfaces. A route, or an address that stays, is not touched if it is there
+//! already, whoever made it and with whatever metric; so the same plan, done, is empty the next time. An address that
+//! would expire is made one that stays.
 //!
 //! Where an interface is the port of a bridge or bond that has its MAC address, that one gets the addresses.
 //!

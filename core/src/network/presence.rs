@@ -18,8 +18,8 @@ type Found = (usize, Device);
 
 impl Network {
     /// Puts the interfaces that there are links for before those that there are none for, and of either the lowest VIF
-    /// in front; and leaves out routes to where one leads that comes before: what is listed for a VIF that is gone takes
-    /// nothing from one that is there.
+    /// in front; and leaves out routes to where one leads that comes before: what is listed for a VIF that is gone
+    /// takes nothing from one that is there.
     #[inline(never)]
     pub(crate) fn decide<P: KernelNet + Files + Log>(&mut self, platform: &mut P, problems: &mut Problems) {
         let (mut there, mut found) = ([false; INTERFACES_MAX], Vec::<Found, LINKS_MAX>::new());
@@ -99,7 +99,8 @@ mod tests {
     use crate::wire::net::{Mac, Prefixed, Route};
     use crate::wire::netlink::Link;
 
-    /// Three interfaces with a default route each, by the last byte of their MAC address; those with a device are there.
+    /// Three interfaces with a default route each, by the last byte of their MAC address; those with a device are
+    /// there.
     fn decided(vifs: [Option<u16>; 3], devices: [bool; 3], nodes: &[(&str, &str)]) -> (Vec<u8, 3>, String) {
         let (mut platform, mut network) = (FakePlatform::with(nodes), Network::new());
         for number in 0..3_u8 {
@@ -137,7 +138,8 @@ mod tests {
         assert_eq!(
             said,
             "left out: the route to 0.0.0.0/0 via 10.0.0.0 of 02:00:00:00:00:00: 02:00:00:00:00:02 has one that comes \
-             first; the route to 0.0.0.0/0 via 10.0.0.1 of 02:00:00:00:00:01: 02:00:00:00:00:02 has one that comes first"
+             first; the route to 0.0.0.0/0 via 10.0.0.1 of 02:00:00:00:00:01: 02:00:00:00:00:02 has one that comes \
+             first"
         );
         for other in ["device/vbd/0\n", "device/vif/x\n", ""] {
             assert_eq!(decided([None; 3], all, &[("/sys/class/net/eth2/device/nodename", other)]).0, [0, 1, 2]);

@@ -1,5 +1,6 @@
 //! Connections to servers, and the agent's own file: what an update takes.
 
+use super::path::FileError;
 use crate::wire::errno::Errno;
 use crate::wire::net::Ip;
 use crate::wire::text::Bounded;
@@ -15,8 +16,9 @@ pub trait Download {
     /// Connects, or gives up after so many seconds, as does every later call that waits as long for nothing.
     fn connect(&mut self, ip: Ip, port: u16, seconds: u32) -> Result<Self::Connection, Errno>;
     /// The addresses of a name, of both families, from /etc/hosts or the name servers of /etc/resolv.conf; none is
-    /// asked from a moment of [`Clock::uptime_ms`](super::Clock::uptime_ms) on.
-    fn resolve(&mut self, name: &str, deadline_ms: u64) -> Addresses;
+    /// asked from a moment of [`Clock::uptime_ms`](super::Clock::uptime_ms) on. An error is the file that could not be
+    /// read, where nothing is known without it.
+    fn resolve(&mut self, name: &str, deadline_ms: u64) -> Result<Addresses, FileError<'static>>;
     /// Sends all of it.
     fn send(&mut self, connection: &mut Self::Connection, bytes: &[u8]) -> Result<(), Errno>;
     /// Receives some; 0 at the end.

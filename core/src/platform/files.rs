@@ -64,8 +64,8 @@ pub trait Files {
     fn link(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno>;
     /// Gives what is at `path` another name in the same directory, which must be free ([`Errno::EXIST`]).
     fn rename(&mut self, path: GuestPath<'_>, name: &str) -> Result<Durability, Errno>;
-    /// Where the symbolic link at `path` leads, if every link is root's as on the way to a directory: to a regular file,
-    /// or to none ([`Errno::NOENT`]), to a directory ([`Errno::ISDIR`]) or to anything else ([`Errno::NOTDIR`]).
+    /// Where the symbolic link at `path` leads, if every link is root's as on the way to a directory: to a regular
+    /// file, or to none ([`Errno::NOENT`]), to a directory ([`Errno::ISDIR`]) or to anything else ([`Errno::NOTDIR`]).
     fn link_target(&mut self, path: GuestPath<'_>) -> Result<LinkTarget, Errno>;
     /// The link on the way to the directory of `path`, or at `path`, that is not followed, if there is one: at so many
     /// bytes of the path.
@@ -87,8 +87,8 @@ pub trait Files {
     /// the old file is there, from then on the new one. On failure the staged file is still there; [`Errno::BUSY`] says
     /// that what is at `path` is a mount point.
     fn publish(&mut self, staged: &mut Self::Staged, path: GuestPath<'_>) -> Result<Durability, Errno>;
-    /// Makes a durable staged file the copy ([`COPY_NUMBER`]) that the file at `path` is to be overwritten from, durably
-    /// notes that path, and sees that there is room for the bytes. On failure the file at `path` is as it was.
+    /// Makes a durable staged file the copy ([`COPY_NUMBER`]) that the file at `path` is to be overwritten from,
+    /// durably notes that path, and sees that there is room for the bytes. On failure the file at `path` is as it was.
     /// [`Errno::EXIST`]: another path is noted still.
     fn keep_copy(&mut self, staged: &mut Self::Staged, path: GuestPath<'_>) -> Result<(), Errno>;
     /// Overwrites the file at `path` with its copy, makes that durable, and removes copy and note; without a copy there

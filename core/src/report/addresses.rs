@@ -302,8 +302,8 @@ impl Addresses {
     }
 }
 
-/// Adds one. If that is one too many, returns the one that is left out for it and where it was, which may be the new one
-/// itself: of the VIF and family that have most, the last of those whose kind matters least.
+/// Adds one. If that is one too many, returns the one that is left out for it and where it was, which may be the new
+/// one itself: of the VIF and family that have most, the last of those whose kind matters least.
 fn add(list: &mut PublishedList, new: Published) -> Option<(usize, Published)> {
     // There is room: nothing but this adds.
     let _ = list.push(new);

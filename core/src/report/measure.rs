@@ -4,8 +4,8 @@
 //! * A volume that does not answer is left out, and not asked again until the table of mounts changes; the others are.
 //! * Where the guest may have no more processes, or two errands hang, nothing is asked; the next look tries again.
 //!
-//! The order to call: [`Measuring::begin`], then [`Measuring::take`] whenever the errand has ended, until that says that
-//! all that can be known is known.
+//! The order to call: [`Measuring::begin`], then [`Measuring::take`] whenever the errand has ended, until that says
+//! that all that can be known is known.
 
 use core::fmt;
 
@@ -88,8 +88,8 @@ impl Measuring {
         self.cut
     }
 
-    /// Begins a look at all of them; nothing happens while one is under way. Returns whether all is known already: there
-    /// is no volume.
+    /// Begins a look at all of them; nothing happens while one is under way. Returns whether all is known already:
+    /// there is no volume.
     pub(crate) fn begin<P: Log + Errands>(&mut self, platform: &mut P) -> bool {
         if self.under_way {
             return false;

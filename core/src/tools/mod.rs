@@ -84,7 +84,10 @@ pub fn run<T: Transport, U: Terminal>(
         Ok(()) if written => exit::DONE,
         Ok(()) | Err(ToolFailure::Silent) => exit::FAILED,
         Err(ToolFailure::Room(path)) => {
-            terminal.complain(format_args!("{path}: too long; a path and its value take {PAYLOAD_MAX} bytes, 16 less by a device; lists {NAMES_MAX}"));
+            terminal.complain(format_args!(
+                "{path}: too long; a path and its value take {PAYLOAD_MAX} bytes, 16 less by a device; lists \
+                 {NAMES_MAX}"
+            ));
             exit::FAILED
         }
         Err(ToolFailure::Mode(mode)) => {

@@ -93,7 +93,10 @@ fn connect<P: Download + Clock>(
     let mut addresses = heapless::Vec::new();
     match url.host {
         Host::Ip(ip) => drop(addresses.push(ip)),
-        Host::Name(name) => addresses = platform.resolve(name, deadline),
+        Host::Name(name) => {
+            let known = platform.resolve(name, deadline);
+            addresses = known.map_err(|error| failure(format_args!("cannot resolve {name}: {error}")))?;
+        }
     }
     let (mut last, mut untried) = (None, addresses.len() as u64);
     for ip in &addresses {

@@ -19,8 +19,8 @@
 //! It is the sum that protects: it comes over xenstore, which only dom0 writes. The transport need not be trusted, and
 //! https, with the certificates it would take, is refused. (MD5 finds damage, and only that: see SECURITY.md.)
 //!
-//! The order to call: [`Update::begin`], then [`Update::go_on`] whenever its errand has ended, until that is done or has
-//! failed.
+//! The order to call: [`Update::begin`], then [`Update::go_on`] whenever its errand has ended, until that is done or
+//! has failed.
 
 #![expect(clippy::result_large_err, reason = "there is no heap to box a failure in, and one is rare")]
 

@@ -450,6 +450,8 @@ fn a_new_agents_place_is_beside_the_old_one_and_its_mode_lets_it_run() {
     assert_eq!((response.code, platform.discarded), (Code::Failed, 1), "it is no agent");
     let (response, _) = update_from(&[], "http://unknown/agent", &md5_of(b""));
     assert!(response.message.as_str().starts_with("cannot resolve unknown: "), "{response:?}");
+    let (response, _) = update_from(&[], "http://unreadable/agent", &md5_of(b""));
+    assert!(response.message.as_str().starts_with("cannot resolve unreadable: cannot read /etc/resolv.conf: "));
     let long = format!("http://known/{}", "x".repeat(URL_MAX));
     assert_eq!(update_from(&[], &long, &md5_of(b"")).0.message.as_str(), "the URL is longer than 1024 bytes");
 }
@@ -522,4 +524,43 @@ proptest! {
         let _ = not_for_here(&bytes);
         let _ = Url::parse(&std::string::String::from_utf8_lossy(&bytes));
     }
+}
+
+#[test]
+fn an_older_agent_is_taken_and_named() {
+    let older = concat!("done, but 0.9.12 is older than ", env!("CARGO_PKG_VERSION"), ", which it replaces");
+    for (says, message) in [
+        ("nanova 0.9.12\n", older),
+        (concat!("nanova ", env!("CARGO_PKG_VERSION"), "\n"), ""),
+        ("nanova 10.0.0\n", ""),
+        ("nanova 0.9\n", ""),
+        ("nanova 0.9.1.2\n", ""),
+        ("another 0.9.12\n", ""),
+        ("", ""),
+    ] {
+        let body = program();
+        let mut platform = FakePlatform::with(&[("/etc/agent", "old agent")]);
+        platform.servers = vec![with_length(&body)];
+        platform.errands.says = says.to_owned();
+        let document = &mut format!(r#"{{"value":"http://known/agent,{}"}}"#, md5_of(&body)).into_bytes();
+        let [value] = crate::wire::json::members(document, ["value"]).unwrap();
+        let response = agentupdate(value, &mut platform);
+        assert_eq!((response.code, response.message.as_str()), (Code::Done, message), "{says:?}");
+    }
+}
+
+#[test]
+fn each_address_of_a_name_is_tried_and_leaves_time_for_the_others() {
+    let body = program();
+    let mut platform = FakePlatform::with(&[("/etc/agent", "old agent")]);
+    platform.servers = vec![with_length(&body)];
+    // The first of three connections is refused.
+    platform.refused_connections = 1;
+    let document = &mut format!(r#"{{"value":"http://many/agent,{}"}}"#, md5_of(&body)).into_bytes();
+    let [value] = crate::wire::json::members(document, ["value"]).unwrap();
+    assert_eq!(agentupdate(value, &mut platform).code, Code::Done);
+    assert_eq!(platform.patience, [20, 20]);
+    let (response, platform) = update_from(&[], "http://many/agent", &md5_of(b""));
+    assert!(response.message.as_str().starts_with("cannot connect to 2001:db8::1 port 80: "), "{response:?}");
+    assert_eq!(platform.patience.len(), 3);
 }

@@ -1,5 +1,5 @@
-//! FNV-1a of 64 bits, to recognise a text again (RFC 9923). No protection against who chooses texts with one fingerprint:
-//! whoever keeps fingerprints says what such a pair costs.
+//! FNV-1a of 64 bits, to recognise a text again (RFC 9923). No protection against who chooses texts with one
+//! fingerprint: whoever keeps fingerprints says what such a pair costs.
 
 /// The fingerprint of no text.
 pub const EMPTY: u64 = 0xcbf2_9ce4_8422_2325;

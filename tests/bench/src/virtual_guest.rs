@@ -12,8 +12,8 @@ use std::rc::Rc;
 use nanova_core::engine::{Action, Engine, Options, State};
 use nanova_core::network::Target;
 use nanova_core::platform::{
-    Addresses, Argv, Clock, Distrust, Download, Durability, Ended, Entropy, Errand, ErrandNews, Errands, FileKind,
-    Files, Found, GuestPath, Identity, KernelNet, Level, LinkTarget, Log, Notes, Programs,
+    Addresses, Argv, Clock, Distrust, Download, Durability, Ended, Entropy, Errand, ErrandNews, Errands, FileError,
+    FileKind, Files, Found, GuestPath, Identity, KernelNet, Level, LinkTarget, Log, Notes, Programs,
 };
 use nanova_core::wire::errno::Errno;
 use nanova_core::wire::net::Ip;
@@ -102,8 +102,8 @@ impl Download for BareGuest {
     fn connect(&mut self, _ip: Ip, _port: u16, _seconds: u32) -> Result<(), Errno> {
         Err(Errno::IO)
     }
-    fn resolve(&mut self, _name: &str, _deadline: u64) -> Addresses {
-        Addresses::new()
+    fn resolve(&mut self, _name: &str, _deadline: u64) -> Result<Addresses, FileError<'static>> {
+        Ok(Addresses::new())
     }
     fn send(&mut self, _connection: &mut (), _bytes: &[u8]) -> Result<(), Errno> {
         Err(Errno::IO)

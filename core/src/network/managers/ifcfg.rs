@@ -1,8 +1,9 @@
 //! The initscripts' `/etc/sysconfig/network-scripts/{ifcfg,route,route6}-<device>`: RHEL and CentOS up to 8, Fedora up
 //! to 32; NetworkManager's ifcfg-rh reads the same.
 //!
-//! Keys that are not ours stay (ZONE, UUID); so a numbered address that is gone goes. NM_CONTROLLED goes where nobody but
-//! NetworkManager would bring the interface up (RHEL 8 without network-scripts). Names of devices and addresses hold nothing that a shell would take for more than a word. Rules: initscripts' sysconfig.txt,
+//! Keys that are not ours stay (ZONE, UUID); so a numbered address that is gone goes. NM_CONTROLLED goes where nobody
+//! but NetworkManager would bring the interface up (RHEL 8 without network-scripts). Names of devices and addresses
+//! hold nothing that a shell would take for more than a word. Rules: initscripts' sysconfig.txt,
 //! nm-settings-ifcfg-rh(5).
 
 use core::fmt;

@@ -4,8 +4,8 @@
 //!
 //! Matched by MAC address. A family without an address is left as the kernel has it (IPv6) or turned off (IPv4); one
 //! that is left to the guest is automatic. A gateway outside of all networks needs no mark: NetworkManager adds the
-//! route to it. Name servers of a family that is not configured are in a file below conf.d. Rules: nm-settings-keyfile(5),
-//! nm-settings(5), NetworkManager.conf(5).
+//! route to it. Name servers of a family that is not configured are in a file below conf.d. Rules:
+//! nm-settings-keyfile(5), nm-settings(5), NetworkManager.conf(5).
 
 use core::ffi::CStr;
 use core::fmt;

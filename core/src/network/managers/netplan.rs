@@ -59,8 +59,8 @@ fn tell(_: &PersistentConfig<'_>, manager: &mut dyn Tell) {
     }
 }
 
-/// The edit of our own file: all of it is new, but while one of the interfaces cannot be read what it says of those that
-/// are not listed stays.
+/// The edit of our own file: all of it is new, but while one of the interfaces cannot be read what it says of those
+/// that are not listed stays.
 struct Entries<'a> {
     config: &'a PersistentConfig<'a>,
     begun: bool,

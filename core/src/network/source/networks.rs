@@ -8,7 +8,8 @@
 //! | `ip6`, `prefix6`, `gateway6` | of IPv6 |
 //! | `name`, `mac` | the network's, and the VIF's, which xenstore knows, too, if it is missing |
 //!
-//! It is put into the form that nova writes, and read as that is. A family without a type is static if there is an address. An interface that says nothing of either family is none.
+//! It is put into the form that nova writes, and read as that is. A family without a type is static if there is an
+//! address. An interface that says nothing of either family is none.
 
 use core::fmt::{self, Write};
 

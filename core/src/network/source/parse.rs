@@ -9,8 +9,8 @@
 //!   strings; an address with a scope (`fe80::1%eth0`), which the interface itself is;
 //! * a route whose next hop is missing or unspecified leads to neighbours.
 //!
-//! Members of other names are passed over, and so is what says a thing twice. A disabled address is left out. Of several
-//! default routes one in "routes" counts (RFC 3442: it was meant), or else "gateway", or else an address's own.
+//! Members of other names are passed over, and so is what says a thing twice. A disabled address is left out. Of
+//! several default routes one in "routes" counts (RFC 3442: it was meant), or else "gateway", or else an address's own.
 //!
 //! What makes no sense is left out and told, with its value; the rest is done.
 
