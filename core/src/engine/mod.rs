@@ -5,10 +5,13 @@
 //! | `schedule` | what is done next, and when |
 //! | `requests` | which request is next, and that each gets one response |
 //! | `progress` | how far they are |
+//! | `delivery` | how a response comes into xenstore, and its request out of it |
 //! | `responses` | how long responses stay |
 //! | `note` | what outlives the agent of what it was about |
 //! | `dispatch` | one request in, one response out |
 
+#[cfg(feature = "commands")]
+mod delivery;
 #[cfg(feature = "commands")]
 pub mod dispatch;
 #[cfg(feature = "commands")]

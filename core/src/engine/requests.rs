@@ -18,8 +18,10 @@
 //! several [`Requests::look_again`]. Time is an argument, in milliseconds since any fixed moment.
 
 use crate::account::shadow::{PASSWD, SHADOW};
-use crate::commands::response::RESPONSE_MAX;
 use crate::commands::{Code, Response};
+use crate::engine::delivery::{
+    Delivery, HOST, Pending, commit_in_parts, deliver, is_there, is_written, remove_request,
+};
 use crate::engine::dispatch::{Dispatched, Dispatcher, log_completed};
 use crate::engine::note::{self, Before, Place};
 use crate::engine::progress::{EventMeaning, Progress, State};
@@ -28,6 +30,7 @@ use crate::files::transaction::FileTransaction;
 use crate::network::Target;
 use crate::platform::{GuestPath, Level, Log, Notes, Platform};
 use crate::wire::text::Bounded;
+#[cfg(feature = "long-commands")]
 use crate::xenstore::path::RELATIVE_MAX;
 use crate::xenstore::{Client, Error, Event, Joined, Listing, Path, Refusal, Transaction, Transport, unless_refused};
 
@@ -40,8 +43,6 @@ fn places() -> impl Iterator<Item = GuestPath<'static>> {
     accounts
 }
 
-/// Where the host puts requests.
-pub const HOST: Path<'static> = Path::literal("data/host");
 /// The token of our watch.
 const TOKEN: &str = "nanova";
 /// The token of the watch on `data/guest`.
@@ -55,18 +56,6 @@ const KNOWN_MAX: usize = 64;
 /// Fingerprints of requests that are not to be read.
 type Known = heapless::Vec<u64, KNOWN_MAX>;
 
-/// What became of a response.
-enum Delivery {
-    /// It is there and its request is gone.
-    Answered,
-    /// It may be there, and its request stays in the directory.
-    Stays,
-    /// There is no room for it before this moment.
-    Later(u64),
-    /// No response can be written.
-    Refused,
-}
-
 /// Requests that need errands.
 #[cfg(feature = "long-commands")]
 struct Long {
@@ -76,34 +65,6 @@ struct Long {
     waiting: Known,
     /// Whether it is one's turn: they are to be listed.
     list_owed: bool,
-}
-
-/// A request that was run and its response, until both are changed in xenstore.
-struct Pending {
-    name: heapless::String<RELATIVE_MAX>,
-    /// The cursor's number when it was found.
-    found_in: u32,
-    json: [u8; RESPONSE_MAX],
-    json_len: usize,
-    /// Whether the connection was lost while it was written: it may be there.
-    unsure: bool,
-}
-
-impl Pending {
-    // Inlined, so that it is made where it stays.
-    #[inline(always)]
-    fn new(name: heapless::String<RELATIVE_MAX>, found_in: u32) -> Pending {
-        Pending { name, found_in, json: [0; RESPONSE_MAX], json_len: 0, unsure: false }
-    }
-
-    fn take_response(&mut self, response: &Response) {
-        self.json_len = response.to_json(&mut self.json).len();
-    }
-
-    /// What is written to xenstore.
-    fn response(&self) -> &[u8] {
-        self.json.get(..self.json_len).unwrap_or_default()
-    }
 }
 
 /// The names under service.
@@ -652,77 +613,6 @@ impl Requests {
             }
         }
     }
-}
-
-/// Whether a response is there: the last that was heard of it was that its connection was lost.
-fn is_written<T: Transport>(client: &mut Client<T>, pending: &Pending) -> Result<bool, Error> {
-    let Ok(response) = Joined::new(GUEST, &pending.name) else { return Ok(false) };
-    let there = unless_refused(client.read(Transaction::NONE, response.as_path()))?;
-    Ok(there.is_some_and(|there| there == pending.response()))
-}
-
-/// Removes a request whose response is there: it must not be run again.
-fn remove_request<T: Transport>(client: &mut Client<T>, name: &str) -> Result<Delivery, Error> {
-    let Ok(request) = Joined::new(HOST, name) else { return Ok(Delivery::Stays) };
-    match client.rm(Transaction::NONE, request.as_path()) {
-        Err(error) if error.is(Refusal::NOENT) => Ok(Delivery::Answered),
-        Err(Error::Lost(lost)) => Err(Error::Lost(lost)),
-        removed => Ok(if removed.is_ok() { Delivery::Answered } else { Delivery::Stays }),
-    }
-}
-
-/// Whether there is any response of this name: one of an earlier agent's.
-fn is_there<T: Transport>(client: &mut Client<T>, name: &str) -> Result<bool, Error> {
-    let Ok(response) = Joined::new(GUEST, name) else { return Ok(false) };
-    Ok(unless_refused(client.read(Transaction::NONE, response.as_path()))?.is_some())
-}
-
-/// Writes a response, then removes its request.
-fn deliver<T: Transport, P: Notes>(
-    client: &mut Client<T>,
-    platform: &mut P,
-    pending: &Pending,
-) -> Result<Delivery, Error> {
-    let response = Joined::new(GUEST, &pending.name).map_err(|_| Error::TooLong)?;
-    if platform.outlives() {
-        match client.write(Transaction::NONE, response.as_path(), pending.response()) {
-            // The request's own room may be what it takes.
-            Err(Error::Refused(refusal)) if refusal.is_quota() => {}
-            Err(error) => return Err(error),
-            Ok(()) => {
-                note::written(platform, &pending.name);
-                return remove_request(client, &pending.name);
-            }
-        }
-    }
-    commit(client, pending).map(|()| Delivery::Answered)
-}
-
-/// Removes the request and writes its response, both or neither.
-fn commit<T: Transport>(client: &mut Client<T>, pending: &Pending) -> Result<(), Error> {
-    let request = Joined::new(HOST, &pending.name).map_err(|_| Error::TooLong)?;
-    let response = Joined::new(GUEST, &pending.name).map_err(|_| Error::TooLong)?;
-    client.transaction(|client, transaction| {
-        match client.rm(transaction, request.as_path()) {
-            // The host has given up and removed it, with its directory.
-            Err(error) if error.is(Refusal::NOENT) => {}
-            removed => removed?,
-        }
-        match client.write(transaction, response.as_path(), pending.response()) {
-            // Writing makes what is missing. What is not there is the transaction: the guest was suspended since it
-            // began.
-            Err(error) if error.is(Refusal::NOENT) => Err(Error::Refused(Refusal::AGAIN)),
-            written => written,
-        }
-    })
-}
-
-/// What can still be done when the transaction is refused: each half by itself, and never the command again.
-fn commit_in_parts<T: Transport>(client: &mut Client<T>, pending: &Pending) -> Result<Delivery, Error> {
-    if let Ok(response) = Joined::new(GUEST, &pending.name) {
-        unless_refused(client.write(Transaction::NONE, response.as_path(), pending.response()))?;
-    }
-    remove_request(client, &pending.name)
 }
 
 /// The name of the request that an event speaks of.

@@ -1,0 +1,126 @@
+//! The way of a response into xenstore, and of its request out of it.
+//!
+//! The response is written first and its request removed behind it; the note (`note.rs`) says how far that is. Where
+//! nothing outlives the agent, and where only the removal makes room for the response, both change in one transaction.
+
+use crate::commands::Response;
+use crate::commands::response::RESPONSE_MAX;
+use crate::engine::note;
+use crate::engine::responses::GUEST;
+use crate::platform::Notes;
+use crate::xenstore::path::RELATIVE_MAX;
+use crate::xenstore::{Client, Error, Joined, Path, Refusal, Transaction, Transport, unless_refused};
+
+/// Where the host puts requests.
+pub(crate) const HOST: Path<'static> = Path::literal("data/host");
+
+/// What became of a response.
+pub(crate) enum Delivery {
+    /// It is there and its request is gone.
+    Answered,
+    /// It may be there, and its request stays in the directory.
+    Stays,
+    /// There is no room for it before this moment.
+    Later(u64),
+    /// No response can be written.
+    Refused,
+}
+
+/// A request that was run and its response, until both are changed in xenstore.
+pub(crate) struct Pending {
+    pub(crate) name: heapless::String<RELATIVE_MAX>,
+    /// The cursor's number when it was found.
+    pub(crate) found_in: u32,
+    json: [u8; RESPONSE_MAX],
+    json_len: usize,
+    /// Whether the connection was lost while it was written: it may be there.
+    pub(crate) unsure: bool,
+}
+
+impl Pending {
+    // Inlined, so that it is made where it stays.
+    #[inline(always)]
+    pub(crate) fn new(name: heapless::String<RELATIVE_MAX>, found_in: u32) -> Pending {
+        Pending { name, found_in, json: [0; RESPONSE_MAX], json_len: 0, unsure: false }
+    }
+
+    pub(crate) fn take_response(&mut self, response: &Response) {
+        self.json_len = response.to_json(&mut self.json).len();
+    }
+
+    /// What is written to xenstore.
+    fn response(&self) -> &[u8] {
+        self.json.get(..self.json_len).unwrap_or_default()
+    }
+}
+
+/// Whether a response is there: the last that was heard of it was that its connection was lost.
+pub(crate) fn is_written<T: Transport>(client: &mut Client<T>, pending: &Pending) -> Result<bool, Error> {
+    let Ok(response) = Joined::new(GUEST, &pending.name) else { return Ok(false) };
+    let there = unless_refused(client.read(Transaction::NONE, response.as_path()))?;
+    Ok(there.is_some_and(|there| there == pending.response()))
+}
+
+/// Removes a request whose response is there: it must not be run again.
+pub(crate) fn remove_request<T: Transport>(client: &mut Client<T>, name: &str) -> Result<Delivery, Error> {
+    let Ok(request) = Joined::new(HOST, name) else { return Ok(Delivery::Stays) };
+    match client.rm(Transaction::NONE, request.as_path()) {
+        Err(error) if error.is(Refusal::NOENT) => Ok(Delivery::Answered),
+        Err(Error::Lost(lost)) => Err(Error::Lost(lost)),
+        removed => Ok(if removed.is_ok() { Delivery::Answered } else { Delivery::Stays }),
+    }
+}
+
+/// Whether there is any response of this name: one of an earlier agent's.
+pub(crate) fn is_there<T: Transport>(client: &mut Client<T>, name: &str) -> Result<bool, Error> {
+    let Ok(response) = Joined::new(GUEST, name) else { return Ok(false) };
+    Ok(unless_refused(client.read(Transaction::NONE, response.as_path()))?.is_some())
+}
+
+/// Writes a response, then removes its request.
+pub(crate) fn deliver<T: Transport, P: Notes>(
+    client: &mut Client<T>,
+    platform: &mut P,
+    pending: &Pending,
+) -> Result<Delivery, Error> {
+    let response = Joined::new(GUEST, &pending.name).map_err(|_| Error::TooLong)?;
+    if platform.outlives() {
+        match client.write(Transaction::NONE, response.as_path(), pending.response()) {
+            // The request's own room may be what it takes.
+            Err(Error::Refused(refusal)) if refusal.is_quota() => {}
+            Err(error) => return Err(error),
+            Ok(()) => {
+                note::written(platform, &pending.name);
+                return remove_request(client, &pending.name);
+            }
+        }
+    }
+    commit(client, pending).map(|()| Delivery::Answered)
+}
+
+/// Removes the request and writes its response, both or neither.
+fn commit<T: Transport>(client: &mut Client<T>, pending: &Pending) -> Result<(), Error> {
+    let request = Joined::new(HOST, &pending.name).map_err(|_| Error::TooLong)?;
+    let response = Joined::new(GUEST, &pending.name).map_err(|_| Error::TooLong)?;
+    client.transaction(|client, transaction| {
+        match client.rm(transaction, request.as_path()) {
+            // The host has given up and removed it, with its directory.
+            Err(error) if error.is(Refusal::NOENT) => {}
+            removed => removed?,
+        }
+        match client.write(transaction, response.as_path(), pending.response()) {
+            // Writing makes what is missing. What is not there is the transaction: the guest was suspended since it
+            // began.
+            Err(error) if error.is(Refusal::NOENT) => Err(Error::Refused(Refusal::AGAIN)),
+            written => written,
+        }
+    })
+}
+
+/// What can still be done when the transaction is refused: each half by itself, and never the command again.
+pub(crate) fn commit_in_parts<T: Transport>(client: &mut Client<T>, pending: &Pending) -> Result<Delivery, Error> {
+    if let Ok(response) = Joined::new(GUEST, &pending.name) {
+        unless_refused(client.write(Transaction::NONE, response.as_path(), pending.response()))?;
+    }
+    remove_request(client, &pending.name)
+}
