@@ -54,7 +54,16 @@ const NAMES_MAX: usize = 4096;
 const KNOWN_MAX: usize = 64;
 
 /// Fingerprints of requests that are not to be read.
+#[cfg(feature = "long-commands")]
 type Known = heapless::Vec<u64, KNOWN_MAX>;
+
+/// A request that cannot be read.
+struct Unreadable {
+    /// Its name's fingerprint.
+    name: u64,
+    /// Whether the host has changed it since: it is to be tried again.
+    changed: bool,
+}
 
 /// Requests that need errands.
 #[cfg(feature = "long-commands")]
@@ -120,8 +129,7 @@ pub struct Requests {
     pending: Option<Pending>,
     cursor: RequestCursor,
     responses: Responses,
-    /// Requests that cannot be read.
-    unreadable: Known,
+    unreadable: heapless::Vec<Unreadable, KNOWN_MAX>,
     /// Whether the note of earlier agents was read.
     note_read: bool,
     /// Whether no response can be written, so that no command is to be run; and whether that may have changed.
@@ -253,7 +261,7 @@ impl Requests {
         }
         if let Some(name) = request_name(event) {
             let name = note::fingerprint(name);
-            self.unreadable.retain(|known| *known != name);
+            self.unreadable.iter_mut().filter(|known| known.name == name).for_each(|known| known.changed = true);
         }
         match request_name(event).filter(|_| !self.lists_in_parts) {
             Some(name) => {
@@ -541,9 +549,19 @@ impl Requests {
             // The host has given up and removed it.
             Err(error) if error.is(Refusal::NOENT) => Ok(true),
             Err(Error::Refused(refusal)) => {
-                platform.log(Level::Warn, format_args!("request {name} cannot be read: {refusal}"));
+                let fingerprint = note::fingerprint(name);
+                if let Some(known) = self.unreadable.iter_mut().find(|known| known.name == fingerprint) {
+                    known.changed = false;
+                } else {
+                    // Once: a host that writes a request and then takes it away from its guest changes it twice.
+                    platform.log(Level::Warn, format_args!("request {name} cannot be read: {refusal}"));
+                    if self.unreadable.is_full() {
+                        self.unreadable.remove(0);
+                    }
+                    // There is room: it was made.
+                    let _ = self.unreadable.push(Unreadable { name: fingerprint, changed: false });
+                }
                 self.cursor.offset += end - start + 1;
-                remember(&mut self.unreadable, name);
                 Ok(true)
             }
             Err(error) => Err(error),
@@ -556,7 +574,9 @@ impl Requests {
         if self.long.under_way.as_deref() == Some(name) || is_remembered(&self.long.waiting, name) {
             return true;
         }
-        is_remembered(&self.unreadable, name) || note::does_stay(platform, name)
+        let fingerprint = note::fingerprint(name);
+        self.unreadable.iter().any(|known| known.name == fingerprint && !known.changed)
+            || note::does_stay(platform, name)
     }
 
     /// Has a response take its request's place, and makes room for it if need be.
@@ -625,6 +645,7 @@ fn request_name(event: Event<'_>) -> Option<&str> {
     }
 }
 
+#[cfg(feature = "long-commands")]
 fn remember(names: &mut Known, name: &str) {
     if names.is_full() {
         names.remove(0);
@@ -633,6 +654,7 @@ fn remember(names: &mut Known, name: &str) {
     let _ = names.push(note::fingerprint(name));
 }
 
+#[cfg(feature = "long-commands")]
 fn is_remembered(names: &Known, name: &str) -> bool {
     names.contains(&note::fingerprint(name))
 }

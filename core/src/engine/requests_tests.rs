@@ -669,6 +669,12 @@ fn a_request_that_could_not_be_read_is_served_when_the_host_has_changed_it() {
     let mut guest = Guest::asked(&["a"]);
     guest.store().refuses.push((MessageType::READ, "data/host/a", "EACCES"));
     assert_eq!((guest.serve_all(0), guest.serve_again(0)), (0, 0));
+    // Changed, and still not to be read: it is tried, and not told again.
+    guest.requests.take_event(Event::Fired { path: "data/host/a", token: TOKEN });
+    guest.store().asked.clear();
+    assert_eq!((guest.serve_again(0), guest.serve_again(0)), (0, 0));
+    assert_eq!(guest.store().asked(MessageType::READ), ["data/host/a"]);
+    assert_eq!(guest.platform.logged().matches("request a cannot be read").count(), 1);
     guest.store().refuses.clear();
     assert_eq!(guest.serve_again(0), 0, "it is not tried again and again");
     let fired = |path| Event::Fired { path, token: TOKEN };
