@@ -36,7 +36,7 @@ const LOCK_PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 const LOCKS: [GuestPath<'static>; 2] =
     [GuestPath::literal("/run/nanova.lock"), GuestPath::literal("/var/run/nanova.lock")];
 /// A link to the file that is being overwritten.
-const NOTE: GuestPath<'static> = GuestPath::literal("/etc/.nanova.new.for");
+const HALF_WRITTEN: GuestPath<'static> = GuestPath::literal("/etc/.nanova.new.for");
 /// How many bytes are copied by one call.
 const SENT_AT_ONCE: usize = 1 << 20;
 /// Room for the names in a directory, at a time.
@@ -175,11 +175,11 @@ impl System<'_> {
         copied
     }
 
-    /// Overwrites a file with its copy, then removes that and the note.
+    /// Overwrites a file with its copy, then removes that and the mark.
     fn write_from_copy(&self, path: GuestPath<'_>) -> Result<(), Errno> {
-        let (mut name, mut note) = (NAME_ROOM, NAME_ROOM);
+        let (mut name, mut mark) = (NAME_ROOM, NAME_ROOM);
         let (directory, name) = self.place_of(path, &mut name)?;
-        let (notes, note) = self.place_of(NOTE, &mut note)?;
+        let (marks, mark) = self.place_of(HALF_WRITTEN, &mut mark)?;
         let copy_name = staged_name(COPY_NUMBER);
         let copy = unless_missing(open_in(&directory, copy_name.text(), OFlags::RDONLY))?;
         if let Some(copy) = copy {
@@ -190,8 +190,8 @@ impl System<'_> {
             sync(&file)?;
             unlink(&directory, copy_name.text())?;
         }
-        unlink(&notes, note)?;
-        sync(&notes)
+        unlink(&marks, mark)?;
+        sync(&marks)
     }
 
     /// Opens what is at a path, no link followed.
@@ -436,9 +436,9 @@ impl Files for System<'_> {
     }
 
     fn keep_copy(&mut self, staged: &mut Staged, path: GuestPath<'_>) -> Result<(), Errno> {
-        let (mut name, mut note_name) = (NAME_ROOM, NAME_ROOM);
+        let (mut name, mut mark_name) = (NAME_ROOM, NAME_ROOM);
         let name = terminated(path.split().1, &mut name).map_err(errno)?;
-        let (notes, note) = self.place_of(NOTE, &mut note_name)?;
+        let (marks, mark) = self.place_of(HALF_WRITTEN, &mut mark_name)?;
         let mut target = [0; LINK_TARGET_MAX + 1];
         let target = terminated(path.as_str(), &mut target).map_err(errno)?;
         let file = open_in(&staged.directory, name, OFlags::WRONLY)?;
@@ -449,16 +449,16 @@ impl Files for System<'_> {
         {
             return Err(errno(why));
         }
-        // A note without a copy is none; so there must be no older copy when it is made.
+        // A mark without a copy is none; so there must be no older copy when it is made.
         let copy = staged_name(COPY_NUMBER);
         unless_missing(unlink(&staged.directory, copy.text()))?;
-        fs::symlinkat(target, &notes, note).map_err(errno)?;
+        fs::symlinkat(target, &marks, mark).map_err(errno)?;
         let kept = fs::renameat(&staged.directory, staged.name.text(), &staged.directory, copy.text());
         staged.there = kept.is_err();
-        let kept = kept.map_err(errno).and_then(|()| sync(&notes)).and_then(|()| sync(&staged.directory));
+        let kept = kept.map_err(errno).and_then(|()| sync(&marks)).and_then(|()| sync(&staged.directory));
         kept.inspect_err(|_| {
-            // The note first: without one nothing is written from the copy.
-            let _ = unlink(&notes, note);
+            // The mark first: without one nothing is written from the copy.
+            let _ = unlink(&marks, mark);
             let _ = unlink(&staged.directory, copy.text());
         })
     }
@@ -473,11 +473,13 @@ impl Files for System<'_> {
         written
     }
 
-    fn half_written(&mut self) -> Option<LinkTarget> {
+    fn half_written(&mut self) -> Result<Option<LinkTarget>, Errno> {
         let (mut name, mut room) = (NAME_ROOM, [0; LINK_TARGET_MAX]);
-        let (notes, note) = self.place_of(NOTE, &mut name).ok()?;
-        let len = fs::readlinkat_raw(&notes, note, &mut room[..]).ok()?;
-        LinkTarget::try_from(core::str::from_utf8(room.get(..len)?).ok()?).ok()
+        let Some((directory, mark)) = unless_missing(self.place_of(HALF_WRITTEN, &mut name))? else { return Ok(None) };
+        let read = fs::readlinkat_raw(&directory, mark, &mut room[..]).map_err(errno);
+        let Some(len) = unless_missing(read)? else { return Ok(None) };
+        let path = core::str::from_utf8(room.get(..len).unwrap_or_default()).map_err(|_| Errno::ILSEQ)?;
+        LinkTarget::try_from(path).map(Some).map_err(|_| Errno::NAMETOOLONG)
     }
 
     fn remove(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno> {

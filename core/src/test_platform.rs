@@ -54,6 +54,8 @@ pub(crate) struct FakePlatform {
     pub(crate) mounted: Option<&'static str>,
     /// What is noted as being overwritten.
     pub(crate) half_written: Option<String>,
+    /// Which file that is cannot be told.
+    pub(crate) mark_unreadable: Option<Errno>,
     /// Most bytes that are read at once.
     pub(crate) piece: usize,
     /// How long a piece of a download takes, and for how many seconds each server was waited for.
@@ -141,6 +143,7 @@ impl FakePlatform {
             tidied: Vec::new(),
             mounted: None,
             half_written: None,
+            mark_unreadable: None,
             piece: usize::MAX,
             seconds_apiece: 0,
             patience: Vec::new(),
@@ -613,8 +616,11 @@ impl Files for FakePlatform {
         Ok(())
     }
 
-    fn half_written(&mut self) -> Option<LinkTarget> {
-        self.half_written.as_deref().and_then(|path| LinkTarget::try_from(path).ok())
+    fn half_written(&mut self) -> Result<Option<LinkTarget>, Errno> {
+        if let Some(errno) = self.mark_unreadable {
+            return Err(errno);
+        }
+        Ok(self.half_written.as_deref().and_then(|path| LinkTarget::try_from(path).ok()))
     }
 
     fn remove(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno> {

@@ -2,7 +2,7 @@
 //! Containers mount /etc/hosts, /etc/hostname and /etc/resolv.conf so, images without a place of their own for what has
 //! to last whatever they keep.
 //!
-//! Its bytes are overwritten. Before that the new file is a synced copy beside it, and a note in /etc names it: who is
+//! Its bytes are overwritten. Before that the new file is a synced copy beside it, and a mark in /etc names it: who is
 //! killed meanwhile leaves both, and the next start writes it again, from the beginning. Until the last byte is written
 //! a reader may see some of the new bytes and some of the old.
 //!
@@ -32,8 +32,15 @@ pub(crate) fn publish<F: Files>(
 /// Writes what a run that was killed has left half written. Returns whether nothing of the kind is left.
 #[inline(never)]
 pub(crate) fn complete<P: Files + Log>(platform: &mut P) -> bool {
-    let Some(noted) = platform.half_written() else { return true };
-    let Ok(path) = GuestPath::new(&noted) else { return true };
+    let marked = match platform.half_written() {
+        Ok(Some(marked)) => marked,
+        Ok(None) => return true,
+        Err(errno) => {
+            platform.log(Level::Error, format_args!("cannot tell whether a file is half written: {errno}"));
+            return false;
+        }
+    };
+    let Ok(path) = GuestPath::new(&marked) else { return true };
     let written = platform.overwrite(path);
     match written {
         Ok(()) => platform.log(Level::Info, format_args!("completed {path}, which a killed agent was writing")),
@@ -76,6 +83,16 @@ mod tests {
         files.edit(&mut platform, FILE, 0o600, Backup::None, &mut edit).unwrap();
         files.commit(&mut platform, &mut |_, trouble| panic!("{trouble}"));
         assert_eq!((platform.text("/etc/file"), platform.half_written.as_deref()), ("newer", None));
+    }
+
+    #[test]
+    fn where_it_cannot_be_told_whether_a_file_is_half_written_its_copy_stays() {
+        let mut platform = mounted();
+        platform.mark_unreadable = Some(Errno::IO);
+        assert!(!complete(&mut platform));
+        assert!(platform.logged().starts_with("cannot tell whether a file is half written: "));
+        FileTransaction::<FakeStaged>::tidy(&mut platform, [FILE].into_iter(), &[]);
+        assert!(platform.tidied.iter().all(|(_, number)| *number != COPY_NUMBER), "{:?}", platform.tidied);
     }
 
     #[test]

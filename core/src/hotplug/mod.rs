@@ -179,6 +179,19 @@ mod tests {
     }
 
     #[test]
+    fn of_more_devices_than_are_set_online_at_a_start_the_log_tells() {
+        for (count, told) in [(64, false), (65, true)] {
+            let mut platform = FakePlatform::with(&[]);
+            (0..count).for_each(|n| platform.put(&format!("/sys/devices/system/cpu/cpu{n}/online"), "0\n"));
+            let names = (0..count).map(|n| format!("/sys/devices/system/cpu/cpu{n}"));
+            names.for_each(|name| drop(platform.nodes.insert(name, crate::test_platform::Node::Directory)));
+            at_start(&mut platform, true);
+            assert_eq!(platform.logged().contains("more than 64 devices in /sys/devices/system/cpu"), told, "{count}");
+            assert_eq!(platform.logged().matches(" is online").count(), 64);
+        }
+    }
+
+    #[test]
     fn a_device_is_set_online_when_the_kernel_tells_of_it() {
         let mut platform = guest();
         set_online(&mut platform, &added(b"add@/devices/system/cpu/cpu2\0").unwrap());

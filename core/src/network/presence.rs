@@ -3,7 +3,7 @@
 use heapless::Vec;
 
 use super::model::{INTERFACES_MAX, Interface, Network};
-use super::problems::{Notes, Problems};
+use super::problems::{Findings, Problems};
 use crate::files::sysfs::vif_of;
 use crate::platform::{Files, KernelNet, Log};
 use crate::wire::errno::Errno;
@@ -35,7 +35,7 @@ impl Network {
             }
         }
         self.order(there);
-        self.without_second_ways(&mut Notes { log: platform, problems });
+        self.without_second_ways(&mut Findings { log: platform, problems });
     }
 
     /// Sorts the interfaces; those that are alike stay in their order.
@@ -53,7 +53,7 @@ impl Network {
         }
     }
 
-    fn without_second_ways(&mut self, notes: &mut Notes<'_>) {
+    fn without_second_ways(&mut self, findings: &mut Findings<'_>) {
         for place in 1..self.interfaces.len() {
             let (before, rest) = self.interfaces.split_at_mut(place);
             let Some(Interface { mac, routes, .. }) = rest.first_mut() else { continue };
@@ -61,7 +61,7 @@ impl Network {
                 let leads_there = |other: &&Interface| other.routes.iter().any(|known| known.to == route.to);
                 let first = before.iter().find(leads_there);
                 if let Some(Interface { mac: first, .. }) = first {
-                    notes.leave_out(format_args!("the route to {route} of {mac}: {first} has one that comes first"));
+                    findings.leave_out(format_args!("the route to {route} of {mac}: {first} has one that comes first"));
                 }
                 first.is_none()
             });

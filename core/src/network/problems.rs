@@ -91,14 +91,14 @@ impl Problems {
 }
 
 /// Where to say what is wrong.
-pub(crate) struct Notes<'n> {
+pub(crate) struct Findings<'n> {
     /// For what the message has no room for.
     pub(crate) log: &'n mut dyn Log,
     /// What is collected.
     pub(crate) problems: &'n mut Problems,
 }
 
-impl Notes<'_> {
+impl Findings<'_> {
     /// Something has failed.
     #[inline(never)]
     pub(crate) fn fail(&mut self, text: fmt::Arguments<'_>) {
@@ -168,12 +168,12 @@ pub(crate) mod tests {
     #[test]
     fn what_failed_comes_first_and_what_was_left_out_behind_it() {
         let (mut log, mut problems) = (Lines::default(), Problems::new());
-        let mut notes = Notes { log: &mut log, problems: &mut problems };
-        notes.leave_out(format_args!("a"));
-        notes.leave_out(format_args!("b"));
+        let mut findings = Findings { log: &mut log, problems: &mut problems };
+        findings.leave_out(format_args!("a"));
+        findings.leave_out(format_args!("b"));
         assert!(problems.is_complete());
         assert_eq!(problems.message(&mut log).as_str(), "left out: a; b");
-        Notes { log: &mut log, problems: &mut problems }.fail(format_args!("cannot c"));
+        Findings { log: &mut log, problems: &mut problems }.fail(format_args!("cannot c"));
         assert!(!problems.is_complete());
         assert_eq!(problems.message(&mut log).as_str(), "cannot c; left out: a; b");
         assert!(log.0.is_empty());
@@ -184,8 +184,8 @@ pub(crate) mod tests {
     fn what_the_message_has_no_room_for_is_in_the_log_and_counted() {
         let (mut log, mut problems) = (Lines::default(), Problems::new());
         for number in 0..100 {
-            let mut notes = Notes { log: &mut log, problems: &mut problems };
-            notes.leave_out(format_args!("{number:03} {}", "x".repeat(60)));
+            let mut findings = Findings { log: &mut log, problems: &mut problems };
+            findings.leave_out(format_args!("{number:03} {}", "x".repeat(60)));
         }
         let message = problems.message(&mut log);
         let message = message.as_str();
@@ -196,8 +196,8 @@ pub(crate) mod tests {
         assert!(log.0[0].starts_with("network: 006 x"), "{}", log.0[0]);
         // What has failed takes their place.
         for number in 0..6 {
-            let mut notes = Notes { log: &mut log, problems: &mut problems };
-            notes.fail(format_args!("cannot {number} {}", "y".repeat(60)));
+            let mut findings = Findings { log: &mut log, problems: &mut problems };
+            findings.fail(format_args!("cannot {number} {}", "y".repeat(60)));
         }
         let message = problems.message(&mut log);
         let message = message.as_str();
@@ -206,7 +206,7 @@ pub(crate) mod tests {
         assert!(log.0[94].starts_with("network: left out: 000 x"), "{}", log.0[94]);
         // One that is longer than any message is in the log, too.
         let mut problems = Problems::new();
-        Notes { log: &mut log, problems: &mut problems }.fail(format_args!("{}", "z".repeat(600)));
+        Findings { log: &mut log, problems: &mut problems }.fail(format_args!("{}", "z".repeat(600)));
         assert_eq!(problems.message(&mut log).as_str(), "… and 1 more, see the log");
         assert!(log.0[95].contains("zzz"));
     }

@@ -9,7 +9,7 @@ use crate::files::read::read_start_if_possible;
 use crate::network::Target;
 use crate::network::model::{INTERFACES_MAX, Network, Placed, system_name};
 use crate::network::plan::{Plan, Step, carry_out};
-use crate::network::problems::{FilesOutcome, Notes};
+use crate::network::problems::{FilesOutcome, Findings};
 pub use crate::network::problems::{Line, Problems};
 use crate::platform::{Clock, Files, GuestPath, Identity, KernelNet, Level, Log, Programs};
 use crate::wire::net::{Device, Family};
@@ -134,7 +134,7 @@ pub fn apply<P: Files + Clock + Log + Identity + Programs + KernelNet>(
     if let (Some(name), true, None) = (&network.hostname, kernel, &show)
         && let Err(errno) = platform.set_host_name(system_name(name))
     {
-        Notes { log: platform, problems: &mut problems }.fail(format_args!("cannot set the host name: {errno}"));
+        Findings { log: platform, problems: &mut problems }.fail(format_args!("cannot set the host name: {errno}"));
     }
     let mut found = Vec::<KernelDevice, INTERFACES_MAX>::new();
     found.resize(network.interfaces.len(), KernelDevice::default()).unwrap_or_default();
@@ -147,12 +147,12 @@ pub fn apply<P: Files + Clock + Log + Identity + Programs + KernelNet>(
     for (interface, found) in network.interfaces.iter().zip(&mut found) {
         let mac = interface.mac;
         if found.device.is_none() && kernel {
-            let mut notes = Notes { log: platform, problems: &mut problems };
+            let mut findings = Findings { log: platform, problems: &mut problems };
             let text = format_args!("no interface has the MAC address {mac}");
             if none_is_there {
-                notes.fail(text)
+                findings.fail(text)
             } else {
-                notes.leave_out(text)
+                findings.leave_out(text)
             }
             found.chosen = show.is_some();
         }
@@ -200,16 +200,16 @@ fn in_kernel<P: Files + Log + Programs + KernelNet>(
         }),
         None if !kernel => Plan::read(platform, &network.interfaces),
         None => carry_out(platform, &network.interfaces, &mut |platform, step, errno| {
-            let mut notes = Notes { log: platform, problems };
+            let mut findings = Findings { log: platform, problems };
             if step.is_unwanted(errno, unwanted) {
                 unwanted = true;
-                return notes.leave_out(format_args!("cannot {step}: {errno}; is IPv6 turned off here?"));
+                return findings.leave_out(format_args!("cannot {step}: {errno}; is IPv6 turned off here?"));
             }
             let text = format_args!("cannot {step}: {errno}");
             if step.matters() {
-                notes.fail(text)
+                findings.fail(text)
             } else {
-                notes.leave_out(text)
+                findings.leave_out(text)
             }
             let (index, weight) = match step {
                 Step::Up(link) => (link.index, u32::MAX),
@@ -226,8 +226,8 @@ fn in_kernel<P: Files + Log + Programs + KernelNet>(
         Ok(plan) => plan,
         Err(errno) => {
             let text = format_args!("cannot talk to the kernel about links: {errno}");
-            let mut notes = Notes { log: platform, problems };
-            return if kernel { notes.fail(text) } else { notes.leave_out(text) };
+            let mut findings = Findings { log: platform, problems };
+            return if kernel { findings.fail(text) } else { findings.leave_out(text) };
         }
     };
     let changes = kernel && !shown;
@@ -306,8 +306,8 @@ fn in_files<'w, P: Files + Clock + Log + Identity + Programs + KernelNet>(
         Permanence::Detected => match crate::network::managers::registry::detect(platform) {
             Ok(manager) => manager,
             Err(error) => {
-                let mut notes = Notes { log: platform, problems };
-                notes.fail(format_args!("cannot tell which files this guest has: {error}"));
+                let mut findings = Findings { log: platform, problems };
+                findings.fail(format_args!("cannot tell which files this guest has: {error}"));
                 return FilesOutcome { written: false, undisturbed: true };
             }
         },

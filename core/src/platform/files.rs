@@ -88,14 +88,14 @@ pub trait Files {
     /// that what is at `path` is a mount point.
     fn publish(&mut self, staged: &mut Self::Staged, path: GuestPath<'_>) -> Result<Durability, Errno>;
     /// Makes a durable staged file the copy ([`COPY_NUMBER`]) that the file at `path` is to be overwritten from,
-    /// durably notes that path, and sees that there is room for the bytes. On failure the file at `path` is as it was.
-    /// [`Errno::EXIST`]: another path is noted still.
+    /// durably marks that path, and sees that there is room for the bytes. On failure the file at `path` is as it was.
+    /// [`Errno::EXIST`]: another path is marked still.
     fn keep_copy(&mut self, staged: &mut Self::Staged, path: GuestPath<'_>) -> Result<(), Errno>;
-    /// Overwrites the file at `path` with its copy, makes that durable, and removes copy and note; without a copy there
-    /// was only a note. On failure copy and note stay. [`Errno::AGAIN`] while another nanova has files staged.
+    /// Overwrites the file at `path` with its copy, makes that durable, and removes copy and mark; without a copy there
+    /// was only a mark. On failure copy and mark stay. [`Errno::AGAIN`] while another nanova has files staged.
     fn overwrite(&mut self, path: GuestPath<'_>) -> Result<(), Errno>;
-    /// The path that is noted as one that is being overwritten, if there is one.
-    fn half_written(&mut self) -> Option<LinkTarget>;
+    /// The path that is marked as one that is being overwritten, if there is one.
+    fn half_written(&mut self) -> Result<Option<LinkTarget>, Errno>;
     /// Removes what has that name in the directory of `path`.
     fn remove(&mut self, path: GuestPath<'_>, name: &str) -> Result<(), Errno>;
     /// Makes a staged file durable, and one that nothing can be added to, so that it can be run.

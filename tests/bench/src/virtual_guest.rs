@@ -218,8 +218,8 @@ impl Files for BareGuest {
     fn overwrite(&mut self, _path: GuestPath<'_>) -> Result<(), Errno> {
         Err(Errno::IO)
     }
-    fn half_written(&mut self) -> Option<LinkTarget> {
-        None
+    fn half_written(&mut self) -> Result<Option<LinkTarget>, Errno> {
+        Ok(None)
     }
     fn remove(&mut self, _path: GuestPath<'_>, _name: &str) -> Result<(), Errno> {
         Err(Errno::IO)

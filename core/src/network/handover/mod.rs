@@ -13,7 +13,7 @@ use crate::files::replace;
 use crate::network::managers::manager::{PRIVATE, PUBLIC};
 use crate::network::managers::{keyfile, netplan, networkd};
 use crate::network::model::{Placed, is_plain};
-use crate::network::problems::{Notes, Problems};
+use crate::network::problems::{Findings, Problems};
 use crate::platform::{Files, GuestPath, Log};
 use crate::wire::net::Family;
 use crate::wire::text::{Bounded, number};
@@ -105,7 +105,7 @@ struct HandoverFiles<'a, F> {
 
 impl<F: Files + Log> HandoverFiles<'_, F> {
     fn fail(&mut self, text: fmt::Arguments<'_>) {
-        Notes { log: self.files, problems: self.problems }.fail(text);
+        Findings { log: self.files, problems: self.problems }.fail(text);
         self.well = false;
     }
 

@@ -13,7 +13,7 @@ use crate::files::read::for_each_line;
 use crate::files::replace::{move_aside, warn_of};
 use crate::files::transaction::EditPath;
 use crate::network::managers::manager::{ConflictingFiles, PersistentConfig, Suspect, Verdict};
-use crate::network::problems::{Notes, Problems};
+use crate::network::problems::{Findings, Problems};
 use crate::platform::{Clock, FileError, Files, GuestPath, KernelNet, Log};
 use crate::wire::errno::Errno;
 use crate::wire::net::Device;
@@ -54,7 +54,7 @@ pub(crate) fn move_conflicts_aside<P: Files + Clock + Log + KernelNet>(
     });
     let mut fail = |platform: &mut P, text: fmt::Arguments<'_>| {
         moved.all = false;
-        Notes { log: platform, problems }.fail(text);
+        Findings { log: platform, problems }.fail(text);
     };
     if more {
         fail(platform, format_args!("too many files in {directory}: not all were looked at"));

@@ -13,7 +13,7 @@ use crate::files::transaction::{Backup, FileTransaction, Trouble, editable};
 use crate::network::managers::conflicts::move_conflicts_aside;
 use crate::network::managers::manager::{ConfigFiles, Maker, NamesBy, PersistentConfig, Tell, plain_device};
 use crate::network::managers::{names, none};
-use crate::network::problems::{FilesOutcome, Notes, Problems};
+use crate::network::problems::{FilesOutcome, Findings, Problems};
 use crate::platform::{
     Argv, Clock, FileError, FileKind, Files, GuestPath, Identity, KernelNet, Level, LinkTarget, Log, Programs,
 };
@@ -53,7 +53,7 @@ impl PersistentConfig<'_> {
         let mut changes = !work.transaction.is_empty();
         let Work { platform, mut transaction, problems, show, mut well, .. } = work;
         transaction.commit(platform, &mut |platform, trouble| {
-            Notes { log: platform, problems }.fail(format_args!("{trouble}"));
+            Findings { log: platform, problems }.fail(format_args!("{trouble}"));
             well &= !matches!(trouble, Trouble::Failed(_));
             ControlFlow::Continue(())
         });
@@ -89,7 +89,7 @@ impl PersistentConfig<'_> {
 impl<P: Files + Log> Work<'_, P> {
     /// Something has failed.
     fn fail(&mut self, error: &FileError<'_>) {
-        Notes { log: self.platform, problems: self.problems }.fail(format_args!("{error}"));
+        Findings { log: self.platform, problems: self.problems }.fail(format_args!("{error}"));
         self.well = false;
     }
 }
@@ -142,9 +142,10 @@ impl<P: Files + Clock + Log> ConfigFiles for Work<'_, P> {
         let Some(len) = self.platform.read_link(path, &mut room).ok().filter(|_| is_dangling) else { return };
         let target = text_at_start(room.get(..len).unwrap_or_default());
         let maker = makers.iter().find(|(directory, _)| target.split('/').any(|name| name == *directory));
-        let mut notes = Notes { log: self.platform, problems: self.problems };
+        let mut findings = Findings { log: self.platform, problems: self.problems };
         let Some((_, signs)) = maker else {
-            return notes.leave_out(format_args!("{path} leads to {target}, which is not there, and stays as it is"));
+            return findings
+                .leave_out(format_args!("{path} leads to {target}, which is not there, and stays as it is"));
         };
         if self.exists(signs) {
             return;
@@ -156,7 +157,7 @@ impl<P: Files + Clock + Log> ConfigFiles for Work<'_, P> {
         match move_aside(self.platform, path) {
             Ok(unsynced) => warn_of(self.platform, &unsynced),
             Err(error) if self.nothing_lasts => self.platform.log(Level::Warn, format_args!("{error}")),
-            Err(error) => Notes { log: self.platform, problems: self.problems }.fail(format_args!("{error}")),
+            Err(error) => Findings { log: self.platform, problems: self.problems }.fail(format_args!("{error}")),
         }
     }
 }

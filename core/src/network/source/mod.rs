@@ -3,7 +3,7 @@
 use heapless::Vec;
 
 use super::model::{INTERFACES_MAX, Network};
-use super::problems::{Notes, Problems};
+use super::problems::{Findings, Problems};
 use crate::platform::Log;
 use crate::wire::net::Mac;
 use crate::xenstore::{Client, Error, Path, Transport};
@@ -27,19 +27,19 @@ impl Network {
         log: &mut dyn Log,
         problems: &mut Problems,
     ) -> Result<(), Error> {
-        let notes = &mut Notes { log, problems };
-        vm_data::read(self, client, notes)?;
+        let findings = &mut Findings { log, problems };
+        vm_data::read(self, client, findings)?;
         #[cfg(feature = "xapi")]
-        xapi::overlay(self, client, notes)?;
-        self.without_twins(notes);
+        xapi::overlay(self, client, findings)?;
+        self.without_twins(findings);
         if !self.sound {
-            notes.matters();
+            findings.matters();
         }
         if self.interfaces.len() > 1 { self.number_vifs(client) } else { Ok(()) }
     }
 
     /// Leaves out an interface with the MAC address of one that comes before it.
-    fn without_twins(&mut self, notes: &mut Notes<'_>) {
+    fn without_twins(&mut self, findings: &mut Findings<'_>) {
         let mut known = Vec::<Mac, INTERFACES_MAX>::new();
         let sound = &mut self.sound;
         self.interfaces.retain(|interface| {
@@ -48,7 +48,7 @@ impl Network {
                 let _ = known.push(interface.mac);
             } else {
                 *sound = false;
-                notes.leave_out(format_args!("{} is there twice; the first one counts", interface.mac));
+                findings.leave_out(format_args!("{} is there twice; the first one counts", interface.mac));
             }
             new
         });

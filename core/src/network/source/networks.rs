@@ -15,7 +15,7 @@ use core::fmt::{self, Write};
 
 use super::mac_of_vif;
 use crate::network::model::Network;
-use crate::network::problems::Notes;
+use crate::network::problems::Findings;
 use crate::wire::text::Bounded;
 use crate::xenstore::{Client, Error, Path, Transport};
 
@@ -33,7 +33,7 @@ type Document = Bounded<1024>;
 pub(super) fn read<T: Transport>(
     network: &mut Network,
     client: &mut Client<T>,
-    notes: &mut Notes<'_>,
+    findings: &mut Findings<'_>,
 ) -> Result<(), Error> {
     let numbers = client.numbers(NETWORKS)?;
     network.sound &= numbers.complete;
@@ -41,7 +41,7 @@ pub(super) fn read<T: Transport>(
         let mut document = Document::new();
         let Some(left_alone) = document_of(client, vif, &mut document)? else { continue };
         let name = Bounded::<8>::of(format_args!("{}", u64::from(vif)));
-        let wrong = network.read_one(["networks", name.as_str()], document.as_str().as_bytes(), notes);
+        let wrong = network.read_one(["networks", name.as_str()], document.as_str().as_bytes(), findings);
         if let (false, Some(interface)) = (wrong, network.interfaces.last_mut()) {
             (interface.vif, interface.left_alone) = (Some(vif), left_alone);
         }

@@ -17,7 +17,7 @@
 use heapless::Vec;
 
 use crate::network::model::{Interface, ROUTES_MAX};
-use crate::network::problems::{Notes, Value as Shown};
+use crate::network::problems::{Findings, Value as Shown};
 use crate::wire::json::walk::{Pieces, member, scalar};
 use crate::wire::json::{Value, members};
 use crate::wire::net::{Family, Ip, Mac, Prefixed, Route};
@@ -46,7 +46,7 @@ pub(crate) fn interface(
     node: [&str; 2],
     document: &[u8],
     interface: &mut Interface,
-    notes: &mut Notes<'_>,
+    findings: &mut Findings<'_>,
 ) -> Result<(), ParseError> {
     const NOT_JSON: ParseError = "not a JSON object";
     // As a member of another document: that hands back the whole, made plain.
@@ -57,7 +57,7 @@ pub(crate) fn interface(
     let Ok([_, Value::Object(document)]) = members(&mut room, ["name", "value"]) else { return Err(NOT_JSON) };
     let mac = Mac::parse(node[1]).or_else(|| Mac::parse(text(document, &["mac"])?));
     interface.mac = mac.ok_or("no MAC address in its name")?;
-    let mut reader = Reader { interface, notes, node, defaults: [None; 2], others: Vec::new(), lost: [false; 2] };
+    let mut reader = Reader { interface, findings, node, defaults: [None; 2], others: Vec::new(), lost: [false; 2] };
     reader.label(text(document, &["label"]).unwrap_or_default());
     reader.interface.broadcast = text(document, &["broadcast"]).and_then(|ip| reader.ip("'broadcast'", ip));
     reader.mtu(text(document, &["mtu"]));
@@ -144,7 +144,7 @@ fn ip(text: &str) -> Option<Ip> {
 /// Puts an interface together from what the host says.
 struct Reader<'r, 'n> {
     interface: &'r mut Interface,
-    notes: &'r mut Notes<'n>,
+    findings: &'r mut Findings<'n>,
     /// The directory below vm-data, and the node in it.
     node: [&'r str; 2],
     /// The default route of each family that counts, so far: its next hop.
@@ -164,7 +164,7 @@ impl Reader<'_, '_> {
 
     fn leave_out(&mut self, what: &str, why: &str, value: &str) {
         let [directory, name] = self.node;
-        self.notes.leave_out(format_args!("vm-data/{directory}/{}: {what} {why}: {}", Shown(name), Shown(value)));
+        self.findings.leave_out(format_args!("vm-data/{directory}/{}: {what} {why}: {}", Shown(name), Shown(value)));
     }
 
     /// An address that is said to be one; a word more, if it is none.
@@ -208,7 +208,7 @@ impl Reader<'_, '_> {
 
     fn unread(&mut self) {
         self.interface.is_unread = true;
-        self.notes.matters();
+        self.findings.matters();
     }
 
     /// An address or network, and the netmask beside or behind it.
@@ -280,7 +280,7 @@ impl Reader<'_, '_> {
     #[inline(never)]
     fn not_this(&mut self, route: Route, why: &str) {
         let [directory, name] = self.node;
-        self.notes.leave_out(format_args!("vm-data/{directory}/{}: the route to {route}: {why}", Shown(name)));
+        self.findings.leave_out(format_args!("vm-data/{directory}/{}: the route to {route}: {why}", Shown(name)));
     }
 
     /// A way to everything, which counts if there is none yet.
@@ -309,7 +309,7 @@ impl Reader<'_, '_> {
             let _ = self.interface.routes.push(Route { to: Prefixed::everything(via), via });
         }
         if self.lost.iter().zip(&self.defaults).any(|(lost, found)| *lost && found.is_none()) {
-            self.notes.matters();
+            self.findings.matters();
         }
     }
 }
@@ -375,7 +375,12 @@ pub(crate) mod tests {
     /// The interface, what was left out, and whether all that matters is there.
     fn read(name: &str, document: &[u8]) -> Result<(Interface, String, bool), ParseError> {
         let (mut found, mut log, mut problems) = (Interface::new(Mac([0; 6])), Lines::default(), Problems::new());
-        interface(["networking", name], document, &mut found, &mut Notes { log: &mut log, problems: &mut problems })?;
+        interface(
+            ["networking", name],
+            document,
+            &mut found,
+            &mut Findings { log: &mut log, problems: &mut problems },
+        )?;
         let complete = problems.is_complete();
         Ok((found, problems.message(&mut log).as_str().to_owned(), complete))
     }

@@ -8,7 +8,7 @@ use heapless::String;
 
 use super::{networks, parse};
 use crate::network::model::{HOSTNAME_MAX, INTERFACES_MAX, Interface, Network};
-use crate::network::problems::{Notes, Value};
+use crate::network::problems::{Findings, Value};
 use crate::wire::net::Mac;
 use crate::wire::text::text_at_start;
 use crate::xenstore::path::{Joined, Path};
@@ -22,13 +22,13 @@ const NAMES_MAX: usize = 32 * INTERFACES_MAX;
 /// Longest label of a host name (RFC 1035, 2.3.4).
 const LABEL_MAX: usize = 63;
 
-/// Reads it, in place: it is large. What is wrong with parts of it goes to `notes`. Without `vm-data/networking` and
+/// Reads it, in place: it is large. What is wrong with parts of it goes to `findings`. Without `vm-data/networking` and
 /// `vm-data/networks` there is no interface.
 #[inline(never)]
 pub(crate) fn read<T: Transport>(
     network: &mut Network,
     client: &mut Client<T>,
-    notes: &mut Notes<'_>,
+    findings: &mut Findings<'_>,
 ) -> Result<(), Error> {
     let mut wrong = false;
     match client.read(Transaction::NONE, HOSTNAME) {
@@ -36,7 +36,7 @@ pub(crate) fn read<T: Transport>(
             network.hostname = hostname(name);
             wrong = network.hostname.is_none() && !name.trim_ascii().is_empty();
             if wrong {
-                notes.leave_out(format_args!("vm-data/hostname is no host name: {}", Value(text_at_start(name))));
+                findings.leave_out(format_args!("vm-data/hostname is no host name: {}", Value(text_at_start(name))));
             }
         }
         Err(error) if error.is(Refusal::NOENT) => {}
@@ -44,13 +44,13 @@ pub(crate) fn read<T: Transport>(
     }
     let mut names = [0; NAMES_MAX];
     match client.list(Transaction::NONE, NETWORKING, 0, &mut names) {
-        Ok(listing) => interfaces(network, client, listing, &names, notes)?,
-        Err(error) if error.is(Refusal::NOENT) => networks::read(network, client, notes)?,
+        Ok(listing) => interfaces(network, client, listing, &names, findings)?,
+        Err(error) if error.is(Refusal::NOENT) => networks::read(network, client, findings)?,
         Err(error) => return Err(error),
     }
     if wrong && network.interfaces.is_empty() {
         // Nothing else was asked for.
-        notes.matters();
+        findings.matters();
     }
     Ok(())
 }
@@ -60,11 +60,11 @@ fn interfaces<T: Transport>(
     client: &mut Client<T>,
     listing: Listing,
     names: &[u8; NAMES_MAX],
-    notes: &mut Notes<'_>,
+    findings: &mut Findings<'_>,
 ) -> Result<(), Error> {
     if !listing.complete {
         network.sound = false;
-        notes.leave_out(format_args!("vm-data/networking: {TOO_MANY}"));
+        findings.leave_out(format_args!("vm-data/networking: {TOO_MANY}"));
     }
     for name in names[..listing.len].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
         let name = core::str::from_utf8(name).unwrap_or_default();
@@ -74,7 +74,7 @@ fn interfaces<T: Transport>(
             Err(error) if error.is(Refusal::NOENT) => continue,
             value => value?,
         };
-        network.read_one(["networking", name], value, notes);
+        network.read_one(["networking", name], value, findings);
     }
     Ok(())
 }
@@ -83,10 +83,10 @@ impl Network {
     /// Reads one interface, in place, from the value of a node of a directory below vm-data. Returns whether there is
     /// none.
     #[inline(never)]
-    pub(super) fn read_one(&mut self, node: [&str; 2], value: &[u8], notes: &mut Notes<'_>) -> bool {
+    pub(super) fn read_one(&mut self, node: [&str; 2], value: &[u8], findings: &mut Findings<'_>) -> bool {
         let room = self.interfaces.push(Interface::new(Mac([0; 6]))).map_err(|_| TOO_MANY);
         let parsed = match (room, self.interfaces.last_mut()) {
-            (Ok(()), Some(last)) => parse::interface(node, value, last, notes).inspect_err(|_| {
+            (Ok(()), Some(last)) => parse::interface(node, value, last, findings).inspect_err(|_| {
                 self.interfaces.pop();
             }),
             (room, _) => room,
@@ -94,7 +94,7 @@ impl Network {
         if let Err(error) = parsed {
             self.sound = false;
             let [directory, name] = node;
-            notes.leave_out(format_args!("vm-data/{directory}/{}: {error}", Value(name)));
+            findings.leave_out(format_args!("vm-data/{directory}/{}: {error}", Value(name)));
         }
         parsed.is_err()
     }

@@ -15,7 +15,7 @@ use core::str::FromStr;
 use heapless::String;
 
 use crate::network::model::{Interface, Network};
-use crate::network::problems::Notes;
+use crate::network::problems::Findings;
 use crate::wire::net::{Family, Ip, Mac, Prefixed, Route};
 use crate::wire::text::number;
 use crate::xenstore::{Client, Error, Path, Transport};
@@ -130,7 +130,7 @@ fn prefixed(text: &str) -> Option<Prefixed> {
 pub(crate) fn overlay<T: Transport>(
     network: &mut Network,
     client: &mut Client<T>,
-    notes: &mut Notes<'_>,
+    findings: &mut Findings<'_>,
 ) -> Result<(), Error> {
     let complete = each_setting(client, &mut |_, _, setting| {
         let Setting::Given(interface) = setting else { return Ok(()) };
@@ -152,7 +152,7 @@ pub(crate) fn overlay<T: Transport>(
     })?;
     if !complete {
         network.sound = false;
-        notes.leave_out(format_args!("{TOO_MANY}"));
+        findings.leave_out(format_args!("{TOO_MANY}"));
     }
     Ok(())
 }
