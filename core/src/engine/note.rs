@@ -232,10 +232,24 @@ mod tests {
     }
 
     #[test]
+    fn all_that_were_answered_before_and_are_gone_are_forgotten() {
+        let mut page = page();
+        for name in ["a", "b", "c", "d"] {
+            run(&mut page, Place::Run, name);
+            written(&mut page, name);
+            begin(&mut page);
+        }
+        forget_answered(&mut page);
+        let left = (0..EARLIER_COUNT).filter(|place| page.word(EARLIER + 2 * place + 1) != 0).count();
+        assert_eq!(left, 0);
+    }
+
+    #[test]
     fn one_that_has_to_wait_was_not_run() {
         let mut page = page();
         run(&mut page, Place::Run, "a");
         not_run(&mut page);
+        assert_eq!(page.word(Place::Run as usize + 1), 0);
         begin(&mut page);
         assert_eq!(before(&mut page, "a"), Before::Nothing);
         run(&mut page, Place::Run, "a");

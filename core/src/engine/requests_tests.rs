@@ -325,6 +325,7 @@ fn a_response_that_may_not_be_written_costs_the_host_an_answer_and_nobody_else_a
     assert_eq!(guest.serve_all(0), 2);
     assert_eq!((guest.names_below("data/guest"), guest.names_below("data/host")), (vec!["b".to_owned()], vec![]));
     assert!(guest.platform.logged().contains("request a cannot be answered as it should: xenstored answered EACCES"));
+    assert!(guest.store().asked(MessageType::TRANSACTION_START).is_empty(), "that is for want of room");
 }
 
 #[test]
@@ -745,8 +746,10 @@ fn commands_that_take_long_are_answered_one_after_the_other_and_others_meanwhile
     assert_eq!(guest.serve_all(0), 1);
     assert_eq!(guest.names_below("data/guest"), ["v"]);
     assert_eq!((guest.requests.is_under_way(), guest.platform.errands.begun.len()), (true, 1));
-    // An event has nothing begun twice.
+    // An event has nothing begun twice, nor read.
+    guest.store().asked.clear();
     assert_eq!((guest.serve_again(0), guest.platform.errands.begun.len()), (0, 1));
+    assert_eq!(guest.store().asked(MessageType::READ), [""; 0]);
     for (name, left) in [("a", 2), ("b", 1), ("c", 0)] {
         guest.platform.errands.linger = false;
         assert_eq!(guest.serve(0), Ok(Progress::Served));
@@ -843,4 +846,39 @@ fn a_new_agents_file_that_was_left_is_removed_at_a_start_and_not_while_one_is_tr
     assert_eq!(tidied(&guest), 1);
     guest.restart();
     assert_eq!(tidied(&guest), 2);
+}
+
+#[test]
+fn a_request_that_the_host_takes_back_meanwhile_is_answered_all_the_same() {
+    let mut guest = Guest::without_note(&["a", "b"]);
+    guest.store().quota = Some(("data/guest", 1, "ENOSPC"));
+    assert_eq!((guest.serve(0), guest.serve(0)), (Ok(Progress::Served), Ok(Progress::Waiting(5000))));
+    guest.store().take("data/host/b");
+    assert_eq!(guest.serve(5000), Ok(Progress::Served));
+    assert_eq!(guest.names_below("data/guest"), ["b"]);
+    assert!(!guest.platform.logged().contains("cannot be answered"), "{}", guest.platform.logged());
+}
+
+#[test]
+fn a_transaction_that_is_gone_when_the_guest_wakes_up_is_begun_anew() {
+    let mut guest = Guest::without_note(&["a"]);
+    guest.store().refuses.push((MessageType::WRITE, "data/guest/a", "ENOENT"));
+    guest.serve_all(0);
+    assert!(guest.store().asked(MessageType::TRANSACTION_START).len() > 1);
+    assert!(guest.platform.logged().contains("cannot be answered as it should: xenstored answered EAGAIN"));
+}
+
+#[test]
+fn whether_answers_can_be_written_is_no_question_of_room_nor_answered_by_a_connection_that_is_lost() {
+    let mut store = FakeXenstore::with(&[("data/host", "")]);
+    store.put("data/host/a", ASKS);
+    store.refuses.push((MessageType::MKDIR, "data/guest", "ENOSPC"));
+    let mut guest = Guest::with(store);
+    assert_eq!(guest.serve_all(0), 1);
+    // Behind the watch.
+    let mut store = FakeXenstore::with(&[("data/host", "")]);
+    store.lose = Some((1, false));
+    let (mut requests, mut platform) = (Requests::new(Target::Off), FakePlatform::with(&[]));
+    let lost = requests.start(&mut Client::new(store), &mut platform);
+    assert_eq!(lost, Err(Error::Lost(Lost::Closed)));
 }
