@@ -18,7 +18,7 @@ use crate::rt::Environment;
 use crate::rt::signals::Signals;
 use crate::supervise::Supervisor;
 use crate::system::System;
-use crate::wait::{sleep, uptime_ms};
+use crate::wait::{sleep_until_event, uptime_ms};
 use crate::xenbus::{ChannelKind, Xenbus};
 
 const DEVICES: [&str; 2] = ["/dev/xen/xenbus", "/proc/xen/xenbus"];
@@ -148,7 +148,7 @@ impl<'a> Candidates<'a> {
             // Something that does not answer yet, or a kernel without inotify: only trying again helps.
             let again = there.is_some() || names.is_none();
             let timeout = [again.then_some(pause), left, supervisor.wake_in_ms()].into_iter().flatten().min();
-            sleep(signals, names.as_ref(), timeout);
+            sleep_until_event(signals, names.as_ref(), timeout);
             supervisor.woke(system, signals);
             if signals.stop() {
                 return Waited::Stopped;

@@ -22,7 +22,7 @@ use crate::rt::signals::Signals;
 use crate::serve::{denied, open, out_of_memory, timed_out};
 use crate::supervise::OrdinaryProcess;
 use crate::system::System;
-use crate::wait::{sleep, uptime_ms};
+use crate::wait::{sleep_until_event, uptime_ms};
 use crate::xenbus::Xenbus;
 
 /// How long a xenstore that is there may take to answer, even if time is over otherwise (`--wait 0`).
@@ -58,7 +58,12 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Netw
     let mut client = place.fill(Client::new(xenbus));
     let mut shown = options.dry_run.then_some(Out);
     let show = shown.as_mut().map(|out| -> &mut dyn Write { out });
-    let Outcome { well, complete, line, problems } = apply(&mut client, &mut system, &signals, &wanted, deadline, show);
+    let mut before = |system: &mut System<'_>, interfaces: &[Interface]| {
+        if let Some(deadline) = deadline {
+            wait_for_links(system, interfaces, &signals, deadline);
+        }
+    };
+    let Outcome { well, complete, line, problems } = apply(&mut client, &mut system, &wanted, &mut before, show);
     if !well {
         complain(format_args!("{}", problems.as_str()));
         return exit::FAILED;
@@ -93,15 +98,14 @@ impl Write for Out {
     }
 }
 
-/// Applies what xenstore holds, once there are links for all interfaces or it is `deadline`, by [`uptime_ms`]. The
-/// caller logs the line that it returns.
+/// Applies what xenstore holds. What has to be done for the interfaces in the kernel `before` that is done when they are
+/// known. The caller logs the line that it returns.
 #[inline(never)]
 pub(crate) fn apply(
     client: &mut Client<Xenbus<'_>>,
     system: &mut System<'_>,
-    signals: &Signals,
     wanted: &Wanted<'_>,
-    deadline: Option<u64>,
+    before: &mut dyn FnMut(&mut System<'_>, &[Interface]),
     show: Option<&mut dyn Write>,
 ) -> Outcome {
     let mut problems = Problems::new();
@@ -116,17 +120,20 @@ pub(crate) fn apply(
         }
         return nothing(Line::of(format_args!("cannot read the network from xenstore: {error}")));
     }
-    if wanted.target != Target::Files
-        && let Some(deadline) = deadline
-        && let Err(error) = wait_for_links(system, &network.interfaces, signals, deadline)
-    {
-        system.log(Level::Warn, format_args!("cannot wait for network interfaces: {error}"));
+    if wanted.target != Target::Files {
+        before(system, &network.interfaces);
     }
     reset::apply(system, &mut network, wanted, problems, show)
 }
 
-/// Waits until there is a link for each interface, or time is over.
-fn wait_for_links(
+/// Waits until there is a link for each interface, or it is `deadline`, by [`uptime_ms`].
+pub(crate) fn wait_for_links(system: &mut System<'_>, interfaces: &[Interface], signals: &Signals, deadline: u64) {
+    if let Err(error) = try_to_wait(system, interfaces, signals, deadline) {
+        system.log(Level::Warn, format_args!("cannot wait for network interfaces: {error}"));
+    }
+}
+
+fn try_to_wait(
     system: &mut System<'_>,
     interfaces: &[Interface],
     signals: &Signals,
@@ -143,6 +150,6 @@ fn wait_for_links(
         if left == 0 || there.iter().take(interfaces.len()).all(|there| *there) || signals.stop() {
             return Ok(());
         }
-        sleep(signals, Some(&events), Some(left));
+        sleep_until_event(signals, Some(&events), Some(left));
     }
 }

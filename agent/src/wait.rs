@@ -6,16 +6,21 @@ use rustix::fd::OwnedFd;
 use crate::rt::clock::monotonic;
 use crate::rt::signals::Signals;
 
-/// Sleeps until a name appears, a signal comes, or time is over.
-pub(crate) fn sleep(signals: &Signals, names: Option<&OwnedFd>, timeout_ms: Option<u64>) {
+/// Sleeps until there is something to read, a signal comes, or time is over.
+pub(crate) fn sleep(signals: &Signals, from: Option<&OwnedFd>, timeout_ms: Option<u64>) {
     let timeout = timeout_ms.map(timespec);
-    let mut fds = [PollFd::new(signals.fd(), PollFlags::IN), PollFd::new(names.unwrap_or(signals.fd()), PollFlags::IN)];
+    let mut fds = [PollFd::new(signals.fd(), PollFlags::IN), PollFd::new(from.unwrap_or(signals.fd()), PollFlags::IN)];
     // Whatever ends it, the caller looks at everything anew.
     let _ = poll(&mut fds, timeout.as_ref());
     signals.take();
-    if let Some(names) = names {
-        let mut events = [0; 1024];
-        while rustix::io::read(names, &mut events[..]).is_ok_and(|n| n > 0) {}
+}
+
+/// The same for events that say no more than that something has happened: they are gone then.
+pub(crate) fn sleep_until_event(signals: &Signals, events: Option<&OwnedFd>, timeout_ms: Option<u64>) {
+    sleep(signals, events, timeout_ms);
+    if let Some(events) = events {
+        let mut room = [0; 1024];
+        while rustix::io::read(events, &mut room[..]).is_ok_and(|n| n > 0) {}
     }
 }
 

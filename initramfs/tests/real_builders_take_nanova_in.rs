@@ -71,26 +71,3 @@ fn dracut_builds_images_that_hand_over_to_whichever_network_manager_is_inside() 
     );
     assert!(!host.contains("nanova"), "in an image for this machine alone, which is no Xen guest");
 }
-
-#[test]
-#[ignore = "needs iproute2, user namespaces and apt-get"]
-fn ifup_leaves_alone_what_the_boot_script_noted() {
-    let home = tempfile::tempdir().unwrap();
-    debian::unpack(home.path(), "ifupdown");
-    let root = home.path().display();
-    let script = format!(
-        "mount -t tmpfs etc /etc; mount -t tmpfs run /run
-        mkdir -p /etc/nanova; cp -r {root}/etc/network /etc; mkdir -p /etc/network/if-up.d /etc/network/if-pre-up.d
-        printf 'auto n0\\niface n0 inet static\\n address 10.9.9.2/24\\n' >/etc/network/interfaces
-        ip link add n0 type veth peer name n1; ip address add 10.9.9.2/24 dev n0; ip link set n0 up
-        {root}/sbin/ifup -a 2>&1 && exit 1
-        rm -r /run/network; echo 'klibc ifupdown' >/etc/nanova/handover; echo DEVICE=n0 >/run/net-n0.conf
-        {root}/hooks/usr/share/initramfs-tools/scripts/init-premount/nanova 2>/dev/null
-        {root}/sbin/ifup -a; {root}/sbin/ifquery --state n0"
-    );
-    hooks::install(&home.path().join("hooks"));
-    let output = hooks::run("unshare", &["--map-root-user", "--mount", "--net", "sh", "-ec", &script]);
-    let says = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{says} {}", String::from_utf8_lossy(&output.stderr));
-    assert!(says.contains("Address already assigned") && says.ends_with("n0=n0\n"), "{says}");
-}

@@ -93,6 +93,24 @@ print(json.dumps(cmdline.config_from_klibc_net_cfg(files=files, mac_addrs={'eth0
 }
 
 #[test]
+#[ignore = "needs ifupdown, iproute2 and root"]
+fn ifup_leaves_alone_what_is_noted_to_be_up() -> Result<()> {
+    let guest = Guest::new()?;
+    std::fs::create_dir_all(guest.root.join("etc/network"))?;
+    let installed = "auto eth0\niface eth0 inet static\n    address 166.78.10.124/24\n";
+    std::fs::write(guest.root.join("etc/network/interfaces"), installed)?;
+    let ifup = "--no-scripts -i $ROOT/etc/network/interfaces --state-dir $RUN/network";
+    let said = succeeded(&guest.shell(&format!(
+        "{LINKS}$NANOVA --handover klibc; mkdir -p $RUN/network
+        ifup {ifup} -a 2>&1 && exit 9
+        rm -r $RUN/network; $NANOVA --handover ifupdown,klibc
+        ifup {ifup} -a 2>&1; ifquery {ifup} --state eth0 eth1; cat $RUN/network/ifstate.eth1"
+    ))?);
+    assert!(said.contains("Address already assigned") && said.ends_with("eth0=eth0\neth1=eth1\neth1\n"), "{said}");
+    Ok(())
+}
+
+#[test]
 #[ignore = "needs netplan.io and root"]
 fn netplan_merges_its_file_with_what_an_installer_wrote() -> Result<()> {
     let guest = Guest::new()?;

@@ -7,6 +7,8 @@
 //!
 //! What does not work is logged, and the rest is done all the same: a first process has nobody to give up to.
 
+#[cfg(feature = "handover")]
+mod device_names;
 mod end;
 mod modules;
 mod mounts;
@@ -15,6 +17,8 @@ mod root;
 
 use nanova_core::boot::Boot;
 use nanova_core::cli::{AgentOptions, Common, EndKind, LogTarget, exit};
+#[cfg(feature = "network")]
+use nanova_core::network::Interface;
 use nanova_core::network::Target;
 #[cfg(feature = "network")]
 use nanova_core::network::reset::{Permanence, Wanted};
@@ -26,6 +30,8 @@ use rustix::system::RebootCommand;
 
 pub(crate) use end::end;
 
+#[cfg(feature = "handover")]
+use crate::locate::Attempt;
 use crate::locate::{Candidates, Waited};
 #[cfg(feature = "network")]
 use crate::network;
@@ -95,9 +101,15 @@ pub(crate) fn run(environment: &Environment) -> i32 {
     }
     let candidates = Candidates::new(environment, &common);
     let mut first = FirstProcess::new(environment, &boot);
-    first_contact(&candidates, &mut system, &signals, &mut first, &boot);
-    if let (Some(device), false) = (boot.root, signals.stop()) {
-        root::hand_over(device, &boot, environment, &mut system, &signals);
+    let there = first_contact(&candidates, &mut system, &signals, &mut first, &boot);
+    if let (Some(device), false) = (boot.root, signals.stop())
+        && let Some(init) = root::find(device, &boot, &mut system, &signals)
+    {
+        #[cfg(feature = "handover")]
+        if there {
+            hand_network_over(&candidates, &mut system, &signals, &boot);
+        }
+        root::hand_over(init, environment, &mut system, &signals);
     }
     if !signals.stop() {
         first.start(&mut system);
@@ -109,6 +121,7 @@ pub(crate) fn run(environment: &Environment) -> i32 {
 }
 
 /// Waits for xenstore, not for ever, and applies the network that it holds, so that what is started next finds it.
+/// Returns whether it did.
 #[inline(never)]
 fn first_contact<'a>(
     candidates: &Candidates<'a>,
@@ -116,20 +129,26 @@ fn first_contact<'a>(
     signals: &'a Signals,
     first: &mut FirstProcess<'_>,
     boot: &Boot<'_>,
-) {
+) -> bool {
     if candidates.hopeless() {
         system.log(Level::Warn, format_args!("this is no Xen guest, or its kernel has no xenbus"));
-        return;
+        return false;
     }
     if boot.network == Target::Off {
-        return;
+        return false;
     }
     match candidates.wait(system, signals, first, Some(XENSTORE_SECONDS)) {
-        Waited::Connected(mut xenbus, path) => {
-            xenbus.answer_until(uptime_ms() + u64::from(XENSTORE_SECONDS) * 1000);
+        Waited::Connected(xenbus, path) => {
             system.log(Level::Debug, format_args!("xenstore is there: {path}"));
             #[cfg(feature = "network")]
-            apply_network(xenbus, system, signals, boot);
+            if boot.root.is_none() || boot.network != Target::Files {
+                let deadline = uptime_ms() + INTERFACES_MS;
+                let wanted = Wanted::of(Target::Kernel, Permanence::Nothing);
+                apply_network(xenbus, system, &wanted, Level::Info, &mut |system, interfaces| {
+                    network::wait_for_links(system, interfaces, signals, deadline);
+                });
+            }
+            return true;
         }
         Waited::Stopped => {}
         // (Nothing is denied the first process.)
@@ -141,29 +160,46 @@ fn first_contact<'a>(
             ),
         ),
     }
+    false
 }
 
-/// Gives the kernel the network that xenstore holds; and the real root, if there is one, files from which its network
-/// manager takes it over.
+/// Gives the interfaces the names that the real root's udev would give them, and leaves files below /run, from which its
+/// network manager takes them over as they are.
+#[cfg(feature = "handover")]
+#[inline(never)]
+fn hand_network_over(candidates: &Candidates<'_>, system: &mut System<'_>, signals: &Signals, boot: &Boot<'_>) {
+    use nanova_core::network::Handover::{Ifupdown, Keyfile, Klibc, Networkd};
+    let mut wanted = Wanted::of(boot.network, Permanence::Nothing);
+    if boot.network != Target::Kernel {
+        wanted.handover = &[Klibc, Networkd, Keyfile, Ifupdown];
+    }
+    if let Attempt::Yes(fd, kind, _) = candidates.connect() {
+        let xenbus = Xenbus::new(fd, kind, Some(signals));
+        apply_network(xenbus, system, &wanted, Level::Debug, &mut |system, interfaces| {
+            device_names::settle(system, interfaces, signals);
+        });
+    }
+}
+
+/// Applies the network that xenstore holds, and says at this level what there is then.
 #[cfg(feature = "network")]
 #[inline(never)]
-fn apply_network(xenbus: Xenbus<'_>, system: &mut System<'_>, signals: &Signals, boot: &Boot<'_>) {
-    #[cfg_attr(not(feature = "handover"), expect(unused_mut, reason = "nothing is handed over"))]
-    let mut wanted = Wanted::of(Target::Kernel, Permanence::Nothing);
-    #[cfg(feature = "handover")]
-    if boot.root.is_some() && boot.network != Target::Kernel {
-        use nanova_core::network::Handover;
-        (wanted.target, wanted.handover) = (boot.network, &[Handover::Klibc, Handover::Networkd, Handover::Keyfile]);
-    }
-    let deadline = Some(uptime_ms() + INTERFACES_MS);
+fn apply_network(
+    mut xenbus: Xenbus<'_>,
+    system: &mut System<'_>,
+    wanted: &Wanted<'_>,
+    level: Level,
+    before: &mut dyn FnMut(&mut System<'_>, &[Interface]),
+) {
+    xenbus.answer_until(uptime_ms() + u64::from(XENSTORE_SECONDS) * 1000);
     let Ok(mut place) = Place::new() else {
         return system.log(Level::Error, format_args!("not enough memory for the network"));
     };
-    let outcome = network::apply(&mut place.fill(Client::new(xenbus)), system, signals, &wanted, deadline, None);
+    let outcome = network::apply(&mut place.fill(Client::new(xenbus)), system, wanted, before, None);
     if !outcome.complete {
         system.log(Level::Warn, format_args!("network: {}", outcome.problems.as_str()));
     }
     if outcome.well {
-        system.log(Level::Info, format_args!("{}", outcome.line.as_str()));
+        system.log(level, format_args!("{}", outcome.line.as_str()));
     }
 }

@@ -20,7 +20,7 @@ use crate::rt::Environment;
 use crate::rt::process::execute;
 use crate::rt::signals::{SignalSet, Signals};
 use crate::system::System;
-use crate::wait::{sleep, uptime_ms};
+use crate::wait::{sleep_until_event, uptime_ms};
 
 const NEW_ROOT: &CStr = c"/newroot";
 /// How long the device may take to appear.
@@ -30,26 +30,25 @@ const INITS: [&str; 4] = ["/sbin/init", "/etc/init", "/bin/init", "/bin/sh"];
 /// Longest path of a program, with its zero byte.
 const PATH_MAX: usize = 256;
 
-/// Hands over. Returns only if that does not work: there is no root, no program in it, or the kernel cannot run that.
-/// Only in the last case is the initramfs gone.
+/// Mounts the root and returns its init: none if there is no root, or no program in it.
 #[inline(never)]
-pub(super) fn hand_over(
-    device: &str,
-    boot: &Boot<'_>,
-    environment: &Environment,
-    system: &mut System<'_>,
-    signals: &Signals,
-) {
+pub(super) fn find<'b>(device: &str, boot: &Boot<'b>, system: &mut System<'_>, signals: &Signals) -> Option<&'b str> {
     if let Err(error) = mount_device(device, boot, signals) {
         system.log(Level::Error, format_args!("cannot mount the root {device}: {}; staying here", errno(error)));
-        return;
+        return None;
     }
-    let Some(init) = find_init(boot) else {
+    let init = find_init(boot);
+    if init.is_none() {
         system.log(Level::Error, format_args!("the root {device} has no init program; staying here, see init="));
         let _ = unmount(NEW_ROOT, UnmountFlags::DETACH);
-        return;
-    };
-    system.log(Level::Info, format_args!("handing over to {init} on {device}"));
+    }
+    init
+}
+
+/// Hands over. Returns only if the kernel cannot run that program; the initramfs is gone then.
+#[inline(never)]
+pub(super) fn hand_over(init: &str, environment: &Environment, system: &mut System<'_>, signals: &Signals) {
+    system.log(Level::Info, format_args!("handing over to {init}"));
     let (Ok(why) | Err(why)) = switch(init, environment);
     signals.block_again();
     system.log(Level::Error, format_args!("cannot hand over to {init}: {}; serving on", errno(why)));
@@ -68,7 +67,7 @@ fn mount_device(device: &str, boot: &Boot<'_>, signals: &Signals) -> Result<(), 
         match result {
             // Not there yet, or there and not connected to its backend yet.
             Err(Errno::NOENT | Errno::NXIO | Errno::NODEV) if left > 0 && !signals.stop() => {
-                sleep(signals, Some(&names), Some(left.min(1000)));
+                sleep_until_event(signals, Some(&names), Some(left.min(1000)));
             }
             result => return result,
         }
@@ -118,16 +117,7 @@ fn find_init<'a>(boot: &Boot<'a>) -> Option<&'a str> {
 
 /// Becomes the real root's init. Returns the error of that, or of a step before.
 fn switch(init: &str, environment: &Environment) -> Result<Errno, Errno> {
-    for (place, target) in [
-        (c"/dev", c"/newroot/dev"),
-        (c"/proc", c"/newroot/proc"),
-        (c"/sys", c"/newroot/sys"),
-        (c"/run", c"/newroot/run"),
-    ] {
-        if mount_move(place, target).is_err() {
-            let _ = unmount(place, UnmountFlags::DETACH);
-        }
-    }
+    move_mounts();
     let initramfs = open("/", OFlags::RDONLY | OFlags::DIRECTORY, 0)?;
     rustix::process::chdir(NEW_ROOT)?;
     free(&initramfs);
@@ -139,6 +129,28 @@ fn switch(init: &str, environment: &Environment) -> Result<Errno, Errno> {
     let mut room = [0; PATH_MAX];
     let path = terminated(init, &mut room)?;
     Ok(execute(path, &[path], &variables(environment)?))
+}
+
+/// Moves the kernel's file systems to the new root.
+fn move_mounts() {
+    for (place, target) in [
+        (c"/dev", c"/newroot/dev"),
+        (c"/proc", c"/newroot/proc"),
+        (c"/sys", c"/newroot/sys"),
+        (c"/run", c"/newroot/run"),
+    ] {
+        if mount_move(place, target).is_err() {
+            let _ = unmount(place, UnmountFlags::DETACH);
+        }
+    }
+}
+
+/// In a process with mounts of its own: goes into the new root, as its programs will find it.
+#[cfg(feature = "handover")]
+pub(super) fn enter() -> Result<(), Errno> {
+    move_mounts();
+    rustix::process::chroot(NEW_ROOT)?;
+    rustix::process::chdir(c"/")
 }
 
 /// Removes everything of the initramfs, whose memory is free then; only if it is one.

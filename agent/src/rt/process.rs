@@ -17,9 +17,22 @@ pub(crate) enum Side {
 
 /// Splits the process in two.
 pub(crate) fn fork() -> Result<Side, Errno> {
-    let flags = Signal::CHILD.as_raw() as usize;
-    // SAFETY: clone(2) with no flags but the signal is fork(2): the child goes on with a copy of everything. The
-    // process has one thread and no libc, so there is no lock that the child would find held for ever.
+    clone(0)
+}
+
+/// Splits the process in two, of which the new one has mounts of its own: what it mounts and moves is its alone, as far
+/// as they were private.
+#[cfg(all(feature = "init", feature = "handover"))]
+pub(crate) fn fork_with_mounts() -> Result<Side, Errno> {
+    /// `CLONE_NEWNS` (`include/uapi/linux/sched.h`).
+    const NEW_MOUNTS: usize = 0x2_0000;
+    clone(NEW_MOUNTS)
+}
+
+fn clone(flags: usize) -> Result<Side, Errno> {
+    let flags = flags | Signal::CHILD.as_raw() as usize;
+    // SAFETY: clone(2) without CLONE_VM and CLONE_FILES is like fork(2): the child goes on with a copy of everything.
+    // The process has one thread and no libc, so there is no lock that the child would find held for ever.
     let child = unsafe { syscall(number::CLONE, [flags, 0, 0, 0, 0]) }?;
     Ok(Pid::from_raw(child as i32).map_or(Side::Child, Side::Parent))
 }

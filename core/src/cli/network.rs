@@ -27,7 +27,8 @@ nanova network [options]
     "style-netifrc": " netifrc",
     "style-netctl": " netctl",
     "managers": " none\n",
-    "handover": "  --handover STYLE[,…]    files in /run for the real root: klibc, networkd, keyfile, netplan\n",
+    "handover": "  --handover STYLE[,…]    files in /run for the real root:\n",
+    "handover": "                          klibc, networkd, keyfile, netplan, ifupdown\n",
     "\
   --wait SECONDS          for xenstore and the interfaces; default: for ever, and those there now
   --dry-run               print the plan and the files
@@ -54,7 +55,7 @@ pub struct NetworkOptions {
     pub network: Target,
     /// The forms in which the network is handed over; at most one of each.
     #[cfg(feature = "handover")]
-    pub handover: heapless::Vec<Handover, 4>,
+    pub handover: heapless::Vec<Handover, { crate::network::handover::STYLES_MAX }>,
     /// Seconds that the whole may take; for ever if there is no number.
     pub wait: Option<u32>,
     /// The manager whose files are written, instead of detection.

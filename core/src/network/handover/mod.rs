@@ -5,6 +5,8 @@
 
 use core::fmt;
 
+pub mod device_names;
+mod ifupdown;
 pub mod klibc;
 
 use crate::files::lines::Sink;
@@ -30,7 +32,12 @@ pub enum Handover {
     Keyfile,
     /// `/run/netplan/`.
     Netplan,
+    /// `/run/network/ifstate`, which has no configuration in it: only that an interface is up.
+    Ifupdown,
 }
+
+/// Forms that there are.
+pub const STYLES_MAX: usize = 5;
 
 impl Handover {
     pub(crate) fn named(name: &str) -> Option<Handover> {
@@ -39,10 +46,13 @@ impl Handover {
             "networkd" => Handover::Networkd,
             "keyfile" => Handover::Keyfile,
             "netplan" => Handover::Netplan,
+            "ifupdown" => Handover::Ifupdown,
             _ => return None,
         })
     }
 }
+
+const IFSTATE: GuestPath<'static> = GuestPath::literal("/run/network/ifstate");
 
 /// Room for the path of a file here: plenty, so that the agent's lines and this share their code.
 const PATH_MAX: usize = 512;
@@ -59,6 +69,10 @@ pub fn hand_over<F: Files + Log>(
     if style == Handover::Netplan {
         let path = format_args!("/run/netplan/90-nanova.yaml");
         files.write(path, PRIVATE, &mut |out| netplan::render(out, interfaces));
+        return files.well;
+    }
+    if style == Handover::Ifupdown {
+        files.note_ifupdown(interfaces);
         return files.well;
     }
     for Placed { interface, device } in interfaces {
@@ -90,7 +104,7 @@ pub fn hand_over<F: Files + Log>(
                     }
                 }
             }
-            Handover::Netplan => {}
+            Handover::Netplan | Handover::Ifupdown => {}
         }
     }
     files.well
@@ -123,6 +137,22 @@ impl<F: Files + Log> HandoverFiles<'_, F> {
         number(core::str::from_utf8(room.get(..len)?).ok()?.trim_ascii())
     }
 
+    fn note_ifupdown(&mut self, interfaces: &[Placed<'_>]) {
+        let devices = || interfaces.iter().filter_map(|placed| placed.device).filter(|device| is_plain(device));
+        let mut room = [0; ifupdown::LIST_MAX];
+        let old = match read_start(self.files, IFSTATE, &mut room) {
+            Ok(len) => core::str::from_utf8(&room[..len.unwrap_or(0)]).unwrap_or_default(),
+            Err(error) => return self.fail(format_args!("{error}")),
+        };
+        if old.len() == ifupdown::LIST_MAX {
+            return self.fail(format_args!("{IFSTATE} is too long to be added to; ifup will fail on what is up"));
+        }
+        self.write(format_args!("{IFSTATE}"), PUBLIC, &mut |out| ifupdown::list(out, old, devices()));
+        for device in devices() {
+            self.write(format_args!("{IFSTATE}.{device}"), PUBLIC, &mut |out| writeln!(out, "{device}"));
+        }
+    }
+
     #[inline(never)]
     fn write(&mut self, path: fmt::Arguments<'_>, mode: u32, text: &mut dyn FnMut(&mut dyn Sink)) {
         let path = Bounded::<PATH_MAX>::of(path);
@@ -144,7 +174,8 @@ mod tests {
     use crate::test_platform::{FakePlatform, Node};
     use crate::wire::errno::Errno;
 
-    const ALL: [Handover; 4] = [Handover::Klibc, Handover::Networkd, Handover::Keyfile, Handover::Netplan];
+    const ALL: [Handover; STYLES_MAX] =
+        [Handover::Klibc, Handover::Networkd, Handover::Keyfile, Handover::Netplan, Handover::Ifupdown];
 
     fn modes(platform: &FakePlatform) -> Vec<(&str, u32)> {
         let files = platform.nodes.iter().filter_map(|(path, node)| match node {
@@ -173,11 +204,16 @@ mod tests {
                 ("/run/net-eth1.conf", 0o644),
                 ("/run/net6-eth0.conf", 0o644),
                 ("/run/netplan/90-nanova.yaml", 0o600),
+                ("/run/network/ifstate", 0o644),
+                ("/run/network/ifstate.eth0", 0o644),
+                ("/run/network/ifstate.eth1", 0o644),
                 ("/run/systemd/network/00-nanova-bc764e04cfe5.network", 0o644),
                 ("/run/systemd/network/00-nanova-bc764e04d936.network", 0o644),
             ]
         );
         assert!(platform.text("/run/net-eth0.conf").contains("HOSTNAME='web01'"));
+        assert_eq!(platform.text("/run/network/ifstate"), "eth0=eth0\neth1=eth1\n");
+        assert_eq!(platform.text("/run/network/ifstate.eth1"), "eth1\n");
         assert_eq!(problems.message(&mut platform).as_str(), "");
     }
 
@@ -192,6 +228,24 @@ mod tests {
         let said = problems.message(&mut platform);
         assert!(said.as_str().ends_with("no space left on the file system (ENOSPC)"), "{}", said.as_str());
         assert_eq!(modes(&platform), [("/run/net6-eth0.conf", 0o644)]);
+    }
+
+    #[test]
+    fn what_ifupdown_knows_to_be_up_stays_so() {
+        let mut platform = FakePlatform::with(&[("/run/network/ifstate", "lo=lo\n")]);
+        let public = public();
+        let placed = [Placed { interface: &public, device: Some("eth0") }];
+        let mut problems = Problems::new();
+        assert!(hand_over(&mut platform, Handover::Ifupdown, None, &placed, &mut problems));
+        assert_eq!(platform.text("/run/network/ifstate"), "lo=lo\neth0=eth0\n");
+
+        let long = "lo=lo\n".repeat(100);
+        let mut platform = FakePlatform::with(&[("/run/network/ifstate", &long)]);
+        assert!(!hand_over(&mut platform, Handover::Ifupdown, None, &placed, &mut problems));
+        assert_eq!(platform.text("/run/network/ifstate"), long);
+        let said = problems.message(&mut platform);
+        let expected = "/run/network/ifstate is too long to be added to; ifup will fail on what is up";
+        assert_eq!(said.as_str(), expected);
     }
 
     #[test]

@@ -3,10 +3,10 @@
 //! An address that is there already is made permanent. A route that is there already is an error, EEXIST: it is another
 //! one's, and never replaced.
 
-use crate::wire::net::{Family, Ip, Prefixed, Route};
+use crate::wire::net::{DEVICE_MAX, Device, Family, Ip, Prefixed, Route};
 use crate::wire::netlink::number::{
-    AF_INET, AF_INET6, IFA_ADDRESS, IFA_LOCAL, IFF_UP, IFLA_MTU, RT_TABLE_MAIN, RTA_DST, RTA_GATEWAY, RTA_OIF,
-    RTA_PRIORITY, RTN_UNICAST,
+    AF_INET, AF_INET6, IFA_ADDRESS, IFA_LOCAL, IFF_UP, IFLA_IFNAME, IFLA_MTU, RT_TABLE_MAIN, RTA_DST, RTA_GATEWAY,
+    RTA_OIF, RTA_PRIORITY, RTN_UNICAST,
 };
 use crate::wire::netlink::reply::{PresentAddress, PresentRoute};
 use crate::wire::netlink::{ALIGN, HEADER, aligned, kind};
@@ -115,6 +115,21 @@ impl Message {
         Message::new(kind::SET_LINK, CHANGE, sequence, &link(index, IFF_UP))
     }
 
+    /// Takes a link down. It loses its routes with that, and its IPv6 addresses.
+    pub fn link_down(sequence: u32, index: u32) -> Message {
+        let mut body = link(index, 0);
+        body[12..].copy_from_slice(&IFF_UP.to_ne_bytes());
+        Message::new(kind::SET_LINK, CHANGE, sequence, &body)
+    }
+
+    /// Gives a link another name. Before Linux 6.2 one that is up is `EBUSY`.
+    pub fn rename(sequence: u32, index: u32, name: &Device) -> Message {
+        let mut terminated = [0; DEVICE_MAX + 1];
+        terminated[..name.len()].copy_from_slice(name.as_bytes());
+        let message = Message::new(kind::SET_LINK, CHANGE, sequence, &link(index, 0));
+        message.attribute(IFLA_IFNAME, &terminated)
+    }
+
     /// Gives a link an address, for good; one that it has for a while stays from now on.
     pub fn address(sequence: u32, index: u32, address: &Prefixed, broadcast: Option<Ip>) -> Message {
         let message = Message::about_address(kind::NEW_ADDRESS, MAKE, sequence, index, address);
@@ -209,6 +224,16 @@ mod tests {
         let head = [32, 0, 0, 0, 19, 0, 5, 0, 7, 0, 0, 0, 0, 0, 0, 0];
         assert_eq!(up.as_bytes(), [&head[..], &[0, 0, 0, 0, 3, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0]].concat());
         assert_eq!(up.sequence(), 7);
+
+        // ip link set dev 3 down
+        let down = Message::link_down(7, 3);
+        assert_eq!(down.as_bytes(), [&head[..], &[0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0]].concat());
+
+        // ip link set dev 3 name enX0; all of the kernel's room for a name, with zeros.
+        let name = Message::rename(7, 3, &"enX0".try_into().unwrap());
+        let head = [52, 0, 0, 0, 19, 0, 5, 0, 7, 0, 0, 0, 0, 0, 0, 0];
+        let link = [0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 20, 0, 3, 0];
+        assert_eq!(name.as_bytes(), [&head[..], &link, b"enX0\0\0\0\0\0\0\0\0\0\0\0\0"].concat());
 
         // ip address replace 166.78.10.124/24 broadcast 166.78.10.255 dev 3
         let address = Message::address(8, 3, &public().addresses[0], public().broadcast_of(&public().addresses[0]));

@@ -41,6 +41,7 @@ pub(crate) mod number {
     pub(crate) const AF_INET: u8 = 2;
     pub(crate) const AF_INET6: u8 = 10;
     pub(crate) const IFF_UP: u32 = 1;
+    pub(crate) const IFLA_IFNAME: u16 = 3;
     pub(crate) const IFLA_MTU: u16 = 4;
     pub(crate) const IFA_ADDRESS: u16 = 1;
     pub(crate) const IFA_LOCAL: u16 = 2;

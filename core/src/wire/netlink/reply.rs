@@ -6,7 +6,8 @@
 use crate::wire::errno::Errno;
 use crate::wire::net::{Device, Family, Ip, Mac, Prefixed};
 use crate::wire::netlink::number::{
-    AF_INET, IFA_ADDRESS, IFA_LOCAL, IFF_UP, IFLA_MTU, RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_PRIORITY, RTN_UNICAST,
+    AF_INET, IFA_ADDRESS, IFA_LOCAL, IFF_UP, IFLA_IFNAME, IFLA_MTU, RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_PRIORITY,
+    RTN_UNICAST,
 };
 use crate::wire::netlink::{ALIGN, HEADER, aligned, kind};
 
@@ -16,7 +17,6 @@ const IFF_LOOPBACK: u32 = 8;
 /// Bytes of `struct ifinfomsg`.
 const LINK_BODY: usize = 16;
 const IFLA_ADDRESS: u16 = 1;
-const IFLA_IFNAME: u16 = 3;
 const IFLA_LINK: u16 = 5;
 const IFLA_MASTER: u16 = 10;
 const IFLA_LINK_NETNSID: u16 = 37;

@@ -46,6 +46,9 @@ install() {
     elif [[ -x ${dracutsysrootdir-}/usr/sbin/netplan ]]; then
         _styles=netplan
     fi
+    if [[ -x ${dracutsysrootdir-}/sbin/ifup ]]; then
+        _styles=$_styles,ifupdown
+    fi
     inst_hook pre-mount 50 "$moddir/nanova-network.sh"
     inst_binary "$(find_binary nanova)" /usr/sbin/nanova
     inst_simple "${moddir%/dracut/modules.d/*}/nanova/early-network" /usr/lib/nanova/early-network
