@@ -298,7 +298,7 @@ fn in_files<'w, P: Files + Clock + Log + Identity + Programs + KernelNet>(
     #[cfg(feature = "handover")]
     if show.is_none() && !handed.is_empty() {
         for style in wanted.handover {
-            done &= crate::network::handover::hand_over(platform, *style, hostname, &handed, problems);
+            done &= crate::network::handover::hand_over(platform, *style, network, &handed, problems);
         }
     }
     let manager = match wanted.permanence {

@@ -14,7 +14,7 @@ use crate::files::read::read_start;
 use crate::files::replace;
 use crate::network::managers::manager::{PRIVATE, PUBLIC};
 use crate::network::managers::{keyfile, netplan, networkd};
-use crate::network::model::{Placed, is_plain};
+use crate::network::model::{Network, Placed, is_plain};
 use crate::network::problems::{Findings, Problems};
 use crate::platform::{Files, GuestPath, Log};
 use crate::wire::net::Family;
@@ -28,7 +28,7 @@ pub enum Handover {
     Klibc,
     /// `/run/systemd/network/`.
     Networkd,
-    /// `/run/NetworkManager/system-connections/`.
+    /// `/run/NetworkManager/system-connections/`, and `conf.d/` for name servers that no connection can name.
     Keyfile,
     /// `/run/netplan/`.
     Netplan,
@@ -57,14 +57,15 @@ const IFSTATE: GuestPath<'static> = GuestPath::literal("/run/network/ifstate");
 /// Room for the path of a file here: plenty, so that the agent's lines and this share their code.
 const PATH_MAX: usize = 512;
 
-/// Writes the files of one style. What fails goes to `problems`; returns whether nothing did.
+/// Writes the files of one style, for those interfaces of a network that have a place. What fails goes to `problems`; returns whether nothing did.
 pub fn hand_over<F: Files + Log>(
     files: &mut F,
     style: Handover,
-    hostname: Option<&str>,
+    network: &Network,
     interfaces: &[Placed<'_>],
     problems: &mut Problems,
 ) -> bool {
+    let hostname = network.hostname.as_deref();
     let mut files = HandoverFiles { files, problems, well: true };
     if style == Handover::Netplan {
         let path = format_args!("/run/netplan/90-nanova.yaml");
@@ -74,6 +75,10 @@ pub fn hand_over<F: Files + Log>(
     if style == Handover::Ifupdown {
         files.note_ifupdown(interfaces);
         return files.well;
+    }
+    if style == Handover::Keyfile && interfaces.iter().any(|placed| keyfile::loses_servers(placed.interface)) {
+        let path = format_args!("/run/NetworkManager/conf.d/90-nanova-dns.conf");
+        files.write(path, PUBLIC, &mut |out| keyfile::global_servers(out, &network.interfaces));
     }
     for Placed { interface, device } in interfaces {
         let mac = interface.mac.plain();
@@ -192,8 +197,10 @@ mod tests {
         let placed =
             [Placed { interface: &public, device: Some("eth0") }, Placed { interface: &private, device: Some("eth1") }];
         let mut problems = Problems::new();
+        let mut network = Network::new();
+        network.hostname = Some("web01".try_into().unwrap());
         for style in ALL {
-            assert!(hand_over(&mut platform, style, Some("web01"), &placed, &mut problems));
+            assert!(hand_over(&mut platform, style, &network, &placed, &mut problems));
         }
         assert_eq!(
             modes(&platform),
@@ -224,10 +231,23 @@ mod tests {
         let placed = [Placed { interface: &public, device: Some("eth0") }];
         let mut problems = Problems::new();
         platform.fail = Some((2, Errno::NOSPC));
-        assert!(!hand_over(&mut platform, Handover::Klibc, None, &placed, &mut problems));
+        assert!(!hand_over(&mut platform, Handover::Klibc, &Network::new(), &placed, &mut problems));
         let said = problems.message(&mut platform);
         assert!(said.as_str().ends_with("no space left on the file system (ENOSPC)"), "{}", said.as_str());
         assert_eq!(modes(&platform), [("/run/net6-eth0.conf", 0o644)]);
+    }
+
+    #[test]
+    fn name_servers_that_no_connection_can_name_are_named_to_network_manager() {
+        let mut network = Network::new();
+        let mut interface = private();
+        interface.dns = [public().dns[0], "2001:db8::53".parse().unwrap()].into_iter().collect();
+        network.interfaces.push(interface).unwrap();
+        let placed = [Placed { interface: &network.interfaces[0], device: None }];
+        let mut platform = FakePlatform::with(&[]);
+        assert!(hand_over(&mut platform, Handover::Keyfile, &network, &placed, &mut Problems::new()));
+        let text = platform.text("/run/NetworkManager/conf.d/90-nanova-dns.conf");
+        assert!(text.ends_with("\n[global-dns-domain-*]\nservers=72.3.128.241,2001:db8::53\n"), "{text}");
     }
 
     #[test]
@@ -236,12 +256,12 @@ mod tests {
         let public = public();
         let placed = [Placed { interface: &public, device: Some("eth0") }];
         let mut problems = Problems::new();
-        assert!(hand_over(&mut platform, Handover::Ifupdown, None, &placed, &mut problems));
+        assert!(hand_over(&mut platform, Handover::Ifupdown, &Network::new(), &placed, &mut problems));
         assert_eq!(platform.text("/run/network/ifstate"), "lo=lo\neth0=eth0\n");
 
         let long = "lo=lo\n".repeat(100);
         let mut platform = FakePlatform::with(&[("/run/network/ifstate", &long)]);
-        assert!(!hand_over(&mut platform, Handover::Ifupdown, None, &placed, &mut problems));
+        assert!(!hand_over(&mut platform, Handover::Ifupdown, &Network::new(), &placed, &mut problems));
         assert_eq!(platform.text("/run/network/ifstate"), long);
         let said = problems.message(&mut platform);
         let expected = "/run/network/ifstate is too long to be added to; ifup will fail on what is up";
@@ -255,7 +275,7 @@ mod tests {
         for device in [None, Some("$(reboot)"), Some("../x")] {
             let mut problems = Problems::new();
             let placed = [Placed { interface: &public, device }];
-            assert!(!hand_over(&mut platform, Handover::Klibc, None, &placed, &mut problems));
+            assert!(!hand_over(&mut platform, Handover::Klibc, &Network::new(), &placed, &mut problems));
             let said = problems.message(&mut platform);
             assert_eq!(said.as_str(), "bc:76:4e:04:cf:e5 has no name that klibc's files can have");
         }

@@ -3,7 +3,7 @@
 
 use crate::network::managers::registry::{MANAGERS, detect, named};
 use crate::network::managers::{Manager, PersistentConfig};
-use crate::network::model::{Interface, Placed};
+use crate::network::model::{Interface, Network, Placed};
 use crate::network::problems::{FilesOutcome, Problems};
 use crate::network::source::parse::tests::{RICH, parsed};
 use crate::platform::Identity;
@@ -331,8 +331,10 @@ fn klibc() {
     let interface = parsed(NAME, RICH.as_bytes()).unwrap();
     let placed = [Placed { interface: &interface, device: Some("eth0") }];
     let mut problems = Problems::new();
+    let mut network = Network::new();
+    network.hostname = Some("web01".try_into().unwrap());
     for style in ["klibc", "keyfile", "networkd", "netplan"].map(|style| Handover::named(style).unwrap()) {
-        assert!(hand_over(&mut platform, style, Some("web01"), &placed, &mut problems));
+        assert!(hand_over(&mut platform, style, &network, &placed, &mut problems));
     }
     assert_eq!((Handover::named("dhcp"), problems.message(&mut platform).as_str()), (None, ""));
     assert_eq!(
@@ -362,7 +364,7 @@ fn klibc() {
         let mut platform = FakePlatform::with(&[("/sys/class/net/eth0/ifindex", "7\n")]);
         platform.fail = Some((operation, Errno::IO));
         let mut problems = Problems::new();
-        let well = hand_over(&mut platform, Handover::Keyfile, None, &placed, &mut problems);
+        let well = hand_over(&mut platform, Handover::Keyfile, &Network::new(), &placed, &mut problems);
         let problems = problems.message(&mut platform).as_str().to_owned();
         assert_eq!(well, problems.is_empty(), "{operation}: {problems}");
         told.push(problems);
@@ -659,10 +661,10 @@ fn name_servers_of_a_family_without_addresses_are_not_lost() {
     let interface = parsed(NAME, documents[0].as_bytes()).unwrap();
     let placed = [Placed { interface: &interface, device: Some("eth0") }];
     let six = parsed(NAME, br#"{"ips":["10.0.0.5/24"],"dns":["2620:fe::fe","9.9.9.9"]}"#).unwrap();
-    hand_over(&mut platform, Handover::Klibc, None, &placed, &mut Problems::new());
+    hand_over(&mut platform, Handover::Klibc, &Network::new(), &placed, &mut Problems::new());
     assert!(platform.text("/run/net-eth0.conf").ends_with("IPV4DNS0='9.9.9.9'\nIPV4DNS1='1.1.1.1'\n"));
     let placed = [Placed { interface: &six, device: Some("eth0") }];
-    hand_over(&mut platform, Handover::Klibc, None, &placed, &mut Problems::new());
+    hand_over(&mut platform, Handover::Klibc, &Network::new(), &placed, &mut Problems::new());
     assert!(platform.text("/run/net-eth0.conf").ends_with("IPV4DNS0='9.9.9.9'\nIPV4DNS1='2620:fe::fe'\n"));
 }
 
