@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `model` | addresses, routes, name servers of each interface, bounded |
 //! | `source/` | where it comes from: vm-data, and what XAPI sets over it |
+//! | `dhcp/` | a lease, where the toolstack says nothing |
 //! | `presence` | which of the interfaces there are |
 //! | `plan` | what of the kernel differs, and the requests that change it |
 //! | `managers/` | which files below /etc say it, for each network manager |
@@ -12,6 +13,8 @@
 //! | `target` | whether the kernel is changed, or files, or both |
 //! | `problems` | what was wrong, collected |
 
+#[cfg(feature = "dhcp")]
+pub mod dhcp;
 #[cfg(feature = "handover")]
 pub mod handover;
 #[cfg(feature = "managers")]

@@ -12,7 +12,7 @@ pub const INTERFACES_MAX: usize = 8;
 /// Most addresses of an interface, both families together: about as many as a value in xenstore has room for.
 pub const ADDRESSES_MAX: usize = 64;
 /// Most routes of an interface, its default routes among them.
-pub const ROUTES_MAX: usize = 32;
+pub const ROUTES_MAX: usize = 64;
 /// Most name servers of an interface; nova writes up to nine.
 pub const DNS_MAX: usize = 16;
 /// Longest label that is kept.

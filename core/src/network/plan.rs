@@ -31,7 +31,7 @@ const REMOVALS_MAX: usize = 64;
 /// Who makes static routes: `RTPROT_BOOT` (ip route), `RTPROT_STATIC`, `RTPROT_DHCP`.
 const STATIC_PROTOCOLS: [u8; 3] = [3, 4, 16];
 
-const _: () = assert!(ADDRESSES_MAX <= 64 && ROUTES_MAX <= 32);
+const _: () = assert!(ADDRESSES_MAX <= 64 && ROUTES_MAX <= 64);
 
 /// An interface and its link.
 struct PlannedInterface {
@@ -39,7 +39,7 @@ struct PlannedInterface {
     /// Whether that is a bridge or bond of which the interface is a part.
     is_master: bool,
     absent_addresses: u64,
-    absent_routes: u32,
+    absent_routes: u64,
 }
 
 /// Something that is there and should not be.
@@ -153,8 +153,7 @@ impl<'a> Plan<'a> {
     pub fn read<N: KernelNet + ?Sized>(netlink: &mut N, interfaces: &'a [Interface]) -> Result<Plan<'a>, Errno> {
         let mut plan = Plan { interfaces, places: Vec::new(), loopback: None, removals: Vec::new() };
         for interface in interfaces {
-            let (absent_addresses, absent_routes) =
-                (ones(interface.addresses.len()), ones(interface.routes.len()) as u32);
+            let (absent_addresses, absent_routes) = (ones(interface.addresses.len()), ones(interface.routes.len()));
             let _ =
                 plan.places.push(PlannedInterface { link: None, is_master: false, absent_addresses, absent_routes });
         }

@@ -589,7 +589,7 @@ pub(crate) mod tests {
         assert!(said.ends_with("'ip' is one too many: 10.0.0.64/8"), "{said}");
         let (count, said, complete) = many("routes", ROUTES_MAX, &|n| format!(r#"{{"to":"10.{n}.0.0/16"}}"#));
         assert_eq!((count, complete), (ROUTES_MAX - 2, true));
-        assert!(said.contains("the route to 10.30.0.0/16: there are too many; "), "{said}");
+        assert!(said.contains("the route to 10.62.0.0/16: there are too many; "), "{said}");
     }
 
     #[test]

@@ -102,7 +102,7 @@ impl Network {
 
 /// A host name of letters, digits, dashes, underscores and dots: what the kernel, a shell and a file name take alike.
 /// None of its labels is empty or too long.
-fn hostname(value: &[u8]) -> Option<String<HOSTNAME_MAX>> {
+pub(crate) fn hostname(value: &[u8]) -> Option<String<HOSTNAME_MAX>> {
     let name = value.trim_ascii();
     let name = name.strip_suffix(b".").unwrap_or(name);
     let good = |c: &u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_');
