@@ -14,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 use super::cases::network;
 use super::console::stamps;
 use super::dom0::{Dom0, Xenstored};
-use super::guest::{Guest, Kind, Spec};
+use super::guest::{Guest, Kind, MEMORY, Spec};
 use super::images::{Images, OBSERVE};
 use super::lab::Lab;
 use super::mailbox;
@@ -77,6 +77,8 @@ pub struct Machinery {
     pub flavour: Flavour,
     /// dom0's daemon.
     pub xenstored: Xenstored,
+    /// How many disks with a Debian dom0 has.
+    pub disks: usize,
 }
 
 /// How many guests in a row may fail to start, and machines to boot, before no other is tried: each takes minutes.
@@ -200,7 +202,6 @@ impl<'a> Bench<'a> {
 
     /// Creates another guest in the standing one's place, paused: with this command line, and the same network.
     pub fn replace_guest(&mut self, name: &str, append: &str) -> Result<(&mut Dom0, &mut Guest)> {
-        self.discard_guest()?;
         self.create(name, append)
     }
 
@@ -228,27 +229,36 @@ impl<'a> Bench<'a> {
     }
 
     fn create(&mut self, name: &str, append: &str) -> Result<(&mut Dom0, &mut Guest)> {
-        // A name of its own, and with it a console that nobody else has written to.
-        self.guests += 1;
         let spec = Spec {
-            name: format!("{name}-{}", self.guests),
+            name: name.into(),
             kind: self.machinery.kind,
             flavour: self.machinery.flavour,
             image: Images::full(self.machinery.flavour),
             macs: vec![MAC.into()],
             append: append.into(),
+            memory: MEMORY,
+            disk: None,
         };
+        let (dom0, guest) = self.place(spec)?;
+        network::give(dom0, guest)?;
+        Ok((dom0, guest))
+    }
+
+    /// Creates a guest in the standing one's place, paused, and gives it nothing.
+    pub fn place(&mut self, mut spec: Spec) -> Result<(&mut Dom0, &mut Guest)> {
+        self.discard_guest()?;
+        // A name of its own, and with it a console that nobody else has written to.
+        self.guests += 1;
+        spec.name = format!("{}-{}", spec.name, self.guests);
         let guest = Guest::create(self.lab, &mut self.dom0, spec)?;
-        let guest = self.guest.insert(guest);
-        network::give(&mut self.dom0, guest)?;
-        Ok((&mut self.dom0, guest))
+        Ok((&mut self.dom0, self.guest.insert(guest)))
     }
 }
 
 /// Boots a machine whose logs go to a new folder.
 fn boot(lab: &Lab, out: &Path, machinery: Machinery) -> Result<Dom0> {
     fs::create_dir_all(out.join("console"))?;
-    Dom0::boot(lab, out, machinery.xenstored)
+    Dom0::boot(lab, out, machinery.xenstored, machinery.disks)
 }
 
 /// Unpauses a new guest with two version requests in its mailbox; an answer, and when the first was there.

@@ -61,8 +61,8 @@ pub struct Dom0 {
 
 impl Dom0 {
     /// Boots a machine and starts the toolstack's daemons in it.
-    pub fn boot(lab: &Lab, out: &Path, xenstored: Xenstored) -> Result<Dom0> {
-        let (machine, stream) = Machine::boot(lab, out)?;
+    pub fn boot(lab: &Lab, out: &Path, xenstored: Xenstored, disks: usize) -> Result<Dom0> {
+        let (machine, stream) = Machine::boot(lab, out, disks)?;
         let said = || fs::read(out.join("dom0.log")).map(|log| String::from_utf8_lossy(&log).into_owned());
         let channel = Channel::open(stream, BOOT).with_context(|| {
             format!("Xen or dom0 failed to boot; it last said:\n{}", tools::last_lines(&said().unwrap_or_default(), 15))

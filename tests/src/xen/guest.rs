@@ -2,7 +2,7 @@
 //!
 //! Guarantees: a guest is created paused, so a test can write to its xenstore tree before its first instruction; the
 //! domain id is asked for again after every change of it; a guest whose kernel panics is destroyed, not started again.
-//! Refuses: disks and HVM, which this dom0 has no backend for.
+//! Refuses: HVM, which this dom0 has no device model for.
 
 use std::time::{Duration, Instant};
 
@@ -22,8 +22,8 @@ pub const SLOW: Duration = Duration::from_secs(600);
 const GLANCE: Duration = Duration::from_secs(30);
 /// How often the observer is asked one thing: other output may tear an answer, and it may take several [`GLANCE`]s.
 const TRIES: u32 = 20;
-/// Memory of a guest, in MB: a Debian kernel needs most of it.
-const MEMORY: u32 = 160;
+/// Memory of a guest without a disk, in MB: a Debian kernel needs most of it.
+pub const MEMORY: u32 = 160;
 
 /// How the hypervisor presents itself to a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,16 +59,22 @@ pub struct Spec {
     pub macs: Vec<String>,
     /// More for the kernel's command line.
     pub append: String,
+    /// Memory, in MB.
+    pub memory: u32,
+    /// The device of dom0's that is its disk, /dev/xvda.
+    pub disk: Option<&'static str>,
 }
 
 impl Spec {
     /// xl's configuration file.
     fn config(&self, lab: &Lab) -> String {
         let vifs: Vec<_> = self.macs.iter().map(|mac| format!("'mac={mac},bridge=xenbr0'")).collect();
+        let disk = self.disk.map(|device| format!("'phy:{device},xvda,w'")).unwrap_or_default();
+        let memory = self.memory;
         format!(
-            "name = '{}'\ntype = '{}'\nkernel = '/lab/{}'\nramdisk = '/lab/{}'\nmemory = {MEMORY}\nmaxmem = {MEMORY}\n\
+            "name = '{}'\ntype = '{}'\nkernel = '/lab/{}'\nramdisk = '/lab/{}'\nmemory = {memory}\nmaxmem = {memory}\n\
              vcpus = 1\nextra = 'console=hvc0 xen_legacy_crash loglevel=7 {}'\non_poweroff = 'destroy'\n\
-             on_reboot = 'restart'\non_crash = 'destroy'\ntsc_mode = 'native'\nvif = [ {} ]\n",
+             on_reboot = 'restart'\non_crash = 'destroy'\ntsc_mode = 'native'\nvif = [ {} ]\ndisk = [ {disk} ]\n",
             self.name,
             self.kind.name(),
             lab.kernel_name(self.flavour),

@@ -12,23 +12,29 @@ use anyhow::{Context, Result, ensure};
 use super::archive::Archive;
 use super::lab::{self, Lab};
 use super::packages::Flavour;
-use super::tools;
+use super::{debian, tools};
 use crate::agent;
 
-const OBSERVER: &str = include_str!("observer.sh");
+/// What answers for the guest, see there.
+pub(super) const OBSERVER: &str = include_str!("observer.sh");
 const FLOOR: &str = include_str!("floor.c");
 const SYSTEM: &str = include_str!("service.sh");
 /// The notes for init systems; the line for busybox's inittab is in them.
 const NOTES: &str = include_str!("../../../initramfs/services/README.md");
 /// What the guests' kernels load: the default, and links that lie upon the interface.
 const MODULES: &[&str] = &["xen-netfront", "xen-blkfront", "bonding", "8021q"];
+/// What a guest with a root on a disk needs.
+const ROOT_MODULES: &[&str] = &["xen-netfront", "xen-blkfront", "ext4"];
 /// A root account without a password, as images carry it.
-const SHADOW: &str = "root:*:19000:0:99999:7:::\nbin:*:19000:0:99999:7:::\n";
+pub(super) const SHADOW: &str = "root:*:19000:0:99999:7:::\nbin:*:19000:0:99999:7:::\n";
 
 /// The kernel command line that starts the observer.
 pub const OBSERVE: &str = r#"nanova.exec="/bin/busybox sh /observer.sh""#;
 /// The one that starts busybox's init, which has the agent and the observer as services.
 pub const SERVICE: &str = "rdinit=/bin/busybox -- init";
+
+/// The disk that is made for groups with disks, relative to the lab folder.
+pub const DEBIAN: &str = "images/debian.ext4";
 
 /// The images, relative to the lab folder, and the agent they hold.
 #[derive(Clone, Debug)]
@@ -42,6 +48,9 @@ pub struct Images {
 }
 
 impl Images {
+    /// The image with the modules for a disk.
+    pub const ROOT: &str = "images/root.cpio";
+
     /// Makes them all.
     pub fn make(lab: &Lab, agent: Option<PathBuf>) -> Result<Images> {
         let agent = match agent {
@@ -56,6 +65,7 @@ impl Images {
         let images = Images { bare: "images/bare.cpio".into(), floor: "images/floor.cpio".into(), agent };
         make_floor(&dir, &lab.dir().join(&images.floor))?;
         initramfs(&images.agent, &lab.dir().join(&images.bare), &[])?;
+        initramfs(&images.agent, &lab.dir().join(Images::ROOT), &modules(lab, Flavour::Amd64, ROOT_MODULES)?)?;
         let mut additions = vec![(lab::busybox()?, "/bin/busybox".to_owned())];
         for (path, contents) in [
             ("/observer.sh", OBSERVER),
@@ -68,10 +78,7 @@ impl Images {
             additions.push((file, path.to_owned()));
         }
         for flavour in Flavour::ALL {
-            let modules = lab.modules(flavour)?;
-            let mut options = vec!["--kernel-modules".into(), modules.parent().display().to_string()];
-            options.extend(["--kernel".into(), modules.version()]);
-            options.extend(MODULES.iter().flat_map(|name| ["--module".into(), (*name).to_owned()]));
+            let mut options = modules(lab, flavour, MODULES)?;
             for (from, to) in &additions {
                 options.extend(["--add".into(), format!("{}:{to}", from.display())]);
             }
@@ -80,10 +87,24 @@ impl Images {
         Ok(images)
     }
 
+    /// Makes the disk with a Debian, [`DEBIAN`] in the lab folder.
+    pub fn make_debian(&self, lab: &Lab) -> Result<()> {
+        debian::make_disk(&self.agent, &lab.dir().join(DEBIAN))
+    }
+
     /// The image with modules for this kernel, busybox and the observer.
     pub fn full(flavour: Flavour) -> String {
         format!("images/full-{}.cpio", flavour.name())
     }
+}
+
+/// The options of `cargo initramfs` for these modules of a kernel.
+fn modules(lab: &Lab, flavour: Flavour, names: &[&str]) -> Result<Vec<String>> {
+    let modules = lab.modules(flavour)?;
+    let mut options = vec!["--kernel-modules".into(), modules.parent().display().to_string()];
+    options.extend(["--kernel".into(), modules.version()]);
+    options.extend(names.iter().flat_map(|name| ["--module".into(), (*name).to_owned()]));
+    Ok(options)
 }
 
 /// What busybox's init starts: nanova by the line that its notes have.

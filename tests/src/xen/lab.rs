@@ -22,6 +22,8 @@ const INIT: &str = include_str!("dom0/init.sh");
 const AWAIT: &str = include_str!("dom0/await.sh");
 /// The hotplug script libxl runs for a guest's network interface.
 const VIF: &str = include_str!("dom0/vif.sh");
+/// The one for a guest's disk.
+const BLOCK: &str = include_str!("dom0/block.sh");
 
 /// Programs out of Xen's own folder.
 const XEN_BIN: &str = "usr/lib/xen-4.17/bin";
@@ -41,6 +43,8 @@ const DOM0_MODULES: &[&str] = &[
     "9p",
     "bridge",
     "xen-netback",
+    "virtio_blk",
+    "xen-blkback",
 ];
 
 /// The prepared lab.
@@ -62,7 +66,7 @@ impl Lab {
         for flavour in Flavour::ALL {
             lab.build(&lab.kernel_name(flavour), "", |to| lab.write_kernel(flavour, to))?;
         }
-        let recipe = [INIT, AWAIT, VIF, &XEN_PROGRAMS.join(" "), &DOM0_MODULES.join(" ")].concat();
+        let recipe = [INIT, AWAIT, VIF, BLOCK, &XEN_PROGRAMS.join(" "), &DOM0_MODULES.join(" ")].concat();
         lab.build("dom0.cpio", &recipe, |to| lab.write_dom0(to))?;
         Ok(lab)
     }
@@ -127,6 +131,7 @@ impl Lab {
         root.file("/etc/group", 0o644, "root:x:0:\n");
         root.file("/usr/bin/await", 0o755, AWAIT);
         root.file("/etc/xen/scripts/vif-bridge", 0o755, VIF);
+        root.file("/etc/xen/scripts/block", 0o755, BLOCK);
         root.copy("/etc/xen/oxenstored.conf", &self.packages.toolstack().join("etc/xen/oxenstored.conf"))?;
         add_busybox(&mut root)?;
         self.add_toolstack(&mut root)?;

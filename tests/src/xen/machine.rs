@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use super::images::DEBIAN;
 use super::lab::Lab;
 use super::packages::Flavour;
 use super::tools;
@@ -32,13 +33,19 @@ pub struct Machine {
 
 impl Machine {
     /// Starts Xen and dom0; what they print goes to `out`/dom0.log, and `out` is dom0's /out.
-    pub fn boot(lab: &Lab, out: &Path) -> Result<(Machine, UnixStream)> {
+    ///
+    /// So many disks, /dev/vda and on, begin as the Debian that was made, and keep what is written as long as the
+    /// machine runs.
+    pub fn boot(lab: &Lab, out: &Path, disks: usize) -> Result<(Machine, UnixStream)> {
         let socket_dir = tempfile::tempdir()?;
         let socket = socket_dir.path().join("channel");
         let listener = UnixListener::bind(&socket)?;
         let mut command = tools::command("setpriv");
         command.args(["--pdeathsig", "KILL"]).arg(tools::find("qemu-system-x86_64").context("there is no QEMU")?);
         arguments(&mut command, lab, out, &socket)?;
+        for _ in 0..disks {
+            command.arg("-drive").arg(format!("file={DEBIAN},if=virtio,format=raw,cache=unsafe,snapshot=on"));
+        }
         let log = File::create(out.join("qemu.log"))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let qemu = command.spawn().context("cannot start qemu-system-x86_64")?;

@@ -14,6 +14,7 @@ pub mod bench;
 pub mod cases;
 pub mod channel;
 pub mod console;
+pub mod debian;
 pub mod dom0;
 pub mod guest;
 pub mod images;

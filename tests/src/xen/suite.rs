@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use super::bench::{Bench, Machinery};
-use super::cases::{Case, STANDING, START};
+use super::cases::{Case, DEBIAN, DISKS, STANDING, START};
 use super::dom0::{Dom0, Xenstored};
 use super::guest::{Kind, SLOW};
 use super::images::Images;
@@ -42,7 +42,13 @@ struct Group {
 
 impl Group {
     const fn standing(name: &'static str, kind: Kind, flavour: Flavour, xenstored: Xenstored, usual: bool) -> Group {
-        Group { name, machinery: Machinery { kind, flavour, xenstored }, cases: STANDING, alone: false, usual }
+        Group {
+            name,
+            machinery: Machinery { kind, flavour, xenstored, disks: 0 },
+            cases: STANDING,
+            alone: false,
+            usual,
+        }
     }
 }
 
@@ -58,8 +64,20 @@ const GROUPS: &[Group] = &[
     Group::standing("pvh-amd64-xenstored", Kind::Pvh, Flavour::Amd64, Xenstored::Xenstored, false),
     Group::standing("pvh-cloud-oxenstored", Kind::Pvh, Flavour::Cloud, Xenstored::Oxenstored, false),
     Group {
+        name: "debian",
+        machinery: Machinery {
+            kind: Kind::Pv,
+            flavour: Flavour::Amd64,
+            xenstored: Xenstored::Oxenstored,
+            disks: DISKS.len(),
+        },
+        cases: DEBIAN,
+        alone: false,
+        usual: false,
+    },
+    Group {
         name: "start",
-        machinery: Machinery { kind: Kind::Pv, flavour: Flavour::Amd64, xenstored: Xenstored::Oxenstored },
+        machinery: Machinery { kind: Kind::Pv, flavour: Flavour::Amd64, xenstored: Xenstored::Oxenstored, disks: 0 },
         cases: START,
         alone: true,
         usual: true,
@@ -107,6 +125,9 @@ pub fn run(chosen: &[Chosen], options: &Options) -> Result<Report> {
     let started = Instant::now();
     let lab = Lab::prepare()?;
     let images = Images::make(&lab, options.agent.clone())?;
+    if chosen.iter().any(|chosen| chosen.group.machinery.disks > 0) {
+        images.make_debian(&lab)?;
+    }
     let run = |chosen: &Chosen| run_group(&lab, &images, chosen, options.keep);
     let (alone, together): (Vec<_>, Vec<_>) = chosen.iter().partition(|chosen| chosen.group.alone || options.keep);
     // The index of the group that comes next.
@@ -181,9 +202,10 @@ fn broken(chosen: &Chosen, reason: &str) -> Section {
 }
 
 fn title(group: &Group) -> String {
-    let Machinery { kind, flavour, xenstored } = group.machinery;
+    let Machinery { kind, flavour, xenstored, disks } = group.machinery;
     let kind = kind.name().to_uppercase();
-    format!("{}: {kind} guest, {} kernel, {}", group.name, flavour.name(), xenstored.name())
+    let debian = if disks > 0 { ", Debian on a disk" } else { "" };
+    format!("{}: {kind} guest, {} kernel, {}{debian}", group.name, flavour.name(), xenstored.name())
 }
 
 /// The group's output folder, emptied.
@@ -231,11 +253,12 @@ mod tests {
 
     #[test]
     fn all_is_every_guest_and_a_name_chooses_any() {
-        assert_eq!(names(&[], true).len(), 8 * STANDING.len() + START.len());
+        assert_eq!(names(&[], true).len(), 8 * STANDING.len() + DEBIAN.len() + START.len());
         assert_eq!(names(&["burst"], true).len(), 8);
         assert_eq!(names(&["pvh-amd64-xenstored", "burst"], false), ["pvh-amd64-xenstored burst"]);
         let made = GROUPS.iter().filter(|group| !group.alone).map(|group| format!("{:?}", group.machinery));
-        assert_eq!(made.collect::<BTreeSet<_>>().len(), 8);
+        assert_eq!(made.collect::<BTreeSet<_>>().len(), 9);
+        assert_eq!(names(&["debian"], false).len(), DEBIAN.len());
     }
 
     #[test]

@@ -20,6 +20,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("busybox", "busybox-static"),
     ("musl-gcc", "musl-tools"),
     ("openssl", "openssl"),
+    ("mke2fs", "e2fsprogs"),
 ];
 
 /// Where administrators' programs live, even when a user's PATH leaves them out.

@@ -4,6 +4,7 @@
 //! case needs that another one passed, or ran.
 
 mod commands;
+mod debian;
 mod lifecycle;
 pub(super) mod network;
 mod start;
@@ -55,6 +56,12 @@ pub const STANDING: &[Case] = &[
     case("agentupdate", update::agentupdate),
     case("xenstore-tools", tools::same_as_debian),
 ];
+
+/// What is asked of a Debian that boots twice.
+pub const DEBIAN: &[Case] =
+    &[case("debian-vm-data", debian::with_vm_data), case("debian-without", debian::without_vm_data)];
+/// dom0's devices that hold a Debian: one for each of these cases.
+pub const DISKS: [&str; 2] = ["/dev/vda", "/dev/vdb"];
 
 /// What is asked of guests that only start.
 pub const START: &[Case] = &[

@@ -12,8 +12,8 @@ use super::super::guest::Guest;
 use super::super::report::Outcome;
 use super::passed;
 
-const ADDRESS: &str = "10.99.0.2";
-const ADDRESS6: &str = "fd99::2";
+pub(super) const ADDRESS: &str = "10.99.0.2";
+pub(super) const ADDRESS6: &str = "fd99::2";
 const HOSTNAME: &str = "xen-guest";
 /// The address on the VLAN.
 const VLAN: &str = "10.5.0.2";

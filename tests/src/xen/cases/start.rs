@@ -11,7 +11,7 @@ use anyhow::{Result, ensure};
 use crate::agent::SIZE_MAX;
 
 use super::super::bench::{Bench, FLOOR, Marks, Milestones, NANOVA, first_answer};
-use super::super::guest::{Guest, Kind, Spec};
+use super::super::guest::{Guest, Kind, MEMORY, Spec};
 use super::super::packages::Flavour;
 use super::super::report::Outcome;
 use super::{lifecycle, passed};
@@ -60,6 +60,8 @@ fn start(bench: &mut Bench<'_>, name: &str, image: &str, marks: Marks) -> Result
         image: image.into(),
         macs: Vec::new(),
         append: String::new(),
+        memory: MEMORY,
+        disk: None,
     };
     let guest = Guest::create(lab, dom0, spec)?;
     let first = first_answer(dom0, &guest, marks);
@@ -81,7 +83,16 @@ pub(super) fn pvh_amd64(bench: &mut Bench<'_>) -> Result<Outcome> {
 fn serve_and_end(bench: &mut Bench<'_>, name: &str, kind: Kind, flavour: Flavour) -> Result<Outcome> {
     let image = bench.images.bare.clone();
     let Bench { lab, dom0, .. } = bench;
-    let spec = Spec { name: name.into(), kind, flavour, image, macs: Vec::new(), append: String::new() };
+    let spec = Spec {
+        name: name.into(),
+        kind,
+        flavour,
+        image,
+        macs: Vec::new(),
+        append: String::new(),
+        memory: MEMORY,
+        disk: None,
+    };
     let mut guest = Guest::create(lab, dom0, spec)?;
     let served = first_answer(dom0, &guest, NANOVA).and_then(|(answer, milestones)| {
         answer.ok()?;

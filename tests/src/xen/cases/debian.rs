@@ -1,0 +1,164 @@
+//! A Debian 12 with systemd on a disk, to which nanova as the first process hands over, booted twice.
+//!
+//! Guarantees: what is so inside is told by the observer, from the kernel, systemd and udev, not by the agent; all that
+//! is wrong in both boots is told, not the first of it alone. Refuses a boot that systemd has not finished.
+
+use anyhow::{Result, bail, ensure};
+use serde_json::json;
+
+use super::super::bench::{Bench, MAC};
+use super::super::dom0;
+use super::super::guest::Spec;
+use super::super::images::Images;
+use super::super::mailbox::alive;
+use super::super::report::Outcome;
+use super::network::{ADDRESS, ADDRESS6, give};
+use super::{DISKS, lifecycle, passed};
+
+/// The first process mounts the disk; systemd says nothing on the console, which is the observer's.
+const APPEND: &str = "nanova.root=/dev/xvda nanova.rootfstype=ext4 rw systemd.show_status=false";
+/// For systemd and what it starts, in MB.
+const MEMORY: u32 = 256;
+/// What udev of Debian 12 calls the interface of the first VIF.
+const NAME: &str = "enX0";
+/// Prints one fact a line when the boot is finished; the last is when that was.
+const FACTS: &str = r#"PATH=$PATH:/usr/sbin:/usr/bin
+    echo "system $(systemctl is-system-running --wait)"
+    read -r uptime rest </proc/uptime
+    for unit in networking nanova; do echo "unit $unit $(systemctl is-active $unit.service)"; done
+    systemctl --failed --plain --no-legend | sed 's/^\([^ ]*\).*/failed \1/'
+    for link in $(ls /sys/class/net); do echo "link $link $(cat /sys/class/net/$link/address)"; done
+    udevadm info --query property --path /sys/class/net/e* | sed -n 's/^ID_NET_NAME_SLOT=/udev /p'
+    for family in 4 6; do
+        ip -$family -o addr show scope global | sed 's/^[0-9]*: *\([^ ]*\) *inet6* \([^ ]*\).*/address \1 \2/'
+        ip -$family route show default | sed 's/^default via \([^ ]*\) dev \([^ ]*\).*/route \2 \1/'
+    done
+    cat /etc/network/interfaces /etc/network/interfaces.d/* 2>/dev/null | sed -n 's/^ *iface/iface/p'
+    echo $uptime"#;
+
+/// With vm-data: the interface has udev's name and vm-data's addresses in both boots, and keeps them when ifupdown's
+/// files have them, too, which `resetnetwork` writes in between.
+pub(super) fn with_vm_data(bench: &mut Bench<'_>) -> Result<Outcome> {
+    judged(bench, boots_with_vm_data)
+}
+
+fn boots_with_vm_data(bench: &mut Bench<'_>, wrong: &mut Vec<String>) -> Result<String> {
+    let disk = DISKS[0];
+    boot(bench, disk, true)?;
+    let first = look(bench, "boot 1", &[connected(), vec!["iface lo inet loopback".into()]].concat(), wrong)?;
+    let answer = bench.ask("resetnetwork", json!(""))?;
+    note(answer.ok(), "resetnetwork", wrong);
+    let files = [connected(), ifaces()].concat();
+    look(bench, "after resetnetwork", &files, wrong)?;
+    shut_down(bench)?;
+    boot(bench, disk, true)?;
+    let second = look(bench, "boot 2", &files, wrong)?;
+    Ok(format!("{NAME} {ADDRESS}, {ADDRESS6} in both boots, which took {first} s and {second} s"))
+}
+
+/// Without vm-data: the interface has udev's name in both boots, and nothing fails.
+pub(super) fn without_vm_data(bench: &mut Bench<'_>) -> Result<Outcome> {
+    judged(bench, boots_without_vm_data)
+}
+
+fn boots_without_vm_data(bench: &mut Bench<'_>, wrong: &mut Vec<String>) -> Result<String> {
+    let disk = DISKS[1];
+    let right = [healthy(), vec!["iface lo inet loopback".into()]].concat();
+    boot(bench, disk, false)?;
+    let first = look(bench, "boot 1", &right, wrong)?;
+    shut_down(bench)?;
+    boot(bench, disk, false)?;
+    let second = look(bench, "boot 2", &right, wrong)?;
+    Ok(format!("{NAME} in both boots, which took {first} s and {second} s"))
+}
+
+/// Facts of a guest in which nothing failed.
+fn healthy() -> Vec<String> {
+    let facts = ["system running", "unit networking active", "unit nanova active", "link lo 00:00:00:00:00:00"];
+    let named = [format!("link {NAME} {MAC}"), format!("udev {NAME}")];
+    facts.map(str::to_owned).into_iter().chain(named).collect()
+}
+
+/// Facts of one that also has what vm-data says.
+fn connected() -> Vec<String> {
+    let mut facts = healthy();
+    facts.extend([format!("address {NAME} {ADDRESS}/24"), format!("address {NAME} {ADDRESS6}/64")]);
+    facts.extend([format!("route {NAME} {}", dom0::ADDRESS), format!("route {NAME} fd99::1")]);
+    facts
+}
+
+/// What ifupdown is told of by `resetnetwork`.
+fn ifaces() -> Vec<String> {
+    ["lo inet loopback", &format!("{NAME} inet static"), &format!("{NAME} inet6 static")]
+        .map(|iface| format!("iface {iface}"))
+        .into()
+}
+
+/// Starts a guest on a disk.
+fn boot(bench: &mut Bench<'_>, disk: &'static str, vm_data: bool) -> Result<()> {
+    let spec = Spec {
+        name: "debian".into(),
+        kind: bench.machinery.kind,
+        flavour: bench.machinery.flavour,
+        image: Images::ROOT.into(),
+        macs: vec![MAC.into()],
+        append: APPEND.into(),
+        memory: MEMORY,
+        disk: Some(disk),
+    };
+    let (dom0, guest) = bench.place(spec)?;
+    if vm_data {
+        give(dom0, guest)?;
+    }
+    guest.unpause(dom0)?;
+    guest.wait_console(dom0, "observer in the Debian", |text| text.contains("\n@ready").then_some(()))
+}
+
+/// Adds to what is wrong: facts that are not what they should be, no ping where there is an address, no answer. Returns
+/// the time that the boot took.
+fn look(bench: &mut Bench<'_>, when: &str, right: &[String], wrong: &mut Vec<String>) -> Result<String> {
+    let said = bench.in_guest(FACTS)?;
+    let mut facts: Vec<_> = said.lines().collect();
+    let Some(uptime) = facts.pop() else { bail!("{when}: the guest told no facts") };
+    wrong
+        .extend(right.iter().filter(|fact| !facts.contains(&fact.as_str())).map(|fact| format!("{when}: no {fact:?}")));
+    let lacks: Vec<_> = right.iter().map(String::as_str).filter(|fact| !facts.contains(fact)).collect();
+    let has: Vec<_> = facts.into_iter().filter(|fact| !right.iter().any(|wanted| wanted == fact)).collect();
+    for (verb, facts) in [("lacks", lacks), ("has", has)].iter().filter(|(_, facts)| !facts.is_empty()) {
+        wrong.push(format!("{when} {verb}: {}", facts.join(", ")));
+    }
+    let (dom0, guest) = bench.guest()?;
+    if right.iter().any(|fact| fact.starts_with("address")) {
+        let ping = dom0.sh(&format!("ping -c 3 -W 30 {ADDRESS} && ping6 -c 3 -W 30 {ADDRESS6}"));
+        note(ping, &format!("{when}: ping from dom0"), wrong);
+    }
+    note(alive(dom0, guest), &format!("{when}: a request"), wrong);
+    Ok(uptime.to_owned())
+}
+
+fn note<T>(result: Result<T>, what: &str, wrong: &mut Vec<String>) {
+    wrong.extend(result.err().map(|error| format!("{what}: {error:#}")));
+}
+
+/// Shuts the guest down in order, so that its disk is whole.
+fn shut_down(bench: &mut Bench<'_>) -> Result<()> {
+    let (dom0, guest) = bench.guest()?;
+    lifecycle::end(dom0, guest, "shutdown")?;
+    ensure!(guest.console.text().contains("] reboot: "), "the guest's kernel did not end in order");
+    bench.forget_guest();
+    Ok(())
+}
+
+/// Runs both boots: passes if they came to their end and nothing was wrong; the guest is of no more use.
+fn judged(bench: &mut Bench<'_>, boots: fn(&mut Bench<'_>, &mut Vec<String>) -> Result<String>) -> Result<Outcome> {
+    let mut wrong = Vec::new();
+    match boots(bench, &mut wrong) {
+        Err(error) if wrong.is_empty() => Err(error),
+        Err(error) => Err(error.context(wrong.join("\n"))),
+        Ok(_) if !wrong.is_empty() => bail!("{}", wrong.join("\n")),
+        Ok(remark) => {
+            bench.discard_guest()?;
+            passed(remark)
+        }
+    }
+}
