@@ -1,8 +1,9 @@
 //! Asking the real root's udev what it calls the interfaces, before it is there to call them so. Why:
 //! [`nanova_core::network::handover::device_names`].
 //!
-//! Its `udevadm test` is run in the real root by a child with mounts of its own; it carries out no rule's program. An
-//! interface that it does not know, and one that it takes too long for, keeps the name it has.
+//! Its `udevadm test` is run in the real root by a child with mounts of its own. It carries out no rule's program, but
+//! gives the interface other names beside its own, which nobody can rename it to then; so the child may not change
+//! interfaces. One that udev does not know, and one that it takes too long for, keeps the name it has.
 
 use core::ffi::CStr;
 
@@ -15,6 +16,7 @@ use nanova_core::wire::text::Bounded;
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Signal, kill_process};
+use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
 
 use super::root;
 use crate::errno::errno;
@@ -91,6 +93,7 @@ fn become_udevadm(device: &str, output: rustix::fd::OwnedFd) -> Result<(), rusti
     rustix::stdio::dup2_stdout(&output)?;
     rustix::stdio::dup2_stderr(&null)?;
     root::enter()?;
+    remove_capability_from_bounding_set(CapabilitySet::NET_ADMIN)?;
     SignalSet::NONE.block_only()?;
     let path = Bounded::<64>::of(format_args!("/sys/class/net/{device}"));
     let mut room = [0; 65];
