@@ -22,6 +22,8 @@ mod background;
 #[cfg(feature = "errands")]
 mod children;
 mod datagrams;
+#[cfg(feature = "dhcp")]
+mod dhcp;
 #[cfg(feature = "update")]
 mod download;
 #[cfg(feature = "errands")]

@@ -58,9 +58,9 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Netw
     let mut client = place.fill(Client::new(xenbus));
     let mut shown = options.dry_run.then_some(Out);
     let show = shown.as_mut().map(|out| -> &mut dyn Write { out });
-    let mut before = |system: &mut System<'_>, interfaces: &[Interface]| {
+    let mut before = |system: &mut System<'_>, network: &Network| {
         if let Some(deadline) = deadline {
-            wait_for_links(system, interfaces, &signals, deadline);
+            wait_for_links(system, &network.interfaces, &signals, deadline);
         }
     };
     let Outcome { well, complete, line, problems } = apply(&mut client, &mut system, &wanted, &mut before, show);
@@ -105,7 +105,7 @@ pub(crate) fn apply(
     client: &mut Client<Xenbus<'_>>,
     system: &mut System<'_>,
     wanted: &Wanted<'_>,
-    before: &mut dyn FnMut(&mut System<'_>, &[Interface]),
+    before: &mut dyn FnMut(&mut System<'_>, &Network),
     show: Option<&mut dyn Write>,
 ) -> Outcome {
     let mut problems = Problems::new();
@@ -121,7 +121,7 @@ pub(crate) fn apply(
         return nothing(Line::of(format_args!("cannot read the network from xenstore: {error}")));
     }
     if wanted.target != Target::Files {
-        before(system, &network.interfaces);
+        before(system, &network);
     }
     reset::apply(system, &mut network, wanted, problems, show)
 }

@@ -2,6 +2,7 @@
 
 use nanova_core::cli::{AgentOptions, Common, LogTarget, exit};
 use nanova_core::engine::{Action, Engine, Options};
+use nanova_core::network::DhcpMode;
 use nanova_core::platform::{Level, Log};
 use nanova_core::wire::text::Bounded;
 use nanova_core::xenstore::{Client, Error, Lost};
@@ -10,6 +11,8 @@ use rustix::fs::Mode;
 use rustix::process::Signal;
 
 use crate::background;
+#[cfg(feature = "dhcp")]
+use crate::dhcp::Dhcp;
 use crate::errno::errno;
 #[cfg(feature = "hotplug")]
 use crate::hotplug;
@@ -28,6 +31,33 @@ use crate::system::System;
 use crate::takeover::{is_update, settle_in, take_over};
 use crate::wait::{sleep, timespec, uptime_ms};
 use crate::xenbus::{Wake, Xenbus};
+
+/// In a build without DHCP: nobody that asks.
+#[cfg(not(feature = "dhcp"))]
+pub(crate) enum Dhcp {}
+
+#[cfg(not(feature = "dhcp"))]
+impl Dhcp {
+    fn begin(_: DhcpMode, _: &mut Client<Xenbus<'_>>, _: &mut System<'_>) -> Result<Option<Dhcp>, Error> {
+        Ok(None)
+    }
+
+    fn ask_again(&mut self, _system: &mut System<'_>) {}
+
+    fn go_on(&mut self, _system: &mut System<'_>) {}
+
+    fn descriptors(&self) -> [Option<&OwnedFd>; 2] {
+        [None; 2]
+    }
+
+    fn wake_in_ms(&self, _now: u64) -> Option<u64> {
+        None
+    }
+
+    fn look_in_ms(&self, _now: u64) -> Option<u64> {
+        None
+    }
+}
 
 /// Runs the agent; returns the exit code.
 // In a frame of its own: inlined, its buffers would be pages of main's stack whatever the program was called to do.
@@ -154,13 +184,18 @@ pub(crate) fn serve_for_ever<'a>(
         links: None,
         devices: None,
         hotplug_due: options.hotplug && !options.once,
+        dhcp_mode: if options.once { DhcpMode::Off } else { options.dhcp },
+        dhcp: None,
     };
     loop {
         match agent.next(system) {
             Action::Done => break,
             Action::Connect => {
-                let mut waiting =
-                    Waiting { supervisor: agent.supervisor, agent: (&mut *agent.engine, &agent.notifier) };
+                let mut waiting = Waiting {
+                    supervisor: agent.supervisor,
+                    agent: (&mut *agent.engine, &agent.notifier),
+                    dhcp: agent.dhcp.as_mut(),
+                };
                 let (xenbus, path) = match candidates.wait(system, signals, &mut waiting, options.wait) {
                     Waited::Connected(xenbus, path) => (xenbus, path),
                     Waited::Stopped => break,
@@ -191,12 +226,16 @@ pub(crate) fn serve_for_ever<'a>(
 struct Waiting<'s> {
     supervisor: &'s mut dyn Supervisor,
     agent: (&'s mut Engine, &'s Notifier),
+    dhcp: Option<&'s mut Dhcp>,
 }
 
 impl Supervisor for Waiting<'_> {
     fn woke(&mut self, system: &mut System<'_>, signals: &Signals) {
         #[cfg(feature = "errands")]
         system.children.look(uptime_ms());
+        if let Some(dhcp) = &mut self.dhcp {
+            dhcp.go_on(system);
+        }
         self.supervisor.woke(system, signals);
     }
 
@@ -211,7 +250,8 @@ impl Supervisor for Waiting<'_> {
             notifier.beat();
         }
         let beat = engine.beat_at().map(|at| at.saturating_sub(now));
-        [self.supervisor.wake_in_ms(), beat].into_iter().flatten().min()
+        let dhcp = self.dhcp.as_ref().and_then(|dhcp| dhcp.look_in_ms(now));
+        [self.supervisor.wake_in_ms(), beat, dhcp].into_iter().flatten().min()
     }
 }
 
@@ -228,6 +268,9 @@ struct Agent<'a, 's> {
     devices: Option<OwnedFd>,
     /// Whether devices are yet to be listened for: that is done when what waited is served.
     hotplug_due: bool,
+    /// When interfaces ask DHCP, and those that do.
+    dhcp_mode: DhcpMode,
+    dhcp: Option<Dhcp>,
 }
 
 impl Agent<'_, '_> {
@@ -253,11 +296,20 @@ impl Agent<'_, '_> {
             system.children.look(uptime_ms());
             system.go_on_telling();
         }
+        if let Some(dhcp) = &mut self.dhcp {
+            dhcp.go_on(system);
+        }
         self.supervisor.woke(system, self.signals);
     }
 
     /// Serves a connection until it fails, or there is nothing more to do.
     fn serve(&mut self, client: &mut Client<Xenbus<'_>>, system: &mut System<'_>) -> Result<(), Error> {
+        match &mut self.dhcp {
+            // Another connection: perhaps another host.
+            Some(dhcp) => dhcp.ask_again(system),
+            None if self.dhcp_mode == DhcpMode::Off => {}
+            None => self.dhcp = Dhcp::begin(self.dhcp_mode, client, system)?,
+        }
         loop {
             match self.next(system) {
                 Action::Serve => self.engine.serve(client, system, uptime_ms())?,
@@ -309,7 +361,8 @@ impl Agent<'_, '_> {
         let pipe = system.children.pipe.as_ref();
         #[cfg(not(feature = "errands"))]
         let pipe = None;
-        let others = [links, self.devices.as_ref(), pipe];
+        let [changes, packets] = self.dhcp.as_ref().map_or([None; 2], |dhcp| dhcp.descriptors());
+        let others = [links, self.devices.as_ref(), pipe, changes, packets];
         match client.transport().wait(others, timeout.as_ref()) {
             Ok(Some(Wake::Readable)) => self.engine.handle_readable(client)?,
             Ok(Some(Wake::Other)) => {
@@ -342,7 +395,9 @@ impl Agent<'_, '_> {
     fn left(&mut self, system: &System<'_>, until: Option<u64>) -> Option<u64> {
         #[cfg(feature = "errands")]
         let until = [until, system.children.until()].into_iter().flatten().min();
-        let left = until.map(|until| until.saturating_sub(uptime_ms()));
-        [left, self.supervisor.wake_in_ms()].into_iter().flatten().min()
+        let now = uptime_ms();
+        let left = until.map(|until| until.saturating_sub(now));
+        let dhcp = self.dhcp.as_ref().and_then(|dhcp| dhcp.wake_in_ms(now));
+        [left, dhcp, self.supervisor.wake_in_ms()].into_iter().flatten().min()
     }
 }

@@ -4,10 +4,14 @@
 use core::fmt;
 
 use nanova_core::cli::Common;
+#[cfg(feature = "dhcp")]
+use nanova_core::network::model::INTERFACES_MAX;
 #[cfg(any(feature = "network", feature = "report"))]
 use nanova_core::platform::KernelNet;
 use nanova_core::platform::{Clock, Entropy, Identity, Level};
 use nanova_core::wire::errno::Errno;
+#[cfg(feature = "dhcp")]
+use nanova_core::wire::net::Mac;
 #[cfg(any(feature = "network", feature = "report"))]
 use nanova_core::wire::netlink::{Message, Reply};
 use nanova_core::wire::text::Bounded;
@@ -48,6 +52,9 @@ pub(crate) struct System<'a> {
     pub(crate) notes: Option<Page>,
     #[cfg(feature = "notes")]
     pub(crate) notes_outlive: bool,
+    /// Interfaces of which the toolstack has spoken since DHCP looked.
+    #[cfg(feature = "dhcp")]
+    pub(crate) given: heapless::Vec<Mac, INTERFACES_MAX>,
     /// What is done by others meanwhile.
     #[cfg(feature = "errands")]
     pub(crate) children: Children,
@@ -70,6 +77,8 @@ impl<'a> System<'a> {
             notes: None,
             #[cfg(feature = "notes")]
             notes_outlive: false,
+            #[cfg(feature = "dhcp")]
+            given: heapless::Vec::new(),
             #[cfg(feature = "errands")]
             children: Children::new(),
             #[cfg(feature = "errands")]
@@ -87,6 +96,13 @@ impl KernelNet for System<'_> {
             none => none.insert(Netlink::open()?),
         };
         netlink.ask(message, each)
+    }
+
+    #[cfg(feature = "dhcp")]
+    fn is_given(&mut self, mac: Mac) {
+        if !self.given.contains(&mac) {
+            let _ = self.given.push(mac);
+        }
     }
 }
 

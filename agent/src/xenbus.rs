@@ -19,7 +19,7 @@ use crate::wait::{timespec, uptime_ms};
 const GRACE_MS: u64 = 2000;
 
 /// How many descriptors are waited for beside the connection: news of links and of devices, and what a program prints.
-pub(crate) const OTHERS: usize = 3;
+pub(crate) const OTHERS: usize = 5;
 
 /// What the connection is to.
 #[derive(Clone, Copy, PartialEq, Eq)]

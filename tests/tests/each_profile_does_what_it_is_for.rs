@@ -21,7 +21,7 @@ fn build(profile: &str, features: &str) -> Result<PathBuf> {
 /// What a profile is made of.
 const COMMANDS: &str = "commands";
 const REPORT: &str = "report";
-const EARLY_BOOT: &str = "init,commands,inject,network,report";
+const EARLY_BOOT: &str = "init,commands,inject,network,dhcp,report,hotplug";
 
 struct Guest {
     host: Host,

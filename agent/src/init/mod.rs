@@ -18,10 +18,10 @@ mod root;
 use nanova_core::boot::Boot;
 use nanova_core::cli::{AgentOptions, Common, EndKind, LogTarget, exit};
 #[cfg(feature = "network")]
-use nanova_core::network::Interface;
-use nanova_core::network::Target;
+use nanova_core::network::Network;
 #[cfg(feature = "network")]
 use nanova_core::network::reset::{Permanence, Wanted};
+use nanova_core::network::{DhcpMode, Target};
 use nanova_core::platform::{Level, Log};
 use nanova_core::xenstore::Client;
 use rustix::fs::Mode;
@@ -114,7 +114,10 @@ pub(crate) fn run(environment: &Environment) -> i32 {
     if !signals.stop() {
         first.start(&mut system);
     }
-    serve_for_ever(&candidates, &mut system, &signals, &mut first, &AgentOptions::default());
+    let usual = if boot.root.is_some() { DhcpMode::Off } else { DhcpMode::Auto };
+    let dhcp = if boot.network == Target::Off { DhcpMode::Off } else { boot.dhcp.unwrap_or(usual) };
+    let options = AgentOptions { dhcp, ..AgentOptions::default() };
+    serve_for_ever(&candidates, &mut system, &signals, &mut first, &options);
     // Whichever signal ended it may not have been looked at yet.
     first.woke(&mut system, &signals);
     end::end_system(&mut system, &signals, first.end())
@@ -144,8 +147,8 @@ fn first_contact<'a>(
             if boot.root.is_none() || boot.network != Target::Files {
                 let deadline = uptime_ms() + INTERFACES_MS;
                 let wanted = Wanted::of(Target::Kernel, Permanence::Nothing);
-                apply_network(xenbus, system, &wanted, Level::Info, &mut |system, interfaces| {
-                    network::wait_for_links(system, interfaces, signals, deadline);
+                apply_network(xenbus, system, &wanted, Level::Info, &mut |system, network| {
+                    network::wait_for_links(system, &network.interfaces, signals, deadline);
                 });
             }
             return true;
@@ -175,8 +178,8 @@ fn hand_network_over(candidates: &Candidates<'_>, system: &mut System<'_>, signa
     }
     if let Attempt::Yes(fd, kind, _) = candidates.connect() {
         let xenbus = Xenbus::new(fd, kind, Some(signals));
-        apply_network(xenbus, system, &wanted, Level::Debug, &mut |system, interfaces| {
-            device_names::settle(system, interfaces, signals);
+        apply_network(xenbus, system, &wanted, Level::Debug, &mut |system, network| {
+            device_names::settle(system, &network.interfaces, signals);
         });
     }
 }
@@ -189,7 +192,7 @@ fn apply_network(
     system: &mut System<'_>,
     wanted: &Wanted<'_>,
     level: Level,
-    before: &mut dyn FnMut(&mut System<'_>, &[Interface]),
+    before: &mut dyn FnMut(&mut System<'_>, &Network),
 ) {
     xenbus.answer_until(uptime_ms() + u64::from(XENSTORE_SECONDS) * 1000);
     let Ok(mut place) = Place::new() else {

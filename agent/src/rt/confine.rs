@@ -1,11 +1,12 @@
 //! What a forked child gives up before it reads what nobody vouches for: descriptors, and system calls.
 //!
 //! The filter is seccomp(2)'s: a program of classic BPF that looks at the call's number and kills the process for any
-//! that is not listed. Layout and values: Linux, `include/uapi/linux/filter.h`, `bpf_common.h`, `seccomp.h`, `audit.h`.
+//! that is not listed. Values: Linux, `include/uapi/linux/seccomp.h`, `audit.h`.
 
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::io::Errno;
 
+use super::bpf::{Instruction, JUMP_IF_EQUAL, LOAD, Program, RETURN, plain};
 use super::syscall::{number, syscall};
 
 /// Most system calls that a filter allows.
@@ -60,27 +61,6 @@ fn close_between(first: usize, end: usize) {
     }
 }
 
-/// One instruction of classic BPF (`struct sock_filter`).
-#[derive(Clone, Copy)]
-#[repr(C)]
-struct Instruction {
-    code: u16,
-    if_true: u8,
-    if_false: u8,
-    value: u32,
-}
-
-/// `struct sock_fprog`
-#[repr(C)]
-struct Program {
-    len: u16,
-    instructions: *const Instruction,
-}
-
-/// `BPF_LD | BPF_W | BPF_ABS`, `BPF_JMP | BPF_JEQ | BPF_K`, `BPF_RET | BPF_K`
-const LOAD: u16 = 0x20;
-const JUMP_IF_EQUAL: u16 = 0x15;
-const RETURN: u16 = 0x06;
 /// Where `struct seccomp_data` has the call's number and the architecture.
 const NUMBER_AT: u32 = 0;
 const ARCHITECTURE_AT: u32 = 4;
@@ -94,7 +74,6 @@ const ARCHITECTURE: u32 = if cfg!(target_arch = "x86_64") { 0xc000_003e } else {
 pub(crate) fn allow_only(calls: &[u16]) -> Result<(), Errno> {
     const SET_MODE_FILTER: usize = 1;
     let mut program = heapless::Vec::<Instruction, { CALLS_MAX + 6 }>::new();
-    let plain = |code, value| Instruction { code, if_true: 0, if_false: 0, value };
     let kill_unless =
         |value| [Instruction { code: JUMP_IF_EQUAL, if_true: 1, if_false: 0, value }, plain(RETURN, KILL)];
     let count = calls.len();
@@ -111,7 +90,7 @@ pub(crate) fn allow_only(calls: &[u16]) -> Result<(), Errno> {
     if !fits {
         return Err(Errno::TOOBIG);
     }
-    let program = Program { len: program.len() as u16, instructions: program.as_ptr() };
+    let program = Program::of(&program);
     let address = core::ptr::from_ref(&program) as usize;
     // SAFETY: seccomp(2) reads the program, whose instructions live until it returns, and copies it.
     unsafe { syscall(number::SECCOMP, [SET_MODE_FILTER, 0, address, 0, 0]) }.map(drop)

@@ -4,10 +4,14 @@
 //! This folder is the only one in the project with `unsafe` in it. Each block says why it is sound; each file
 //! guarantees its callers a safe interface.
 
+#[cfg(any(feature = "errands", feature = "dhcp"))]
+mod bpf;
 pub(crate) mod clock;
 #[cfg(feature = "errands")]
 pub(crate) mod confine;
 mod mem;
+#[cfg(feature = "dhcp")]
+pub(crate) mod packet;
 #[cfg(feature = "notes")]
 pub(crate) mod page;
 pub(crate) mod place;

@@ -46,6 +46,17 @@ impl<T> Place<'_, T> {
     }
 }
 
+impl<T> Place<'static, T> {
+    /// A place that is made for this value and has it for good.
+    #[cfg(feature = "dhcp")]
+    #[inline(always)]
+    pub(crate) fn holding(value: T) -> Result<Filled<'static, T>, Errno> {
+        let place = Place::new()?;
+        place.0.write(value);
+        Ok(Filled(place.0))
+    }
+}
+
 impl<const N: usize> Place<'_, [u8; N]> {
     /// A place for bytes, filled with zeros; none of them takes memory yet.
     pub(crate) fn zeros() -> Result<Filled<'static, [u8; N]>, Errno> {

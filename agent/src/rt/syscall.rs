@@ -12,6 +12,7 @@ use rustix::io::Errno;
 pub(super) mod number {
     pub(in super::super) const CLOSE: usize = 3;
     pub(in super::super) const RT_SIGPROCMASK: usize = 14;
+    pub(in super::super) const SETSOCKOPT: usize = 54;
     pub(in super::super) const CLONE: usize = 56;
     pub(in super::super) const EXECVE: usize = 59;
     pub(in super::super) const KILL: usize = 62;
@@ -31,6 +32,7 @@ pub(super) mod number {
     pub(in super::super) const CLOCK_GETTIME: usize = 113;
     pub(in super::super) const KILL: usize = 129;
     pub(in super::super) const RT_SIGPROCMASK: usize = 135;
+    pub(in super::super) const SETSOCKOPT: usize = 208;
     pub(in super::super) const CLONE: usize = 220;
     pub(in super::super) const EXECVE: usize = 221;
     pub(in super::super) const SECCOMP: usize = 277;

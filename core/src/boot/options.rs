@@ -4,7 +4,7 @@
 //! in a word and may stand around it or around its value; there are no escapes. The same options can be in the image
 //! (`/etc/nanova/cmdline`); the kernel's win.
 
-use crate::network::Target;
+use crate::network::{DhcpMode, Target};
 use crate::platform::Level;
 
 /// What happens when the program of `nanova.exec` ends.
@@ -43,6 +43,8 @@ pub struct Boot<'a> {
     pub level: Option<Level>,
     /// `nanova.network=files|kernel|both|off`.
     pub network: Target,
+    /// `nanova.dhcp=auto|always|off`; not given: auto, unless there is a real root, whose business it is then.
+    pub dhcp: Option<DhcpMode>,
 }
 
 impl Default for Boot<'_> {
@@ -57,6 +59,7 @@ impl Default for Boot<'_> {
             init: None,
             level: Some(Level::Info),
             network: Target::Both,
+            dhcp: None,
         }
     }
 }
@@ -94,6 +97,7 @@ impl<'a> Boot<'a> {
                 };
             }
             "nanova.loglevel" => self.level = Some(Level::named(value)?),
+            "nanova.dhcp" if cfg!(feature = "dhcp") => self.dhcp = Some(DhcpMode::named(value)?),
             "nanova.network" => self.network = Target::named(value)?,
             "init" => self.init = given(value),
             "rw" => self.writable = true,
@@ -204,6 +208,12 @@ mod tests {
             let line = format!("nanova.loglevel={word}");
             assert_eq!((boot.read(&line), boot.level), (None, Some(level)));
         }
+        for (word, mode) in [("auto", DhcpMode::Auto), ("always", DhcpMode::Always), ("off", DhcpMode::Off)] {
+            let line = format!("nanova.dhcp={word}");
+            let mut boot = Boot::default();
+            assert_eq!((boot.dhcp, boot.read(&line), boot.dhcp), (None, None, Some(mode)));
+        }
+        assert_eq!(Boot::default().read("nanova.dhcp=on"), Some("nanova.dhcp=on"));
         let mut boot = Boot::default();
         assert_eq!(boot.read("nanova.loglevel=loud nanova.network=x"), Some("nanova.loglevel=loud"));
         assert_eq!(boot.read("nanova.network=x"), Some("nanova.network=x"));

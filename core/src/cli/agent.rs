@@ -4,7 +4,7 @@ use crate::cli::common::Common;
 use crate::cli::help::page;
 use crate::cli::usage::UsageError;
 use crate::cli::words::{Word, Words};
-use crate::network::Target;
+use crate::network::{DhcpMode, Target};
 use crate::platform::Level;
 
 /// As whom it is called.
@@ -38,6 +38,7 @@ nanova agent [options]    (also as nova-agent)
   --wait SECONDS          for xenstore to appear; default: for ever
 ",
     "network": "  --network files|kernel|both|off  what resetnetwork changes\n",
+    "dhcp": "  --dhcp auto|always|off  VIFs that xenstore says nothing of ask DHCP; default: off\n",
     "report": "\
   --no-metrics            publish nothing about the guest
   --metrics-interval SECONDS  between looks at memory and volumes; default 60, 0: never
@@ -65,6 +66,8 @@ nanova report [options]   (also as xe-daemon, with -p PIDFILE, -i SECONDS)
 pub struct AgentOptions<'a> {
     /// What `resetnetwork` changes.
     pub network: Target,
+    /// When interfaces ask DHCP.
+    pub dhcp: DhcpMode,
     /// Serve what is pending, then exit.
     pub once: bool,
     /// Serve the host's commands.
@@ -96,6 +99,7 @@ impl Default for AgentOptions<'_> {
     fn default() -> Self {
         AgentOptions {
             network: Target::Both,
+            dhcp: DhcpMode::Off,
             once: false,
             commands: true,
             metrics: true,
@@ -129,6 +133,10 @@ pub(super) fn parse<'a, I: Iterator<Item = &'a [u8]>>(
                 options.network = words.choice(Target::named).unwrap_or_default();
             }
             (Word::Option("--network"), _) => words.fail(UsageError::NotBuilt("network")),
+            (Word::Option("--dhcp"), Agent) if cfg!(feature = "dhcp") => {
+                options.dhcp = words.choice(DhcpMode::named).unwrap_or_default();
+            }
+            (Word::Option("--dhcp"), Agent) => words.fail(UsageError::NotBuilt("dhcp")),
             (Word::Option("--metrics-interval" | "--no-metrics"), Agent | NovaAgent) if !cfg!(feature = "report") => {
                 words.fail(UsageError::NotBuilt("report"));
             }

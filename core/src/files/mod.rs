@@ -12,20 +12,20 @@
 //! | `inject` | a file that the host sends |
 //! | `sysfs` | what sysfs says of devices |
 
-#[cfg(any(feature = "commands", feature = "managers"))]
+#[cfg(any(feature = "commands", feature = "dhcp", feature = "managers"))]
 pub(crate) mod in_place;
 #[cfg(feature = "inject")]
 pub mod inject;
-#[cfg(any(feature = "commands", feature = "managers"))]
+#[cfg(any(feature = "commands", feature = "dhcp", feature = "managers"))]
 pub mod lines;
-#[cfg(any(feature = "commands", feature = "managers"))]
+#[cfg(any(feature = "commands", feature = "dhcp", feature = "managers"))]
 pub(crate) mod place;
 pub mod read;
-#[cfg(any(feature = "commands", feature = "managers"))]
+#[cfg(any(feature = "commands", feature = "dhcp", feature = "managers"))]
 pub mod replace;
 #[cfg(any(feature = "network", feature = "report"))]
 pub(crate) mod sysfs;
-#[cfg(any(feature = "commands", feature = "managers"))]
+#[cfg(any(feature = "commands", feature = "dhcp", feature = "managers"))]
 pub mod transaction;
 pub mod walk;
 

@@ -10,7 +10,7 @@
 //! | `managers/` | which files below /etc say it, for each network manager |
 //! | `handover/` | which files below /run carry it to the real root |
 //! | `reset` | all of it: kernel, names and files |
-//! | `target` | whether the kernel is changed, or files, or both |
+//! | `target` | whether the kernel is changed, or files, or both; when DHCP is asked |
 //! | `problems` | what was wrong, collected |
 
 #[cfg(feature = "dhcp")]
@@ -37,4 +37,4 @@ pub mod target;
 pub use handover::Handover;
 #[cfg(feature = "network")]
 pub use model::{Interface, Network, Placed};
-pub use target::Target;
+pub use target::{DhcpMode, Target};

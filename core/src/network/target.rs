@@ -1,4 +1,4 @@
-//! What of the network is changed: kernel, files, both.
+//! What of the network is changed: kernel, files, both; and when DHCP is asked for what nobody says.
 
 /// What of the network nanova changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +23,31 @@ impl Target {
             "kernel" => Target::Kernel,
             "both" => Target::Both,
             "off" => Target::Off,
+            _ => return None,
+        })
+    }
+}
+
+/// When an interface asks DHCP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum DhcpMode {
+    /// If the toolstack says nothing of it, and it is down and has no address: nobody else has begun.
+    Auto,
+    /// If the toolstack says nothing of it.
+    Always,
+    /// Never.
+    #[default]
+    Off,
+}
+
+impl DhcpMode {
+    /// The choice with this name.
+    pub fn named(name: &str) -> Option<DhcpMode> {
+        Some(match name {
+            "auto" => DhcpMode::Auto,
+            "always" => DhcpMode::Always,
+            "off" => DhcpMode::Off,
             _ => return None,
         })
     }

@@ -14,6 +14,7 @@ use crate::wire::netlink::{ALIGN, HEADER, aligned, kind};
 /// `ARPHRD_ETHER`
 const ETHERNET: u16 = 1;
 const IFF_LOOPBACK: u32 = 8;
+const IFF_LOWER_UP: u32 = 0x1_0000;
 /// Bytes of `struct ifinfomsg`.
 const LINK_BODY: usize = 16;
 const IFLA_ADDRESS: u16 = 1;
@@ -43,6 +44,8 @@ pub struct Link {
     pub mac: Option<Mac>,
     /// Whether it has been brought up.
     pub up: bool,
+    /// Whether packets get through: a link that was brought up may take its time.
+    pub carrier: bool,
     /// Whether it is the way of a system to itself.
     pub loopback: bool,
     /// The largest packet that it takes.
@@ -164,8 +167,9 @@ fn attributes<'a>(body: &'a [u8], skip: usize, each: &mut dyn FnMut(u16, &'a [u8
 /// A link that has a name.
 fn link(body: &[u8]) -> Option<Link> {
     let (ethernet, flags) = (u16_at(body, 2)? == ETHERNET, u32_at(body, 8)?);
-    let (up, loopback) = (flags & IFF_UP != 0, flags & IFF_LOOPBACK != 0);
-    let mut link = Link { index: u32_at(body, 4)?, up, loopback, ..Link::default() };
+    let (up, carrier) = (flags & IFF_UP != 0, flags & IFF_LOWER_UP != 0);
+    let loopback = flags & IFF_LOOPBACK != 0;
+    let mut link = Link { index: u32_at(body, 4)?, up, carrier, loopback, ..Link::default() };
     attributes(body, LINK_BODY, &mut |kind, value| match kind {
         IFLA_ADDRESS if ethernet => link.mac = value.try_into().ok().map(Mac),
         IFLA_MTU => link.mtu = u32_at(value, 0).unwrap_or(0),
@@ -254,7 +258,7 @@ mod tests {
         datagram.extend([20, 0, 0, 0, 3, 0, 2, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         let link = |name: &str, mac| {
             let name = name.try_into().unwrap();
-            Reply::Link(Link { index: 2, name, mac, up: true, ..Link::default() })
+            Reply::Link(Link { index: 2, name, mac, up: true, carrier: true, ..Link::default() })
         };
         let replies: Vec<_> = Replies::of(&datagram).collect();
         assert_eq!(replies, [link("eth0", Some(Mac(mac))), link("tun0", None), Reply::Answer(9, Ok(()))]);
@@ -316,6 +320,7 @@ mod tests {
             name: "eth0.5".try_into().unwrap(),
             mac: None,
             up: false,
+            carrier: false,
             loopback: true,
             mtu: 1400,
             lower: 258,

@@ -1,0 +1,172 @@
+//! DHCP's sockets. What is said when is decided in [`nanova_core::network::dhcp`].
+//!
+//! A packet socket is open while an answer may come, and closed when none can: between renewals nothing wakes the agent.
+//! A server that is known is asked through the kernel's own UDP, which knows the way to it; its answer comes over the
+//! packet socket like any other.
+
+use nanova_core::network::dhcp::message::MESSAGE_MAX;
+use nanova_core::network::dhcp::{Clients, Octets, Send};
+use nanova_core::network::reset::Problems;
+use nanova_core::network::{DhcpMode, Network};
+use nanova_core::platform::{Identity, Level, Log};
+use nanova_core::wire::errno::Errno;
+use nanova_core::xenstore::{Client, Error};
+use rustix::fd::OwnedFd;
+use rustix::net::{
+    AddressFamily, SendFlags, SocketAddrV4, SocketFlags, SocketType, bind, sendto, socket_with, sockopt,
+};
+
+use crate::errno::errno;
+use crate::netlink::{drain, link_events};
+use crate::rt::packet::{self, Protocol};
+use crate::rt::place::{Filled, Place};
+use crate::system::System;
+use crate::wait::uptime_ms;
+use crate::xenbus::Xenbus;
+
+/// Room for a packet: a message and the headers around it.
+const PACKET_MAX: usize = MESSAGE_MAX + 80;
+/// How many packets are taken at once: whatever comes, others have their turn.
+const PACKETS_MAX: u32 = 64;
+/// How often packets are looked for where they wake nobody.
+const LOOK_MS: u64 = 200;
+const CLIENT_PORT: u16 = 68;
+const SERVER_PORT: u16 = 67;
+
+/// The clients and their sockets.
+pub(crate) struct Dhcp {
+    pub(crate) clients: Filled<'static, Clients>,
+    /// Room for what the leases say.
+    network: Filled<'static, Network>,
+    /// Readable when a link has changed.
+    links: OwnedFd,
+    packets: Option<OwnedFd>,
+    /// What keeps the kernel from telling a server that nobody listens at our port.
+    asking: Option<OwnedFd>,
+}
+
+impl Dhcp {
+    /// Has the interfaces ask of which xenstore says nothing. None do where it cannot be told what it says.
+    #[inline(never)]
+    pub(crate) fn begin(
+        mode: DhcpMode,
+        client: &mut Client<Xenbus<'_>>,
+        system: &mut System<'_>,
+    ) -> Result<Option<Dhcp>, Error> {
+        let mut dhcp = match Dhcp::open(mode) {
+            Ok(dhcp) => dhcp,
+            Err(errno) => {
+                system.log(Level::Warn, format_args!("DHCP cannot be asked: {errno}"));
+                return Ok(None);
+            }
+        };
+        let mut problems = Problems::new();
+        dhcp.network.read(client, system, &mut problems)?;
+        if !dhcp.network.sound {
+            system.log(Level::Warn, format_args!("DHCP is not asked: not all of vm-data could be read"));
+            return Ok(None);
+        }
+        let named = dhcp.network.interfaces.iter().map(|interface| interface.mac);
+        named.for_each(|mac| dhcp.clients.handle_given(mac));
+        dhcp.clients.handle_name(dhcp.network.hostname.is_some());
+        dhcp.clients.handle_links(system, uptime_ms());
+        dhcp.go_on(system);
+        Ok(Some(dhcp))
+    }
+
+    fn open(mode: DhcpMode) -> Result<Dhcp, Errno> {
+        Ok(Dhcp {
+            clients: Place::holding(Clients::new(mode)).map_err(errno)?,
+            network: Place::holding(Network::new()).map_err(errno)?,
+            links: link_events()?,
+            packets: None,
+            asking: None,
+        })
+    }
+
+    /// What there is to wait for.
+    pub(crate) fn descriptors(&self) -> [Option<&OwnedFd>; 2] {
+        [Some(&self.links), self.packets.as_ref()]
+    }
+
+    /// In how many milliseconds to go on at the latest.
+    pub(crate) fn wake_in_ms(&self, now: u64) -> Option<u64> {
+        self.clients.next_at().map(|at| at.saturating_sub(now))
+    }
+
+    /// The same where packets wake nobody: they are looked for.
+    pub(crate) fn look_in_ms(&self, now: u64) -> Option<u64> {
+        [self.wake_in_ms(now), self.clients.listens().then_some(LOOK_MS)].into_iter().flatten().min()
+    }
+
+    /// Has each ask at once whether its address is still its: the guest may be somewhere else.
+    pub(crate) fn ask_again(&mut self, system: &mut System<'_>) {
+        self.clients.handle_moved(uptime_ms());
+        self.go_on(system);
+    }
+
+    /// Takes what has come, says what is to be said, and has the kernel have what the leases say.
+    pub(crate) fn go_on(&mut self, system: &mut System<'_>) {
+        for mac in core::mem::take(&mut system.given) {
+            self.clients.handle_given(mac);
+        }
+        let now = uptime_ms();
+        if drain(&self.links) {
+            self.clients.handle_links(system, now);
+        }
+        self.read_packets(now);
+        self.clients.handle_time(now);
+        loop {
+            self.clients.apply(system, &mut self.network);
+            let name = system.host_name();
+            let Some((index, send)) = self.clients.poll_send(name.as_str(), now) else { break };
+            if let Err(error) = self.send(index, &send) {
+                system.log(Level::Warn, format_args!("DHCP: cannot send: {error}"));
+            }
+        }
+        if !self.clients.listens() {
+            (self.packets, self.asking) = (None, None);
+        }
+    }
+
+    fn read_packets(&mut self, now: u64) {
+        let Some(socket) = &self.packets else { return };
+        let mut room = [0; PACKET_MAX];
+        for _ in 0..PACKETS_MAX {
+            match packet::receive(socket, &mut room) {
+                Ok(Some((len, index, protocol))) => {
+                    let packet = room.get(..len).unwrap_or_default();
+                    self.clients.handle_packet(index, protocol == Protocol::Arp, packet, now);
+                }
+                Ok(None) | Err(rustix::io::Errno::INTR) => {}
+                // A link that goes down says so here, too.
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn send(&mut self, index: u32, what: &Send) -> Result<(), Errno> {
+        let socket = match &mut self.packets {
+            Some(socket) => socket,
+            none => none.insert(packet::open().map_err(errno)?),
+        };
+        match what {
+            Send::Broadcast(bytes) => packet::send(socket, index, Protocol::Ipv4, bytes).map_err(errno),
+            Send::Arp(bytes) => packet::send(socket, index, Protocol::Arp, bytes).map_err(errno),
+            Send::Unicast { from, to, message } => {
+                let asking = ask(*from, *to, message).map_err(errno)?;
+                self.asking = Some(asking);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Sends a message from one of our addresses; returns the socket.
+fn ask(from: Octets, to: Octets, message: &[u8]) -> Result<OwnedFd, rustix::io::Errno> {
+    let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    bind(&socket, &SocketAddrV4::new(from.into(), CLIENT_PORT))?;
+    sendto(&socket, message, SendFlags::DONTWAIT, &SocketAddrV4::new(to.into(), SERVER_PORT))?;
+    Ok(socket)
+}

@@ -1,0 +1,357 @@
+//! Which interfaces ask DHCP, and what their leases are to the system: addresses and routes in the kernel, the host name,
+//! /etc/resolv.conf.
+//!
+//! Only a VIF of which the toolstack says nothing gets a client, and only where nobody else seems to be at work, unless
+//! that is asked for. What a lease says goes the way that vm-data goes: the plan that is carried out is the same.
+//!
+//! An address is noted in /run, so that an agent that takes over, or starts again, asks for it again.
+
+use heapless::Vec;
+
+use super::Octets;
+use super::client::{Client, Event, Loss, Send};
+use crate::files::lines::Sink;
+use crate::files::read::read_start_if_possible;
+use crate::files::replace;
+use crate::files::sysfs::vif_of;
+use crate::network::model::{INTERFACES_MAX, Interface, Network};
+use crate::network::problems::Problems;
+use crate::network::reset::{Permanence, Wanted, apply};
+use crate::network::{DhcpMode, Target};
+use crate::platform::{Clock, Entropy, Files, GuestPath, Identity, KernelNet, Level, Log, Programs};
+use crate::wire::errno::Errno;
+use crate::wire::net::{Device, Family, Ip, Mac};
+use crate::wire::netlink::{Link, Message, Reply, number};
+use crate::wire::text::Bounded;
+
+/// Links that are looked at: more are none of a guest's interfaces.
+const LINKS_MAX: usize = 4 * INTERFACES_MAX;
+const RESOLV: GuestPath<'static> = GuestPath::literal("/etc/resolv.conf");
+
+/// An interface that asks.
+struct Entry {
+    mac: Mac,
+    index: u32,
+    device: Device,
+    vif: u16,
+    carrier: bool,
+    /// None until packets get through.
+    client: Option<Client>,
+    /// Whether it has, or had, an address of a server's: what it has is ours to take away.
+    is_ours: bool,
+}
+
+/// All of them.
+pub struct Clients {
+    mode: DhcpMode,
+    /// The interfaces of which the toolstack speaks.
+    named: Vec<Mac, INTERFACES_MAX>,
+    /// Whether the toolstack names the guest.
+    has_name: bool,
+    entries: Vec<Entry, INTERFACES_MAX>,
+}
+
+impl Clients {
+    /// None yet.
+    // Inlined, so that it is made where it stays.
+    #[inline(always)]
+    pub const fn new(mode: DhcpMode) -> Clients {
+        Clients { mode, named: Vec::new(), has_name: false, entries: Vec::new() }
+    }
+
+    /// Whether there is any.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether each has an address.
+    pub fn all_have_an_address(&self) -> bool {
+        self.entries.iter().all(|entry| entry.client.as_ref().and_then(Client::address).is_some())
+    }
+
+    /// Whether packets are of interest to any.
+    pub fn listens(&self) -> bool {
+        self.clients().any(Client::listens)
+    }
+
+    /// When to call [`Clients::handle_time`] at the latest.
+    pub fn next_at(&self) -> Option<u64> {
+        self.clients().filter_map(Client::next_at).min()
+    }
+
+    fn clients(&self) -> impl Iterator<Item = &Client> {
+        self.entries.iter().filter_map(|entry| entry.client.as_ref())
+    }
+
+    fn clients_mut(&mut self) -> impl Iterator<Item = &mut Client> {
+        self.entries.iter_mut().filter_map(|entry| entry.client.as_mut())
+    }
+
+    /// The toolstack speaks of an interface now.
+    pub fn handle_given(&mut self, mac: Mac) {
+        self.entries.retain(|entry| entry.mac != mac);
+        if !self.named.contains(&mac) {
+            // More than there is room for are more than a guest has.
+            let _ = self.named.push(mac);
+        }
+    }
+
+    /// The toolstack names the guest, or not.
+    pub fn handle_name(&mut self, has_name: bool) {
+        self.has_name = has_name;
+    }
+
+    /// The guest may be somewhere else: each asks at once whether its address is still its.
+    pub fn handle_moved(&mut self, now: u64) {
+        self.clients_mut().for_each(|client| client.ask_again(now));
+    }
+
+    /// Time has passed.
+    pub fn handle_time(&mut self, now: u64) {
+        self.clients_mut().for_each(|client| client.handle_time(now));
+    }
+
+    /// A packet of IPv4, or of ARP, has come on a link.
+    pub fn handle_packet(&mut self, index: u32, is_arp: bool, packet: &[u8], now: u64) {
+        let entry = self.entries.iter_mut().find(|entry| entry.index == index);
+        let Some(client) = entry.and_then(|entry| entry.client.as_mut()) else { return };
+        if is_arp { client.handle_arp(packet, now) } else { client.handle_packet(packet, now) }
+    }
+
+    /// Something to be sent, and on which link.
+    pub fn poll_send(&mut self, name: &str, now: u64) -> Option<(u32, Send)> {
+        // What a system is called that has no name.
+        let name = if matches!(name, "(none)" | "localhost") { "" } else { name };
+        let mut entries = self.entries.iter_mut();
+        entries.find_map(|entry| Some((entry.index, entry.client.as_mut()?.poll_send(name, now)?)))
+    }
+
+    /// Links may have come, gone or changed.
+    #[inline(never)]
+    pub fn handle_links<P: KernelNet + Files + Log + Entropy>(&mut self, platform: &mut P, now: u64) {
+        let mut links = Vec::<Link, LINKS_MAX>::new();
+        let mut with_address = Vec::<u32, LINKS_MAX>::new();
+        let result = platform.ask(&Message::dump_links(1), &mut |reply| {
+            if let Reply::Link(link) = reply
+                && link.mac.is_some()
+            {
+                let _ = links.push(link.clone());
+            }
+        });
+        let result = result.and_then(|()| {
+            platform.ask(&Message::dump_addresses(2), &mut |reply| {
+                if let Reply::Address(present) = reply
+                    && present.address.ip.family() == Family::V4
+                {
+                    let _ = with_address.push(present.index);
+                }
+            })
+        });
+        if let Err(errno) = result {
+            return platform.log(Level::Warn, format_args!("DHCP: cannot ask the kernel for links: {errno}"));
+        }
+        self.entries.retain(|entry| links.iter().any(|link| (link.index, link.mac) == (entry.index, Some(entry.mac))));
+        for link in &links {
+            if self.entries.iter().all(|entry| entry.index != link.index) {
+                self.take_up(platform, link, with_address.contains(&link.index));
+            }
+            if let Some(entry) = self.entries.iter_mut().find(|entry| entry.index == link.index) {
+                entry.device = link.name.clone();
+                entry.look(platform, link.carrier, now);
+            }
+        }
+    }
+
+    /// Has a link ask, if it is one to ask.
+    fn take_up<P: KernelNet + Files + Log>(&mut self, platform: &mut P, link: &Link, has_address: bool) {
+        let Some(mac) = link.mac.filter(|mac| !self.named.contains(mac)) else { return };
+        let Some(vif) = vif_of(platform, &link.name) else { return };
+        let is_untouched = !link.up && !has_address;
+        let wanted = match self.mode {
+            DhcpMode::Off => false,
+            DhcpMode::Always => true,
+            DhcpMode::Auto => is_untouched || noted(platform, mac).is_some(),
+        };
+        if !wanted {
+            return;
+        }
+        if !link.up
+            && let Err(errno) = platform.ask(&Message::link_up(3, link.index), &mut |_| {})
+        {
+            let text = format_args!("DHCP: cannot bring {} up: {errno}", link.name);
+            return platform.log(Level::Warn, text);
+        }
+        let (index, device) = (link.index, link.name.clone());
+        let entry = Entry { mac, index, device, vif, carrier: false, client: None, is_ours: false };
+        if self.entries.push(entry).is_err() {
+            platform.log(Level::Warn, format_args!("DHCP: {} is one interface too many", link.name));
+        }
+    }
+
+    /// Tells what has become of leases, and has the kernel have it. `network` is room for that. Returns whether anything
+    /// has.
+    #[inline(never)]
+    pub fn apply<P: Files + Clock + Log + Identity + Programs + KernelNet>(
+        &mut self,
+        platform: &mut P,
+        network: &mut Network,
+    ) -> bool {
+        let mut news = false;
+        for entry in &mut self.entries {
+            while let Some(event) = entry.client.as_mut().and_then(Client::poll_event) {
+                news = true;
+                entry.is_ours = true;
+                entry.tell(platform, event);
+            }
+        }
+        if !news {
+            return false;
+        }
+        self.fill(platform, network);
+        let wanted = Wanted::of(Target::Kernel, Permanence::Nothing);
+        let outcome = apply(platform, network, &wanted, Problems::new(), None);
+        if !outcome.problems.as_str().is_empty() {
+            platform.log(Level::Warn, format_args!("DHCP: {}", outcome.problems.as_str()));
+        }
+        platform.log(Level::Info, format_args!("{}", outcome.line.as_str()));
+        self.write_resolv(platform, network);
+        true
+    }
+
+    /// Makes a network of the leases.
+    fn fill<P: KernelNet + Log>(&mut self, platform: &mut P, network: &mut Network) {
+        network.clear();
+        let others = default_routes(platform);
+        for entry in self.entries.iter().filter(|entry| entry.is_ours) {
+            let mut interface = Interface::new(entry.mac);
+            interface.vif = Some(entry.vif);
+            let Some(client) = &entry.client else { continue };
+            if !client.configure(&mut interface) {
+                let text = format_args!("DHCP: the server of {} says more than there is room for", entry.device);
+                platform.log(Level::Warn, text);
+            }
+            // What the toolstack has said, or an administrator, comes first.
+            if others.iter().any(|index| self.entries.iter().all(|entry| entry.index != *index)) {
+                interface.routes.retain(|route| route.to.prefix != 0);
+            }
+            if let (false, None, Some(reply)) = (self.has_name, &network.hostname, client.reply()) {
+                network.hostname = reply.host_name();
+            }
+            let _ = network.interfaces.push(interface);
+        }
+    }
+
+    fn write_resolv<P: Files + Log>(&self, platform: &mut P, network: &Network) {
+        let domain = self.clients().filter_map(|client| client.reply()?.domain()).next();
+        // Those of others stay where no server has any to say.
+        if network.interfaces.iter().all(|interface| interface.dns.is_empty()) {
+            return;
+        }
+        let mut text = |out: &mut dyn Sink| {
+            out.put("# Written by nanova from what DHCP servers said.\n");
+            if let Some(domain) = &domain {
+                writeln!(out, "search {domain}");
+            }
+            for server in network.interfaces.iter().flat_map(|interface| &interface.dns) {
+                writeln!(out, "nameserver {server}");
+            }
+        };
+        if let Err(error) = replace::write(platform, RESOLV, 0o644, &mut text) {
+            platform.log(Level::Warn, format_args!("DHCP: {error}"));
+        }
+    }
+}
+
+impl Entry {
+    /// Packets get through, or not.
+    fn look<P: Files + Log + Entropy>(&mut self, platform: &mut P, carrier: bool, now: u64) {
+        let had_carrier = core::mem::replace(&mut self.carrier, carrier);
+        match &mut self.client {
+            None if carrier => {
+                let mut random = [0; 8];
+                if let Err(errno) = platform.random(&mut random) {
+                    platform.log(Level::Warn, format_args!("DHCP: no random numbers: {errno}"));
+                    random = now.to_ne_bytes();
+                }
+                let before = noted(platform, self.mac);
+                self.client = Some(Client::new(self.mac, u64::from_ne_bytes(random), before, now));
+                platform.log(Level::Info, format_args!("DHCP: {} asks for an address", self.device));
+            }
+            // It may be plugged into something else.
+            Some(client) if carrier && !had_carrier => client.ask_again(now),
+            _ => {}
+        }
+    }
+
+    fn tell<P: Files + Log>(&mut self, platform: &mut P, event: Event) {
+        let device = &self.device;
+        match event {
+            Event::Bound => {
+                let Some(client) = &self.client else { return };
+                let (Some(reply), Some(address)) = (client.reply(), client.address()) else { return };
+                let (seconds, address) = (u64::from(reply.times().end), dotted(address));
+                let server = dotted(reply.server().unwrap_or_default());
+                platform.log(Level::Info, format_args!("DHCP: {device} has {address} from {server} for {seconds} s"));
+                self.note(platform, Some(address));
+            }
+            Event::Lost(why) => {
+                let why = match why {
+                    Loss::Expired => "no server gave it more time",
+                    Loss::Refused => "a server has taken it back",
+                    Loss::Taken => "somebody else on the link has it",
+                };
+                platform.log(Level::Warn, format_args!("DHCP: {device} has no address any more: {why}"));
+                self.note(platform, None);
+            }
+        }
+    }
+
+    /// Notes the address; an empty note is none.
+    fn note<P: Files + Log>(&self, platform: &mut P, address: Option<Ip>) {
+        let path = note_of(self.mac);
+        let Ok(path) = GuestPath::new(path.as_str()) else { return };
+        let mut text = |out: &mut dyn Sink| {
+            if let Some(address) = address {
+                writeln!(out, "{address}");
+            }
+        };
+        if let Err(error) = replace::write(platform, path, 0o644, &mut text) {
+            platform.log(Level::Debug, format_args!("DHCP: {error}"));
+        }
+    }
+}
+
+fn note_of(mac: Mac) -> Bounded<64> {
+    Bounded::of(format_args!("/run/nanova-{}.lease", mac.plain()))
+}
+
+/// The address that is noted.
+fn noted<P: Files + Log>(platform: &mut P, mac: Mac) -> Option<Octets> {
+    let (path, mut room) = (note_of(mac), [0; 20]);
+    let len = read_start_if_possible(platform, GuestPath::new(path.as_str()).ok()?, &mut room)?;
+    let ip: Ip = core::str::from_utf8(room.get(..len)?).ok()?.trim_ascii().parse().ok()?;
+    let (octets, len) = ip.octets();
+    octets.get(..len)?.try_into().ok()
+}
+
+fn dotted(octets: Octets) -> Ip {
+    Ip::from_octets(&octets).unwrap_or(Ip::unspecified(Family::V4))
+}
+
+/// The links of IPv4's ways to everything.
+fn default_routes<P: KernelNet + Log>(platform: &mut P) -> Vec<u32, LINKS_MAX> {
+    let mut links = Vec::new();
+    let result: Result<(), Errno> = platform.ask(&Message::dump_routes(3), &mut |reply| {
+        if let Reply::Route(route) = reply
+            && route.to.prefix == 0
+            && route.to.ip.family() == Family::V4
+            && route.table == number::RT_TABLE_MAIN
+        {
+            let _ = links.push(route.index);
+        }
+    });
+    if let Err(errno) = result {
+        platform.log(Level::Warn, format_args!("DHCP: cannot ask the kernel for routes: {errno}"));
+    }
+    links
+}

@@ -1,0 +1,374 @@
+//! `nanova agent --dhcp` against real servers, each in a network namespace of its own behind a cable: dnsmasq, Kea and
+//! busybox's udhcpd; what the kernel has then is asked with iproute2.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use nanova_tests::agent::{Agent, binary};
+use nanova_tests::guest_root::GuestRoot;
+use nanova_tests::host::Host;
+use nanova_tests::scene::wait_until;
+use nanova_tests::xenstored::{Options, Xenstored};
+use tempfile::TempDir;
+
+const MAC: &str = "00:16:3e:01:02:03";
+/// Where a lease is noted.
+const NOTE: &str = "run/nanova-00163e010203.lease";
+
+/// A process that keeps a namespace, or is a server in it; it ends with the test.
+struct Keeper(Child);
+
+impl Keeper {
+    fn start(command: &mut Command) -> Keeper {
+        Keeper(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts"))
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A guest with one VIF of which nobody says anything, and the other end of its cable.
+struct Site {
+    xenstored: Xenstored,
+    root: GuestRoot,
+    files: TempDir,
+    /// The guest's namespaces, and the server's network.
+    guest: Keeper,
+    wire: Keeper,
+}
+
+impl Site {
+    fn new() -> Result<Site> {
+        let (xenstored, root, files) = (Xenstored::start(Options::default())?, GuestRoot::new()?, TempDir::new()?);
+        let guest = Keeper::start(Command::new("unshare").args(["--net", "--uts", "sleep", "600"]));
+        let wire = Keeper::start(Command::new("unshare").args(["--net", "sleep", "600"]));
+        let vif = root.join("sys/class/net/eth0/device");
+        fs::create_dir_all(&vif)?;
+        fs::create_dir_all(root.join("run"))?;
+        fs::write(vif.join("nodename"), "device/vif/0")?;
+        let site = Site { xenstored, root, files, guest, wire };
+        wait_until("the namespaces are there", || {
+            [&site.guest, &site.wire].iter().all(|keeper| {
+                let name = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/net")).ok();
+                name(&keeper.0.id().to_string()) != name("self")
+            })
+        });
+        site.here(&format!(
+            "hostname guest; ip link add eth0 address {MAC} type veth peer name peer0; ip link set lo up
+            ip link set peer0 netns {}",
+            site.wire.0.id()
+        ));
+        // A bridge, as a host has it: it is up whether the guest is or not.
+        site.there(
+            "ip link add br0 type bridge; ip link add port0 type veth peer name port1
+            for port in peer0 port0; do ip link set $port master br0 up; done; ip link set port1 up
+            ip address add 10.9.0.1/24 dev br0; ip link set br0 up; ip link set lo up
+            for tenth in $(seq 50); do ip link show br0 | grep -q 'state UP' && exit; sleep 0.1; done; exit 1",
+        );
+        Ok(site)
+    }
+
+    /// What a shell in the guest says.
+    fn here(&self, script: &str) -> String {
+        said(within(&self.guest, true).args(["sh", "-ec", script]))
+    }
+
+    /// What a shell at the other end says.
+    fn there(&self, script: &str) -> String {
+        said(within(&self.wire, false).args(["sh", "-ec", script]))
+    }
+
+    /// Starts a server at the other end.
+    fn server(&self, words: &[&str]) -> Keeper {
+        let log = File::create(self.files.path().join("server.log")).expect("a file for the log");
+        let mut command = within(&self.wire, false);
+        command.env("KEA_LOCKFILE_DIR", "none").env("KEA_PIDFILE_DIR", self.files.path()).args(words);
+        command.stdin(Stdio::null()).stdout(log.try_clone().expect("a file")).stderr(log);
+        let keeper = Keeper(command.spawn().expect("a server starts"));
+        let end = Instant::now() + Duration::from_secs(20);
+        while self.there("ss --no-header -aun sport = :67").is_empty() {
+            let said = || fs::read_to_string(self.files.path().join("server.log")).unwrap_or_default();
+            assert!(Instant::now() < end, "the server does not listen: {}", said());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        keeper
+    }
+
+    fn dnsmasq(&self, options: &[&str]) -> Keeper {
+        let usual = [
+            "dnsmasq",
+            "--interface=br0",
+            "--no-daemon",
+            "--conf-file=/dev/null",
+            "--port=0",
+            "--bind-interfaces",
+            "--dhcp-authoritative",
+            "--leasefile-ro",
+            "--no-ping",
+        ];
+        self.server(&[&usual[..], options].concat())
+    }
+
+    /// Kea, with leases of six seconds in 10.9.`net`.0/24, and classless routes in hex.
+    fn kea(&self, net: u8, routes: &str) -> Keeper {
+        let routes = match routes {
+            "" => String::new(),
+            hex => format!(r#", {{"code": 121, "csv-format": false, "data": "{hex}"}}"#),
+        };
+        let config = format!(
+            r#"{{"Dhcp4": {{"interfaces-config": {{"interfaces": ["br0"]}}, "authoritative": true,
+            "lease-database": {{"type": "memfile", "persist": false}},
+            "valid-lifetime": 6, "renew-timer": 2, "rebind-timer": 4,
+            "subnet4": [{{"subnet": "10.9.{net}.0/24", "pools": [{{"pool": "10.9.{net}.50 - 10.9.{net}.59"}}],
+                "option-data": [{{"name": "routers", "data": "10.9.{net}.1"}}{routes}]}}]}}}}"#
+        );
+        let path = self.files.path().join("kea.conf");
+        fs::write(&path, config).expect("a configuration");
+        self.server(&["kea-dhcp4", "-c", path.to_str().expect("a path")])
+    }
+
+    fn agent(&self, options: &[&str]) -> Agent {
+        let mut command = within(&self.guest, true);
+        command.arg(binary()).arg("agent").arg("--xenbus").arg(self.xenstored.guest_socket());
+        command.arg("--root").arg(self.root.path()).args(options);
+        Agent::spawn(command)
+    }
+
+    /// The addresses of the interface.
+    fn addresses(&self) -> Vec<String> {
+        let text = self.here("ip -4 -o address show dev eth0");
+        text.lines().filter_map(|line| Some(line.split_whitespace().nth(3)?.to_owned())).collect()
+    }
+
+    fn wait_for_address(&self, agent: &Agent, start: &str) {
+        let end = Instant::now() + Duration::from_secs(20);
+        while !self.addresses().iter().any(|address| address.starts_with(start)) {
+            assert!(Instant::now() < end, "no address {start}, but {:?}; the log:\n{}", self.addresses(), agent.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// A command in the namespaces of a process.
+fn within(keeper: &Keeper, with_name: bool) -> Command {
+    let mut command = Command::new("nsenter");
+    command.arg("--target").arg(keeper.0.id().to_string()).arg("--net");
+    if with_name {
+        command.arg("--uts");
+    }
+    command.arg("--");
+    command
+}
+
+fn said(command: &mut Command) -> String {
+    let output = command.output().expect("a shell runs");
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+#[test]
+#[ignore = "needs dnsmasq-base, busybox-static, iproute2 and root"]
+fn what_dnsmasq_says_is_what_the_kernel_has() -> Result<()> {
+    let site = Site::new()?;
+    let _server = site.dnsmasq(&[
+        "--dhcp-range=10.9.0.50,10.9.0.60,2m",
+        "--dhcp-option=option:mtu,1400",
+        "--dhcp-option=3,10.9.0.1",
+        "--dhcp-option=6,10.9.0.53,10.9.0.54",
+        "--domain=example.org",
+        "--dhcp-host=00:16:3e:01:02:03,10.9.0.55,given",
+    ]);
+    let agent = site.agent(&["--dhcp", "auto"]);
+    site.wait_for_address(&agent, "10.9.0.55/24");
+    agent.wait_for_log("network: given eth0 10.9.0.55/24 via 10.9.0.1");
+    assert!(agent.log().contains("DHCP: eth0 has 10.9.0.55 from 10.9.0.1 for 120 s"), "{}", agent.log());
+    let address = site.here("ip -4 -o address show dev eth0; ip -o link show dev eth0; ip route; uname -n");
+    for part in ["brd 10.9.0.255", "mtu 1400", "default via 10.9.0.1 dev eth0", "\ngiven\n"] {
+        assert!(address.contains(part), "{part}: {address}");
+    }
+    let resolv = site.root.text("/etc/resolv.conf");
+    assert!(resolv.ends_with("\nsearch example.org\nnameserver 10.9.0.53\nnameserver 10.9.0.54\n"), "{resolv}");
+    assert_eq!(fs::read_to_string(site.root.join(NOTE))?, "10.9.0.55\n");
+    site.there("busybox ping -c 1 -W 5 10.9.0.55");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs kea-dhcp4-server, iproute2 and root"]
+fn forty_classless_routes_stand_for_the_router() -> Result<()> {
+    let site = Site::new()?;
+    let routes: String = (0..39).map(|n| format!("18ac10{n:02x}0a090009")).collect();
+    let _server = site.kea(0, &format!("000a090008{routes}"));
+    let agent = site.agent(&["--dhcp", "auto"]);
+    site.wait_for_address(&agent, "10.9.0.");
+    agent.wait_for_log("network: ");
+    let routes = site.here("ip route");
+    assert_eq!(routes.lines().filter(|line| line.contains(" via 10.9.0.9 dev eth0")).count(), 39, "{routes}");
+    assert!(routes.contains("default via 10.9.0.8 dev eth0") && !routes.contains("via 10.9.0.1 "), "{routes}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs kea-dhcp4-server, iproute2 and root"]
+fn a_lease_of_keas_is_renewed_and_ends_when_its_server_is_gone() -> Result<()> {
+    let site = Site::new()?;
+    let server = site.kea(0, "");
+    let agent = site.agent(&["--dhcp", "auto"]);
+    site.wait_for_address(&agent, "10.9.0.5");
+    let given = site.addresses();
+    // Three times as long as it was given for.
+    for _ in 0..18 {
+        std::thread::sleep(Duration::from_secs(1));
+        assert_eq!(site.addresses(), given, "{}", agent.log());
+    }
+    assert!(!agent.log().contains("any more"), "{}", agent.log());
+    drop(server);
+    agent.wait_for_log("DHCP: eth0 has no address any more: no server gave it more time");
+    assert_eq!(site.addresses(), Vec::<String>::new());
+    assert_eq!(site.here("ip -4 route show default"), "");
+    assert_eq!(fs::read_to_string(site.root.join(NOTE))?, "");
+    // It comes back with another net.
+    site.there("ip address flush dev br0; ip address add 10.9.7.1/24 dev br0");
+    let _server = site.kea(7, "");
+    site.wait_for_address(&agent, "10.9.7.5");
+    assert_eq!(site.addresses().len(), 1);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs udhcpd, iproute2 and root"]
+fn busyboxs_udhcpd_gives_a_lease_and_is_asked_again_for_the_same() -> Result<()> {
+    let site = Site::new()?;
+    let (config, leases) = (site.files.path().join("udhcpd.conf"), site.files.path().join("leases"));
+    fs::write(&leases, "")?;
+    let text = "start 10.9.0.50\nend 10.9.0.59\ninterface br0\noption subnet 255.255.255.0\noption router 10.9.0.1\n\
+                option lease 60\nmin_lease 10\nconflict_time 2\n";
+    let pid = site.files.path().join("udhcpd.pid");
+    fs::write(&config, format!("{text}lease_file {}\npidfile {}\n", leases.display(), pid.display()))?;
+    let _server = site.server(&["udhcpd", "-f", "-I", "10.9.0.1", config.to_str().expect("a path")]);
+    let mut agent = site.agent(&["--dhcp", "auto"]);
+    site.wait_for_address(&agent, "10.9.0.5");
+    let given = site.addresses();
+    agent.wait_for_log("DHCP: eth0 has 10.9.0.");
+    agent.signal(rustix::process::Signal::TERM);
+    assert!(agent.wait().success());
+    assert_eq!(site.addresses(), given, "who comes next finds it");
+    // The next agent knows that it is its own, though the link is up and has an address.
+    let agent = site.agent(&["--dhcp", "auto"]);
+    agent.wait_for_log("DHCP: eth0 has 10.9.0.");
+    assert_eq!(site.addresses(), given);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs dnsmasq-base, iproute2 and root"]
+fn an_address_of_another_net_is_refused_and_another_one_asked_for() -> Result<()> {
+    let site = Site::new()?;
+    fs::write(site.root.join(NOTE), "10.77.0.5\n")?;
+    let _server = site.dnsmasq(&["--dhcp-range=10.9.0.50,10.9.0.60,2m"]);
+    let agent = site.agent(&["--dhcp", "auto"]);
+    site.wait_for_address(&agent, "10.9.0.");
+    assert!(!agent.log().contains("10.77.0.5"), "{}", agent.log());
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs dnsmasq-base, iproute2 and root"]
+fn an_address_that_a_neighbour_has_is_given_back() -> Result<()> {
+    let site = Site::new()?;
+    // A neighbour on the host's bridge, who has one of the two addresses.
+    let neighbour = Keeper::start(Command::new("unshare").args(["--net", "sleep", "600"]));
+    let id = neighbour.0.id();
+    wait_until("its namespace is there", || {
+        fs::read_link(format!("/proc/{id}/ns/net")).ok() != fs::read_link("/proc/self/ns/net").ok()
+    });
+    site.there(&format!("ip link set port1 netns {id}"));
+    said(within(&neighbour, false).args(["sh", "-ec", "ip address add 10.9.0.50/24 dev port1; ip link set port1 up"]));
+    let options = ["--dhcp-range=10.9.0.50,10.9.0.51,2m", "--dhcp-host=00:16:3e:01:02:03,10.9.0.50"];
+    let _server = site.dnsmasq(&options);
+    let agent = site.agent(&["--dhcp", "auto"]);
+    agent.wait_for_log("DHCP: eth0 has 10.9.0.50 from");
+    agent.wait_for_log("DHCP: eth0 has no address any more: somebody else on the link has it");
+    assert_eq!(site.addresses(), Vec::<String>::new());
+    agent.wait_for_log("DHCP: eth0 has 10.9.0.51 from");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs dnsmasq-base, iproute2 and root"]
+fn what_the_host_says_later_takes_the_interface() -> Result<()> {
+    let site = Site::new()?;
+    let _server = site.dnsmasq(&["--dhcp-range=10.9.0.50,10.9.0.60,2m", "--dhcp-option=3,10.9.0.1"]);
+    let agent = site.agent(&["--dhcp", "auto", "--network", "kernel"]);
+    site.wait_for_address(&agent, "10.9.0.");
+    let mut host = Host::of(&site.xenstored)?;
+    let path = host.path("vm-data/networking/00163E010203");
+    let value = format!(r#"{{"mac":"{MAC}","ips":[{{"ip":"10.9.0.200","netmask":"255.255.255.0"}}]}}"#);
+    host.client().write(&path, &value)?;
+    host.ask("resetnetwork", "")?.ok()?;
+    assert_eq!(site.addresses(), ["10.9.0.200/24"]);
+    // The link comes and goes: nobody asks again.
+    site.here("ip link set eth0 down; ip link set eth0 up");
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(site.addresses(), ["10.9.0.200/24"], "{}", agent.log());
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs dnsmasq-base, iproute2 and root"]
+fn an_interface_that_somebody_has_begun_with_is_left_alone_unless_that_is_asked_for() -> Result<()> {
+    let site = Site::new()?;
+    let _server = site.dnsmasq(&["--dhcp-range=10.9.0.50,10.9.0.60,2m"]);
+    site.here("ip link set eth0 up");
+    let agent = site.agent(&["--dhcp", "auto"]);
+    agent.wait_for_log("published what the guest is");
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(site.addresses(), Vec::<String>::new());
+    drop(agent);
+    let agent = site.agent(&["--dhcp", "always"]);
+    site.wait_for_address(&agent, "10.9.0.");
+    drop(agent);
+    // What the host speaks of is the host's.
+    site.here("ip address flush dev eth0");
+    fs::remove_file(site.root.join(NOTE))?;
+    let mut host = Host::of(&site.xenstored)?;
+    let path = host.path("vm-data/networking/00163E010203");
+    host.client().write(&path, format!(r#"{{"mac":"{MAC}","ips":[]}}"#))?;
+    let agent = site.agent(&["--dhcp", "always"]);
+    agent.wait_for_log("published what the guest is");
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(site.addresses(), Vec::<String>::new(), "{}", agent.log());
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs dnsmasq-base, iproute2, strace and root"]
+fn between_renewals_nothing_is_done() -> Result<()> {
+    let site = Site::new()?;
+    let _server = site.dnsmasq(&["--dhcp-range=10.9.0.50,10.9.0.60,2m"]);
+    let agent = site.agent(&["--dhcp", "auto", "--metrics-interval", "0"]);
+    site.wait_for_address(&agent, "10.9.0.");
+    // Until the address was probed for.
+    std::thread::sleep(Duration::from_secs(8));
+    let trace = site.files.path().join("trace");
+    let mut strace = Command::new("strace");
+    let (pid, path) = (agent.pid().to_string(), trace.to_str().expect("a path"));
+    let mut watch = Keeper::start(strace.args(["-qq", "-f", "-o", path, "-p", &pid]));
+    std::thread::sleep(Duration::from_secs(20));
+    let _ = Command::new("kill").arg(watch.0.id().to_string()).status();
+    let _ = watch.0.wait();
+    let calls = fs::read_to_string(&trace)?;
+    assert!(
+        calls.lines().filter(|line| !line.contains("restart_syscall") && !line.contains("poll(")).count() == 0,
+        "{calls}"
+    );
+    assert!(Path::new("/proc").join(pid).exists(), "{}", agent.log());
+    Ok(())
+}
