@@ -16,7 +16,7 @@ use crate::rt::process::{Side, fork};
 use crate::wait::uptime_ms;
 
 /// Kinds of errands.
-const KINDS: usize = 4;
+const KINDS: usize = 5;
 /// How many of a kind may be left that could not be killed.
 const ABANDONED_MAX: usize = 2;
 /// How long one that was killed may take to be gone.
@@ -182,7 +182,7 @@ impl Children {
 
     /// What has become of them.
     pub(crate) fn news(&mut self) -> ErrandNews {
-        let programs = [Errand::Program, Errand::Telling];
+        let programs = [Errand::Program, Errand::Telling, Errand::Labels];
         ErrandNews {
             ended: core::mem::take(&mut self.ended),
             under_way: self.until().is_some(),
@@ -205,6 +205,7 @@ fn place_of(errand: Errand) -> usize {
         Errand::Download => 1,
         Errand::Program => 2,
         Errand::Telling => 3,
+        Errand::Labels => 4,
     }
 }
 

@@ -5,6 +5,7 @@
 //! | volumes, download | is confined: two descriptors, one capability, a filter of system calls | in a file in memory |
 //! | program | becomes the program | through a pipe |
 //! | telling | runs programs one after the other ([`crate::program`]) | not at all |
+//! | labels | becomes restorecon (`labels`) | as its exit status |
 
 use core::ffi::CStr;
 
@@ -34,6 +35,8 @@ impl System<'_> {
         loop {
             let now = uptime_ms();
             self.children.look(now);
+            #[cfg(feature = "selinux")]
+            self.go_on_labelling();
             if now >= until || !self.children.news().programs {
                 break;
             }

@@ -55,6 +55,8 @@ pub(crate) struct Staged {
     counted: bool,
     /// Whether the name is still this file's.
     there: bool,
+    /// Whether it has no other file's label.
+    is_new: bool,
 }
 
 /// Its name: [`STAGED`], with a number unless that is 0; or [`UPDATE_NAME`].
@@ -349,6 +351,8 @@ impl Files for System<'_> {
         let mut room = NAME_ROOM;
         let (directory, name) = self.place_of(path, &mut room)?;
         fs::mkdirat(&directory, name, Mode::from_raw_mode(0o755)).map_err(errno)?;
+        #[cfg(feature = "selinux")]
+        self.label(path);
         sync(&directory)
     }
 
@@ -400,7 +404,7 @@ impl Files for System<'_> {
             });
         self.staged += u32::from(counted);
         match file {
-            Ok(file) => Ok(Staged { directory, file, name, counted, there: true }),
+            Ok(file) => Ok(Staged { directory, file, name, counted, there: true, is_new: true }),
             Err(error) => {
                 self.let_others_in(counted);
                 Err(error)
@@ -418,6 +422,7 @@ impl Files for System<'_> {
         // The owner first: changing it clears some bits of the mode. The mode last: until then nobody else may read.
         fs::fchown(&staged.file, Some(owner), Some(group)).map_err(errno)?;
         copy_attributes(from, &staged.file)?;
+        staged.is_new = false;
         self.set_mode(staged, stat.st_mode & 0o7777)
     }
 
@@ -432,6 +437,10 @@ impl Files for System<'_> {
         fs::renameat(&staged.directory, staged.name.text(), &staged.directory, name).map_err(errno)?;
         staged.there = false;
         self.let_others_in(core::mem::take(&mut staged.counted));
+        #[cfg(feature = "selinux")]
+        if staged.is_new {
+            self.label(path);
+        }
         Ok(make_durable(&staged.directory))
     }
 

@@ -34,6 +34,8 @@ mod files;
 mod hotplug;
 #[cfg(feature = "init")]
 mod init;
+#[cfg(feature = "selinux")]
+mod labels;
 mod locate;
 mod log;
 #[cfg(any(feature = "network", feature = "report"))]
@@ -57,6 +59,8 @@ mod system;
 mod takeover;
 #[cfg(feature = "errands")]
 mod told;
+#[cfg(feature = "selinux")]
+mod unlabelled;
 mod wait;
 mod xenbus;
 #[cfg(feature = "tools")]

@@ -64,6 +64,8 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Netw
         }
     };
     let Outcome { well, complete, line, problems } = apply(&mut client, &mut system, &wanted, &mut before, show);
+    #[cfg(feature = "selinux")]
+    system.go_on_labelling();
     if !well {
         complain(format_args!("{}", problems.as_str()));
         return exit::FAILED;

@@ -91,26 +91,18 @@ impl System<'_> {
     }
 }
 
-fn may_run(path: &CStr) -> bool {
+pub(crate) fn may_run(path: &CStr) -> bool {
     rustix::fs::access(path, Access::EXEC_OK).is_ok()
 }
 
 /// In the new process: runs programs, one after the other.
 fn tell_all(programs: &Told) -> ! {
-    let Ok(null) = nowhere() else { crate::rt::exit(127) };
-    // Nobody who reads what we print is to wait for them.
-    close_all_but(&[&null]);
-    let _ = rustix::stdio::dup2_stdin(&null);
-    let _ = rustix::stdio::dup2_stdout(&null);
-    let _ = rustix::stdio::dup2_stderr(&null);
+    say_nothing();
     let parent = getpid();
     programs.for_each(&mut |program| match fork() {
         Ok(Side::Child) => {
             end_with(parent);
-            let _ = SignalSet::NONE.block_only();
-            let variables = [PATH];
-            let _ = program.first().map(|path| execute(path, program, &variables));
-            crate::rt::exit(127)
+            become_words(program)
         }
         Ok(Side::Parent(child)) => {
             let _ = rustix::io::retry_on_intr(|| waitpid(Some(child), WaitOptions::empty()));
@@ -118,6 +110,28 @@ fn tell_all(programs: &Told) -> ! {
         Err(_) => {}
     });
     crate::rt::exit(0)
+}
+
+/// In the new process: becomes a program that says nothing to anybody.
+pub(crate) fn become_unheard(words: Argv<'_>) -> ! {
+    say_nothing();
+    become_words(words)
+}
+
+/// Leaves standard input and output, and has no other descriptor: nobody who reads what we print is to wait for others.
+fn say_nothing() {
+    let Ok(null) = nowhere() else { crate::rt::exit(127) };
+    close_all_but(&[&null]);
+    let _ = rustix::stdio::dup2_stdin(&null);
+    let _ = rustix::stdio::dup2_stdout(&null);
+    let _ = rustix::stdio::dup2_stderr(&null);
+}
+
+/// Becomes the program that the first word names.
+fn become_words(words: Argv<'_>) -> ! {
+    let _ = SignalSet::NONE.block_only();
+    let _ = words.first().map(|path| execute(path, words, &[PATH]));
+    crate::rt::exit(127)
 }
 
 /// In the new process: becomes the program.

@@ -284,6 +284,8 @@ impl Agent<'_, '_> {
         if self.signals.stop() {
             self.engine.handle_end(now);
         }
+        #[cfg(feature = "selinux")]
+        system.go_on_labelling();
         #[cfg(feature = "errands")]
         self.engine.handle_errands(system.children.news());
         self.engine.poll(now)

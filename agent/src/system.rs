@@ -32,6 +32,8 @@ use crate::rt::clock::realtime;
 use crate::rt::page::Page;
 #[cfg(feature = "errands")]
 use crate::told::Told;
+#[cfg(feature = "selinux")]
+use crate::unlabelled::Unlabelled;
 
 /// The system, and where the guest's files are in it.
 pub(crate) struct System<'a> {
@@ -60,6 +62,9 @@ pub(crate) struct System<'a> {
     pub(crate) children: Children,
     #[cfg(feature = "errands")]
     pub(crate) told: Told,
+    /// What is new and has no label of its own yet.
+    #[cfg(feature = "selinux")]
+    pub(crate) unlabelled: Unlabelled,
 }
 
 impl<'a> System<'a> {
@@ -83,6 +88,8 @@ impl<'a> System<'a> {
             children: Children::new(),
             #[cfg(feature = "errands")]
             told: Told::new(),
+            #[cfg(feature = "selinux")]
+            unlabelled: Unlabelled::new(),
             confined: common.root != "/",
         })
     }

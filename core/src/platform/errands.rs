@@ -25,6 +25,8 @@ pub enum Errand {
     Program,
     /// Programs that are told something, such as network managers, and whose end nobody waits for.
     Telling,
+    /// The program that gives new files the labels of their places.
+    Labels,
 }
 
 /// What has become of errands, as the engine is told.

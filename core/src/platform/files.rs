@@ -57,7 +57,7 @@ pub trait Files {
     fn open_linked(&mut self, path: GuestPath<'_>) -> Result<Self::File, Errno>;
     /// Reads the next bytes; 0 at the end.
     fn read(&mut self, file: &mut Self::File, space: &mut [u8]) -> Result<usize, Errno>;
-    /// Makes a directory, mode 0755, and makes that durable.
+    /// Makes a directory, mode 0755, and makes that durable. It gets the label of its place as a new file does.
     fn make_directory(&mut self, path: GuestPath<'_>) -> Result<(), Errno>;
     /// Gives what is at `path` a second name in the same directory. An existing name is [`Errno::EXIST`]. A mount
     /// point can have none: it is copied ([`BACKUP_NUMBER`]) as a staged file is made, owner, mode and all.
@@ -85,7 +85,8 @@ pub trait Files {
     fn set_mode(&mut self, staged: &mut Self::Staged, mode: u32) -> Result<(), Errno>;
     /// Makes a staged file durable, then puts it in the place of what is at `path`, then makes that durable. Until then
     /// the old file is there, from then on the new one. On failure the staged file is still there; [`Errno::BUSY`] says
-    /// that what is at `path` is a mount point.
+    /// that what is at `path` is a mount point. A file that has taken over none gets the label that the guest's policy
+    /// has for its place (SELinux), soon after.
     fn publish(&mut self, staged: &mut Self::Staged, path: GuestPath<'_>) -> Result<Durability, Errno>;
     /// Makes a durable staged file the copy ([`COPY_NUMBER`]) that the file at `path` is to be overwritten from,
     /// durably marks that path, and sees that there is room for the bytes. On failure the file at `path` is as it was.
