@@ -100,8 +100,7 @@ impl Measuring {
         }
         let silent = &self.silent;
         self.volumes.retain(|volume| !silent.contains(&fingerprint(volume.line.as_bytes())));
-        let none = self.volumes.is_empty();
-        !self.ask(platform) && none
+        self.ask(platform)
     }
 
     /// Reads the table of mounts. When it has changed, volumes that did not answer are to be asked again.
@@ -139,10 +138,10 @@ impl Measuring {
         }
         // There is room: it is for as many volumes as there can be.
         let _ = self.silent.push(fingerprint(volume.line.as_bytes()));
-        !self.ask(platform)
+        self.ask(platform)
     }
 
-    /// Begins an errand for those that are not measured. Returns whether it is under way.
+    /// Begins an errand for those that are not measured. Returns whether there are none, and all is known.
     #[inline(never)]
     fn ask<P: Log + Errands>(&mut self, platform: &mut P) -> bool {
         // On the stack: the errand has nothing of the agent's but that.
@@ -152,18 +151,15 @@ impl Measuring {
             let _ = asked.push(volume.clone());
         }
         if asked.is_empty() {
-            return false;
+            return true;
         }
         let begun = platform.begin(Errand::Volumes, SECONDS, &mut |platform, found| measure(&asked, platform, found));
         self.under_way = begun.is_ok();
         match begun {
             Ok(()) => self.said = false,
-            Err(errno) => {
-                self.volumes.retain(|volume| volume.measured.is_some());
-                self.say(platform, format_args!("no process can look at volumes: {errno}"));
-            }
+            Err(errno) => self.say(platform, format_args!("no process can look at volumes: {errno}")),
         }
-        self.under_way
+        false
     }
 
     /// Reads the errand's records.
