@@ -19,6 +19,7 @@ use nanova_tests::host::Host;
 use nanova_tests::nova::uuid;
 use nanova_tests::scene::{Scene, wait_until};
 use nanova_tests::xenstored::{Options, Xenstored};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -165,16 +166,21 @@ fn version_is_answered_while_a_program_sleeps_and_while_a_server_stalls() -> Res
     Ok(())
 }
 
-/// A guest with a mount that never answers, and how its agent is started.
+/// A guest with a mount that never answers, and its agent.
 fn hung_guest(xenstored: &Xenstored) -> Result<(GuestRoot, Agent)> {
+    guest_with(xenstored, HANG, &mounts(""))
+}
+
+/// A guest with this table of mounts, and its agent; its shell first does what is given, on [`HUNG`] below the root.
+fn guest_with(xenstored: &Xenstored, first: &str, mounts: &str) -> Result<(GuestRoot, Agent)> {
     let root = GuestRoot::new()?;
     for directory in ["proc/self", "mnt/hung", "mnt/good"] {
         fs::create_dir_all(root.join(directory))?;
     }
     fs::write(root.join("/proc/meminfo"), "MemTotal: 1000 kB\nMemAvailable: 900 kB\n")?;
-    fs::write(root.join("/proc/self/mountinfo"), mounts(""))?;
+    fs::write(root.join("/proc/self/mountinfo"), mounts)?;
     let script = format!(
-        "{HANG} {}\nexec {} agent --metrics-interval 1 --xenbus {} --root {}",
+        "{first} {}\nexec {} agent --metrics-interval 1 --xenbus {} --root {}",
         root.join(HUNG).display(),
         binary().display(),
         xenstored.guest_socket().display(),
@@ -225,6 +231,93 @@ fn a_volume_that_hangs_delays_nothing_and_is_left_out_until_something_is_mounted
     fs::write(root.join("/proc/self/mountinfo"), mounts("30 22 0:99 / /tmp rw - tmpfs tmpfs rw\n"))?;
     wait_until("it is asked once more", || agent.log().matches(line).count() == 2);
     assert!(published(&mut host));
+    Ok(())
+}
+
+/// [`HANG`]; then somebody makes a directory there. The kernel asks for it with the lock of the mount's own directory
+/// held, and whoever looks for a name there waits for that lock, whatever signal comes: `down_read` of fs/namei.c's
+/// `lookup_slow`. $1 is where it is mounted.
+const HANG_LOCKED: &str = r#"hang() { HANG "$1"; (mkdir "$1/made" 9<&- & echo $! >"$1/../../holder"); sleep 0.3; }
+hang"#;
+
+/// A guest in which a look for a volume cannot be killed, and its agent.
+fn guest_of_no_return(xenstored: &Xenstored) -> Result<(GuestRoot, Agent)> {
+    guest_with(xenstored, &HANG_LOCKED.replace("HANG", HANG), &mounts("").replace(HUNG, INSIDE))
+}
+
+/// Where the lock is waited for.
+const INSIDE: &str = "/mnt/hung/inside";
+
+/// Those of a process's children that were killed and are there still, as nothing wakes them.
+fn unkillable(process: u32) -> Vec<u32> {
+    let mut children = children(process);
+    children.retain(|child| {
+        let status = fs::read_to_string(format!("/proc/{child}/status")).unwrap_or_default();
+        // SIGKILL is the ninth bit.
+        status.contains("State:\tD") && status.lines().any(|line| line.starts_with("ShdPnd:") && line.ends_with("100"))
+    });
+    children
+}
+
+#[test]
+#[ignore = "needs root and /dev/fuse"]
+fn an_errand_that_cannot_be_killed_is_left_and_two_of_a_kind_are_enough() -> Result<()> {
+    let mut scene = Scene::new()?;
+    let usual = time_of_version(&mut scene.host)?;
+    let xenstored = Xenstored::start(Options::default())?;
+    let (root, agent) = guest_of_no_return(&xenstored)?;
+    agent.wait_until_serving();
+    let mut host = Host::of(&xenstored)?;
+    let mounted = |more: &str| fs::write(root.join("/proc/self/mountinfo"), mounts(more).replace(HUNG, INSIDE));
+    let left_out = |count: usize| {
+        let line = "/dev/xvdb1 on /mnt/hung/inside does not answer: it is left out until something is mounted";
+        wait_until(line, || agent.log().matches(line).count() == count);
+    };
+    left_out(1);
+    let first = unkillable(agent.pid());
+    assert_eq!(first.len(), 1, "{:?}", children(agent.pid()));
+    // The others are asked by another errand.
+    let is_published = |host: &mut Host, place: u8, device| {
+        let path = host.path(&format!("data/volumes/{place}/name"));
+        host.client().get(&path).is_ok_and(|name| name.as_deref() == device)
+    };
+    wait_until("the others are published", || is_published(&mut host, 1, Some("/dev/xvdc1")));
+    assert_usual("an errand cannot be killed", usual, time_of_version(&mut host)?);
+    mounted("30 22 0:99 / /tmp rw - tmpfs tmpfs rw\n")?;
+    left_out(2);
+    let both = unkillable(agent.pid());
+    assert!(both.len() == 2 && both.contains(&first[0]), "{both:?}");
+    // With two of them left none is begun, whatever is mounted.
+    mounted("31 22 0:98 / /srv rw - tmpfs tmpfs rw\n")?;
+    agent.wait_for_log("no process can look at volumes: ");
+    assert_usual("two cannot be", usual, time_of_version(&mut host)?);
+    thread::sleep(Duration::from_secs(3));
+    assert_eq!((children(agent.pid()), agent.log().matches("does not answer").count()), (both, 2), "{}", agent.log());
+    assert!(is_published(&mut host, 1, Some("/dev/xvdc1")), "what is published stays");
+    // When they end after all they are taken note of, and volumes are asked again.
+    let holder = fs::read_to_string(root.join("/holder"))?.trim().parse()?;
+    kill_process(Pid::from_raw(holder).context("a process")?, Signal::KILL)?;
+    wait_until("both are gone", || children(agent.pid()).is_empty());
+    fs::write(root.join("/proc/self/mountinfo"), "22 1 202:1 / / rw - ext4 /dev/xvdz1 rw\n")?;
+    wait_until("volumes are looked at", || is_published(&mut host, 0, Some("/dev/xvdz1")));
+    assert!(is_published(&mut host, 1, None));
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root and /dev/fuse"]
+fn told_to_end_it_does_not_wait_for_what_cannot_be_killed() -> Result<()> {
+    let xenstored = Xenstored::start(Options::default())?;
+    // One that is under way, and is killed in vain; and one that was left.
+    for words in ["serving data/host", "does not answer"] {
+        let (_root, mut agent) = guest_of_no_return(&xenstored)?;
+        agent.wait_for_log(words);
+        wait_until("an errand waits", || !children(agent.pid()).is_empty());
+        let begin = Instant::now();
+        agent.signal(Signal::TERM);
+        assert!(agent.wait().success());
+        assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    }
     Ok(())
 }
 
@@ -324,7 +417,7 @@ fn told_to_end_it_waits_for_a_program_but_not_long() -> Result<()> {
     ])?;
     site.send("short")?;
     site.wait_until_said("began");
-    site.agent.signal(rustix::process::Signal::TERM);
+    site.agent.signal(Signal::TERM);
     assert!(site.agent.wait().success());
     assert_eq!(site.answer("short")?, ("0".to_owned(), "done in time".to_owned()));
 
@@ -333,7 +426,7 @@ fn told_to_end_it_waits_for_a_program_but_not_long() -> Result<()> {
     site.send("long")?;
     site.wait_until_said("began");
     let begin = Instant::now();
-    site.agent.signal(rustix::process::Signal::TERM);
+    site.agent.signal(Signal::TERM);
     assert!(site.agent.wait().success());
     println!("told to end while a program sleeps: {:?}", begin.elapsed());
     assert!((Duration::from_secs(5)..Duration::from_secs(15)).contains(&begin.elapsed()), "{:?}", begin.elapsed());
@@ -351,7 +444,7 @@ fn no_child_outlives_an_agent_that_is_killed() -> Result<()> {
     site.send("long")?;
     site.wait_until_said("began");
     let found = processes(&site.said());
-    site.agent.signal(rustix::process::Signal::KILL);
+    site.agent.signal(Signal::KILL);
     site.agent.wait();
     assert_eq!(found.len(), 1);
     wait_until("the program is gone", || found.iter().all(|process| !runs(*process)));
@@ -363,7 +456,7 @@ fn no_child_outlives_an_agent_that_is_killed() -> Result<()> {
         found = children(agent.pid());
         !found.is_empty()
     });
-    agent.signal(rustix::process::Signal::KILL);
+    agent.signal(Signal::KILL);
     agent.wait();
     wait_until("the errand is gone", || found.iter().all(|process| !runs(*process)));
     Ok(())
