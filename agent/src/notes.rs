@@ -3,7 +3,8 @@
 use nanova_core::platform::{GuestPath, Level, Log, Notes};
 use nanova_core::wire::errno::Errno;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{FileType, OFlags, fstat, ftruncate};
+use rustix::fs::{FallocateFlags, FileType, OFlags, fallocate, fstat, ftruncate};
+use rustix::io::Errno as SystemErrno;
 
 use crate::errno::errno;
 use crate::rt::page::Page;
@@ -36,9 +37,14 @@ fn map(file: &OwnedFd) -> Result<Page, Errno> {
     if !regular || stat.st_uid != rustix::process::geteuid().as_raw() {
         return Err(Errno::PERM);
     }
-    if stat.st_size < LEN as i64 {
-        ftruncate(file, LEN).map_err(errno)?;
+    // Where /run is full the kernel would say so only when the page is touched, by SIGBUS. What has no fallocate(2) is
+    // a ramfs, which is never full.
+    match fallocate(file, FallocateFlags::empty(), 0, LEN) {
+        Err(SystemErrno::NOTSUP) if stat.st_size < LEN as i64 => ftruncate(file, LEN),
+        Err(SystemErrno::NOTSUP) => Ok(()),
+        allocated => allocated,
     }
+    .map_err(errno)?;
     Page::of_file(file.as_fd()).map_err(errno)
 }
 

@@ -529,6 +529,41 @@ fn a_program_that_kills_the_agent_is_run_twice_and_no_more() -> Result<()> {
 }
 
 #[test]
+#[ignore = "needs root and strace"]
+fn where_nothing_can_be_noted_it_serves_and_says_so_and_a_deadly_program_is_run_at_each_start() -> Result<()> {
+    let deadly = ("deadly", "echo ran >>/etc/said; kill -9 $PPID; sleep 5");
+    let unmappable = "strace -D -qq -o /dev/null -P /run/nanova.note -e trace=mmap -e inject=mmap:error=ENODEV";
+    for (first, by, why) in [
+        ("mount -t tmpfs -o size=4k none /run; head -c 4096 /dev/zero >/run/all", "", "ENOSPC"),
+        ("mount -t tmpfs -o nr_inodes=2 none /run; >/run/all", "", "ENOSPC"),
+        ("mount -o remount,bind,ro /run", "", "EROFS"),
+        ("mkdir -p /run/nanova.note", "", "EISDIR"),
+        (">/run/nanova.note; chown 65534 /run/nanova.note", "", "EPERM"),
+        ("", unmappable, "ENODEV"),
+    ] {
+        let mut site = Site::with(&[("good", "echo good"), deadly], first, by)?;
+        site.agent.wait_for_log("what is noted does not outlive this agent: /run/nanova.note: ");
+        assert!(site.agent.log().contains(why), "{first}: {}", site.agent.log());
+        site.host.ask("version", "")?.ok()?;
+        site.send("good")?;
+        assert_eq!(site.answer("good")?, ("0".to_owned(), "good".to_owned()), "{first}");
+        // Without a note nobody knows that it was run before.
+        site.send("deadly")?;
+        for runs in 1..=3 {
+            site.agent.wait();
+            let said = fs::read_to_string(site.directory.path().join("etc/said"))?;
+            assert_eq!(said.lines().count(), runs, "{first}");
+            site.restart();
+        }
+    }
+    // One that has no limit, and cannot be asked for room.
+    let mut site = Site::with(&[], "mount -t ramfs none /run", "")?;
+    site.host.ask("version", "")?.ok()?;
+    assert!(!site.agent.log().contains("outlive"), "{}", site.agent.log());
+    Ok(())
+}
+
+#[test]
 fn an_idle_agent_has_no_child() -> Result<()> {
     let mut scene = Scene::new()?;
     scene.agent.wait_for_log("published what the guest is");
