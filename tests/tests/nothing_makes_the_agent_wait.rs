@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::process::Command;
@@ -29,6 +29,9 @@ const ASKED: usize = 100;
 const HUNG: &str = "/mnt/hung";
 /// A mount in a new namespace that never answers, as nobody reads what the kernel asks of it; then an agent there.
 const HANG: &str = "exec 9<>/dev/fuse; mount -i -t fuse -o fd=9,rootmode=40000,user_id=0,group_id=0 hung";
+/// What a server takes 20 seconds to send.
+const PIECE: [u8; 64] = [b'x'; 64];
+const PIECES: usize = 1000;
 /// What is said of a program that the agent's end ended.
 const ENDED: &str = "nanova was told to end before this command had: it was stopped";
 
@@ -163,6 +166,40 @@ fn version_is_answered_while_a_program_sleeps_and_while_a_server_stalls() -> Res
     drop(connection);
     let (code, message) = site.answer("update")?;
     assert!(code == "500" && message.contains("ended the connection"), "{message}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root"]
+fn version_is_answered_in_its_usual_time_all_through_a_long_download() -> Result<()> {
+    let mut site = Site::new(&[])?;
+    let usual = time_of_version(&mut site.host)?;
+    let server = TcpListener::bind("127.0.0.1:0")?;
+    let order = format!("http://{}/agent,{}", server.local_addr()?, "0".repeat(64));
+    site.host.send("update", json!({ "name": "agentupdate", "value": order }).to_string())?;
+    let (mut connection, _) = server.accept()?;
+    ensure!(connection.read(&mut [0; 2048])? > 0);
+    let dribbling = thread::spawn(move || -> std::io::Result<()> {
+        write!(connection, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", PIECES * PIECE.len())?;
+        (0..PIECES).try_for_each(|_| {
+            thread::sleep(Duration::from_millis(20));
+            connection.write_all(&PIECE)
+        })
+    });
+    let mut times = Vec::new();
+    while !dribbling.is_finished() {
+        assert_eq!((site.host.answer("update")?, children(site.agent.pid()).len()), (None, 1), "it is under way");
+        times.push(time_of_version(&mut site.host)?);
+        // It keeps 500 answers for five seconds, whoever has read them.
+        thread::sleep(Duration::from_millis(1200));
+    }
+    dribbling.join().expect("the server's thread")?;
+    let (code, message) = site.answer("update")?;
+    assert!(code == "500" && message.contains("sum"), "{message}");
+    times.sort();
+    assert!(times.len() > 10, "{times:?}");
+    assert_usual("a server dribbles, in the middle", usual, times[times.len() / 2]);
+    assert_usual("a server dribbles, at worst", usual, times[times.len() - 1]);
     Ok(())
 }
 
