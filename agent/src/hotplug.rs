@@ -1,7 +1,7 @@
 //! Devices that are added while the agent runs: the kernel's messages about them, and the attributes that set them
 //! online.
 
-use nanova_core::hotplug::{added, at_start, set_online};
+use nanova_core::hotplug::{Newcomers, added, at_start};
 use nanova_core::platform::{GuestPath, Level, Log, Notes, Sysfs};
 use nanova_core::wire::errno::Errno;
 use rustix::fd::OwnedFd;
@@ -12,6 +12,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
 use crate::errno::errno;
 use crate::output::write_all;
 use crate::system::System;
+use crate::wait::uptime_ms;
 
 /// Room for a message: the kernel fills at most this much (`UEVENT_BUFFER_SIZE`).
 const MESSAGE_MAX: usize = 2048;
@@ -53,13 +54,13 @@ pub(crate) fn begin(system: &mut System<'_>) -> Option<OwnedFd> {
 }
 
 /// Reads the messages that have come.
-pub(crate) fn read(events: &OwnedFd, system: &mut System<'_>) {
+pub(crate) fn read(events: &OwnedFd, newcomers: &mut Newcomers, system: &mut System<'_>) {
     let mut message = [0; MESSAGE_MAX];
     for _ in 0..READS_MAX {
         match rustix::io::read(events, &mut message[..]) {
             Ok(len) => {
                 if let Some(device) = added(message.get(..len).unwrap_or_default()) {
-                    set_online(system, &device);
+                    newcomers.handle_added(system, device, uptime_ms());
                 }
             }
             Err(rustix::io::Errno::NOBUFS | rustix::io::Errno::INTR) => {}

@@ -2,6 +2,8 @@
 
 use nanova_core::cli::{AgentOptions, Common, LogTarget, exit};
 use nanova_core::engine::{Action, Engine, Options};
+#[cfg(feature = "hotplug")]
+use nanova_core::hotplug::Newcomers;
 use nanova_core::network::DhcpMode;
 use nanova_core::platform::{Level, Log};
 use nanova_core::wire::text::Bounded;
@@ -183,6 +185,8 @@ pub(crate) fn serve_for_ever<'a>(
         notifier,
         links: None,
         devices: None,
+        #[cfg(feature = "hotplug")]
+        newcomers: Newcomers::default(),
         hotplug_due: options.hotplug && !options.once,
         dhcp_mode: if options.once { DhcpMode::Off } else { options.dhcp },
         dhcp: None,
@@ -266,6 +270,9 @@ struct Agent<'a, 's> {
     links: Option<OwnedFd>,
     /// Readable when the kernel tells of devices.
     devices: Option<OwnedFd>,
+    /// Devices that have come and were not ready.
+    #[cfg(feature = "hotplug")]
+    newcomers: Newcomers,
     /// Whether devices are yet to be listened for: that is done when what waited is served.
     hotplug_due: bool,
     /// When interfaces ask DHCP, and those that do.
@@ -301,6 +308,8 @@ impl Agent<'_, '_> {
         if let Some(dhcp) = &mut self.dhcp {
             dhcp.go_on(system);
         }
+        #[cfg(feature = "hotplug")]
+        self.newcomers.handle_time(system, uptime_ms());
         self.supervisor.woke(system, self.signals);
     }
 
@@ -376,7 +385,7 @@ impl Agent<'_, '_> {
                 }
                 #[cfg(feature = "hotplug")]
                 if let Some(events) = &self.devices {
-                    hotplug::read(events, system);
+                    hotplug::read(events, &mut self.newcomers, system);
                 }
                 self.look_around(system);
             }
@@ -397,6 +406,8 @@ impl Agent<'_, '_> {
     fn left(&mut self, system: &System<'_>, until: Option<u64>) -> Option<u64> {
         #[cfg(feature = "errands")]
         let until = [until, system.children.until()].into_iter().flatten().min();
+        #[cfg(feature = "hotplug")]
+        let until = [until, self.newcomers.next_at()].into_iter().flatten().min();
         let now = uptime_ms();
         let left = until.map(|until| until.saturating_sub(now));
         let dhcp = self.dhcp.as_ref().and_then(|dhcp| dhcp.wake_in_ms(now));

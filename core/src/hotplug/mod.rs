@@ -1,7 +1,8 @@
 //! Processors and memory that are added to a running guest: the kernel adds them and leaves it to somebody to set them
 //! online (Linux, `Documentation/core-api/cpu_hotplug.rst`, `Documentation/admin-guide/mm/memory-hotplug.rst`).
 //!
-//! * What the kernel tells of is set online at once.
+//! * What the kernel tells of is set online at once; what is not ready then is tried again a little later: the kernel
+//!   tells of a processor of Xen's before it is present (`drivers/xen/cpu_hotplug.c`, `enable_hotplug_cpu`).
 //! * What was added before the first agent of a boot, too; what is offline at a later start may be so because an
 //!   administrator wanted it, and stays.
 //! * Memory that the kernel sets online by itself is left to it.
@@ -10,8 +11,11 @@
 
 use core::fmt::Write;
 
+use heapless::Vec;
+
 use crate::files::read::read_start_if_possible;
 use crate::platform::{Files, GuestPath, Level, Log, Sysfs};
+use crate::wire::errno::Errno;
 use crate::wire::text::Bounded;
 
 /// The kinds of devices: where the kernel has them, and how their names begin.
@@ -47,17 +51,67 @@ fn is_device(name: &str, start: &str) -> bool {
 
 /// Sets a device online that is not. One without such a switch, as the first processor, is.
 #[inline(never)]
-pub fn set_online<P: Files + Sysfs + Log>(platform: &mut P, device: &Device) {
+fn set_online<P: Files + Sysfs + Log>(platform: &mut P, device: &Device) -> Result<(), Errno> {
     let path = Bounded::<64>::of(format_args!("{}/online", device.as_str()));
-    let Ok(path) = GuestPath::new(path.as_str()) else { return };
+    let Ok(path) = GuestPath::new(path.as_str()) else { return Ok(()) };
     let mut state = [0; 4];
     let len = read_start_if_possible(platform, path, &mut state).unwrap_or_default();
     if state.get(..len).unwrap_or_default().trim_ascii() != b"0" {
-        return;
+        return Ok(());
     }
-    match platform.set_attribute(path, "1") {
-        Ok(()) => platform.log(Level::Info, format_args!("{} is online", device.as_str())),
-        Err(errno) => platform.log(Level::Warn, format_args!("{} cannot be set online: {errno}", device.as_str())),
+    platform.set_attribute(path, "1")?;
+    platform.log(Level::Info, format_args!("{} is online", device.as_str()));
+    Ok(())
+}
+
+fn say_failed<P: Log>(platform: &mut P, device: &Device, errno: Errno) {
+    platform.log(Level::Warn, format_args!("{} cannot be set online: {errno}", device.as_str()));
+}
+
+/// How long until a device that was not ready is tried again, and how often.
+const AGAIN_MS: u64 = 100;
+const TRIES: u8 = 10;
+/// Most devices that are tried again at a time.
+const NEWCOMERS_MAX: usize = 16;
+
+/// Devices that have come.
+#[derive(Default)]
+pub struct Newcomers {
+    /// Those that were not ready, and how often they are tried yet.
+    waiting: Vec<(Device, u8), NEWCOMERS_MAX>,
+    at: Option<u64>,
+}
+
+impl Newcomers {
+    /// When to call [`Newcomers::handle_time`].
+    pub fn next_at(&self) -> Option<u64> {
+        self.at
+    }
+
+    /// One has come.
+    pub fn handle_added<P: Files + Sysfs + Log>(&mut self, platform: &mut P, device: Device, now: u64) {
+        self.try_one(platform, device, TRIES, now);
+    }
+
+    /// Time has passed.
+    pub fn handle_time<P: Files + Sysfs + Log>(&mut self, platform: &mut P, now: u64) {
+        if self.at.is_some_and(|at| at <= now) {
+            self.at = None;
+            for (device, tries) in core::mem::take(&mut self.waiting) {
+                self.try_one(platform, device, tries, now);
+            }
+        }
+    }
+
+    fn try_one<P: Files + Sysfs + Log>(&mut self, platform: &mut P, device: Device, tries: u8, now: u64) {
+        match set_online(platform, &device) {
+            Ok(()) => {}
+            Err(Errno::INVAL) if tries > 0 && !self.waiting.is_full() => {
+                let _ = self.waiting.push((device, tries - 1));
+                self.at = Some(now + AGAIN_MS);
+            }
+            Err(errno) => say_failed(platform, &device, errno),
+        }
     }
 }
 
@@ -70,7 +124,7 @@ pub fn at_start<P: Files + Sysfs + Log>(platform: &mut P, first_of_boot: bool) {
         }
         let path = Bounded::<48>::of(format_args!("/sys{directory}"));
         let Ok(path) = GuestPath::new(path.as_str()) else { continue };
-        let mut devices = heapless::Vec::<Device, DEVICES_MAX>::new();
+        let mut devices = Vec::<Device, DEVICES_MAX>::new();
         let (mut cut, mut device) = (false, Device::new());
         let listed = platform.names(path, &mut |name| {
             if is_device(name, start) {
@@ -88,7 +142,11 @@ pub fn at_start<P: Files + Sysfs + Log>(platform: &mut P, first_of_boot: bool) {
                 format_args!("more than {DEVICES_MAX} devices in {path}: the others are set online when they come");
             platform.log(Level::Warn, text);
         }
-        devices.iter().for_each(|device| set_online(platform, device));
+        for device in &devices {
+            if let Err(errno) = set_online(platform, device) {
+                say_failed(platform, device, errno);
+            }
+        }
     }
 }
 
@@ -191,18 +249,48 @@ mod tests {
         }
     }
 
+    fn come(platform: &mut FakePlatform, newcomers: &mut Newcomers, name: &str, now: u64) {
+        let message = format!("add@/devices/system/cpu/{name}\0");
+        newcomers.handle_added(platform, added(message.as_bytes()).unwrap(), now);
+    }
+
     #[test]
     fn a_device_is_set_online_when_the_kernel_tells_of_it() {
-        let mut platform = guest();
-        set_online(&mut platform, &added(b"add@/devices/system/cpu/cpu2\0").unwrap());
+        let (mut platform, mut newcomers) = (guest(), Newcomers::default());
+        come(&mut platform, &mut newcomers, "cpu2", 0);
         assert_eq!(platform.text("/sys/devices/system/cpu/cpu2/online"), "1");
-        set_online(&mut platform, &added(b"add@/devices/system/cpu/cpu0\0").unwrap());
-        set_online(&mut platform, &added(b"add@/devices/system/cpu/cpu1\0").unwrap());
+        come(&mut platform, &mut newcomers, "cpu0", 0);
+        come(&mut platform, &mut newcomers, "cpu1", 0);
         assert_eq!(platform.logged(), "/sys/devices/system/cpu/cpu2 is online");
         let mut platform = guest();
         platform.attributes_refused = Some(Errno::ROFS);
-        set_online(&mut platform, &added(b"add@/devices/system/cpu/cpu2\0").unwrap());
+        come(&mut platform, &mut newcomers, "cpu2", 0);
         assert!(platform.logged().starts_with("/sys/devices/system/cpu/cpu2 cannot be set online: read-only"));
+        assert_eq!(newcomers.next_at(), None);
+    }
+
+    #[test]
+    fn a_device_that_is_not_ready_is_tried_again_but_not_for_ever() {
+        let (mut platform, mut newcomers) = (guest(), Newcomers::default());
+        platform.attributes_refused = Some(Errno::INVAL);
+        come(&mut platform, &mut newcomers, "cpu2", 5);
+        newcomers.handle_time(&mut platform, 104);
+        assert_eq!(newcomers.next_at(), Some(105));
+        newcomers.handle_time(&mut platform, 105);
+        platform.attributes_refused = None;
+        newcomers.handle_time(&mut platform, 205);
+        assert_eq!((platform.logged().as_str(), newcomers.next_at()), ("/sys/devices/system/cpu/cpu2 is online", None));
+
+        let mut platform = guest();
+        platform.attributes_refused = Some(Errno::INVAL);
+        come(&mut platform, &mut newcomers, "cpu2", 0);
+        let mut tries = 0;
+        while let Some(at) = newcomers.next_at() {
+            newcomers.handle_time(&mut platform, at);
+            tries += 1;
+        }
+        assert_eq!(tries, 10);
+        assert!(platform.logged().ends_with("(EINVAL)"), "{}", platform.logged());
     }
 
     #[test]

@@ -60,6 +60,9 @@ impl Errno {
     /// No route to host.
     pub const HOSTUNREACH: Errno = Errno(113);
 
+    /// The argument makes no sense, or the object is not in a state for it.
+    pub const INVAL: Errno = Errno(22);
+
     /// Connection timed out.
     pub const TIMEDOUT: Errno = Errno(110);
 
