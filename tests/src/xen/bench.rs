@@ -229,7 +229,15 @@ impl<'a> Bench<'a> {
     }
 
     fn create(&mut self, name: &str, append: &str) -> Result<(&mut Dom0, &mut Guest)> {
-        let spec = Spec {
+        let spec = self.spec(name, append);
+        let (dom0, guest) = self.place(spec)?;
+        network::give(dom0, guest)?;
+        Ok((dom0, guest))
+    }
+
+    /// What the standing guest is made of, for one with another name and command line.
+    pub fn spec(&self, name: &str, append: &str) -> Spec {
+        Spec {
             name: name.into(),
             kind: self.machinery.kind,
             flavour: self.machinery.flavour,
@@ -238,10 +246,7 @@ impl<'a> Bench<'a> {
             append: append.into(),
             memory: MEMORY,
             disk: None,
-        };
-        let (dom0, guest) = self.place(spec)?;
-        network::give(dom0, guest)?;
-        Ok((dom0, guest))
+        }
     }
 
     /// Creates a guest in the standing one's place, paused, and gives it nothing.

@@ -8,7 +8,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -24,25 +24,37 @@ const OBSERVER_UNIT: &str = "[Unit]\nDefaultDependencies=no\nConflicts=shutdown.
     [Service]\nExecStart=/bin/busybox sh /observer.sh\n[Install]\nWantedBy=sysinit.target\n";
 /// As Debian's installer writes it, for a guest whose interface nobody has configured.
 const INTERFACES: &str = "source /etc/network/interfaces.d/*\n\nauto lo\niface lo inet loopback\n";
+/// udev's rules that are kept: devices' nodes, all of the network, disks, and what tells systemd of them.
+const RULES: &[&str] = &["50-udev-default", "60-block", "net", "80-ifupdown", "80-debian-compat", "99-systemd"];
 /// Nothing here waits for these.
-const MASKED: &[&str] = &[
+const UNITS_MASKED: &[&str] = &[
     "cryptsetup.target",
     "dbus.service",
     "dbus.socket",
     "dev-hugepages.mount",
     "dev-mqueue.mount",
     "getty.target",
+    "kmod-static-nodes.service",
+    "modprobe@.service",
     "proc-sys-fs-binfmt_misc.automount",
     "sys-fs-fuse-connections.mount",
     "sys-kernel-config.mount",
     "sys-kernel-debug.mount",
     "sys-kernel-tracing.mount",
+    "systemd-ask-password-console.path",
+    "systemd-ask-password-wall.path",
     "systemd-binfmt.service",
     "systemd-initctl.socket",
     "systemd-journald-audit.socket",
+    "systemd-journal-flush.service",
     "systemd-logind.service",
+    "systemd-modules-load.service",
     "systemd-random-seed.service",
+    "systemd-remount-fs.service",
+    "systemd-repart.service",
+    "systemd-sysusers.service",
     "systemd-tmpfiles-clean.timer",
+    "systemd-tmpfiles-setup-dev.service",
     "systemd-update-utmp.service",
     "systemd-update-utmp-runlevel.service",
     "systemd-user-sessions.service",
@@ -101,13 +113,34 @@ fn configure(root: &Path, agent: &Path) -> Result<()> {
     }
     let units = root.join("etc/systemd/system");
     symlink("/lib/systemd/system/multi-user.target", units.join("default.target"))?;
-    for name in MASKED {
-        symlink("/dev/null", units.join(name)).with_context(|| format!("cannot mask {name}"))?;
+    for name in UNITS_MASKED {
+        mask(&units, name)?;
+    }
+    // The command line and fstab say nothing for them to make units of.
+    for name in names(&root.join("usr/lib/systemd/system-generators"))? {
+        mask(&root.join("etc/systemd/system-generators"), &name)?;
+    }
+    for name in names(&root.join("usr/lib/udev/rules.d"))? {
+        if !RULES.iter().any(|kept| name.contains(kept)) {
+            mask(&root.join("etc/udev/rules.d"), &name)?;
+        }
     }
     enable(&units, "nanova.service", UNIT)?;
     enable(&units, "observer.service", OBSERVER_UNIT)?;
     let networking = fs::read_to_string(root.join("usr/lib/systemd/system/networking.service"))?;
     enable(&units, "networking.service", &networking)
+}
+
+/// A link to nothing in /etc goes before a file of this name in /usr/lib, for systemd as for udev.
+fn mask(folder: &Path, name: &str) -> Result<()> {
+    fs::create_dir_all(folder)?;
+    symlink("/dev/null", folder.join(name)).with_context(|| format!("cannot mask {name}"))
+}
+
+/// The names of a folder's files.
+fn names(folder: &Path) -> Result<Vec<String>> {
+    let name = |file: PathBuf| file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(packages::sorted_files(folder)?.into_iter().map(name).collect())
 }
 
 /// Makes a new file; one that is there is a package's and stays as it is.

@@ -96,16 +96,7 @@ fn ifaces() -> Vec<String> {
 
 /// Starts a guest on a disk.
 fn boot(bench: &mut Bench<'_>, disk: &'static str, vm_data: bool) -> Result<()> {
-    let spec = Spec {
-        name: "debian".into(),
-        kind: bench.machinery.kind,
-        flavour: bench.machinery.flavour,
-        image: Images::ROOT.into(),
-        macs: vec![MAC.into()],
-        append: APPEND.into(),
-        memory: MEMORY,
-        disk: Some(disk),
-    };
+    let spec = Spec { image: Images::ROOT.into(), memory: MEMORY, disk: Some(disk), ..bench.spec("debian", APPEND) };
     let (dom0, guest) = bench.place(spec)?;
     if vm_data {
         give(dom0, guest)?;
@@ -120,8 +111,6 @@ fn look(bench: &mut Bench<'_>, when: &str, right: &[String], wrong: &mut Vec<Str
     let said = bench.in_guest(FACTS)?;
     let mut facts: Vec<_> = said.lines().collect();
     let Some(uptime) = facts.pop() else { bail!("{when}: the guest told no facts") };
-    wrong
-        .extend(right.iter().filter(|fact| !facts.contains(&fact.as_str())).map(|fact| format!("{when}: no {fact:?}")));
     let lacks: Vec<_> = right.iter().map(String::as_str).filter(|fact| !facts.contains(fact)).collect();
     let has: Vec<_> = facts.into_iter().filter(|fact| !right.iter().any(|wanted| wanted == fact)).collect();
     for (verb, facts) in [("lacks", lacks), ("has", has)].iter().filter(|(_, facts)| !facts.is_empty()) {
