@@ -246,7 +246,10 @@ mod tests {
     #[test]
     fn groups_narrow_and_parts_choose() {
         assert_eq!(names(&["pv", "save", "reboot"], false), ["pv save-restore", "pv reboot"]);
-        assert_eq!(names(&["shutdown"], false), ["pv shutdown", "pvh shutdown"]);
+        assert_eq!(
+            names(&["shutdown"], false),
+            ["pv shutdown", "pv busy-shutdown", "pvh shutdown", "pvh busy-shutdown"]
+        );
         assert_eq!(names(&["start"], false).len(), START.len());
         assert_eq!(names(&[], false).len(), 2 * STANDING.len() + START.len());
     }

@@ -3,7 +3,7 @@
 //! Guarantees: what is so inside is told by the observer, from the kernel, systemd and udev, not by the agent; all that
 //! is wrong in both boots is told, not the first of it alone. Refuses a boot that systemd has not finished.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
 use serde_json::json;
 
 use super::super::bench::{Bench, MAC};
@@ -50,7 +50,7 @@ fn boots_with_vm_data(bench: &mut Bench<'_>, wrong: &mut Vec<String>) -> Result<
     note(answer.ok(), "resetnetwork", wrong);
     let files = [connected(), ifaces()].concat();
     look(bench, "after resetnetwork", &files, wrong)?;
-    shut_down(bench)?;
+    lifecycle::shut_down(bench)?;
     boot(bench, disk, true)?;
     let second = look(bench, "boot 2", &files, wrong)?;
     Ok(format!("{NAME} {ADDRESS}, {ADDRESS6} in both boots, which took {first} s and {second} s"))
@@ -66,7 +66,7 @@ fn boots_without_vm_data(bench: &mut Bench<'_>, wrong: &mut Vec<String>) -> Resu
     let right = [healthy(), vec!["iface lo inet loopback".into()]].concat();
     boot(bench, disk, false)?;
     let first = look(bench, "boot 1", &right, wrong)?;
-    shut_down(bench)?;
+    lifecycle::shut_down(bench)?;
     boot(bench, disk, false)?;
     let second = look(bench, "boot 2", &right, wrong)?;
     Ok(format!("{NAME} in both boots, which took {first} s and {second} s"))
@@ -118,7 +118,7 @@ fn look(bench: &mut Bench<'_>, when: &str, right: &[String], wrong: &mut Vec<Str
     }
     let (dom0, guest) = bench.guest()?;
     if right.iter().any(|fact| fact.starts_with("address")) {
-        let ping = dom0.sh(&format!("ping -c 3 -W 30 {ADDRESS} && ping6 -c 3 -W 30 {ADDRESS6}"));
+        let ping = dom0.sh(&format!("ping -c 1 -W 60 {ADDRESS} && ping6 -c 1 -W 60 {ADDRESS6}"));
         note(ping, &format!("{when}: ping from dom0"), wrong);
     }
     note(alive(dom0, guest), &format!("{when}: a request"), wrong);
@@ -127,15 +127,6 @@ fn look(bench: &mut Bench<'_>, when: &str, right: &[String], wrong: &mut Vec<Str
 
 fn note<T>(result: Result<T>, what: &str, wrong: &mut Vec<String>) {
     wrong.extend(result.err().map(|error| format!("{what}: {error:#}")));
-}
-
-/// Shuts the guest down in order, so that its disk is whole.
-fn shut_down(bench: &mut Bench<'_>) -> Result<()> {
-    let (dom0, guest) = bench.guest()?;
-    lifecycle::end(dom0, guest, "shutdown")?;
-    ensure!(guest.console.text().contains("] reboot: "), "the guest's kernel did not end in order");
-    bench.forget_guest();
-    Ok(())
 }
 
 /// Runs both boots: passes if they came to their end and nothing was wrong; the guest is of no more use.

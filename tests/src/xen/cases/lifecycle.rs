@@ -1,12 +1,13 @@
 //! What a toolstack does with a guest: save, restore, reboot, shut down.
 //!
-//! Guarantees: times are dom0's, from xl's start to the domain's end; they are told, and nothing depends on them: a
-//! machine that is busy with other things makes them long. Refuses a guest that only seems to obey: a domain id that
-//! did not change, a kernel that did not end in order.
+//! Guarantees: times are dom0's, from xl's start to the domain's end; they are told, and nothing depends on them but
+//! whether a guest waited for a program, half a minute or more: a machine that is busy with other things makes them
+//! long. Refuses a guest that only seems to obey: a domain id that did not change, a kernel that did not end in order.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use serde_json::json;
 
 use super::super::bench::Bench;
 use super::super::dom0::{Dom0, quoted};
@@ -15,6 +16,9 @@ use super::super::mailbox::{self, alive};
 use super::super::report::Outcome;
 use super::network::{addresses, seen};
 use super::passed;
+
+/// Half of what a program of commands.d may take: where that is reached, the guest has waited for the program.
+const HALF_A_PROGRAM: Duration = Duration::from_secs(30);
 
 /// A restored guest has another domain id and an empty tree; it serves the request it finds there, and dom0 sees the
 /// addresses that it saw before.
@@ -50,11 +54,34 @@ pub(super) fn reboot(bench: &mut Bench<'_>) -> Result<Outcome> {
 pub(super) fn shutdown(bench: &mut Bench<'_>) -> Result<Outcome> {
     let (dom0, guest) = bench.guest()?;
     alive(dom0, guest)?;
+    let took = shut_down(bench)?;
+    passed(format!("gone after {:.2} s", took.as_secs_f64()))
+}
+
+/// Shuts the standing guest down in order; the time until it is gone.
+pub(super) fn shut_down(bench: &mut Bench<'_>) -> Result<Duration> {
+    let (dom0, guest) = bench.guest()?;
     let took = end(dom0, guest, "shutdown")?;
     let said = guest.console.text();
     // "Power down" or, where the kernel knows no power switch, "System halted".
     ensure!(said.contains("] reboot: "), "the guest is gone, but not because its kernel ended in order");
     bench.forget_guest();
+    Ok(took)
+}
+
+/// A site's program that does not end when it is told to, and says when it is there.
+const STAYING: &str = "#!/bin/busybox sh\ntrap '' TERM\n: >/stays\nwhile :; do sleep 1; done\n";
+
+/// `xl shutdown` ends the guest while a program of commands.d is at work that ignores SIGTERM.
+pub(super) fn busy_shutdown(bench: &mut Bench<'_>) -> Result<Outcome> {
+    let (dom0, guest) = bench.guest()?;
+    let folder = "/etc/nanova/commands.d";
+    let program = quoted(STAYING);
+    guest.sh(dom0, &format!("mkdir -p {folder} && printf %s {program} >{folder}/stay && chmod 755 {folder}/stay"))?;
+    mailbox::send(dom0, guest, &json!({ "name": "stay", "value": "" }).to_string())?;
+    guest.sh(dom0, "for i in $(seq 60); do [ ! -e /stays ] || exit 0; sleep 1; done; false").context("no program")?;
+    let took = shut_down(bench)?;
+    ensure!(took < HALF_A_PROGRAM, "gone after {:.2} s: the guest waited for the program", took.as_secs_f64());
     passed(format!("gone after {:.2} s", took.as_secs_f64()))
 }
 

@@ -53,6 +53,7 @@ pub const STANDING: &[Case] = &[
     case("save-restore", lifecycle::save_restore),
     case("reboot", lifecycle::reboot),
     case("shutdown", lifecycle::shutdown),
+    case("busy-shutdown", lifecycle::busy_shutdown),
     case("agentupdate", update::agentupdate),
     case("xenstore-tools", tools::same_as_debian),
 ];
