@@ -13,10 +13,11 @@ Run nanova as a guest's first process on a real Xen hypervisor, in QEMU, and pla
 
 usage: cargo xen-test [options] [WORD]...
 
-  WORD          a group (pv, pvh, start; --all --list names the others) or a part of a case's name. Groups narrow the
-                choice of machines, the other words that of cases: `pv save reboot` runs two cases on one machine
-  --all         every guest type with every kernel and both xenstored, and a Debian with systemd that boots twice
-                (default: two machines that have each of the former once, and the starts)
+  WORD          a group (pv, pvh, debian, start; --all --list names the others) or a part of a case's name. Groups
+                narrow the choice of machines, the other words that of cases: `pv save reboot` runs two cases on one
+                machine
+  --all         every guest type with every kernel and both xenstored (default: two machines that have each of them
+                once, a Debian with systemd that boots twice, and the starts)
   --list        name the groups and cases, run nothing
   --agent FILE  test this binary (default: build the release profile)
   --keep        when the cases are through, run lines from standard input in dom0, until its end; one machine at a time

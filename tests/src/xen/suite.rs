@@ -73,7 +73,7 @@ const GROUPS: &[Group] = &[
         },
         cases: DEBIAN,
         alone: false,
-        usual: false,
+        usual: true,
     },
     Group {
         name: "start",
@@ -251,7 +251,7 @@ mod tests {
             ["pv shutdown", "pv busy-shutdown", "pvh shutdown", "pvh busy-shutdown"]
         );
         assert_eq!(names(&["start"], false).len(), START.len());
-        assert_eq!(names(&[], false).len(), 2 * STANDING.len() + START.len());
+        assert_eq!(names(&[], false).len(), 2 * STANDING.len() + DEBIAN.len() + START.len());
     }
 
     #[test]
