@@ -245,6 +245,7 @@ impl<'a> Bench<'a> {
             macs: vec![MAC.into()],
             append: append.into(),
             memory: MEMORY,
+            vcpus: 1,
             disk: None,
         }
     }

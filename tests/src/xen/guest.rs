@@ -61,6 +61,8 @@ pub struct Spec {
     pub append: String,
     /// Memory, in MB.
     pub memory: u32,
+    /// How many processors it may get; it starts with one.
+    pub vcpus: u32,
     /// The device of dom0's that is its disk, /dev/xvda.
     pub disk: Option<&'static str>,
 }
@@ -70,10 +72,10 @@ impl Spec {
     fn config(&self, lab: &Lab) -> String {
         let vifs: Vec<_> = self.macs.iter().map(|mac| format!("'mac={mac},bridge=xenbr0'")).collect();
         let disk = self.disk.map(|device| format!("'phy:{device},xvda,w'")).unwrap_or_default();
-        let memory = self.memory;
+        let (memory, vcpus) = (self.memory, self.vcpus);
         format!(
             "name = '{}'\ntype = '{}'\nkernel = '/lab/{}'\nramdisk = '/lab/{}'\nmemory = {memory}\nmaxmem = {memory}\n\
-             vcpus = 1\nextra = 'console=hvc0 xen_legacy_crash loglevel=7 {}'\non_poweroff = 'destroy'\n\
+             vcpus = 1\nmaxvcpus = {vcpus}\nextra = 'console=hvc0 xen_legacy_crash loglevel=7 {}'\non_poweroff = 'destroy'\n\
              on_reboot = 'restart'\non_crash = 'destroy'\ntsc_mode = 'native'\nvif = [ {} ]\ndisk = [ {disk} ]\n",
             self.name,
             self.kind.name(),

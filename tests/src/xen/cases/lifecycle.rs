@@ -1,4 +1,4 @@
-//! What a toolstack does with a guest: save, restore, reboot, shut down.
+//! What a toolstack does with a guest: save, restore, reboot, shut down, give it another processor.
 //!
 //! Guarantees: times are dom0's, from xl's start to the domain's end; they are told, and nothing depends on them but
 //! whether a guest waited for a program, half a minute or more: a machine that is busy with other things makes them
@@ -11,7 +11,8 @@ use serde_json::json;
 
 use super::super::bench::Bench;
 use super::super::dom0::{Dom0, quoted};
-use super::super::guest::{Guest, SLOW};
+use super::super::guest::{Guest, SLOW, Spec};
+use super::super::images::OBSERVE;
 use super::super::mailbox::{self, alive};
 use super::super::report::Outcome;
 use super::network::{addresses, seen};
@@ -83,6 +84,39 @@ pub(super) fn busy_shutdown(bench: &mut Bench<'_>) -> Result<Outcome> {
     let took = shut_down(bench)?;
     ensure!(took < HALF_A_PROGRAM, "gone after {:.2} s: the guest waited for the program", took.as_secs_f64());
     passed(format!("gone after {:.2} s", took.as_secs_f64()))
+}
+
+/// How often a processor is added and taken away: an agent that is there before the kernel is ready for it loses a race,
+/// not every time.
+const ROUNDS: usize = 5;
+
+/// A processor that the toolstack adds is set online, each time; there is no udev that would do it.
+pub(super) fn another_processor(bench: &mut Bench<'_>) -> Result<Outcome> {
+    let spec = Spec { vcpus: 2, ..bench.spec("processors", OBSERVE) };
+    let (dom0, guest) = bench.place(spec)?;
+    guest.unpause(dom0)?;
+    alive(dom0, guest)?;
+    expect_online(dom0, guest, "0").context("before a processor is added")?;
+    for round in 1..=ROUNDS {
+        let domid = guest.domid();
+        dom0.sh(&format!("xl vcpu-set --ignore-host {domid} 2"))?;
+        expect_online(dom0, guest, "0-1").with_context(|| format!("the second processor is added, {round} times"))?;
+        // The kernel obeys this by itself.
+        dom0.sh(&format!("xl vcpu-set {domid} 1"))?;
+        expect_online(dom0, guest, "0").with_context(|| format!("the second processor is taken, {round} times"))?;
+    }
+    alive(dom0, guest).context("a request after that")?;
+    bench.discard_guest()?;
+    passed(format!("added {ROUNDS} times, and online each time"))
+}
+
+/// Waits until these processors are online, as the kernel writes their numbers.
+fn expect_online(dom0: &mut Dom0, guest: &mut Guest, wanted: &str) -> Result<()> {
+    let online = "cat /sys/devices/system/cpu/online";
+    let script = format!("for i in $(seq 20); do [ $({online}) != {wanted} ] || break; sleep 1; done; {online}");
+    let seen = guest.sh(dom0, &script)?;
+    ensure!(seen.trim() == wanted, "the processors {} are online, not {wanted}", seen.trim());
+    Ok(())
 }
 
 /// Reboots a guest and waits until the next one serves.

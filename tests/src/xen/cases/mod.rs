@@ -54,6 +54,7 @@ pub const STANDING: &[Case] = &[
     case("reboot", lifecycle::reboot),
     case("shutdown", lifecycle::shutdown),
     case("busy-shutdown", lifecycle::busy_shutdown),
+    case("vcpu-set", lifecycle::another_processor),
     case("agentupdate", update::agentupdate),
     case("xenstore-tools", tools::same_as_debian),
 ];

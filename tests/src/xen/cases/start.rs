@@ -61,6 +61,7 @@ fn start(bench: &mut Bench<'_>, name: &str, image: &str, marks: Marks) -> Result
         macs: Vec::new(),
         append: String::new(),
         memory: MEMORY,
+        vcpus: 1,
         disk: None,
     };
     let guest = Guest::create(lab, dom0, spec)?;
@@ -91,6 +92,7 @@ fn serve_and_end(bench: &mut Bench<'_>, name: &str, kind: Kind, flavour: Flavour
         macs: Vec::new(),
         append: String::new(),
         memory: MEMORY,
+        vcpus: 1,
         disk: None,
     };
     let mut guest = Guest::create(lab, dom0, spec)?;
