@@ -219,6 +219,7 @@ impl Client {
     }
 
     /// Time has passed.
+    #[inline(never)]
     pub fn handle_time(&mut self, now: u64) {
         if self.probe_at.is_some_and(|at| at <= now) {
             self.probe(now);
@@ -241,6 +242,7 @@ impl Client {
     }
 
     /// A packet of IPv4 has come.
+    #[inline(never)]
     pub fn handle_packet(&mut self, packet: &[u8], now: u64) {
         let Some(message) = frame::message_in(packet) else { return };
         let Some(reply) = Reply::of(message, self.mac, self.exchange) else { return };
@@ -281,6 +283,7 @@ impl Client {
     }
 
     /// Something to be sent, if there is anything; `name` is the guest's.
+    #[inline(never)]
     pub fn poll_send(&mut self, name: &str, now: u64) -> Option<Send> {
         if core::mem::take(&mut self.to_probe) {
             return Some(Send::Arp(frame::probe(self.mac, self.address()?)));
@@ -355,6 +358,7 @@ impl Client {
         }
     }
 
+    #[inline(never)]
     fn bind(&mut self, reply: Reply<'_>, message: &[u8], now: u64) {
         let Some(address) = reply.address() else { return };
         let times = reply.times();
