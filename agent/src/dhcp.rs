@@ -6,7 +6,7 @@
 
 use nanova_core::network::dhcp::message::MESSAGE_MAX;
 use nanova_core::network::dhcp::{Clients, Octets, Send};
-use nanova_core::network::reset::Problems;
+use nanova_core::network::reset::{Problems, Wanted};
 use nanova_core::network::{DhcpMode, Network};
 use nanova_core::platform::{Identity, Level, Log};
 use nanova_core::wire::errno::Errno;
@@ -21,8 +21,8 @@ use crate::netlink::{drain, link_events};
 use crate::rt::packet::{self, Protocol};
 use crate::rt::place::{Filled, Place};
 use crate::system::System;
-use crate::wait::uptime_ms;
-use crate::xenbus::Xenbus;
+use crate::wait::{timespec, uptime_ms};
+use crate::xenbus::{Wake, Xenbus};
 
 /// Room for a packet: a message and the headers around it.
 const PACKET_MAX: usize = MESSAGE_MAX + 80;
@@ -82,6 +82,35 @@ impl Dhcp {
             packets: None,
             asking: None,
         })
+    }
+
+    /// Waits until each has an address, or it is `deadline`, and hands the leases over in these forms. Returns whether
+    /// both could be done.
+    pub(crate) fn finish(
+        &mut self,
+        client: &mut Client<Xenbus<'_>>,
+        system: &mut System<'_>,
+        deadline: u64,
+        wanted: &Wanted<'_>,
+    ) -> bool {
+        let well = loop {
+            let left = deadline.saturating_sub(uptime_ms());
+            if self.clients.all_have_an_address() || left == 0 {
+                break left > 0;
+            }
+            let timeout = self.wake_in_ms(uptime_ms()).map_or(left, |wake| wake.min(left));
+            let [links, packets] = self.descriptors();
+            match client.transport().wait([links, packets, None, None, None], Some(&timespec(timeout))) {
+                // Nothing comes over xenstore that was not asked for: it is gone, or the program is to end.
+                Ok(Some(Wake::Readable | Wake::Signal)) | Err(_) => break false,
+                Ok(_) => self.go_on(system),
+            }
+        };
+        #[cfg(feature = "handover")]
+        let well = self.clients.hand_over(system, wanted.handover, &mut self.network) && well;
+        #[cfg(not(feature = "handover"))]
+        let _ = wanted;
+        well
     }
 
     /// What there is to wait for.

@@ -4,6 +4,8 @@
 use core::fmt::Write;
 
 use nanova_core::cli::{Common, NetworkOptions, exit};
+#[cfg(feature = "dhcp")]
+use nanova_core::network::DhcpMode;
 use nanova_core::network::Target;
 use nanova_core::network::model::{Interface, Network};
 use nanova_core::network::plan::{Step, carry_out};
@@ -13,6 +15,8 @@ use nanova_core::platform::{Level, Log};
 use nanova_core::wire::errno::Errno;
 use nanova_core::xenstore::Client;
 
+#[cfg(feature = "dhcp")]
+use crate::dhcp::Dhcp;
 use crate::locate::{Candidates, Waited};
 use crate::netlink::link_events;
 use crate::output::{complain, print};
@@ -77,8 +81,28 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Netw
         return print(line.as_str()).max(print("\n"));
     }
     system.log(Level::Info, format_args!("{}", line.as_str()));
+    #[cfg(feature = "dhcp")]
+    if options.dhcp != DhcpMode::Off {
+        let until = deadline.unwrap_or(uptime_ms() + DHCP_MS);
+        let mut dhcp = match Dhcp::begin(options.dhcp, &mut client, &mut system) {
+            Ok(Some(dhcp)) => dhcp,
+            Ok(None) => return exit::FAILED,
+            Err(error) => {
+                complain(format_args!("{error}"));
+                return exit::FAILED;
+            }
+        };
+        if !dhcp.finish(&mut client, &mut system, until, &wanted) {
+            complain(format_args!("not every interface that asked DHCP has an address that is handed over"));
+            return exit::FAILED;
+        }
+    }
     exit::DONE
 }
+
+/// How long servers may take to answer if nothing is said.
+#[cfg(feature = "dhcp")]
+const DHCP_MS: u64 = 10_000;
 
 /// Brings the loopback up, whatever xenstore holds: much of a system talks to itself. A plan for no interface is just
 /// that.

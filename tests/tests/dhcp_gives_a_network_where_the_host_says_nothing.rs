@@ -141,6 +141,14 @@ impl Site {
         Agent::spawn(command)
     }
 
+    /// Runs `nanova network` to its end: whether it did what was asked, and what it said.
+    fn network(&self, options: &[&str]) -> (bool, String) {
+        let mut command = within(&self.guest, true);
+        command.arg(binary()).arg("network").arg("--xenbus").arg(self.xenstored.guest_socket());
+        let output = command.arg("--root").arg(self.root.path()).args(options).output().expect("it runs");
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
     /// The addresses of the interface.
     fn addresses(&self) -> Vec<String> {
         let text = self.here("ip -4 -o address show dev eth0");
@@ -345,6 +353,39 @@ fn an_interface_that_somebody_has_begun_with_is_left_alone_unless_that_is_asked_
     agent.wait_for_log("published what the guest is");
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(site.addresses(), Vec::<String>::new(), "{}", agent.log());
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs dnsmasq-base, iproute2 and root"]
+fn an_initramfs_hands_a_lease_over_to_who_goes_on_with_dhcp() -> Result<()> {
+    let site = Site::new()?;
+    let server = site.dnsmasq(&["--dhcp-range=10.9.0.50,10.9.0.60,2m", "--dhcp-option=3,10.9.0.1"]);
+    let styles = "klibc,networkd,keyfile,netplan,ifupdown";
+    let (well, said) = site.network(&["--dhcp", "auto", "--handover", styles, "--wait", "10"]);
+    assert!(well, "{said}");
+    let address = site.addresses()[0].trim_end_matches("/24").to_owned();
+    let shell = site.here(&format!(
+        ". {}; echo $DEVICE $PROTO $IPV4ADDR $IPV4NETMASK $IPV4GATEWAY $DHCPLEASETIME",
+        site.root.join("run/net-eth0.conf").display()
+    ));
+    assert_eq!(shell, format!("eth0 dhcp {address} 255.255.255.0 10.9.0.1 120\n"));
+    let text = |path: &str| site.root.text(path);
+    assert!(text("/run/systemd/network/00-nanova-00163e010203.network").contains("\nDHCP=ipv4\n"));
+    assert!(
+        text("/run/NetworkManager/system-connections/nanova-00163e010203.nmconnection")
+            .contains("[ipv4]\nmethod=auto\n")
+    );
+    assert!(text("/run/netplan/91-nanova-dhcp.yaml").contains("dhcp4: true"));
+    assert!(!site.root.join("run/network/ifstate").exists(), "ifup asks by itself");
+    // Nobody answers: said, and not waited for longer than allowed.
+    drop(server);
+    site.here("ip address flush dev eth0; ip link set eth0 down");
+    fs::remove_file(site.root.join(NOTE))?;
+    let begin = Instant::now();
+    let (well, said) = site.network(&["--dhcp", "auto", "--handover", styles, "--wait", "2"]);
+    assert!(!well && said.contains("not every interface that asked DHCP has an address"), "{said}");
+    assert!(begin.elapsed() < Duration::from_secs(6), "{:?}", begin.elapsed());
     Ok(())
 }
 

@@ -6,10 +6,10 @@ use crate::cli::usage::UsageError;
 use crate::cli::words::{Word, Words};
 #[cfg(feature = "handover")]
 use crate::network::Handover;
-use crate::network::Target;
 #[cfg(feature = "managers")]
 use crate::network::managers::{Manager, registry};
 use crate::network::reset::{Permanence, Wanted};
+use crate::network::{DhcpMode, Target};
 
 pub(super) const HELP: &str = page!(
     "\
@@ -29,6 +29,7 @@ nanova network [options]
     "managers": " none\n",
     "handover": "  --handover STYLE[,…]    files in /run for the real root:\n",
     "handover": "                          klibc, networkd, keyfile, netplan, ifupdown\n",
+    "dhcp": "  --dhcp auto|always|off  VIFs that xenstore says nothing of ask DHCP; default: off\n",
     "\
   --wait SECONDS          for xenstore and the interfaces; default: for ever, and those there now
   --dry-run               print the plan and the files
@@ -56,6 +57,8 @@ pub struct NetworkOptions {
     /// The forms in which the network is handed over; at most one of each.
     #[cfg(feature = "handover")]
     pub handover: heapless::Vec<Handover, { crate::network::handover::STYLES_MAX }>,
+    /// When interfaces ask DHCP.
+    pub dhcp: DhcpMode,
     /// Seconds that the whole may take; for ever if there is no number.
     pub wait: Option<u32>,
     /// The manager whose files are written, instead of detection.
@@ -135,6 +138,10 @@ pub(super) fn parse<'a, I: Iterator<Item = &'a [u8]>>(
                 let named = |name: &str| Target::named(name).filter(|target| *target != Target::Off);
                 options.network = words.choice(named).unwrap_or_default();
             }
+            Word::Option("--dhcp") if cfg!(feature = "dhcp") => {
+                options.dhcp = words.choice(DhcpMode::named).unwrap_or_default();
+            }
+            Word::Option("--dhcp") => words.fail(UsageError::NotBuilt("dhcp")),
             Word::Option("--wait") => options.wait = Some(words.number()),
             Word::Option("--style") => options.take_style(words),
             Word::Option("--handover") => options.take_handover(words),

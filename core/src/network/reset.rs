@@ -7,6 +7,8 @@ use heapless::Vec;
 
 use crate::files::read::read_start_if_possible;
 use crate::network::Target;
+#[cfg(feature = "handover")]
+use crate::network::handover::{HandOver, hand_over};
 use crate::network::model::{INTERFACES_MAX, Network, Placed, system_name};
 use crate::network::plan::{Plan, Step, carry_out};
 use crate::network::problems::{FilesOutcome, Findings};
@@ -299,7 +301,8 @@ fn in_files<'w, P: Files + Clock + Log + Identity + Programs + KernelNet>(
     #[cfg(feature = "handover")]
     if show.is_none() && !handed.is_empty() {
         for style in wanted.handover {
-            done &= crate::network::handover::hand_over(platform, *style, network, &handed, problems);
+            let what = HandOver { style: *style, network, interfaces: &handed, leases: None };
+            done &= hand_over(platform, &what, problems);
         }
     }
     let manager = match wanted.permanence {

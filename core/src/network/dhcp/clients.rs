@@ -14,6 +14,10 @@ use crate::files::lines::Sink;
 use crate::files::read::read_start_if_possible;
 use crate::files::replace;
 use crate::files::sysfs::vif_of;
+#[cfg(feature = "handover")]
+use crate::network::handover::{HandOver, Handover, hand_over};
+#[cfg(feature = "handover")]
+use crate::network::model::Placed;
 use crate::network::model::{INTERFACES_MAX, Interface, Network};
 use crate::network::problems::Problems;
 use crate::network::reset::{Permanence, Wanted, apply};
@@ -239,6 +243,43 @@ impl Clients {
             }
             let _ = network.interfaces.push(interface);
         }
+    }
+
+    /// Hands the leases over to the real root, which goes on with DHCP. `network` is room for that. What cannot be written
+    /// is logged; returns whether all could be.
+    #[cfg(feature = "handover")]
+    pub fn hand_over<P: Files + Log>(&self, platform: &mut P, styles: &[Handover], network: &mut Network) -> bool {
+        let (mut well, mut problems) = (true, Problems::new());
+        for style in styles {
+            network.clear();
+            let mut leases = Vec::<u32, INTERFACES_MAX>::new();
+            let mut devices = Vec::<&str, INTERFACES_MAX>::new();
+            for entry in &self.entries {
+                let Some(client) = &entry.client else { continue };
+                let Some(reply) = client.reply() else { continue };
+                let mut interface = Interface::new(entry.mac);
+                interface.vif = Some(entry.vif);
+                // klibc's readers want the addresses; the others ask for their own, and are told to.
+                if *style == Handover::Klibc {
+                    client.configure(&mut interface);
+                } else {
+                    interface.left_alone = [true; 2];
+                }
+                let _ = network.interfaces.push(interface);
+                let _ = leases.push(reply.times().end);
+                let _ = devices.push(&entry.device);
+            }
+            let placed = network.interfaces.iter().zip(&devices);
+            let placed = placed.map(|(interface, device)| Placed { interface, device: Some(device) });
+            let interfaces = &placed.collect::<Vec<_, INTERFACES_MAX>>();
+            let what = HandOver { style: *style, network, interfaces, leases: Some(&leases) };
+            well &= interfaces.is_empty() || hand_over(platform, &what, &mut problems);
+        }
+        let said = problems.message(platform);
+        if !said.as_str().is_empty() {
+            platform.log(Level::Warn, format_args!("DHCP: {}", said.as_str()));
+        }
+        well
     }
 
     fn write_resolv<P: Files + Log>(&self, platform: &mut P, network: &Network) {

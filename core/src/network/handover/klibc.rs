@@ -4,24 +4,33 @@
 //! A shell sources these files as root. All that is in them are addresses, and two names that have been checked to hold
 //! nothing but letters, digits and `-_.`; they are quoted all the same.
 //!
-//! Only one address of each family fits, and two name servers. The protocol is "none", as ipconfig itself writes it for
-//! what is not DHCP: cloud-init (22.4) fails on "static". Rules: klibc, `usr/kinit/ipconfig/main.c`
+//! Only one address of each family fits, and two name servers. The protocol of what is not a lease is "none", as ipconfig
+//! itself writes it: cloud-init (22.4) fails on "static". Rules: klibc, `usr/kinit/ipconfig/main.c`
 //! (`dump_device_config`); cloud-init, `cloudinit/net/cmdline.py` (`_klibc_to_config_entry`).
 
 use crate::files::lines::Sink;
 use crate::network::model::Interface;
 use crate::wire::net::Family;
 
-/// Writes the file of one family. Nothing if there is no such address.
-pub fn render(out: &mut dyn Sink, interface: &Interface, device: &str, hostname: Option<&str>, family: Family) {
+/// Writes the file of one family. Nothing if there is no such address. `lease` is for how many seconds a DHCP server
+/// gave it, if one did.
+pub fn render(
+    out: &mut dyn Sink,
+    interface: &Interface,
+    device: &str,
+    hostname: Option<&str>,
+    family: Family,
+    lease: Option<u32>,
+) {
+    let protocol = if lease.is_some() { "dhcp" } else { "none" };
     let Some(address) = interface.addresses_of(family).next() else { return };
     let name = match family {
         Family::V4 => {
-            write!(out, "DEVICE='{device}'\nPROTO='none'\n");
+            write!(out, "DEVICE='{device}'\nPROTO='{protocol}'\n");
             "IPV4"
         }
         Family::V6 => {
-            write!(out, "DEVICE6='{device}'\nIPV6PROTO='none'\n");
+            write!(out, "DEVICE6='{device}'\nIPV6PROTO='{protocol}'\n");
             "IPV6"
         }
     };
@@ -42,6 +51,9 @@ pub fn render(out: &mut dyn Sink, interface: &Interface, device: &str, hostname:
     for (number, server) in servers.take(2).enumerate() {
         writeln!(out, "{name}DNS{number}='{server}'");
     }
+    if let Some(seconds) = lease.map(u64::from) {
+        writeln!(out, "DHCPLEASETIME='{seconds}'");
+    }
     if let Some((host, domain)) = hostname.map(|name| name.split_once('.').unwrap_or((name, ""))) {
         write!(out, "HOSTNAME='{host}'\nDNSDOMAIN='{domain}'\n");
     }
@@ -54,7 +66,7 @@ mod tests {
 
     fn text(family: Family, hostname: Option<&str>) -> String {
         let mut text = String::new();
-        render(&mut text, &public(), "eth0", hostname, family);
+        render(&mut text, &public(), "eth0", hostname, family, None);
         text
     }
 

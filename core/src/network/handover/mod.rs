@@ -57,30 +57,41 @@ const IFSTATE: GuestPath<'static> = GuestPath::literal("/run/network/ifstate");
 /// Room for the path of a file here: plenty, so that the agent's lines and this share their code.
 const PATH_MAX: usize = 512;
 
-/// Writes the files of one style, for those interfaces of a network that have a place. What fails goes to `problems`; returns whether nothing did.
-pub fn hand_over<F: Files + Log>(
-    files: &mut F,
-    style: Handover,
-    network: &Network,
-    interfaces: &[Placed<'_>],
-    problems: &mut Problems,
-) -> bool {
+/// What is handed over.
+#[derive(Clone, Copy)]
+pub struct HandOver<'a> {
+    /// In which form.
+    pub style: Handover,
+    /// The network.
+    pub network: &'a Network,
+    /// Those of its interfaces that have a place.
+    pub interfaces: &'a [Placed<'a>],
+    /// If DHCP servers gave their addresses: for how many seconds, in the same order.
+    pub leases: Option<&'a [u32]>,
+}
+
+/// Writes the files. What fails goes to `problems`; returns whether nothing did.
+pub fn hand_over<F: Files + Log>(files: &mut F, what: &HandOver<'_>, problems: &mut Problems) -> bool {
+    let HandOver { style, network, interfaces, leases } = *what;
     let hostname = network.hostname.as_deref();
     let mut files = HandoverFiles { files, problems, well: true };
-    if style == Handover::Netplan {
-        let path = format_args!("/run/netplan/90-nanova.yaml");
-        files.write(path, PRIVATE, &mut |out| netplan::render(out, interfaces));
-        return files.well;
+    match style {
+        Handover::Netplan => {
+            // Beside each other: netplan takes all its files together.
+            let name = if leases.is_some() { "91-nanova-dhcp" } else { "90-nanova" };
+            files.write(format_args!("/run/netplan/{name}.yaml"), PRIVATE, &mut |out| netplan::render(out, interfaces));
+        }
+        // ifup asks a server by itself, and what is noted to be up it leaves alone.
+        Handover::Ifupdown if leases.is_some() => {}
+        Handover::Ifupdown => files.note_ifupdown(interfaces),
+        Handover::Keyfile if interfaces.iter().any(|placed| keyfile::loses_servers(placed.interface)) => {
+            let path = format_args!("/run/NetworkManager/conf.d/90-nanova-dns.conf");
+            files.write(path, PUBLIC, &mut |out| keyfile::global_servers(out, &network.interfaces));
+        }
+        Handover::Keyfile | Handover::Networkd | Handover::Klibc => {}
     }
-    if style == Handover::Ifupdown {
-        files.note_ifupdown(interfaces);
-        return files.well;
-    }
-    if style == Handover::Keyfile && interfaces.iter().any(|placed| keyfile::loses_servers(placed.interface)) {
-        let path = format_args!("/run/NetworkManager/conf.d/90-nanova-dns.conf");
-        files.write(path, PUBLIC, &mut |out| keyfile::global_servers(out, &network.interfaces));
-    }
-    for Placed { interface, device } in interfaces {
+    for (place, Placed { interface, device }) in interfaces.iter().enumerate() {
+        let lease = leases.and_then(|leases| leases.get(place)).copied();
         let mac = interface.mac.plain();
         match style {
             Handover::Networkd => {
@@ -105,7 +116,9 @@ pub fn hand_over<F: Files + Log>(
                 for (family, number) in [(Family::V4, ""), (Family::V6, "6")] {
                     if interface.addresses_of(family).next().is_some() {
                         let path = format_args!("/run/net{number}-{device}.conf");
-                        files.write(path, PUBLIC, &mut |out| klibc::render(out, interface, device, hostname, family));
+                        files.write(path, PUBLIC, &mut |out| {
+                            klibc::render(out, interface, device, hostname, family, lease);
+                        });
                     }
                 }
             }
@@ -182,6 +195,10 @@ mod tests {
     const ALL: [Handover; STYLES_MAX] =
         [Handover::Klibc, Handover::Networkd, Handover::Keyfile, Handover::Netplan, Handover::Ifupdown];
 
+    fn of<'a>(style: Handover, network: &'a Network, interfaces: &'a [Placed<'a>]) -> HandOver<'a> {
+        HandOver { style, network, interfaces, leases: None }
+    }
+
     fn modes(platform: &FakePlatform) -> Vec<(&str, u32)> {
         let files = platform.nodes.iter().filter_map(|(path, node)| match node {
             Node::File { mode, .. } => Some((path.as_str(), *mode)),
@@ -200,7 +217,7 @@ mod tests {
         let mut network = Network::new();
         network.hostname = Some("web01".try_into().unwrap());
         for style in ALL {
-            assert!(hand_over(&mut platform, style, &network, &placed, &mut problems));
+            assert!(hand_over(&mut platform, &of(style, &network, &placed), &mut problems));
         }
         assert_eq!(
             modes(&platform),
@@ -231,7 +248,7 @@ mod tests {
         let placed = [Placed { interface: &public, device: Some("eth0") }];
         let mut problems = Problems::new();
         platform.fail = Some((2, Errno::NOSPC));
-        assert!(!hand_over(&mut platform, Handover::Klibc, &Network::new(), &placed, &mut problems));
+        assert!(!hand_over(&mut platform, &of(Handover::Klibc, &Network::new(), &placed), &mut problems));
         let said = problems.message(&mut platform);
         assert!(said.as_str().ends_with("no space left on the file system (ENOSPC)"), "{}", said.as_str());
         assert_eq!(modes(&platform), [("/run/net6-eth0.conf", 0o644)]);
@@ -245,7 +262,7 @@ mod tests {
         network.interfaces.push(interface).unwrap();
         let placed = [Placed { interface: &network.interfaces[0], device: None }];
         let mut platform = FakePlatform::with(&[]);
-        assert!(hand_over(&mut platform, Handover::Keyfile, &network, &placed, &mut Problems::new()));
+        assert!(hand_over(&mut platform, &of(Handover::Keyfile, &network, &placed), &mut Problems::new()));
         let text = platform.text("/run/NetworkManager/conf.d/90-nanova-dns.conf");
         assert!(text.ends_with("\n[global-dns-domain-*]\nservers=72.3.128.241,2001:db8::53\n"), "{text}");
     }
@@ -256,16 +273,33 @@ mod tests {
         let public = public();
         let placed = [Placed { interface: &public, device: Some("eth0") }];
         let mut problems = Problems::new();
-        assert!(hand_over(&mut platform, Handover::Ifupdown, &Network::new(), &placed, &mut problems));
+        assert!(hand_over(&mut platform, &of(Handover::Ifupdown, &Network::new(), &placed), &mut problems));
         assert_eq!(platform.text("/run/network/ifstate"), "lo=lo\neth0=eth0\n");
 
         let long = "lo=lo\n".repeat(100);
         let mut platform = FakePlatform::with(&[("/run/network/ifstate", &long)]);
-        assert!(!hand_over(&mut platform, Handover::Ifupdown, &Network::new(), &placed, &mut problems));
+        assert!(!hand_over(&mut platform, &of(Handover::Ifupdown, &Network::new(), &placed), &mut problems));
         assert_eq!(platform.text("/run/network/ifstate"), long);
         let said = problems.message(&mut platform);
         let expected = "/run/network/ifstate is too long to be added to; ifup will fail on what is up";
         assert_eq!(said.as_str(), expected);
+    }
+
+    #[test]
+    fn a_lease_says_for_how_long_it_is_and_netplan_has_it_beside_the_toolstacks() {
+        let mut platform = FakePlatform::with(&[]);
+        let public = public();
+        let placed = [Placed { interface: &public, device: Some("eth0") }];
+        let network = Network::new();
+        for style in ALL {
+            let what = HandOver { leases: Some(&[3600]), ..of(style, &network, &placed) };
+            assert!(hand_over(&mut platform, &what, &mut Problems::new()));
+        }
+        assert!(platform.text("/run/net-eth0.conf").starts_with("DEVICE='eth0'\nPROTO='dhcp'\n"));
+        assert!(platform.text("/run/net-eth0.conf").ends_with("DHCPLEASETIME='3600'\n"));
+        let files = modes(&platform);
+        assert!(files.contains(&("/run/netplan/91-nanova-dhcp.yaml", 0o600)));
+        assert!(!files.iter().any(|(path, _)| path.starts_with("/run/network/") || path.contains("90-nanova.yaml")));
     }
 
     #[test]
@@ -275,7 +309,7 @@ mod tests {
         for device in [None, Some("$(reboot)"), Some("../x")] {
             let mut problems = Problems::new();
             let placed = [Placed { interface: &public, device }];
-            assert!(!hand_over(&mut platform, Handover::Klibc, &Network::new(), &placed, &mut problems));
+            assert!(!hand_over(&mut platform, &of(Handover::Klibc, &Network::new(), &placed), &mut problems));
             let said = problems.message(&mut platform);
             assert_eq!(said.as_str(), "bc:76:4e:04:cf:e5 has no name that klibc's files can have");
         }

@@ -326,7 +326,7 @@ fn netifrc() {
 
 #[test]
 fn klibc() {
-    use crate::network::handover::{Handover, hand_over};
+    use crate::network::handover::{HandOver, Handover, hand_over};
     let mut platform = FakePlatform::with(&[("/sys/class/net/eth0/ifindex", "7\n")]);
     let interface = parsed(NAME, RICH.as_bytes()).unwrap();
     let placed = [Placed { interface: &interface, device: Some("eth0") }];
@@ -334,7 +334,11 @@ fn klibc() {
     let mut network = Network::new();
     network.hostname = Some("web01".try_into().unwrap());
     for style in ["klibc", "keyfile", "networkd", "netplan"].map(|style| Handover::named(style).unwrap()) {
-        assert!(hand_over(&mut platform, style, &network, &placed, &mut problems));
+        assert!(hand_over(
+            &mut platform,
+            &HandOver { style, network: &network, interfaces: &placed, leases: None },
+            &mut problems
+        ));
     }
     assert_eq!((Handover::named("dhcp"), problems.message(&mut platform).as_str()), (None, ""));
     assert_eq!(
@@ -364,7 +368,11 @@ fn klibc() {
         let mut platform = FakePlatform::with(&[("/sys/class/net/eth0/ifindex", "7\n")]);
         platform.fail = Some((operation, Errno::IO));
         let mut problems = Problems::new();
-        let well = hand_over(&mut platform, Handover::Keyfile, &Network::new(), &placed, &mut problems);
+        let well = hand_over(
+            &mut platform,
+            &HandOver { style: Handover::Keyfile, network: &Network::new(), interfaces: &placed, leases: None },
+            &mut problems,
+        );
         let problems = problems.message(&mut platform).as_str().to_owned();
         assert_eq!(well, problems.is_empty(), "{operation}: {problems}");
         told.push(problems);
@@ -657,14 +665,22 @@ fn name_servers_of_a_family_without_addresses_are_not_lost() {
     write(&mut platform, manager, RICH, "eth0");
     assert!(!platform.nodes.contains_key(path));
     // klibc has room for two.
-    use crate::network::handover::{Handover, hand_over};
+    use crate::network::handover::{HandOver, Handover, hand_over};
     let interface = parsed(NAME, documents[0].as_bytes()).unwrap();
     let placed = [Placed { interface: &interface, device: Some("eth0") }];
     let six = parsed(NAME, br#"{"ips":["10.0.0.5/24"],"dns":["2620:fe::fe","9.9.9.9"]}"#).unwrap();
-    hand_over(&mut platform, Handover::Klibc, &Network::new(), &placed, &mut Problems::new());
+    hand_over(
+        &mut platform,
+        &HandOver { style: Handover::Klibc, network: &Network::new(), interfaces: &placed, leases: None },
+        &mut Problems::new(),
+    );
     assert!(platform.text("/run/net-eth0.conf").ends_with("IPV4DNS0='9.9.9.9'\nIPV4DNS1='1.1.1.1'\n"));
     let placed = [Placed { interface: &six, device: Some("eth0") }];
-    hand_over(&mut platform, Handover::Klibc, &Network::new(), &placed, &mut Problems::new());
+    hand_over(
+        &mut platform,
+        &HandOver { style: Handover::Klibc, network: &Network::new(), interfaces: &placed, leases: None },
+        &mut Problems::new(),
+    );
     assert!(platform.text("/run/net-eth0.conf").ends_with("IPV4DNS0='9.9.9.9'\nIPV4DNS1='2620:fe::fe'\n"));
 }
 
