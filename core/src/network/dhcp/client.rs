@@ -231,7 +231,9 @@ impl Client {
             State::Init => self.discover(now),
             State::Selecting => self.ask(RequestKind::Discover, now),
             State::Requesting if self.tries < TRIES_MAX => self.ask(RequestKind::Request, now),
-            State::Rebooting if self.tries < TRIES_MAX && !self.has_expired(now) => self.ask(RequestKind::Request, now),
+            State::Rebooting if self.tries < TRIES_MAX && self.end().is_none_or(|end| now < end) => {
+                self.ask(RequestKind::Request, now)
+            }
             // Nobody said no: what is in use stays in use for its time (RFC 2131, 3.2, 3).
             State::Rebooting | State::Bound | State::Renewing | State::Rebinding if self.lease.is_some() => {
                 self.go_on_with_lease(now);
@@ -347,7 +349,9 @@ impl Client {
             self.asked = now;
         }
         self.tries = self.tries.saturating_add(1);
-        (self.to_send, self.at) = (Some(kind), Some(now + pause - 1000 + jitter));
+        // What is in use meanwhile is no longer in use than it may be.
+        let again = now + pause - 1000 + jitter;
+        (self.to_send, self.at) = (Some(kind), Some(self.end().map_or(again, |end| again.min(end))));
     }
 
     /// Whether a reply is from the server whose offer was taken, or from any if none was.
@@ -399,8 +403,9 @@ impl Client {
         }
     }
 
-    fn has_expired(&self, now: u64) -> bool {
-        self.lease.as_ref().and_then(|lease| lease.times).is_some_and(|[_, _, end]| end <= now)
+    /// When the lease ends, if there is one that does.
+    fn end(&self) -> Option<u64> {
+        self.lease.as_ref()?.times.map(|[_, _, end]| end)
     }
 
     /// Has a lease, and asks for more time if it is time for that.

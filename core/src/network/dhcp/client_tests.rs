@@ -265,6 +265,22 @@ fn somewhere_else_a_guest_asks_at_once_and_keeps_its_address_meanwhile() {
 }
 
 #[test]
+fn a_lease_ends_in_time_while_it_is_asked_whether_it_is_still_one() {
+    for asked in [99 * SECOND, 85 * SECOND, 100 * SECOND, 5000 * SECOND] {
+        let mut client = bound(&mut 0, 100);
+        let mut now = asked;
+        client.ask_again(now);
+        while client.address().is_some() {
+            let at = client.next_at().unwrap();
+            assert!(at <= now.max(100 * SECOND), "asked at {asked}: in use until {at}");
+            now = at.max(now);
+            client.handle_time(now);
+        }
+        assert_eq!((client.poll_event(), client.state()), (Some(Event::Lost(Loss::Expired)), State::Selecting));
+    }
+}
+
+#[test]
 fn an_address_that_is_taken_is_given_back_and_declined() {
     let mut now = 0;
     let mut client = Client::new(MAC, 42, None, now);
