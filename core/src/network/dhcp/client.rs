@@ -25,6 +25,9 @@ const DOUBLINGS_MAX: u32 = 4;
 const TRIES_MAX: u32 = 3;
 /// The least pause while a lease is renewed (RFC 2131, 4.4.5).
 const RENEWAL_PAUSE_MS: u64 = 60_000;
+/// The least time from an answer to when the lease is renewed, whatever the server says: else each answer would lead to
+/// the next question.
+const RENEWAL_LEAST_MS: u64 = 500;
 /// How long nothing is asked after an address was declined (RFC 2131, 3.1, 5).
 const DECLINED_PAUSE_MS: u64 = 10_000;
 /// The first pause after a server said no: again and again it would be a storm.
@@ -371,7 +374,10 @@ impl Client {
         let lease = Lease {
             address,
             server: reply.server(),
-            times: (times.end != FOR_EVER).then(|| [at(times.renewal), at(times.rebinding), at(times.end)]),
+            times: (times.end != FOR_EVER).then(|| {
+                let (end, least) = (at(times.end), now + RENEWAL_LEAST_MS);
+                [at(times.renewal).max(least).min(end), at(times.rebinding), end]
+            }),
             said: Vec::from_slice(message).unwrap_or_default(),
         };
         let is_new = self.address() != Some(address);

@@ -196,6 +196,28 @@ fn an_answer_gives_more_time_and_tells_only_what_is_new() {
 }
 
 #[test]
+fn the_shortest_lease_is_no_storm() {
+    for seconds in 1..4 {
+        let mut now = 0;
+        let mut client = bound(&mut now, seconds);
+        let mut count = 0;
+        while now < 20 * SECOND {
+            let renew = next(&mut client, &mut now);
+            assert_eq!(client.address(), Some(OURS), "it is renewed in time");
+            now += 1;
+            client.handle_packet(&packet(5, renew.exchange, OURS, SERVER, seconds), now);
+            count += 1;
+        }
+        assert!(count <= 40, "{count} questions in 20 s for {seconds} s");
+        // An answer that comes as late as the lease ends is the end of it.
+        let renew = next(&mut client, &mut now);
+        now += u64::from(seconds) * SECOND - 1;
+        client.handle_packet(&packet(5, renew.exchange, OURS, SERVER, seconds), now);
+        assert!(client.next_at().unwrap() <= now + 1);
+    }
+}
+
+#[test]
 fn a_lease_for_ever_is_asked_for_once() {
     let mut now = 0;
     let mut client = bound(&mut now, FOR_EVER);

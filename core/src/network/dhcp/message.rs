@@ -210,13 +210,13 @@ impl<'a> Reply<'a> {
         host(&self.option(code::SERVER)?)
     }
 
-    /// How long the address may be used. Times that contradict each other are the usual parts of the whole (RFC 2131,
-    /// 4.4.5).
+    /// How long the address may be used. Times that contradict each other, or are none, are the usual parts of the
+    /// whole (RFC 2131, 4.4.5).
     pub fn times(&self) -> Times {
         let seconds = |code| Some(u32::from_be_bytes(self.option(code)?[..].try_into().ok()?));
         let end = seconds(code::LEASE_TIME).filter(|seconds| *seconds > 0).unwrap_or(USUAL_SECONDS);
-        let rebinding = seconds(code::REBINDING).filter(|seconds| *seconds < end).unwrap_or(end - end / 8);
-        let renewal = seconds(code::RENEWAL).filter(|seconds| *seconds < rebinding);
+        let rebinding = seconds(code::REBINDING).filter(|seconds| (1..end).contains(seconds)).unwrap_or(end - end / 8);
+        let renewal = seconds(code::RENEWAL).filter(|seconds| (1..rebinding).contains(seconds));
         Times { renewal: renewal.unwrap_or((end / 2).min(rebinding)), rebinding, end }
     }
 

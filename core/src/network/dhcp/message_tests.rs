@@ -213,6 +213,8 @@ fn times_are_those_of_the_server_or_the_usual_parts() {
     assert_eq!(times(&[(51, &seconds(120)), (58, &seconds(10)), (59, &seconds(20))]), (10, 20, 120));
     assert_eq!(times(&[(51, &seconds(120)), (58, &seconds(30)), (59, &seconds(20))]), (20, 20, 120));
     assert_eq!(times(&[(51, &seconds(120)), (59, &seconds(500))]), (60, 105, 120));
+    assert_eq!(times(&[(51, &seconds(120)), (58, &seconds(0)), (59, &seconds(0))]), (60, 105, 120));
+    assert_eq!(times(&[(51, &seconds(120)), (58, &seconds(0)), (59, &seconds(120))]), (60, 105, 120));
     assert_eq!(times(&[(51, &seconds(FOR_EVER))]).2, FOR_EVER);
 }
 
