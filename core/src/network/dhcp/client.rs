@@ -385,7 +385,8 @@ impl Client {
         let says_more = is_new || self.lease.as_ref().is_none_or(|before| !says_the_same(&before.said, message));
         self.at = lease.times.map(|[renewal, ..]| renewal);
         (self.state, self.offer, self.lease, self.refusals) = (State::Bound, None, Some(lease), 0);
-        if says_more {
+        // Where it was asked again, the link may have lost its routes meanwhile.
+        if says_more || is_elsewhere {
             self.event = Some(Event::Bound);
         }
         if is_new || is_elsewhere {
@@ -404,7 +405,8 @@ impl Client {
 
     fn lose(&mut self, why: Loss) {
         (self.probe_at, self.to_probe) = (None, false);
-        if self.lease.take().is_some() {
+        // What it asked for again without a lease, one before it may have left in the kernel.
+        if self.lease.take().is_some() || self.state == State::Rebooting {
             self.event = Some(Event::Lost(why));
         }
     }

@@ -260,6 +260,12 @@ fn an_address_of_before_is_asked_for_first() {
     messages(&mut client, now);
     let kinds: List<u8> = (0..3).map(|_| next(&mut client, &mut now).kind).collect();
     assert_eq!(kinds, [3, 3, 1], "nobody knows of it");
+
+    // What the client before this one left in the kernel goes.
+    let mut client = Client::new(MAC, 42, Some(OURS), now);
+    let reboot = messages(&mut client, now).pop().unwrap();
+    client.handle_packet(&packet(6, reboot.exchange, [0; 4], SERVER, 0), now);
+    assert_eq!((client.poll_event(), client.state()), (Some(Event::Lost(Loss::Refused)), State::Init));
 }
 
 #[test]
@@ -277,6 +283,10 @@ fn somewhere_else_a_guest_asks_at_once_and_keeps_its_address_meanwhile() {
     }
     assert_eq!((client.state(), client.poll_event()), (State::Bound, None));
     assert_eq!(client.next_at(), Some(500 * SECOND));
+    client.ask_again(now);
+    let reboot = messages(&mut client, now).pop().unwrap();
+    client.handle_packet(&packet(5, reboot.exchange, OURS, SERVER, 1000), now);
+    assert_eq!(client.poll_event(), Some(Event::Bound), "the link may have lost its routes");
     client.ask_again(now);
     let reboot = messages(&mut client, now).pop().unwrap();
     client.handle_packet(&packet(6, reboot.exchange, [0; 4], OTHER, 0), now);

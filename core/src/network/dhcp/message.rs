@@ -183,10 +183,11 @@ pub struct Reply<'a> {
 }
 
 impl<'a> Reply<'a> {
-    /// Reads a message; `None` if it is not for this client.
+    /// Reads a message; `None` if it is not for this client, or longer than it was told to be (RFC 2132, 9.10).
     pub fn of(bytes: &'a [u8], mac: Mac, exchange: u32) -> Option<Reply<'a>> {
         let at = |place: core::ops::Range<usize>| bytes.get(place);
-        let is_ours = at(0..3)? == [2, 1, 6]
+        let is_ours = bytes.len() <= MESSAGE_MAX
+            && at(0..3)? == [2, 1, 6]
             && at(4..8)? == exchange.to_be_bytes()
             && at(CLIENT_HARDWARE..CLIENT_HARDWARE + 6)? == mac.0
             && at(236..OPTIONS)? == COOKIE;

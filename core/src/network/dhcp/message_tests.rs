@@ -105,6 +105,11 @@ fn a_reply_is_read_only_if_it_is_for_us() {
     for len in 0..bytes.len() - 1 {
         assert_eq!(kind(&bytes[..len]), None, "{len}");
     }
+    for (len, kind_of_it) in [(MESSAGE_MAX, Some(ReplyKind::Ack)), (MESSAGE_MAX + 1, None)] {
+        let mut long = bytes.clone();
+        long.resize(len, 0);
+        assert_eq!(kind(&long), kind_of_it, "{len}");
+    }
     // Without an end, as some send it.
     assert!(kind(&bytes[..bytes.len() - 1]).is_some());
 }
