@@ -464,4 +464,4 @@ fn says_the_same(before: &[u8], now: &[u8]) -> bool {
 
 #[cfg(test)]
 #[path = "client_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -3,23 +3,23 @@ use super::*;
 use std::collections::BTreeMap;
 use std::vec::Vec as List;
 
-const OURS: Octets = [10, 0, 0, 5];
-const SERVER: Octets = [10, 0, 0, 1];
+pub(in crate::network::dhcp) const OURS: Octets = [10, 0, 0, 5];
+pub(in crate::network::dhcp) const SERVER: Octets = [10, 0, 0, 1];
 const OTHER: Octets = [10, 0, 0, 2];
 const SECOND: u64 = 1000;
 
 /// What a client said: its kind, and the fields that say what it wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Said {
+pub(in crate::network::dhcp) struct Said {
     kind: u8,
-    exchange: u32,
+    pub(in crate::network::dhcp) exchange: u32,
     used: Octets,
     wanted: Option<Octets>,
     server: Option<Octets>,
     to: Option<Octets>,
 }
 
-fn said(send: &Send) -> Said {
+pub(in crate::network::dhcp) fn said(send: &Send) -> Said {
     let (message, to) = match send {
         Send::Broadcast(packet) => (&packet[28..], None),
         Send::Unicast { message, to, from } => {
@@ -49,7 +49,13 @@ fn said(send: &Send) -> Said {
 }
 
 /// A server's message as it arrives.
-fn packet(kind: u8, exchange: u32, address: Octets, server: Octets, seconds: u32) -> List<u8> {
+pub(in crate::network::dhcp) fn packet(
+    kind: u8,
+    exchange: u32,
+    address: Octets,
+    server: Octets,
+    seconds: u32,
+) -> List<u8> {
     let message = reply(
         kind,
         exchange,

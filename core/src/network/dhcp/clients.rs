@@ -8,8 +8,8 @@
 
 use heapless::Vec;
 
-use super::Octets;
 use super::client::{Client, Event, Loss, Send};
+use super::{Octets, frame};
 use crate::files::lines::Sink;
 use crate::files::read::read_start_if_possible;
 use crate::files::replace;
@@ -53,6 +53,8 @@ pub struct Clients {
     /// Whether the toolstack names the guest.
     has_name: bool,
     entries: Vec<Entry, INTERFACES_MAX>,
+    /// Those of this guest's own links.
+    own: Vec<Mac, LINKS_MAX>,
 }
 
 impl Clients {
@@ -60,7 +62,7 @@ impl Clients {
     // Inlined, so that it is made where it stays.
     #[inline(always)]
     pub const fn new(mode: DhcpMode) -> Clients {
-        Clients { mode, named: Vec::new(), has_name: false, entries: Vec::new() }
+        Clients { mode, named: Vec::new(), has_name: false, entries: Vec::new(), own: Vec::new() }
     }
 
     /// Whether there is any.
@@ -117,6 +119,10 @@ impl Clients {
 
     /// A packet of IPv4, or of ARP, has come on a link.
     pub fn handle_packet(&mut self, index: u32, is_arp: bool, packet: &[u8], now: u64) {
+        // With two links in one net, the kernel answers on each for the addresses of both (`arp_ignore`).
+        if is_arp && frame::sender(packet).is_some_and(|sender| self.own.contains(&sender)) {
+            return;
+        }
         let entry = self.entries.iter_mut().find(|entry| entry.index == index);
         let Some(client) = entry.and_then(|entry| entry.client.as_mut()) else { return };
         if is_arp { client.handle_arp(packet, now) } else { client.handle_packet(packet, now) }
@@ -153,6 +159,10 @@ impl Clients {
         });
         if let Err(errno) = result {
             return platform.log(Level::Warn, format_args!("DHCP: cannot ask the kernel for links: {errno}"));
+        }
+        self.own.clear();
+        for mac in links.iter().filter_map(|link| link.mac) {
+            let _ = self.own.push(mac);
         }
         self.entries.retain(|entry| links.iter().any(|link| (link.index, link.mac) == (entry.index, Some(entry.mac))));
         for link in &links {
@@ -396,3 +406,7 @@ fn default_routes<P: KernelNet + Log>(platform: &mut P) -> Vec<u32, LINKS_MAX> {
     }
     links
 }
+
+#[cfg(test)]
+#[path = "clients_tests.rs"]
+mod tests;

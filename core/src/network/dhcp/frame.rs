@@ -78,6 +78,11 @@ pub fn probe(mac: Mac, address: Octets) -> [u8; 28] {
     [0, 1, 8, 0, 6, 4, 0, 1, a, b, c, d, e, f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, w, x, y, z]
 }
 
+/// Who sends an ARP packet.
+pub fn sender(packet: &[u8]) -> Option<Mac> {
+    Some(Mac(packet.get(8..14)?.try_into().ok()?))
+}
+
 /// Whether an ARP packet says that somebody else has this address, or is about to take it (RFC 5227, 2.1.1).
 pub fn disputes(packet: &[u8], mac: Mac, address: Octets) -> bool {
     let Some(packet) = packet.get(..28).filter(|packet| packet[..7] == [0, 1, 8, 0, 6, 4, 0]) else { return false };
