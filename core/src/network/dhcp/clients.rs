@@ -4,7 +4,7 @@
 //! Only a VIF of which the toolstack says nothing gets a client, and only where nobody else seems to be at work, unless
 //! that is asked for. What a lease says goes the way that vm-data goes: the plan that is carried out is the same.
 //!
-//! An address is noted in /run, so that an agent that takes over, or starts again, asks for it again.
+//! An interface that asks, and its address, are noted in /run, so that an agent that takes over, or starts again, goes on.
 
 use heapless::Vec;
 
@@ -184,7 +184,7 @@ impl Clients {
         let wanted = match self.mode {
             DhcpMode::Off => false,
             DhcpMode::Always => true,
-            DhcpMode::Auto => is_untouched || noted(platform, mac).is_some(),
+            DhcpMode::Auto => is_untouched || note(platform, mac).is_some(),
         };
         if !wanted {
             return;
@@ -197,8 +197,12 @@ impl Clients {
         }
         let (index, device) = (link.index, link.name.clone());
         let entry = Entry { mac, index, device, vif, carrier: false, client: None, is_ours: false };
-        if self.entries.push(entry).is_err() {
-            platform.log(Level::Warn, format_args!("DHCP: {} is one interface too many", link.name));
+        let is_new = note(platform, mac).is_none();
+        match self.entries.push(entry) {
+            Err(_) => platform.log(Level::Warn, format_args!("DHCP: {} is one interface too many", link.name)),
+            // An agent that begins again knows by this who brought the link up.
+            Ok(()) if is_new => self.entries.last().into_iter().for_each(|entry| entry.note(platform, None)),
+            Ok(()) => {}
         }
     }
 
@@ -376,11 +380,16 @@ fn note_of(mac: Mac) -> Bounded<64> {
     Bounded::of(format_args!("/run/nanova-{}.lease", mac.plain()))
 }
 
-/// The address that is noted.
-fn noted<P: Files + Log>(platform: &mut P, mac: Mac) -> Option<Octets> {
+/// The start of the note, if there is one: the interface is one that asks.
+fn note<P: Files + Log>(platform: &mut P, mac: Mac) -> Option<Vec<u8, 20>> {
     let (path, mut room) = (note_of(mac), [0; 20]);
     let len = read_start_if_possible(platform, GuestPath::new(path.as_str()).ok()?, &mut room)?;
-    let ip: Ip = core::str::from_utf8(room.get(..len)?).ok()?.trim_ascii().parse().ok()?;
+    Vec::from_slice(room.get(..len)?).ok()
+}
+
+/// The address that is noted.
+fn noted<P: Files + Log>(platform: &mut P, mac: Mac) -> Option<Octets> {
+    let ip: Ip = core::str::from_utf8(&note(platform, mac)?).ok()?.trim_ascii().parse().ok()?;
     let (octets, len) = ip.octets();
     octets.get(..len)?.try_into().ok()
 }

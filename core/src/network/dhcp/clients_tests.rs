@@ -65,3 +65,20 @@ fn what_the_kernel_says_on_another_link_of_the_guest_is_no_dispute() {
     clients.handle_packet(2, true, &frame::probe(Mac([2, 0, 0, 0, 0, 9]), OURS), 0);
     assert!(clients.entries[0].client.as_ref().unwrap().address().is_none(), "somebody else has it");
 }
+
+#[test]
+fn an_agent_that_begins_again_goes_on_asking_with_an_address_or_without() {
+    let mut platform = guest(&[link(2, MAC, false), link(3, SECOND_MAC, true)]);
+    let mut clients = asking(&mut platform, DhcpMode::Auto);
+    assert_eq!(clients.entries.len(), 1, "the other one is somebody's");
+    let mut again = Clients::new(DhcpMode::Auto);
+    again.handle_links(&mut platform, 0);
+    assert_eq!(again.entries.len(), 1, "it was brought up, and no server has answered yet");
+    assert_eq!(again.entries[0].client.as_ref().unwrap().state(), State::Init);
+
+    bind(&mut clients, 2);
+    clients.entries[0].tell(&mut platform, Event::Bound);
+    let mut again = Clients::new(DhcpMode::Auto);
+    again.handle_links(&mut platform, 0);
+    assert_eq!(again.entries[0].client.as_ref().unwrap().state(), State::Rebooting);
+}
