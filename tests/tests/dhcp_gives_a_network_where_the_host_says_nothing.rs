@@ -134,6 +134,19 @@ impl Site {
         self.server(&["kea-dhcp4", "-c", path.to_str().expect("a path")])
     }
 
+    /// Somebody else on the host's bridge, who has an address.
+    fn neighbour(&self, address: &str) -> Keeper {
+        let neighbour = Keeper::start(Command::new("unshare").args(["--net", "sleep", "600"]));
+        let id = neighbour.0.id();
+        wait_until("its namespace is there", || {
+            fs::read_link(format!("/proc/{id}/ns/net")).ok() != fs::read_link("/proc/self/ns/net").ok()
+        });
+        self.there(&format!("ip link set port1 netns {id}"));
+        let script = format!("ip address add {address}/24 dev port1; ip link set port1 up");
+        said(within(&neighbour, false).args(["sh", "-ec", &script]));
+        neighbour
+    }
+
     fn agent(&self, options: &[&str]) -> Agent {
         let mut command = within(&self.guest, true);
         command.arg(binary()).arg("agent").arg("--xenbus").arg(self.xenstored.guest_socket());
@@ -291,14 +304,7 @@ fn an_address_of_another_net_is_refused_and_another_one_asked_for() -> Result<()
 #[ignore = "needs dnsmasq-base, iproute2 and root"]
 fn an_address_that_a_neighbour_has_is_given_back() -> Result<()> {
     let site = Site::new()?;
-    // A neighbour on the host's bridge, who has one of the two addresses.
-    let neighbour = Keeper::start(Command::new("unshare").args(["--net", "sleep", "600"]));
-    let id = neighbour.0.id();
-    wait_until("its namespace is there", || {
-        fs::read_link(format!("/proc/{id}/ns/net")).ok() != fs::read_link("/proc/self/ns/net").ok()
-    });
-    site.there(&format!("ip link set port1 netns {id}"));
-    said(within(&neighbour, false).args(["sh", "-ec", "ip address add 10.9.0.50/24 dev port1; ip link set port1 up"]));
+    let _neighbour = site.neighbour("10.9.0.50");
     let options = ["--dhcp-range=10.9.0.50,10.9.0.51,2m", "--dhcp-host=00:16:3e:01:02:03,10.9.0.50"];
     let _server = site.dnsmasq(&options);
     let agent = site.agent(&["--dhcp", "auto"]);
@@ -306,6 +312,44 @@ fn an_address_that_a_neighbour_has_is_given_back() -> Result<()> {
     agent.wait_for_log("DHCP: eth0 has no address any more: somebody else on the link has it");
     assert_eq!(site.addresses(), Vec::<String>::new());
     agent.wait_for_log("DHCP: eth0 has 10.9.0.51 from");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs tshark, dnsmasq-base, iproute2 and root"]
+fn wireshark_understands_what_is_asked_and_finds_no_fault() -> Result<()> {
+    let site = Site::new()?;
+    let _neighbour = site.neighbour("10.9.0.50");
+    let _server = site.dnsmasq(&["--dhcp-range=10.9.0.50,10.9.0.51,2m", "--dhcp-host=00:16:3e:01:02:03,10.9.0.50"]);
+    let packets = site.files.path().join("packets");
+    let path = packets.to_str().expect("a path");
+    let watch = Keeper::start(within(&site.wire, false).args(["dumpcap", "-q", "-i", "br0", "-w", path]));
+    // The file has a head once packets are taken.
+    wait_until("packets are taken", || fs::metadata(&packets).is_ok_and(|file| file.len() > 0));
+    let agent = site.agent(&["--dhcp", "auto"]);
+    agent.wait_for_log("DHCP: eth0 has 10.9.0.51 from");
+    // As long as it is probed.
+    std::thread::sleep(Duration::from_secs(6));
+    drop(watch);
+    let decode = |filter: &str, words: &str| {
+        let options = ["-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE", "-Y"];
+        let filter = format!("eth.src == {MAC} && {filter}");
+        said(Command::new("tshark").args(["-r", path]).args(options).arg(filter).args(words.split(' ')))
+    };
+    // What is said, that both sums are good, and by whom: what tells interfaces apart, and the hardware (RFC 4361).
+    let messages = decode(
+        "dhcp",
+        "-T fields -e dhcp.option.dhcp -e ip.checksum.status -e udp.checksum.status -e dhcp.client_id.iaid \
+         -e dhcp.client_id.duid_type -e dhcp.client_id.link_layer_address",
+    );
+    let mut messages: Vec<_> = messages.lines().collect();
+    messages.sort_unstable();
+    messages.dedup();
+    let [discover, request, decline] = [1, 3, 4].map(|kind| format!("{kind}\t1\t1\t3e010203\t3\t{MAC}"));
+    assert_eq!(messages, [discover, request, decline]);
+    let probes = decode("arp.isprobe == 1", "-T fields -e arp.dst.proto_ipv4");
+    assert!(probes.starts_with("10.9.0.50\n") && probes.ends_with(&"10.9.0.51\n".repeat(3)), "{probes}");
+    assert_eq!(decode("(dhcp || arp) && (_ws.malformed || _ws.expert)", "-V"), "");
     Ok(())
 }
 
