@@ -39,6 +39,8 @@ struct Entry {
     device: Device,
     vif: u16,
     carrier: bool,
+    /// How often that has changed.
+    carrier_changes: u32,
     /// None until packets get through.
     client: Option<Client>,
     /// Whether it has, or had, an address of a server's: what it has is ours to take away.
@@ -171,7 +173,7 @@ impl Clients {
             }
             if let Some(entry) = self.entries.iter_mut().find(|entry| entry.index == link.index) {
                 entry.device = link.name.clone();
-                entry.look(platform, link.carrier, now);
+                entry.look(platform, link, now);
             }
         }
     }
@@ -196,7 +198,7 @@ impl Clients {
             return platform.log(Level::Warn, text);
         }
         let (index, device) = (link.index, link.name.clone());
-        let entry = Entry { mac, index, device, vif, carrier: false, client: None, is_ours: false };
+        let entry = Entry { mac, index, device, vif, carrier: false, carrier_changes: 0, client: None, is_ours: false };
         let is_new = note(platform, mac).is_none();
         match self.entries.push(entry) {
             Err(_) => platform.log(Level::Warn, format_args!("DHCP: {} is one interface too many", link.name)),
@@ -319,10 +321,13 @@ impl Clients {
 
 impl Entry {
     /// Packets get through, or not.
-    fn look<P: Files + Log + Entropy>(&mut self, platform: &mut P, carrier: bool, now: u64) {
-        let had_carrier = core::mem::replace(&mut self.carrier, carrier);
+    fn look<P: Files + Log + Entropy>(&mut self, platform: &mut P, link: &Link, now: u64) {
+        // While netfront is without its backend, as in a guest that is restored, the kernel tells of no change
+        // (net/core/link_watch.c: of no device that is detached); when it tells, the carrier is back.
+        let is_back = (self.carrier, self.carrier_changes) != (true, link.carrier_changes);
+        (self.carrier, self.carrier_changes) = (link.carrier, link.carrier_changes);
         match &mut self.client {
-            None if carrier => {
+            None if link.carrier => {
                 let mut random = [0; 8];
                 if let Err(errno) = platform.random(&mut random) {
                     platform.log(Level::Warn, format_args!("DHCP: no random numbers: {errno}"));
@@ -333,7 +338,7 @@ impl Entry {
                 platform.log(Level::Info, format_args!("DHCP: {} asks for an address", self.device));
             }
             // It may be plugged into something else.
-            Some(client) if carrier && !had_carrier => client.ask_again(now),
+            Some(client) if link.carrier && is_back => client.ask_again(now),
             _ => {}
         }
     }

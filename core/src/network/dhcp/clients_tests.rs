@@ -15,6 +15,7 @@ fn link(index: u32, mac: Mac, up: bool) -> Link {
         carrier: up,
         loopback: false,
         mtu: 1500,
+        carrier_changes: 0,
         lower: 0,
         lower_elsewhere: false,
         master: 0,
@@ -81,4 +82,24 @@ fn an_agent_that_begins_again_goes_on_asking_with_an_address_or_without() {
     let mut again = Clients::new(DhcpMode::Auto);
     again.handle_links(&mut platform, 0);
     assert_eq!(again.entries[0].client.as_ref().unwrap().state(), State::Rebooting);
+}
+
+#[test]
+fn a_carrier_that_went_and_came_unseen_has_it_asked_again() {
+    let mut platform = guest(&[link(2, MAC, false)]);
+    let mut clients = Clients::new(DhcpMode::Auto);
+    let state = |clients: &Clients| clients.clients().next().map(Client::state);
+    clients.handle_links(&mut platform, 0);
+    assert_eq!(state(&clients), None, "no packet gets through yet");
+    let up = Link { carrier_changes: 1, ..link(2, MAC, true) };
+    platform.kernel.links[0] = up.clone();
+    clients.handle_links(&mut platform, 0);
+    clients.handle_time(0);
+    assert_eq!(state(&clients), Some(State::Selecting));
+    // The link is told of for another reason.
+    clients.handle_links(&mut platform, 1);
+    assert_eq!(state(&clients), Some(State::Selecting));
+    platform.kernel.links[0] = Link { carrier_changes: 3, ..up };
+    clients.handle_links(&mut platform, 2);
+    assert_eq!(state(&clients), Some(State::Init));
 }

@@ -20,6 +20,7 @@ const LINK_BODY: usize = 16;
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_LINK: u16 = 5;
 const IFLA_MASTER: u16 = 10;
+const IFLA_CARRIER_CHANGES: u16 = 35;
 const IFLA_LINK_NETNSID: u16 = 37;
 /// Bytes of `struct ifaddrmsg`.
 const ADDRESS_BODY: usize = 8;
@@ -46,6 +47,8 @@ pub struct Link {
     pub up: bool,
     /// Whether packets get through: a link that was brought up may take its time.
     pub carrier: bool,
+    /// How often that has changed (since Linux 3.15; 0 before).
+    pub carrier_changes: u32,
     /// Whether it is the way of a system to itself.
     pub loopback: bool,
     /// The largest packet that it takes.
@@ -175,6 +178,7 @@ fn link(body: &[u8]) -> Option<Link> {
         IFLA_MTU => link.mtu = u32_at(value, 0).unwrap_or(0),
         IFLA_LINK => link.lower = u32_at(value, 0).unwrap_or(0),
         IFLA_MASTER => link.master = u32_at(value, 0).unwrap_or(0),
+        IFLA_CARRIER_CHANGES => link.carrier_changes = u32_at(value, 0).unwrap_or(0),
         IFLA_LINK_NETNSID => link.lower_elsewhere = true,
         IFLA_IFNAME => {
             let name = value.split(|byte| *byte == 0).next().unwrap_or_default();
@@ -313,14 +317,16 @@ mod tests {
     fn what_a_link_lies_upon_and_is_a_part_of() {
         // Ethernet, number 7, loopback and not up.
         let body = [0, 0, 1, 0, 7, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0];
-        let attributes: [(u8, &[u8]); 5] =
-            [(3, b"eth0.5\0"), (4, &[0x78, 5, 0, 0]), (5, &[2, 1, 0, 0]), (10, &[9, 0, 0, 0]), (37, &[0; 4])];
+        let numbers: [(u8, &[u8]); 4] =
+            [(4, &[0x78, 5, 0, 0]), (5, &[2, 1, 0, 0]), (10, &[9, 0, 0, 0]), (35, &[3, 1, 0, 0])];
+        let attributes = [&[(3, &b"eth0.5\0"[..])][..], &numbers, &[(37, &[0; 4])]].concat();
         let link = Link {
             index: 7,
             name: "eth0.5".try_into().unwrap(),
             mac: None,
             up: false,
             carrier: false,
+            carrier_changes: 259,
             loopback: true,
             mtu: 1400,
             lower: 258,
@@ -330,6 +336,7 @@ mod tests {
         assert_eq!(one(16, &body, &attributes), Some(Reply::Link(link)));
         let Some(Reply::Link(plain)) = one(16, &body, &attributes[..1]) else { panic!() };
         assert_eq!((plain.mtu, plain.lower, plain.lower_elsewhere, plain.master), (0, 0, false, 0));
+        assert_eq!(plain.carrier_changes, 0);
     }
 
     #[test]
