@@ -17,6 +17,8 @@ use crate::agent;
 
 /// What answers for the guest, see there.
 pub(super) const OBSERVER: &str = include_str!("observer.sh");
+/// What is to be reachable, see there.
+const APPLICATION: &str = include_str!("application.sh");
 const FLOOR: &str = include_str!("floor.c");
 const SYSTEM: &str = include_str!("service.sh");
 /// The notes for init systems; the line for busybox's inittab is in them.
@@ -69,6 +71,7 @@ impl Images {
         let mut additions = vec![(lab::busybox()?, "/bin/busybox".to_owned())];
         for (path, contents) in [
             ("/observer.sh", OBSERVER),
+            ("/application.sh", APPLICATION),
             ("/service.sh", SYSTEM),
             ("/etc/shadow", SHADOW),
             ("/etc/inittab", &inittab()?),

@@ -83,6 +83,10 @@ const DEBIAN: &str = "base-files base-passwd bash coreutils dash dbus dbus-bin d
     libsystemd-shared libsystemd0 libtinfo6 libtirpc3 libudev1 libuuid1 libxtables12 libzstd1 mount sed systemd \
     systemd-sysv udev util-linux zlib1g";
 
+/// A DHCP server for dom0, with the libraries that the toolstack does not bring.
+const DNSMASQ: &str = "dnsmasq-base libcap2 libdbus-1-3 libgmp10 libhogweed6 libidn2-0 libjansson4 liblz4-1 libmnl0 \
+    libnetfilter-conntrack3 libnettle8 libnfnetlink0 libnftables1 libnftnl11 libsystemd0 libunistring2 libxtables12";
+
 /// The unpacked packages.
 #[derive(Clone, Debug)]
 pub struct Packages {
@@ -149,6 +153,14 @@ pub fn debian(dir: &Path) -> Result<PathBuf> {
             symlink(Path::new("usr").join(folder), root.join(folder))?;
         }
         let names: Vec<_> = DEBIAN.split_whitespace().map(str::to_owned).collect();
+        unpack(root, &names)
+    })
+}
+
+/// dnsmasq below `dir`, for a dom0.
+pub fn dnsmasq(dir: &Path) -> Result<PathBuf> {
+    once(dir, "dnsmasq", |root| {
+        let names: Vec<_> = DNSMASQ.split_whitespace().map(str::to_owned).collect();
         unpack(root, &names)
     })
 }

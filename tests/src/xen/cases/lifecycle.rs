@@ -27,7 +27,18 @@ pub(super) fn save_restore(bench: &mut Bench<'_>) -> Result<Outcome> {
     let (dom0, guest) = bench.guest()?;
     alive(dom0, guest)?;
     seen(dom0, guest)?;
-    let (before, had) = (guest.domid(), addresses(dom0, guest)?);
+    let had = addresses(dom0, guest)?;
+    let (before, after) = save_and_restore(dom0, guest)?;
+    alive(dom0, guest).context("a request after the restore")?;
+    seen(dom0, guest).context("after the restore, in an empty tree")?;
+    let has = addresses(dom0, guest)?;
+    ensure!(had == has, "dom0 saw the addresses {had:?}, and sees {has:?}");
+    passed(format!("domain {before} -> {after}, addresses: {}", has.lines().count()))
+}
+
+/// Saves a guest and restores it; its domain id before and after, when it has served the request it found.
+pub(super) fn save_and_restore(dom0: &mut Dom0, guest: &mut Guest) -> Result<(u32, u32)> {
+    let before = guest.domid();
     let name = quoted(&guest.spec.name);
     dom0.sh_within(&format!("xl save {name} /tmp/saved"), SLOW).context("xl cannot save the guest")?;
     dom0.sh_within("xl restore -p /tmp/saved; status=$?; rm -f /tmp/saved; exit $status", SLOW)
@@ -37,11 +48,7 @@ pub(super) fn save_restore(bench: &mut Bench<'_>) -> Result<Outcome> {
     let early = mailbox::send(dom0, guest, &mailbox::version_request())?;
     guest.unpause(dom0)?;
     mailbox::receive(dom0, guest, &early).context("the request the restored guest found")?.ok()?;
-    alive(dom0, guest).context("a request after the restore")?;
-    seen(dom0, guest).context("after the restore, in an empty tree")?;
-    let has = addresses(dom0, guest)?;
-    ensure!(had == has, "dom0 saw the addresses {had:?}, and sees {has:?}");
-    passed(format!("domain {before} -> {after}, addresses: {}", has.lines().count()))
+    Ok((before, after))
 }
 
 /// `xl reboot` ends the guest, and the next one serves again.

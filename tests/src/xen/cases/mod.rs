@@ -5,6 +5,7 @@
 
 mod commands;
 mod debian;
+mod dhcp;
 mod lifecycle;
 pub(super) mod network;
 mod start;
@@ -50,6 +51,7 @@ pub const STANDING: &[Case] = &[
     case("network", network::applied_and_pinged),
     case("metrics", network::published),
     case("bond-vlan", network::bond_and_vlan),
+    case("dhcp", dhcp::leased),
     case("save-restore", lifecycle::save_restore),
     case("reboot", lifecycle::reboot),
     case("shutdown", lifecycle::shutdown),
@@ -71,4 +73,5 @@ pub const START: &[Case] = &[
     case("floor", start::floor),
     case("pv-cloud", start::pv_cloud),
     case("pvh-amd64", start::pvh_amd64),
+    case("dhcp-time", dhcp::time),
 ];
