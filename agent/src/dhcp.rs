@@ -113,6 +113,11 @@ impl Dhcp {
         well
     }
 
+    /// Whether there is any that has no address yet.
+    pub(crate) fn lacks_an_address(&self) -> bool {
+        !self.clients.all_have_an_address()
+    }
+
     /// What there is to wait for.
     pub(crate) fn descriptors(&self) -> [Option<&OwnedFd>; 2] {
         [Some(&self.links), self.packets.as_ref()]

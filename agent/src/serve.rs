@@ -34,6 +34,9 @@ use crate::takeover::{is_update, settle_in, take_over};
 use crate::wait::{sleep, timespec, uptime_ms};
 use crate::xenbus::{Wake, Xenbus};
 
+/// For how long the first report may wait for the first addresses: a server that answers at all mostly has by then.
+const REPORT_HELD_MS: u64 = 1_000;
+
 /// In a build without DHCP: nobody that asks.
 #[cfg(not(feature = "dhcp"))]
 pub(crate) enum Dhcp {}
@@ -45,6 +48,10 @@ impl Dhcp {
     }
 
     fn ask_again(&mut self, _system: &mut System<'_>) {}
+
+    fn lacks_an_address(&self) -> bool {
+        false
+    }
 
     fn go_on(&mut self, _system: &mut System<'_>) {}
 
@@ -307,6 +314,9 @@ impl Agent<'_, '_> {
         }
         if let Some(dhcp) = &mut self.dhcp {
             dhcp.go_on(system);
+            if !dhcp.lacks_an_address() {
+                self.engine.hold_report(0);
+            }
         }
         #[cfg(feature = "hotplug")]
         self.newcomers.handle_time(system, uptime_ms());
@@ -319,7 +329,12 @@ impl Agent<'_, '_> {
             // Another connection: perhaps another host.
             Some(dhcp) => dhcp.ask_again(system),
             None if self.dhcp_mode == DhcpMode::Off => {}
-            None => self.dhcp = Dhcp::begin(self.dhcp_mode, client, system)?,
+            None => {
+                self.dhcp = Dhcp::begin(self.dhcp_mode, client, system)?;
+                if self.dhcp.as_ref().is_some_and(Dhcp::lacks_an_address) {
+                    self.engine.hold_report(uptime_ms() + REPORT_HELD_MS);
+                }
+            }
         }
         loop {
             match self.next(system) {

@@ -142,6 +142,8 @@ pub struct Engine {
     /// What is still to be said once on this connection.
     settle_due: bool,
     report_begun: bool,
+    /// No report before this moment.
+    report_held_until: u64,
     links_asked: bool,
     ready_due: bool,
     told: State,
@@ -175,6 +177,7 @@ impl Engine {
             room_at: None,
             settle_due: false,
             report_begun: false,
+            report_held_until: 0,
             links_asked: false,
             ready_due: false,
             told: State::Starting,
@@ -235,6 +238,18 @@ impl Engine {
         self.report.link_changed();
     }
 
+    /// No report until this moment, as something that does not last is going on that it would hold up: it is some thirty
+    /// round trips. A moment that is over ends that.
+    pub fn hold_report(&mut self, until: u64) {
+        self.report_held_until = until;
+    }
+
+    /// In how many milliseconds there is something to report, if it is known.
+    fn report_in(&self, now: u64) -> Option<u64> {
+        let due = self.report.due_in(now).filter(|_| self.options.report)?;
+        Some(due.max(self.report_held_until.saturating_sub(now)))
+    }
+
     /// What has become of errands. To be told after each [`Engine::serve`], too, as that may begin some.
     pub fn handle_errands(&mut self, news: ErrandNews) {
         self.errands = news;
@@ -276,7 +291,7 @@ impl Engine {
         if core::mem::take(&mut self.ready_due) {
             return Action::TellReady;
         }
-        let report_in = if self.options.report { self.report.due_in(now) } else { None };
+        let report_in = self.report_in(now);
         if report_in == Some(0) && !core::mem::replace(&mut self.links_asked, true) {
             return Action::ListenForLinks;
         }
@@ -286,7 +301,8 @@ impl Engine {
         if self.options.once && self.room_at.is_none() && !self.errands.under_way {
             return Action::Done;
         }
-        let report_at = report_in.filter(|_| self.report.knows_time()).map(|left| now + left);
+        let is_timed = self.report.knows_time() || now < self.report_held_until;
+        let report_at = report_in.filter(|_| is_timed).map(|left| now + left);
         self.wait([self.room_at, report_at], self.options.report && !self.report.is_pausing(now))
     }
 
@@ -413,7 +429,7 @@ impl Engine {
         if self.report.take_volumes(client, platform)? {
             return Ok(true);
         }
-        let due = self.report.due_in(now) == Some(0);
+        let due = self.report_in(now) == Some(0);
         // First they have to be listened for, which [`Engine::poll`] asks for.
         if due && self.links_asked {
             self.report.run(client, platform, may_set_addresses, now)?;

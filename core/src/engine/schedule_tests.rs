@@ -307,6 +307,21 @@ fn a_new_agent_takes_over_once_its_answer_is_written() {
 }
 
 #[test]
+fn a_report_that_is_held_waits_for_its_moment_and_no_request_with_it() {
+    let mut guest = Guest::with(ALL, &[("data/host/a", ASKS)]);
+    guest.engine.hold_report(1000);
+    assert_eq!(guest.connect(), [Action::SettleIn, Action::TellReady, Action::TellReady, wait(Some(1000), true)]);
+    assert_eq!((guest.get("data/guest/a").is_some(), guest.get("data/os_uname")), (true, None));
+    guest.now = 10;
+    assert_eq!(guest.host_writes("data/host/b", ASKS), [wait(Some(1000), true)]);
+    assert!(guest.get("data/guest/b").is_some());
+    // Its reason is gone.
+    guest.engine.hold_report(0);
+    assert_eq!(guest.run(), [Action::ListenForLinks, wait(None, true)]);
+    assert!(guest.get("data/os_uname").is_some());
+}
+
+#[test]
 fn a_response_that_waits_for_room_holds_up_no_report() {
     let mut guest = Guest::with(ALL, &[("data/guest/old", "x")]);
     guest.connect();
