@@ -66,8 +66,7 @@ impl Dhcp {
             system.log(Level::Warn, format_args!("DHCP is not asked: not all of vm-data could be read"));
             return Ok(None);
         }
-        let named = dhcp.network.interfaces.iter().map(|interface| interface.mac);
-        named.for_each(|mac| dhcp.clients.handle_given(mac));
+        dhcp.network.interfaces.iter().for_each(|interface| dhcp.clients.handle_interface(interface));
         dhcp.clients.handle_name(dhcp.network.hostname.is_some());
         dhcp.clients.handle_links(system, uptime_ms());
         dhcp.go_on(system);

@@ -412,7 +412,10 @@ impl Agent<'_, '_> {
 
     /// The same without a connection.
     fn sleep(&mut self, system: &mut System<'_>, until: Option<u64>) {
-        sleep(self.signals, None, self.left(system, until));
+        let left = self.left(system, until);
+        // Packets wake nobody here.
+        let looks = self.dhcp.as_ref().and_then(|dhcp| dhcp.look_in_ms(uptime_ms()));
+        sleep(self.signals, None, [left, looks].into_iter().flatten().min());
         self.look_around(system);
     }
 

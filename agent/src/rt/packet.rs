@@ -117,15 +117,16 @@ pub(crate) fn send(socket: impl AsFd, index: u32, protocol: Protocol, packet: &[
 pub(crate) fn receive(socket: impl AsFd, room: &mut [u8]) -> Result<Option<(usize, u32, Protocol)>, Errno> {
     let (len, _, from) = recvfrom(socket, room, RecvFlags::empty())?;
     let Some(from) = from.filter(|from| from.addr_len() as usize >= LINK_LEN) else { return Ok(None) };
-    // SAFETY: the storage of any socket address is larger than this one, aligned for it, and has been written at least
-    // so far as it is looked at; any bytes are a valid value.
-    let from = unsafe { from.as_ptr().cast::<LinkAddress>().read() };
-    let protocol = match u16::from_be(from.protocol) {
+    let address = from.as_ptr().cast::<LinkAddress>();
+    // SAFETY: the storage of any socket address is larger than this one and aligned for it, and the kernel has written
+    // so much of it that both fields are.
+    let (protocol, index) = unsafe { ((&raw const (*address).protocol).read(), (&raw const (*address).index).read()) };
+    let protocol = match u16::from_be(protocol) {
         0x0800 => Protocol::Ipv4,
         0x0806 => Protocol::Arp,
         _ => return Ok(None),
     };
-    Ok(Some((len, from.index as u32, protocol)))
+    Ok(Some((len, index as u32, protocol)))
 }
 
 /// How much of an address the kernel fills in: up to the hardware address of Ethernet.

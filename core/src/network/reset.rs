@@ -88,7 +88,9 @@ pub(crate) fn reset<T: Transport, P: Files + Clock + Log + Identity + Programs +
     network.read(client, platform, &mut problems)?;
     let wanted = Wanted::of(target, Permanence::Detected);
     let outcome = apply(platform, network, &wanted, problems, None);
-    network.interfaces.iter().for_each(|interface| platform.is_given(interface.mac));
+    for interface in network.interfaces.iter().filter(|interface| interface.speaks_of(Family::V4)) {
+        platform.is_given(interface.mac);
+    }
     if !outcome.complete {
         platform.log(Level::Warn, format_args!("network: {}", outcome.problems.as_str()));
     }

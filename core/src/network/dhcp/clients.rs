@@ -52,6 +52,8 @@ pub struct Clients {
     mode: DhcpMode,
     /// The interfaces of which the toolstack speaks.
     named: Vec<Mac, INTERFACES_MAX>,
+    /// Those of which it says that they are to ask.
+    left: Vec<Mac, INTERFACES_MAX>,
     /// Whether the toolstack names the guest.
     has_name: bool,
     entries: Vec<Entry, INTERFACES_MAX>,
@@ -64,7 +66,7 @@ impl Clients {
     // Inlined, so that it is made where it stays.
     #[inline(always)]
     pub const fn new(mode: DhcpMode) -> Clients {
-        Clients { mode, named: Vec::new(), has_name: false, entries: Vec::new(), own: Vec::new() }
+        Clients { mode, named: Vec::new(), left: Vec::new(), has_name: false, entries: Vec::new(), own: Vec::new() }
     }
 
     /// Whether there is any.
@@ -101,6 +103,16 @@ impl Clients {
         if !self.named.contains(&mac) {
             // More than there is room for are more than a guest has.
             let _ = self.named.push(mac);
+        }
+    }
+
+    /// The toolstack speaks of an interface: of its IPv4, or that it is left to the guest.
+    pub fn handle_interface(&mut self, interface: &Interface) {
+        if interface.speaks_of(Family::V4) {
+            self.handle_given(interface.mac);
+        } else {
+            // More than there is room for are more than a guest has.
+            let _ = self.left.push(interface.mac);
         }
     }
 
@@ -186,7 +198,7 @@ impl Clients {
         let wanted = match self.mode {
             DhcpMode::Off => false,
             DhcpMode::Always => true,
-            DhcpMode::Auto => is_untouched || note(platform, mac).is_some(),
+            DhcpMode::Auto => is_untouched || self.left.contains(&mac) || note(platform, mac).is_some(),
         };
         if !wanted {
             return;

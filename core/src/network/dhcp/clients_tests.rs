@@ -103,3 +103,15 @@ fn a_carrier_that_went_and_came_unseen_has_it_asked_again() {
     clients.handle_links(&mut platform, 2);
     assert_eq!(state(&clients), Some(State::Init));
 }
+
+#[test]
+fn what_the_toolstack_leaves_to_the_guest_asks_and_what_it_speaks_of_does_not() {
+    for (left_alone, asks) in [([true, false], true), ([false, true], false)] {
+        // Up already, as its other family was set.
+        let mut platform = guest(&[link(2, MAC, true)]);
+        let mut clients = Clients::new(DhcpMode::Auto);
+        clients.handle_interface(&Interface { left_alone, ..Interface::new(MAC) });
+        clients.handle_links(&mut platform, 0);
+        assert_eq!(!clients.is_empty(), asks, "{left_alone:?}");
+    }
+}
