@@ -328,8 +328,8 @@ fn wireshark_understands_what_is_asked_and_finds_no_fault() -> Result<()> {
     wait_until("packets are taken", || fs::metadata(&packets).is_ok_and(|file| file.len() > 0));
     let agent = site.agent(&["--dhcp", "auto"]);
     agent.wait_for_log("DHCP: eth0 has 10.9.0.51 from");
-    // As long as it is probed.
-    std::thread::sleep(Duration::from_secs(6));
+    // As long as it is probed for and announced.
+    std::thread::sleep(Duration::from_secs(9));
     drop(watch);
     let decode = |filter: &str, words: &str| {
         let options = ["-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE", "-Y"];
@@ -349,6 +349,8 @@ fn wireshark_understands_what_is_asked_and_finds_no_fault() -> Result<()> {
     assert_eq!(messages, [discover, request, decline]);
     let probes = decode("arp.isprobe == 1", "-T fields -e arp.dst.proto_ipv4");
     assert!(probes.starts_with("10.9.0.50\n") && probes.ends_with(&"10.9.0.51\n".repeat(3)), "{probes}");
+    let announced = decode("arp.isannouncement == 1", "-T fields -e arp.src.proto_ipv4 -e arp.dst.proto_ipv4");
+    assert_eq!(announced, "10.9.0.51\t10.9.0.51\n".repeat(2));
     assert_eq!(decode("(dhcp || arp) && (_ws.malformed || _ws.expert)", "-V"), "");
     Ok(())
 }
@@ -440,8 +442,8 @@ fn between_renewals_nothing_is_done() -> Result<()> {
     let _server = site.dnsmasq(&["--dhcp-range=10.9.0.50,10.9.0.60,2m"]);
     let agent = site.agent(&["--dhcp", "auto", "--metrics-interval", "0"]);
     site.wait_for_address(&agent, "10.9.0.");
-    // Until the address was probed for.
-    std::thread::sleep(Duration::from_secs(8));
+    // Until the address was probed for and announced.
+    std::thread::sleep(Duration::from_secs(10));
     let trace = site.files.path().join("trace");
     let mut strace = Command::new("strace");
     let (pid, path) = (agent.pid().to_string(), trace.to_str().expect("a path"));

@@ -33,10 +33,12 @@ const DECLINED_PAUSE_MS: u64 = 10_000;
 /// The first pause after a server said no: again and again it would be a storm.
 const NAK_PAUSE_MS: u64 = 1_000;
 /// How often the owner of an address is asked for, and the pauses between (RFC 5227, 1.1: PROBE_NUM, PROBE_MIN to
-/// PROBE_MAX), and for how long an answer may come (ANNOUNCE_WAIT).
+/// PROBE_MAX). After a last pause for an answer (ANNOUNCE_WAIT, ANNOUNCE_INTERVAL) everybody is told whose it is now, who
+/// may remember another: ANNOUNCE_NUM times.
 const PROBES: u8 = 3;
 const PROBE_PAUSE_MS: u64 = 1_000;
-const PROBE_WAIT_MS: u64 = 2_000;
+const ANNOUNCEMENTS: u8 = 2;
+const ANNOUNCEMENT_PAUSE_MS: u64 = 2_000;
 
 /// What a client is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +131,7 @@ pub struct Client {
     lease: Option<Lease>,
     to_send: Option<RequestKind>,
     event: Option<Event>,
-    /// How many probes are left, and when the next one, or the end of waiting, is.
+    /// How many probes and, behind them, announcements are left, and when the next one is.
     probes: u8,
     probe_at: Option<u64>,
     to_probe: bool,
@@ -291,7 +293,8 @@ impl Client {
     #[inline(never)]
     pub fn poll_send(&mut self, name: &str, now: u64) -> Option<Send> {
         if core::mem::take(&mut self.to_probe) {
-            return Some(Send::Arp(frame::probe(self.mac, self.address()?)));
+            let say = if self.probes < ANNOUNCEMENTS { frame::announcement } else { frame::probe };
+            return Some(Send::Arp(say(self.mac, self.address()?)));
         }
         let kind = self.to_send.take()?;
         let used = self.address().filter(|_| matches!(self.state, State::Renewing | State::Rebinding));
@@ -390,7 +393,7 @@ impl Client {
             self.event = Some(Event::Bound);
         }
         if is_new || is_elsewhere {
-            (self.probes, self.probe_at) = (PROBES, Some(now));
+            self.probes = PROBES + ANNOUNCEMENTS;
             self.probe(now);
         }
     }
@@ -444,16 +447,16 @@ impl Client {
         self.at = Some(again.min(until));
     }
 
-    /// Asks whose the address is, or has asked often enough.
+    /// Asks whose the address is or, where nobody else has said that it is his, says whose.
     fn probe(&mut self, now: u64) {
-        if self.probes == 0 {
-            self.probe_at = None;
-            return;
-        }
-        self.probes -= 1;
+        self.probes = self.probes.saturating_sub(1);
         self.to_probe = true;
         let jitter = self.next_random() % PROBE_PAUSE_MS;
-        self.probe_at = Some(now + if self.probes == 0 { PROBE_WAIT_MS } else { PROBE_PAUSE_MS + jitter });
+        self.probe_at = match self.probes {
+            0 => None,
+            1..=ANNOUNCEMENTS => Some(now + ANNOUNCEMENT_PAUSE_MS),
+            _ => Some(now + PROBE_PAUSE_MS + jitter),
+        };
     }
 }
 

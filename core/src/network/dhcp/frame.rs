@@ -72,10 +72,20 @@ pub fn message_in(packet: &[u8]) -> Option<&[u8]> {
 
 /// Asks who has an address, without a word of having it oneself.
 pub fn probe(mac: Mac, address: Octets) -> [u8; 28] {
+    question(mac, [0; 4], address)
+}
+
+/// Says that one has an address oneself, in the form of a question for it (RFC 5227, 2.3).
+pub fn announcement(mac: Mac, address: Octets) -> [u8; 28] {
+    question(mac, address, address)
+}
+
+fn question(mac: Mac, from: Octets, address: Octets) -> [u8; 28] {
     let [a, b, c, d, e, f] = mac.0;
+    let [s, t, u, v] = from;
     let [w, x, y, z] = address;
     // Ethernet, IPv4, six and four bytes, a question.
-    [0, 1, 8, 0, 6, 4, 0, 1, a, b, c, d, e, f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, w, x, y, z]
+    [0, 1, 8, 0, 6, 4, 0, 1, a, b, c, d, e, f, s, t, u, v, 0, 0, 0, 0, 0, 0, w, x, y, z]
 }
 
 /// Who sends an ARP packet.
@@ -150,7 +160,7 @@ mod tests {
     fn an_address_is_somebody_elses_if_he_says_so_or_asks_as_we_do() {
         let (ours, other) = ([10, 0, 0, 5], [10, 0, 0, 6]);
         let theirs = Mac([0, 0x16, 0x3e, 9, 9, 9]);
-        assert!(disputes(&probe(theirs, ours), MAC, ours));
+        assert!(disputes(&probe(theirs, ours), MAC, ours) && disputes(&announcement(theirs, ours), MAC, ours));
         assert!(!disputes(&probe(theirs, other), MAC, ours) && !disputes(&probe(MAC, ours), MAC, ours));
         let mut answer = probe(theirs, [0; 4]);
         (answer[7], answer[17]) = (2, 5);
