@@ -23,6 +23,8 @@ const APPEND: &str = r#"nanova.exec="/bin/busybox sh /application.sh 10.99.0.1""
 const REACHED: &str = "application: reachable";
 /// What dnsmasq keeps its leases in.
 const LEASES: &str = "/run/dnsmasq.leases";
+/// Where it says what it was asked: among the logs that are saved, in memory, as it waits for each line to be written.
+const LOG: &str = "/var/log/xen/dnsmasq.log";
 /// How often each way is started; the fastest counts.
 const ROUNDS: usize = 3;
 /// What DHCP may take longer than vm-data, when nothing else runs on the build machine.
@@ -90,11 +92,10 @@ fn start_server(lab: &Lab, dom0: &mut Dom0) -> Result<()> {
     stop_server(dom0)?;
     dom0.sh(&format!(
         "export LD_LIBRARY_PATH={root}/lib/x86_64-linux-gnu:{root}/usr/lib/x86_64-linux-gnu
-         rm -f {LEASES}
-         : >/out/dnsmasq.log
+         rm -f {LEASES} {LOG}
          exec {root}/usr/sbin/dnsmasq --conf-file=/dev/null --user=root --pid-file=/run/dnsmasq.pid --port=0 \
              --interface=xenbr0 --bind-interfaces --no-ping --dhcp-range=10.99.0.50,10.99.0.99,12h \
-             --dhcp-leasefile={LEASES} --log-dhcp --log-facility=/out/dnsmasq.log"
+             --dhcp-leasefile={LEASES} --log-facility={LOG}"
     ))
     .context("dnsmasq does not start in dom0")
     .map(drop)
@@ -121,14 +122,13 @@ fn reach(dom0: &mut Dom0, guest: &Guest) -> Result<String> {
 
 /// How often dnsmasq was asked for an address.
 fn requests(dom0: &mut Dom0) -> Result<u32> {
-    let said = dom0.sh("grep -c DHCPREQUEST /out/dnsmasq.log || true")?;
+    let said = dom0.sh(&format!("grep -c DHCPREQUEST {LOG} || true"))?;
     said.trim().parse().with_context(|| format!("grep said {said:?}"))
 }
 
 /// Waits until it was asked once more.
 fn await_request(dom0: &mut Dom0, before: u32) -> Result<()> {
-    let script = format!(
-        "for i in $(seq 60); do [ $(grep -c DHCPREQUEST /out/dnsmasq.log) -le {before} ] || exit 0; sleep 1; done; false"
-    );
+    let script =
+        format!("for i in $(seq 60); do [ $(grep -c DHCPREQUEST {LOG}) -le {before} ] || exit 0; sleep 1; done; false");
     dom0.sh(&script).map(drop)
 }
