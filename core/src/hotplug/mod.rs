@@ -72,7 +72,7 @@ fn say_failed<P: Log>(platform: &mut P, device: &Device, errno: Errno) {
 const AGAIN_MS: u64 = 100;
 const TRIES: u8 = 10;
 /// Most devices that are tried again at a time.
-const NEWCOMERS_MAX: usize = 16;
+const NEWCOMERS_MAX: usize = 8;
 
 /// Devices that have come.
 #[derive(Default)]
