@@ -109,7 +109,7 @@ pub(crate) fn run(environment: &Environment) -> i32 {
         if there {
             hand_network_over(&candidates, &mut system, &signals, &boot);
         }
-        root::hand_over(init, environment, &mut system, &signals);
+        root::hand_over(init, device, environment, &mut system, &signals);
     }
     if !signals.stop() {
         first.start(&mut system);

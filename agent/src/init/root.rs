@@ -47,8 +47,14 @@ pub(super) fn find<'b>(device: &str, boot: &Boot<'b>, system: &mut System<'_>, s
 
 /// Hands over. Returns only if the kernel cannot run that program; the initramfs is gone then.
 #[inline(never)]
-pub(super) fn hand_over(init: &str, environment: &Environment, system: &mut System<'_>, signals: &Signals) {
-    system.log(Level::Info, format_args!("handing over to {init}"));
+pub(super) fn hand_over(
+    init: &str,
+    device: &str,
+    environment: &Environment,
+    system: &mut System<'_>,
+    signals: &Signals,
+) {
+    system.log(Level::Info, format_args!("handing over to {init} on {device}"));
     let (Ok(why) | Err(why)) = switch(init, environment);
     signals.block_again();
     system.log(Level::Error, format_args!("cannot hand over to {init}: {}; serving on", errno(why)));
