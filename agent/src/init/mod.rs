@@ -23,6 +23,7 @@ use nanova_core::network::Network;
 use nanova_core::network::reset::{Permanence, Wanted};
 use nanova_core::network::{DhcpMode, Target};
 use nanova_core::platform::{Level, Log};
+use nanova_core::wire::errno::Errno;
 use nanova_core::xenstore::Client;
 use rustix::fs::Mode;
 use rustix::process::{Pid, Signal};
@@ -79,7 +80,18 @@ pub(crate) fn run(environment: &Environment) -> i32 {
     let mut boot = Boot::default();
     let wrong_in_image = boot.read(mounts::read("/etc/nanova/cmdline", &mut image));
     let wrong = boot.read(mounts::read("/proc/cmdline", &mut kernel)).or(wrong_in_image);
+    run_by(&boot, environment, mounted, wrong)
+}
 
+/// The same by these options; `wrong` is one that makes no sense.
+// In a frame of its own: with the command lines in it, it would be too large.
+#[inline(never)]
+fn run_by(
+    boot: &Boot<'_>,
+    environment: &Environment,
+    mounted: Result<(), (&'static str, Errno)>,
+    wrong: Option<&str>,
+) -> i32 {
     let common = Common { level: boot.level, log: LogTarget::Kmsg, ..Common::default() };
     let ending = [Signal::TERM, Signal::INT, Signal::USR1, Signal::USR2, Signal::POWER];
     let others = [Signal::CHILD, Signal::HUP, Signal::CONT, Signal::WINCH, Signal::ALARM];
@@ -100,14 +112,14 @@ pub(crate) fn run(environment: &Environment) -> i32 {
         network::bring_loopback_up(&mut system);
     }
     let candidates = Candidates::new(environment, &common);
-    let mut first = FirstProcess::new(environment, &boot);
-    let there = first_contact(&candidates, &mut system, &signals, &mut first, &boot);
+    let mut first = FirstProcess::new(environment, boot);
+    let there = first_contact(&candidates, &mut system, &signals, &mut first, boot);
     if let (Some(device), false) = (boot.root, signals.stop())
-        && let Some(init) = root::find(device, &boot, &mut system, &signals)
+        && let Some(init) = root::find(device, boot, &mut system, &signals)
     {
         #[cfg(feature = "handover")]
         if there {
-            hand_network_over(&candidates, &mut system, &signals, &boot);
+            hand_network_over(&candidates, &mut system, &signals, boot);
         }
         root::hand_over(init, device, environment, &mut system, &signals);
     }
