@@ -75,8 +75,8 @@ impl Dhcp {
 
     fn open(mode: DhcpMode) -> Result<Dhcp, Errno> {
         Ok(Dhcp {
-            clients: Place::holding(Clients::new(mode)).map_err(errno)?,
-            network: Place::holding(Network::new()).map_err(errno)?,
+            clients: Place::holding(|| Clients::new(mode)).map_err(errno)?,
+            network: Place::holding(Network::new).map_err(errno)?,
             links: link_events()?,
             packets: None,
             asking: None,
