@@ -329,16 +329,19 @@ impl Agent<'_, '_> {
             // Another connection: perhaps another host.
             Some(dhcp) => dhcp.ask_again(system),
             None if self.dhcp_mode == DhcpMode::Off => {}
-            None => {
-                self.dhcp = Dhcp::begin(self.dhcp_mode, client, system)?;
-                if self.dhcp.as_ref().is_some_and(Dhcp::lacks_an_address) {
-                    self.engine.hold_report(uptime_ms() + REPORT_HELD_MS);
-                }
-            }
+            // What waits is served first, and the report after that.
+            None => self.engine.hold_report(uptime_ms() + REPORT_HELD_MS),
         }
+        let mut dhcp_due = self.dhcp.is_none() && self.dhcp_mode != DhcpMode::Off;
         loop {
             match self.next(system) {
                 Action::Serve => self.engine.serve(client, system, uptime_ms())?,
+                Action::Wait { .. } if core::mem::take(&mut dhcp_due) => {
+                    self.dhcp = Dhcp::begin(self.dhcp_mode, client, system)?;
+                    if !self.dhcp.as_ref().is_some_and(Dhcp::lacks_an_address) {
+                        self.engine.hold_report(0);
+                    }
+                }
                 Action::Wait { until, links } => self.wait(client, system, until, links)?,
                 Action::Done | Action::Connect => return Ok(()),
                 other => self.act(other, system),
