@@ -1,8 +1,8 @@
 //! DHCP's sockets. What is said when is decided in [`nanova_core::network::dhcp`].
 //!
-//! A packet socket is open while an answer may come, and closed when none can: between renewals nothing wakes the agent.
-//! A server that is known is asked through the kernel's own UDP, which knows the way to it; its answer comes over the
-//! packet socket like any other.
+//! A packet socket is open while an answer may come, and closed when none can: between renewals nothing wakes the
+//! agent. A server that is known is asked through the kernel's own UDP, which knows the way to it; its answer comes
+//! over the packet socket like any other.
 
 use nanova_core::network::dhcp::message::MESSAGE_MAX;
 use nanova_core::network::dhcp::{Clients, Octets, Send};

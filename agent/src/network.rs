@@ -124,8 +124,8 @@ impl Write for Out {
     }
 }
 
-/// Applies what xenstore holds. What has to be done for the interfaces in the kernel `before` that is done when they are
-/// known. The caller logs the line that it returns.
+/// Applies what xenstore holds. What has to be done for the interfaces in the kernel `before` that is done when they
+/// are known. The caller logs the line that it returns.
 #[inline(never)]
 pub(crate) fn apply(
     client: &mut Client<Xenbus<'_>>,

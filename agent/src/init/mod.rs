@@ -178,8 +178,8 @@ fn first_contact<'a>(
     false
 }
 
-/// Gives the interfaces the names that the real root's udev would give them, and leaves files below /run, from which its
-/// network manager takes them over as they are.
+/// Gives the interfaces the names that the real root's udev would give them, and leaves files below /run, from which
+/// its network manager takes them over as they are.
 #[cfg(feature = "handover")]
 #[inline(never)]
 fn hand_network_over(candidates: &Candidates<'_>, system: &mut System<'_>, signals: &Signals, boot: &Boot<'_>) {

@@ -238,8 +238,8 @@ impl Engine {
         self.report.link_changed();
     }
 
-    /// No report until this moment, as something that does not last is going on that it would hold up: it is some thirty
-    /// round trips. A moment that is over ends that.
+    /// No report until this moment, as something that does not last is going on that it would hold up: it is some
+    /// thirty round trips. A moment that is over ends that.
     pub fn hold_report(&mut self, until: u64) {
         self.report_held_until = until;
     }

@@ -32,8 +32,8 @@ impl Target {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum DhcpMode {
-    /// If the toolstack leaves it to the guest, or says nothing of it and it is down and has no address: nobody else has
-    /// begun.
+    /// If the toolstack leaves it to the guest, or says nothing of it and it is down and has no address: nobody else
+    /// has begun.
     Auto,
     /// If the toolstack says nothing of it.
     Always,

@@ -4,8 +4,8 @@
 //! [`Client::handle_arp`] and [`Client::handle_time`] take what has happened, [`Client::poll_send`] and
 //! [`Client::poll_event`] say what there is to do, and [`Client::next_at`] when to come back.
 //!
-//! The first offer is taken. An address is in use at once and its owner is asked for meanwhile; if somebody else has it,
-//! it is given back and declined (RFC 5227). Bytes of any kind end in nothing, or in what the server said.
+//! The first offer is taken. An address is in use at once and its owner is asked for meanwhile; if somebody else has
+//! it, it is given back and declined (RFC 5227). Bytes of any kind end in nothing, or in what the server said.
 //!
 //! # Invariants
 //! A lease is used no longer than its server said, and never after its server has taken it back.
@@ -17,7 +17,8 @@ use super::{Octets, frame};
 use crate::network::model::Interface;
 use crate::wire::net::Mac;
 
-/// The pause after the first question; each later one is twice as long, and up to a second more or less (RFC 2131, 4.1).
+/// The pause after the first question; each later one is twice as long, and up to a second more or less (RFC 2131,
+/// 4.1).
 const PAUSE_MS: u64 = 4_000;
 /// Doublings of the pause: up to 64 seconds.
 const DOUBLINGS_MAX: u32 = 4;
@@ -33,8 +34,8 @@ const DECLINED_PAUSE_MS: u64 = 10_000;
 /// The first pause after a server said no: again and again it would be a storm.
 const NAK_PAUSE_MS: u64 = 1_000;
 /// How often the owner of an address is asked for, and the pauses between (RFC 5227, 1.1: PROBE_NUM, PROBE_MIN to
-/// PROBE_MAX). After a last pause for an answer (ANNOUNCE_WAIT, ANNOUNCE_INTERVAL) everybody is told whose it is now, who
-/// may remember another: ANNOUNCE_NUM times.
+/// PROBE_MAX). After a last pause for an answer (ANNOUNCE_WAIT, ANNOUNCE_INTERVAL) everybody is told whose it is now,
+/// who may remember another: ANNOUNCE_NUM times.
 const PROBES: u8 = 3;
 const PROBE_PAUSE_MS: u64 = 1_000;
 const ANNOUNCEMENTS: u8 = 2;

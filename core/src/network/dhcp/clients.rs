@@ -1,10 +1,11 @@
-//! Which interfaces ask DHCP, and what their leases are to the system: addresses and routes in the kernel, the host name,
-//! /etc/resolv.conf.
+//! Which interfaces ask DHCP, and what their leases are to the system: addresses and routes in the kernel, the host
+//! name, /etc/resolv.conf.
 //!
 //! Only a VIF of which the toolstack says nothing gets a client, and only where nobody else seems to be at work, unless
 //! that is asked for. What a lease says goes the way that vm-data goes: the plan that is carried out is the same.
 //!
-//! An interface that asks, and its address, are noted in /run, so that an agent that takes over, or starts again, goes on.
+//! An interface that asks, and its address, are noted in /run, so that an agent that takes over, or starts again, goes
+//! on.
 
 use heapless::Vec;
 
@@ -220,8 +221,8 @@ impl Clients {
         }
     }
 
-    /// Tells what has become of leases, and has the kernel have it. `network` is room for that. Returns whether anything
-    /// has.
+    /// Tells what has become of leases, and has the kernel have it. `network` is room for that. Returns whether
+    /// anything has.
     #[inline(never)]
     pub fn apply<P: Files + Clock + Log + Identity + Programs + KernelNet>(
         &mut self,
@@ -273,8 +274,8 @@ impl Clients {
         }
     }
 
-    /// Hands the leases over to the real root, which goes on with DHCP. `network` is room for that. What cannot be written
-    /// is logged; returns whether all could be.
+    /// Hands the leases over to the real root, which goes on with DHCP. `network` is room for that. What cannot be
+    /// written is logged; returns whether all could be.
     #[cfg(feature = "handover")]
     pub fn hand_over<P: Files + Log>(&self, platform: &mut P, styles: &[Handover], network: &mut Network) -> bool {
         let (mut well, mut problems) = (true, Problems::new());

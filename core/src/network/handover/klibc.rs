@@ -4,8 +4,8 @@
 //! A shell sources these files as root. All that is in them are addresses, and two names that have been checked to hold
 //! nothing but letters, digits and `-_.`; they are quoted all the same.
 //!
-//! Only one address of each family fits, and two name servers. The protocol of what is not a lease is "none", as ipconfig
-//! itself writes it: cloud-init (22.4) fails on "static". Rules: klibc, `usr/kinit/ipconfig/main.c`
+//! Only one address of each family fits, and two name servers. The protocol of what is not a lease is "none", as
+//! ipconfig itself writes it: cloud-init (22.4) fails on "static". Rules: klibc, `usr/kinit/ipconfig/main.c`
 //! (`dump_device_config`); cloud-init, `cloudinit/net/cmdline.py` (`_klibc_to_config_entry`).
 
 use crate::files::lines::Sink;
