@@ -36,7 +36,13 @@ const PRINTED_MAX: usize = 4096;
 /// Renames those of the interfaces that are up.
 #[inline(never)]
 pub(super) fn settle(system: &mut System<'_>, interfaces: &[Interface], signals: &Signals) {
-    let links = links_up(system, interfaces).unwrap_or_default();
+    let links = match links_up(system, interfaces) {
+        Ok(links) => links,
+        Err(errno) => {
+            let text = format_args!("interfaces keep their names: the kernel cannot be asked for links: {errno}");
+            return system.log(Level::Warn, text);
+        }
+    };
     for (index, device) in links {
         let mut printed = Vec::new();
         if let Err(error) = ask_udev(&device, &mut printed, signals) {

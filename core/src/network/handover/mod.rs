@@ -159,12 +159,14 @@ impl<F: Files + Log> HandoverFiles<'_, F> {
         let devices = || interfaces.iter().filter_map(|placed| placed.device).filter(|device| is_plain(device));
         let mut room = [0; ifupdown::LIST_MAX];
         let old = match read_start(self.files, IFSTATE, &mut room) {
-            Ok(len) => core::str::from_utf8(&room[..len.unwrap_or(0)]).unwrap_or_default(),
+            Ok(len) => &room[..len.unwrap_or(0)],
             Err(error) => return self.fail(format_args!("{error}")),
         };
-        if old.len() == ifupdown::LIST_MAX {
-            return self.fail(format_args!("{IFSTATE} is too long to be added to; ifup will fail on what is up"));
-        }
+        let Some(old) = core::str::from_utf8(old).ok().filter(|old| old.len() < ifupdown::LIST_MAX) else {
+            let text =
+                format_args!("{IFSTATE} is too long, or no text, and not added to; ifup will fail on what is up");
+            return self.fail(text);
+        };
         self.write(format_args!("{IFSTATE}"), PUBLIC, &mut |out| ifupdown::list(out, old, devices()));
         for device in devices() {
             self.write(format_args!("{IFSTATE}.{device}"), PUBLIC, &mut |out| writeln!(out, "{device}"));
@@ -281,7 +283,13 @@ mod tests {
         assert!(!hand_over(&mut platform, &of(Handover::Ifupdown, &Network::new(), &placed), &mut problems));
         assert_eq!(platform.text("/run/network/ifstate"), long);
         let said = problems.message(&mut platform);
-        let expected = "/run/network/ifstate is too long to be added to; ifup will fail on what is up";
+        platform
+            .nodes
+            .insert("/run/network/ifstate".to_owned(), Node::File { contents: b"lo=\xff\n".to_vec(), mode: 0o644 });
+        let nothing = Network::new();
+        let what = of(Handover::Ifupdown, &nothing, &placed);
+        assert!(!hand_over(&mut platform, &what, &mut Problems::new()), "what is no text stays");
+        let expected = "/run/network/ifstate is too long, or no text, and not added to; ifup will fail on what is up";
         assert_eq!(said.as_str(), expected);
     }
 
