@@ -510,3 +510,67 @@ fn schedule(seed: u64) {
     assert!(client.address().is_some_and(|address| address[..3] == [10, 0, 0]), "seed {seed}: {:?}", client.state());
     assert!(used_until.is_some() && sent < 600, "seed {seed}: {sent} packets");
 }
+
+#[test]
+fn a_request_says_for_how_long_it_was_tried_and_from_which_address() {
+    let mut now = 0;
+    let mut client = Client::new(MAC, 7, None, now);
+    let seconds = |send: &Send| match send {
+        Send::Broadcast(packet) => u16::from_be_bytes([packet[36], packet[37]]),
+        other => panic!("{other:?}"),
+    };
+    let mut tries = vec![];
+    while tries.len() < 3 {
+        now = client.next_at().unwrap();
+        client.handle_time(now);
+        let send = client.poll_send("", now).unwrap();
+        tries.push((now / SECOND, u64::from(seconds(&send))));
+        assert!(matches!(&send, Send::Broadcast(packet) if packet[12..16] == [0; 4]));
+    }
+    assert!(tries.iter().all(|(at, said)| at == said) && tries[2].0 > 8, "{tries:?}");
+
+    // Whoever has an address speaks from it, though to everybody.
+    let mut client = bound(&mut now, 1000);
+    while client.state() != State::Rebinding {
+        now = client.next_at().unwrap();
+        client.handle_time(now);
+        if client.state() != State::Rebinding {
+            messages(&mut client, now);
+        }
+    }
+    let send = client.poll_send("", now).unwrap();
+    assert!(matches!(&send, Send::Broadcast(packet) if packet[12..16] == OURS), "{send:?}");
+}
+
+#[test]
+fn exchanges_of_two_clients_and_of_one_are_not_the_same() {
+    let exchange = |random| next(&mut Client::new(MAC, random, None, 0), &mut 0).exchange;
+    assert_ne!(exchange(1), exchange(3));
+    let mut now = 0;
+    let mut client = bound(&mut now, 1000);
+    let first = next(&mut client, &mut now).exchange;
+    assert_ne!(first, next(&mut client, &mut now).exchange);
+}
+
+#[test]
+fn after_an_address_was_given_a_refusal_counts_as_the_first() {
+    let mut now = 0;
+    let mut client = bound(&mut now, 1000);
+    for pause in [1, 2, 1] {
+        client.ask_again(now);
+        let asked = messages(&mut client, now).pop().map_or_else(|| next(&mut client, &mut now), |said| said);
+        if asked.kind == 1 {
+            client.handle_packet(&packet(2, asked.exchange, OURS, SERVER, 1000), now);
+        }
+        messages(&mut client, now);
+        client.handle_packet(&packet(6, asked.exchange, [0; 4], SERVER, 0), now);
+        assert_eq!(client.next_at(), Some(now + pause * SECOND));
+        if pause == 2 {
+            let discover = next(&mut client, &mut now);
+            client.handle_packet(&packet(2, discover.exchange, OURS, SERVER, 1000), now);
+            messages(&mut client, now);
+            client.handle_packet(&packet(5, discover.exchange, OURS, SERVER, 1000), now);
+            assert_eq!(client.state(), State::Bound);
+        }
+    }
+}

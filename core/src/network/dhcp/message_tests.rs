@@ -140,6 +140,9 @@ fn classless_routes_stand_for_the_routers() {
     let expected =
         ["192.168.7.0/24 via 10.0.0.9", "172.16.0.0/12", "1.2.3.4/32 via 10.0.0.9", "0.0.0.0/0 via 10.0.0.8"];
     assert_eq!(routes(&interface), expected);
+    // Bits behind the prefix are nobody's.
+    let (interface, _) = configured(&ack(&[(121, &[20, 172, 16, 255, 10, 0, 0, 9])]));
+    assert_eq!(routes(&interface), ["172.16.240.0/20 via 10.0.0.9"]);
     // Without one to everything there is none.
     let (interface, _) = configured(&ack(&[(3, &[10, 0, 0, 1]), (121, &value[..8])]));
     assert_eq!(routes(&interface), ["192.168.7.0/24 via 10.0.0.9"]);
