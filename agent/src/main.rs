@@ -22,7 +22,7 @@ mod background;
 #[cfg(feature = "errands")]
 mod children;
 mod datagrams;
-#[cfg(feature = "dhcp")]
+#[cfg_attr(not(feature = "dhcp"), path = "no_dhcp.rs")]
 mod dhcp;
 #[cfg(feature = "update")]
 mod download;

@@ -13,7 +13,6 @@ use rustix::fs::Mode;
 use rustix::process::Signal;
 
 use crate::background;
-#[cfg(feature = "dhcp")]
 use crate::dhcp::Dhcp;
 use crate::errno::errno;
 #[cfg(feature = "hotplug")]
@@ -36,37 +35,6 @@ use crate::xenbus::{Wake, Xenbus};
 
 /// For how long the first report may wait for the first addresses: a server that answers at all mostly has by then.
 const REPORT_HELD_MS: u64 = 1_000;
-
-/// In a build without DHCP: nobody that asks.
-#[cfg(not(feature = "dhcp"))]
-pub(crate) enum Dhcp {}
-
-#[cfg(not(feature = "dhcp"))]
-impl Dhcp {
-    fn begin(_: DhcpMode, _: &mut Client<Xenbus<'_>>, _: &mut System<'_>) -> Result<Option<Dhcp>, Error> {
-        Ok(None)
-    }
-
-    fn ask_again(&mut self, _system: &mut System<'_>) {}
-
-    fn lacks_an_address(&self) -> bool {
-        false
-    }
-
-    fn go_on(&mut self, _system: &mut System<'_>) {}
-
-    fn descriptors(&self) -> [Option<&OwnedFd>; 2] {
-        [None; 2]
-    }
-
-    fn wake_in_ms(&self, _now: u64) -> Option<u64> {
-        None
-    }
-
-    fn look_in_ms(&self, _now: u64) -> Option<u64> {
-        None
-    }
-}
 
 /// Runs the agent; returns the exit code.
 // In a frame of its own: inlined, its buffers would be pages of main's stack whatever the program was called to do.
