@@ -67,7 +67,7 @@ impl Dhcp {
             return Ok(None);
         }
         dhcp.network.interfaces.iter().for_each(|interface| dhcp.clients.handle_interface(interface));
-        dhcp.clients.handle_name(dhcp.network.hostname.is_some());
+        dhcp.clients.handle_name(system.host_name(), dhcp.network.hostname.is_some());
         dhcp.clients.handle_links(system, uptime_ms());
         dhcp.go_on(system);
         Ok(Some(dhcp))

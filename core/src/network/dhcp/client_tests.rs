@@ -56,15 +56,19 @@ pub(in crate::network::dhcp) fn packet(
     server: Octets,
     seconds: u32,
 ) -> List<u8> {
-    let message = reply(
-        kind,
-        exchange,
-        address,
-        &[(1, &[255, 255, 255, 0]), (3, &server), (51, &seconds.to_be_bytes()), (54, &server)],
-        &[],
-        &[],
-    );
-    let mut packet = frame::broadcast(server, &[]).to_vec();
+    packet_with(kind, exchange, address, &[(3, &server), (51, &seconds.to_be_bytes()), (54, &server)])
+}
+
+/// The same with these options and a mask.
+pub(in crate::network::dhcp) fn packet_with(
+    kind: u8,
+    exchange: u32,
+    address: Octets,
+    options: &[(u8, &[u8])],
+) -> List<u8> {
+    let options = [&[(1, &[255, 255, 255, 0][..])], options].concat();
+    let message = reply(kind, exchange, address, &options, &[], &[]);
+    let mut packet = frame::broadcast(SERVER, &[]).to_vec();
     packet[2..4].copy_from_slice(&(message.len() as u16 + 28).to_be_bytes());
     packet[20..24].copy_from_slice(&[0, 67, 0, 68]);
     packet[24..26].copy_from_slice(&(message.len() as u16 + 8).to_be_bytes());

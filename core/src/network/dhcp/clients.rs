@@ -55,8 +55,10 @@ pub struct Clients {
     named: Vec<Mac, INTERFACES_MAX>,
     /// Those of which it says that they are to ask.
     left: Vec<Mac, INTERFACES_MAX>,
-    /// Whether the toolstack names the guest.
+    /// Whether somebody else names the guest: the toolstack, or whoever has named it since a lease did.
     has_name: bool,
+    /// What the guest was called when that was last looked at.
+    name: Bounded<64>,
     entries: Vec<Entry, INTERFACES_MAX>,
     /// Those of this guest's own links.
     own: Vec<Mac, LINKS_MAX>,
@@ -67,7 +69,15 @@ impl Clients {
     // Inlined, so that it is made where it stays.
     #[inline(always)]
     pub const fn new(mode: DhcpMode) -> Clients {
-        Clients { mode, named: Vec::new(), left: Vec::new(), has_name: false, entries: Vec::new(), own: Vec::new() }
+        Clients {
+            mode,
+            named: Vec::new(),
+            left: Vec::new(),
+            has_name: false,
+            name: Bounded::new(),
+            entries: Vec::new(),
+            own: Vec::new(),
+        }
     }
 
     /// Whether there is any.
@@ -117,9 +127,9 @@ impl Clients {
         }
     }
 
-    /// The toolstack names the guest, or not.
-    pub fn handle_name(&mut self, has_name: bool) {
-        self.has_name = has_name;
+    /// The guest is called so, and the toolstack has named it, or not.
+    pub fn handle_name(&mut self, name: Bounded<64>, has_name: bool) {
+        (self.name, self.has_name) = (name, has_name);
     }
 
     /// The guest may be somewhere else: each asks at once whether its address is still its.
@@ -240,6 +250,8 @@ impl Clients {
         if !news {
             return false;
         }
+        // A later `resetnetwork` may have named it.
+        self.has_name |= platform.host_name().as_str() != self.name.as_str();
         self.fill(platform, network);
         let wanted = Wanted::of(Target::Kernel, Permanence::Nothing);
         let outcome = apply(platform, network, &wanted, Problems::new(), None);
@@ -247,6 +259,7 @@ impl Clients {
             platform.log(Level::Warn, format_args!("DHCP: {}", outcome.problems.as_str()));
         }
         platform.log(Level::Info, format_args!("{}", outcome.line.as_str()));
+        self.name = platform.host_name();
         self.write_resolv(platform, network);
         true
     }

@@ -1,8 +1,10 @@
 use super::super::client::State;
-use super::super::client::tests::{OURS, SERVER, packet, said};
+use super::super::client::tests::{OURS, SERVER, packet, packet_with, said};
 use super::super::message::tests::MAC;
 use super::*;
 use crate::test_platform::FakePlatform;
+use crate::wire::net::Prefixed;
+use crate::wire::netlink::{PresentAddress, PresentRoute};
 
 const SECOND_MAC: Mac = Mac([0, 0x16, 0x3e, 1, 2, 4]);
 
@@ -113,5 +115,92 @@ fn what_the_toolstack_leaves_to_the_guest_asks_and_what_it_speaks_of_does_not() 
         clients.handle_interface(&Interface { left_alone, ..Interface::new(MAC) });
         clients.handle_links(&mut platform, 0);
         assert_eq!(!clients.is_empty(), asks, "{left_alone:?}");
+    }
+}
+
+/// Has the first client get an address with these options, and the system have it.
+fn lease(platform: &mut FakePlatform, clients: &mut Clients, options: &[(u8, &[u8])]) {
+    let client = clients.entries[0].client.as_mut().unwrap();
+    client.handle_time(0);
+    for kind in [2, 5] {
+        let exchange = said(&client.poll_send("", 0).unwrap()).exchange;
+        let options = [&[(54, &SERVER[..])], options].concat();
+        client.handle_packet(&packet_with(kind, exchange, OURS, &options), 0);
+    }
+    assert!(clients.apply(platform, &mut Network::new()));
+}
+
+/// The types of the requests that changed the kernel since it was last asked about.
+fn changes(platform: &mut FakePlatform) -> std::vec::Vec<u8> {
+    core::mem::take(&mut platform.kernel.asked)
+}
+
+const LINK: u8 = 19;
+const NEW_ADDRESS: u8 = 20;
+const NEW_ROUTE: u8 = 24;
+const DELETE_ADDRESS: u8 = 21;
+
+#[test]
+fn a_lease_is_what_the_kernel_and_the_files_have_until_it_is_lost() {
+    let mut platform = guest(&[link(2, MAC, false)]);
+    let mut clients = asking(&mut platform, DhcpMode::Auto);
+    assert_eq!(changes(&mut platform), [LINK]);
+    let options = [(3, &SERVER[..]), (6, &[9, 9, 9, 9]), (12, b"given"), (15, b"example.org")];
+    lease(&mut platform, &mut clients, &options);
+    assert_eq!(changes(&mut platform), [NEW_ADDRESS, NEW_ROUTE]);
+    assert_eq!(platform.host_name, "given");
+    assert!(
+        platform.text("/etc/resolv.conf").ends_with("DHCP servers said.\nsearch example.org\nnameserver 9.9.9.9\n")
+    );
+    assert_eq!(platform.text("/run/nanova-00163e010203.lease"), "10.0.0.5\n");
+    assert!(!clients.apply(&mut platform, &mut Network::new()), "once");
+
+    platform.kernel.addresses.push(PresentAddress {
+        index: 2,
+        address: Prefixed::new("10.0.0.5".parse().unwrap(), 24).unwrap(),
+        far: "10.0.0.5".parse().unwrap(),
+        flags: 0x80,
+    });
+    clients.handle_packet(2, true, &frame::probe(Mac([2, 0, 0, 0, 0, 9]), OURS), 0);
+    assert!(clients.apply(&mut platform, &mut Network::new()));
+    assert_eq!(changes(&mut platform), [DELETE_ADDRESS]);
+    assert_eq!(platform.text("/run/nanova-00163e010203.lease"), "");
+    assert!(
+        platform.text("/etc/resolv.conf").contains("9.9.9.9"),
+        "what was said of names stays until another says more"
+    );
+}
+
+#[test]
+fn the_default_route_of_somebody_else_comes_first() {
+    let mut platform = guest(&[link(2, MAC, false)]);
+    let mut clients = asking(&mut platform, DhcpMode::Auto);
+    let via = "192.0.2.1".parse().unwrap();
+    platform.kernel.routes.push(PresentRoute {
+        index: 9,
+        to: Prefixed::everything(via),
+        via: Some(via),
+        metric: 0,
+        table: number::RT_TABLE_MAIN,
+        protocol: 4,
+    });
+    changes(&mut platform);
+    lease(&mut platform, &mut clients, &[(3, &SERVER)]);
+    assert_eq!(changes(&mut platform), [NEW_ADDRESS]);
+}
+
+#[test]
+fn a_lease_names_only_a_guest_that_nobody_else_names() {
+    for (has_name, renamed, name) in [(true, "", "guest"), (false, "", "given"), (false, "web01", "web01")] {
+        let mut platform = guest(&[link(2, MAC, false)]);
+        platform.host_name = "guest".to_owned();
+        let mut clients = asking(&mut platform, DhcpMode::Auto);
+        clients.handle_name(platform.host_name(), has_name);
+        // `resetnetwork` meanwhile.
+        if !renamed.is_empty() {
+            platform.host_name = renamed.to_owned();
+        }
+        lease(&mut platform, &mut clients, &[(12, b"given")]);
+        assert_eq!(platform.host_name, name, "{has_name} {renamed}");
     }
 }
