@@ -85,6 +85,22 @@ impl Site {
         said(within(&self.wire, false).args(["sh", "-ec", script]))
     }
 
+    /// A second VIF, on a bridge of its own with 10.8.0.1 on it.
+    fn second_vif(&self) -> Result<()> {
+        let vif = self.root.join("sys/class/net/eth1/device");
+        fs::create_dir_all(&vif)?;
+        fs::write(vif.join("nodename"), "device/vif/1")?;
+        self.here(&format!(
+            "ip link add eth1 address 00:16:3e:01:02:04 type veth peer name peer1; ip link set peer1 netns {}",
+            self.wire.0.id()
+        ));
+        self.there(
+            "ip link add br1 type bridge; ip link set peer1 master br1 up
+            ip address add 10.8.0.1/24 dev br1; ip link set br1 up",
+        );
+        Ok(())
+    }
+
     /// Starts a server at the other end.
     fn server(&self, words: &[&str]) -> Keeper {
         let log = File::create(self.files.path().join("server.log")).expect("a file for the log");
@@ -432,6 +448,38 @@ fn an_initramfs_hands_a_lease_over_to_who_goes_on_with_dhcp() -> Result<()> {
     let (well, said) = site.network(&["--dhcp", "auto", "--handover", styles, "--wait", "2"]);
     assert!(!well && said.contains("not every interface that asked DHCP has an address"), "{said}");
     assert!(begin.elapsed() < Duration::from_secs(6), "{:?}", begin.elapsed());
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs dnsmasq-base, iproute2 and root"]
+fn an_interface_without_a_server_delays_no_other_and_the_first_vif_has_the_default_route() -> Result<()> {
+    let site = Site::new()?;
+    site.second_vif()?;
+    // dnsmasq looks at the interface that a request comes from: at first only the second one's requests.
+    let _second = site.server(&[
+        "dnsmasq",
+        "--no-daemon",
+        "--conf-file=/dev/null",
+        "--port=0",
+        "--interface=br1",
+        "--bind-interfaces",
+        "--leasefile-ro",
+        "--no-ping",
+        "--dhcp-range=10.8.0.50,10.8.0.60,2m",
+        "--dhcp-option=3,10.8.0.1",
+    ]);
+    let agent = site.agent(&["--dhcp", "auto"]);
+    agent.wait_for_log("DHCP: eth1 has 10.8.0.");
+    Host::of(&site.xenstored)?.ask("version", "")?.ok()?;
+    assert_eq!(site.addresses(), Vec::<String>::new(), "nobody answers on eth0");
+    let default = || site.here("ip -4 route show default");
+    wait_until("the second one has the way out", || default().starts_with("default via 10.8.0.1 dev eth1"));
+    let _first = site.dnsmasq(&["--dhcp-range=10.9.0.50,10.9.0.60,2m", "--dhcp-option=3,10.9.0.1"]);
+    site.wait_for_address(&agent, "10.9.0.");
+    wait_until("the first VIF has it", || default().starts_with("default via 10.9.0.1 dev eth0"));
+    assert_eq!(default().lines().count(), 1);
+    assert!(site.here("ip -4 -o address show dev eth1").contains("10.8.0."), "{}", agent.log());
     Ok(())
 }
 

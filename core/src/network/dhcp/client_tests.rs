@@ -562,7 +562,7 @@ fn after_an_address_was_given_a_refusal_counts_as_the_first() {
     let mut client = bound(&mut now, 1000);
     for pause in [1, 2, 1] {
         client.ask_again(now);
-        let asked = messages(&mut client, now).pop().map_or_else(|| next(&mut client, &mut now), |said| said);
+        let asked = messages(&mut client, now).pop().unwrap_or_else(|| next(&mut client, &mut now));
         if asked.kind == 1 {
             client.handle_packet(&packet(2, asked.exchange, OURS, SERVER, 1000), now);
         }
