@@ -4,6 +4,8 @@
 //! agent. A server that is known is asked through the kernel's own UDP, which knows the way to it; its answer comes
 //! over the packet socket like any other.
 
+use core::fmt::Write;
+
 use nanova_core::network::dhcp::message::MESSAGE_MAX;
 use nanova_core::network::dhcp::{Clients, Octets, Send};
 use nanova_core::network::reset::{Problems, Wanted};
@@ -53,6 +55,31 @@ impl Dhcp {
         client: &mut Client<Xenbus<'_>>,
         system: &mut System<'_>,
     ) -> Result<Option<Dhcp>, Error> {
+        let Some(mut dhcp) = Dhcp::prepare(mode, client, system)? else { return Ok(None) };
+        dhcp.clients.handle_links(system, uptime_ms());
+        dhcp.go_on(system);
+        Ok(Some(dhcp))
+    }
+
+    /// Shows who would ask.
+    pub(crate) fn show(
+        mode: DhcpMode,
+        client: &mut Client<Xenbus<'_>>,
+        system: &mut System<'_>,
+        out: &mut dyn Write,
+    ) -> Result<(), Error> {
+        if let Some(dhcp) = Dhcp::prepare(mode, client, system)? {
+            dhcp.clients.show(system, out);
+        }
+        Ok(())
+    }
+
+    /// Reads what xenstore says of interfaces.
+    fn prepare(
+        mode: DhcpMode,
+        client: &mut Client<Xenbus<'_>>,
+        system: &mut System<'_>,
+    ) -> Result<Option<Dhcp>, Error> {
         let mut dhcp = match Dhcp::open(mode) {
             Ok(dhcp) => dhcp,
             Err(errno) => {
@@ -68,8 +95,6 @@ impl Dhcp {
         }
         dhcp.network.interfaces.iter().for_each(|interface| dhcp.clients.handle_interface(interface));
         dhcp.clients.handle_name(system.host_name(), dhcp.network.hostname.is_some());
-        dhcp.clients.handle_links(system, uptime_ms());
-        dhcp.go_on(system);
         Ok(Some(dhcp))
     }
 

@@ -78,6 +78,13 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Netw
         system.log(Level::Warn, format_args!("network: {}", problems.as_str()));
     }
     if options.dry_run {
+        #[cfg(feature = "dhcp")]
+        if options.dhcp != DhcpMode::Off
+            && let Err(error) = Dhcp::show(options.dhcp, &mut client, &mut system, &mut Out)
+        {
+            complain(format_args!("{error}"));
+            return exit::FAILED;
+        }
         return print(line.as_str()).max(print("\n"));
     }
     system.log(Level::Info, format_args!("{}", line.as_str()));

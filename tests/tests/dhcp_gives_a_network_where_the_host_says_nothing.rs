@@ -170,12 +170,13 @@ impl Site {
         Agent::spawn(command)
     }
 
-    /// Runs `nanova network` to its end: whether it did what was asked, and what it said.
+    /// Runs `nanova network` to its end: whether it did what was asked, and what it said and printed.
     fn network(&self, options: &[&str]) -> (bool, String) {
         let mut command = within(&self.guest, true);
         command.arg(binary()).arg("network").arg("--xenbus").arg(self.xenstored.guest_socket());
         let output = command.arg("--root").arg(self.root.path()).args(options).output().expect("it runs");
-        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&said).into_owned())
     }
 
     /// The addresses of the interface.
@@ -423,6 +424,9 @@ fn an_interface_that_somebody_has_begun_with_is_left_alone_unless_that_is_asked_
 fn an_initramfs_hands_a_lease_over_to_who_goes_on_with_dhcp() -> Result<()> {
     let site = Site::new()?;
     let server = site.dnsmasq(&["--dhcp-range=10.9.0.50,10.9.0.60,2m", "--dhcp-option=3,10.9.0.1"]);
+    let (well, shown) = site.network(&["--dhcp", "auto", "--dry-run"]);
+    assert!(well && shown.contains("ask DHCP on eth0\n"), "{shown}");
+    assert!(site.here("ip -o link show eth0").contains("state DOWN"), "it was only shown");
     let styles = "klibc,networkd,keyfile,netplan,ifupdown";
     let (well, said) = site.network(&["--dhcp", "auto", "--handover", styles, "--wait", "10"]);
     assert!(well, "{said}");

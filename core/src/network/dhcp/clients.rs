@@ -7,6 +7,8 @@
 //! An interface that asks, and its address, are noted in /run, so that an agent that takes over, or starts again, goes
 //! on.
 
+use core::fmt::Write;
+
 use heapless::Vec;
 
 use super::client::{Client, Event, Loss, Send};
@@ -161,30 +163,26 @@ impl Clients {
         entries.find_map(|entry| Some((entry.index, entry.client.as_mut()?.poll_send(name, now)?)))
     }
 
+    /// Shows which links would ask.
+    pub fn show<P: KernelNet + Files + Log>(&self, platform: &mut P, out: &mut dyn Write) {
+        let (links, with_address) = match links(platform) {
+            Ok(links) => links,
+            Err(errno) => return say_lost(platform, errno),
+        };
+        for link in &links {
+            if self.asks(platform, link, with_address.contains(&link.index)).is_some() {
+                let _ = writeln!(out, "ask DHCP on {}", link.name);
+            }
+        }
+    }
+
     /// Links may have come, gone or changed.
     #[inline(never)]
     pub fn handle_links<P: KernelNet + Files + Log + Entropy>(&mut self, platform: &mut P, now: u64) {
-        let mut links = Vec::<Link, LINKS_MAX>::new();
-        let mut with_address = Vec::<u32, LINKS_MAX>::new();
-        let result = platform.ask(&Message::dump_links(1), &mut |reply| {
-            if let Reply::Link(link) = reply
-                && link.mac.is_some()
-            {
-                let _ = links.push(link.clone());
-            }
-        });
-        let result = result.and_then(|()| {
-            platform.ask(&Message::dump_addresses(2), &mut |reply| {
-                if let Reply::Address(present) = reply
-                    && present.address.ip.family() == Family::V4
-                {
-                    let _ = with_address.push(present.index);
-                }
-            })
-        });
-        if let Err(errno) = result {
-            return platform.log(Level::Warn, format_args!("DHCP: cannot ask the kernel for links: {errno}"));
-        }
+        let (links, with_address) = match links(platform) {
+            Ok(links) => links,
+            Err(errno) => return say_lost(platform, errno),
+        };
         self.own.clear();
         for mac in links.iter().filter_map(|link| link.mac) {
             let _ = self.own.push(mac);
@@ -201,19 +199,22 @@ impl Clients {
         }
     }
 
-    /// Has a link ask, if it is one to ask.
-    fn take_up<P: KernelNet + Files + Log>(&mut self, platform: &mut P, link: &Link, has_address: bool) {
-        let Some(mac) = link.mac.filter(|mac| !self.named.contains(mac)) else { return };
-        let Some(vif) = vif_of(platform, &link.name) else { return };
+    /// The address and the number of a VIF that is to ask; none if the link is none.
+    fn asks<P: Files + Log>(&self, platform: &mut P, link: &Link, has_address: bool) -> Option<(Mac, u16)> {
+        let mac = link.mac.filter(|mac| !self.named.contains(mac))?;
+        let vif = vif_of(platform, &link.name)?;
         let is_untouched = !link.up && !has_address;
-        let wanted = match self.mode {
+        let asks = match self.mode {
             DhcpMode::Off => false,
             DhcpMode::Always => true,
             DhcpMode::Auto => is_untouched || self.left.contains(&mac) || note(platform, mac).is_some(),
         };
-        if !wanted {
-            return;
-        }
+        asks.then_some((mac, vif))
+    }
+
+    /// Has a link ask, if it is one to ask.
+    fn take_up<P: KernelNet + Files + Log>(&mut self, platform: &mut P, link: &Link, has_address: bool) {
+        let Some((mac, vif)) = self.asks(platform, link, has_address) else { return };
         if !link.up
             && let Err(errno) = platform.ask(&Message::link_up(3, link.index), &mut |_| {})
         {
@@ -405,6 +406,32 @@ impl Entry {
             platform.log(Level::Debug, format_args!("DHCP: {error}"));
         }
     }
+}
+
+/// Ethernet links, and the numbers of those that have an IPv4 address.
+type Links = (Vec<Link, LINKS_MAX>, Vec<u32, LINKS_MAX>);
+
+fn links<P: KernelNet>(platform: &mut P) -> Result<Links, Errno> {
+    let (mut links, mut with_address) = (Vec::new(), Vec::new());
+    platform.ask(&Message::dump_links(1), &mut |reply| {
+        if let Reply::Link(link) = reply
+            && link.mac.is_some()
+        {
+            let _ = links.push(link.clone());
+        }
+    })?;
+    platform.ask(&Message::dump_addresses(2), &mut |reply| {
+        if let Reply::Address(present) = reply
+            && present.address.ip.family() == Family::V4
+        {
+            let _ = with_address.push(present.index);
+        }
+    })?;
+    Ok((links, with_address))
+}
+
+fn say_lost<P: Log>(platform: &mut P, errno: Errno) {
+    platform.log(Level::Warn, format_args!("DHCP: cannot ask the kernel for links: {errno}"));
 }
 
 fn note_of(mac: Mac) -> Bounded<64> {

@@ -115,6 +115,9 @@ fn what_the_toolstack_leaves_to_the_guest_asks_and_what_it_speaks_of_does_not() 
         clients.handle_interface(&Interface { left_alone, ..Interface::new(MAC) });
         clients.handle_links(&mut platform, 0);
         assert_eq!(!clients.is_empty(), asks, "{left_alone:?}");
+        let mut shown = std::string::String::new();
+        clients.show(&mut platform, &mut shown);
+        assert_eq!(shown, if asks { "ask DHCP on eth2\n" } else { "" });
     }
 }
 
