@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::network::reset::Permanence;
-use crate::network::{Handover, Target};
+use crate::network::{DhcpMode, Handover, Target};
 use crate::platform::Level;
 
 /// What a command line comes to.
@@ -194,6 +194,24 @@ fn the_network_with_what_the_hooks_give() {
     let Ok(Invocation::Network(options)) = parse_line(line) else { panic!("{line}") };
     assert_eq!(options.handover, [Handover::Keyfile, Handover::Networkd]);
     assert_eq!((options.network, options.wait, options.dry_run), (Target::Files, Some(10), false));
+    for (line, mode) in [
+        ("nanova network", DhcpMode::Off),
+        ("nanova network --dhcp auto", DhcpMode::Auto),
+        ("nanova network --dhcp=always", DhcpMode::Always),
+        ("nanova network --dhcp off", DhcpMode::Off),
+        ("nanova agent", DhcpMode::Off),
+        ("nanova agent --dhcp auto", DhcpMode::Auto),
+        ("nanova agent --dhcp always", DhcpMode::Always),
+    ] {
+        match parse_line(line) {
+            Ok(Invocation::Network(options)) => assert_eq!(options.dhcp, mode, "{line}"),
+            Ok(Invocation::Agent(options)) => assert_eq!(options.dhcp, mode, "{line}"),
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+    assert_eq!(parse_line("nanova network --dhcp on"), Err(UsageError::Value("--dhcp")));
+    assert_eq!(parse_line("nanova agent --dhcp on"), Err(UsageError::Value("--dhcp")));
+    assert_eq!(parse_line("nanova report --dhcp auto"), Err(UsageError::Option("--dhcp")));
     assert_eq!(parse_line("nanova network --handover dhcp"), Err(UsageError::Value("--handover")));
     assert_eq!(parse_line("nanova network --network off"), Err(UsageError::Value("--network")));
 }
