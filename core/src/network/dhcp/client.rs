@@ -299,10 +299,8 @@ impl Client {
         }
         let kind = self.to_send.take()?;
         let used = self.address().filter(|_| matches!(self.state, State::Renewing | State::Rebinding));
-        let (wanted, server) = match self.offer {
-            Some((address, server)) if kind != RequestKind::Discover && used.is_none() => (Some(address), server),
-            _ => (None, None),
-        };
+        // There is none while any address would do, or one is in use.
+        let (wanted, server) = self.offer.map_or((None, None), |(address, server)| (Some(address), server));
         let seconds = (now.saturating_sub(self.began) / 1000).min(u64::from(u16::MAX)) as u16;
         let message =
             Request { kind, exchange: self.exchange, seconds, mac: self.mac, used, wanted, server, name }.write();

@@ -578,3 +578,20 @@ fn after_an_address_was_given_a_refusal_counts_as_the_first() {
         }
     }
 }
+
+#[test]
+fn at_its_very_end_a_lease_is_over_whatever_is_asked_then() {
+    let mut now = 0;
+    let mut client = bound(&mut now, 100);
+    client.ask_again(99_500);
+    messages(&mut client, 99_500);
+    client.handle_time(99_999);
+    assert_eq!(client.address(), Some(OURS));
+    client.handle_time(100_000);
+    assert_eq!((client.address(), client.poll_event()), (None, Some(Event::Lost(Loss::Expired))));
+    // An interface without a lease has nothing, and its IPv6 is the kernel's still.
+    let mut interface = Interface::new(MAC);
+    (interface.vif, interface.mtu) = (Some(3), Some(1400));
+    assert!(client.configure(&mut interface));
+    assert_eq!(interface, Interface { vif: Some(3), left_alone: [false, true], ..Interface::new(MAC) });
+}

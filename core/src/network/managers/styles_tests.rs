@@ -333,7 +333,7 @@ fn klibc() {
     let mut problems = Problems::new();
     let mut network = Network::new();
     network.hostname = Some("web01".try_into().unwrap());
-    for style in ["klibc", "keyfile", "networkd", "netplan"].map(|style| Handover::named(style).unwrap()) {
+    for style in ["klibc", "keyfile", "networkd", "netplan", "ifupdown"].map(|style| Handover::named(style).unwrap()) {
         assert!(hand_over(
             &mut platform,
             &HandOver { style, network: &network, interfaces: &placed, leases: None },
