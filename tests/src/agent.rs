@@ -83,9 +83,15 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Starts `nanova agent` with these options; its standard error is the log.
+    /// Starts `nanova agent` with these options; its standard error is the log. Where it might change this machine's host
+    /// name it has one of its own.
     pub fn start<S: AsRef<OsStr>>(options: impl IntoIterator<Item = S>) -> Agent {
         let mut command = Command::new(binary());
+        if rustix::process::geteuid().is_root() {
+            // It becomes the agent: the process is the same one.
+            command = Command::new("unshare");
+            command.arg("--uts").arg(binary());
+        }
         command.arg("agent").args(options);
         Agent::spawn(command)
     }

@@ -118,6 +118,8 @@ fn a_users_link_does_not_lead_the_hosts_file_to_root() -> Result<()> {
         ("/srv/shared/roots/x", "/srv/shared/roots is a symbolic link below a directory that others may write".into()),
         ("/srv/users/x", owner("/srv/users")),
     ];
+    // Its note is there.
+    scene.agent.wait_until_serving();
     let before = scene.root.files();
     for (path, why) in refused {
         let answer = inject(&mut scene, path, "key\n")?;

@@ -279,6 +279,8 @@ fn what_is_no_path_of_a_file_is_refused() -> Result<()> {
     fs::write(scene.root.join("/etc/file"), "x")?;
     let status = Command::new("mkfifo").arg(scene.root.join("/etc/fifo")).status()?;
     assert!(status.success());
+    // Its note is there.
+    scene.agent.wait_until_serving();
     let before = scene.root.files();
     let too_long = format!("/{}", "x".repeat(256));
     for (path, message) in [
@@ -463,6 +465,8 @@ fn an_owner_that_cannot_be_kept_is_an_error_and_the_old_file_stays() -> Result<(
     let _program = as_ordinary_user(&mut scene)?;
     let file = scene.root.join("/etc/motd");
     std::os::unix::fs::chown(&file, Some(1234), Some(1234))?;
+    // Its note is there.
+    scene.agent.wait_until_serving();
     let before = scene.root.files();
     let answer = inject(&mut scene, "/etc/motd", "new\n")?;
     assert_eq!(answer.code, "500");
