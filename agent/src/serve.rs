@@ -167,7 +167,7 @@ pub(crate) fn serve_for_ever<'a>(
         dhcp: None,
     };
     loop {
-        match agent.next(system) {
+        match agent.next(system).0 {
             Action::Done => break,
             Action::Connect => {
                 let mut waiting = Waiting {
@@ -256,8 +256,8 @@ struct Agent<'a, 's> {
 }
 
 impl Agent<'_, '_> {
-    /// What to do next.
-    fn next(&mut self, system: &mut System<'_>) -> Action {
+    /// What to do next, and what time it is.
+    fn next(&mut self, system: &mut System<'_>) -> (Action, u64) {
         // Signals that came while an answer was waited for.
         if self.signals.any_came() {
             self.look_around(system);
@@ -270,7 +270,7 @@ impl Agent<'_, '_> {
         system.go_on_labelling();
         #[cfg(feature = "errands")]
         self.engine.handle_errands(system.children.news());
-        self.engine.poll(now)
+        (self.engine.poll(now), now)
     }
 
     /// Looks at what a signal, or the time, may be about.
@@ -302,8 +302,9 @@ impl Agent<'_, '_> {
         }
         let mut dhcp_due = self.dhcp.is_none() && self.dhcp_mode != DhcpMode::Off;
         loop {
-            match self.next(system) {
-                Action::Serve => self.engine.serve(client, system, uptime_ms())?,
+            let (action, now) = self.next(system);
+            match action {
+                Action::Serve => self.engine.serve(client, system, now)?,
                 Action::Wait { .. } if core::mem::take(&mut dhcp_due) => {
                     self.dhcp = Dhcp::begin(self.dhcp_mode, client, system)?;
                     if !self.dhcp.as_ref().is_some_and(Dhcp::lacks_an_address) {

@@ -6,7 +6,7 @@
 use crate::commands::Response;
 use crate::commands::response::RESPONSE_MAX;
 use crate::engine::note;
-use crate::engine::responses::GUEST;
+use crate::engine::responses::{GUEST, Responses};
 use crate::platform::Notes;
 use crate::xenstore::path::RELATIVE_MAX;
 use crate::xenstore::{Client, Error, Joined, Path, Refusal, Transaction, Transport, unless_refused};
@@ -71,23 +71,18 @@ pub(crate) fn remove_request<T: Transport>(client: &mut Client<T>, name: &str) -
     }
 }
 
-/// Whether there is any response of this name: one of an earlier agent's.
-pub(crate) fn is_there<T: Transport>(client: &mut Client<T>, name: &str) -> Result<bool, Error> {
-    let Ok(response) = Joined::new(GUEST, name) else { return Ok(false) };
-    Ok(unless_refused(client.read(Transaction::NONE, response.as_path()))?.is_some())
-}
-
-/// Writes a response, then removes its request.
+/// Writes a response, then removes its request. Where there is no room for both, the others hear of it.
 pub(crate) fn deliver<T: Transport, P: Notes>(
     client: &mut Client<T>,
     platform: &mut P,
     pending: &Pending,
+    others: &mut Responses,
 ) -> Result<Delivery, Error> {
     let response = Joined::new(GUEST, &pending.name).map_err(|_| Error::TooLong)?;
     if platform.outlives() {
         match client.write(Transaction::NONE, response.as_path(), pending.response()) {
             // The request's own room may be what it takes.
-            Err(Error::Refused(refusal)) if refusal.is_quota() => {}
+            Err(Error::Refused(refusal)) if refusal.is_quota() => others.learn_room(),
             Err(error) => return Err(error),
             Ok(()) => {
                 note::written(platform, &pending.name);

@@ -36,6 +36,11 @@ impl Requests {
         Ok(Progress::Idle)
     }
 
+    /// There are no responses.
+    pub fn tidy<T: Transport>(&mut self, _client: &mut Client<T>, _now: u64) -> Result<Progress, Error> {
+        Ok(Progress::Idle)
+    }
+
     /// There is no key.
     pub fn forget_unused(&mut self, _now: u64) -> Option<u64> {
         None

@@ -5,9 +5,12 @@
 //!   and does not where its response is there. Where nothing outlives the agent both change in one transaction; so they
 //!   do where only the removal makes room for the response.
 //! * No command is run while no response can be written: a watch on `data/guest` tells when that is over.
-//! * Requests are served in the order in which xenstored lists them, in as many parts as the list takes. (oxenstored
-//!   cannot list more than a packet: there, a burst is served in the order in which it came.)
-//! * No host removes responses, so the agent does, the oldest first; see `responses.rs` for how long they stay.
+//! * A request that comes alone is read by the name that its event carries: two round trips, READ and WRITE, until the
+//!   answer is there. Of several at once, at a start and after an overflow the list is fetched, in as many parts as it
+//!   takes, and they are served in its order. (oxenstored cannot list more than a packet: there, a burst is served in
+//!   the order in which it came.)
+//! * No host removes responses, so the agent does, the oldest first, when there is nothing else to do; see
+//!   `responses.rs` for how long they stay.
 //! * A request that cannot be removed is served once and then left alone; one that cannot be read is when the host
 //!   changes it.
 //! * One whose command takes long is answered when its errand has ended; others are served meanwhile, but those that
@@ -15,17 +18,16 @@
 //!
 //! The order to call: [`Requests::start`] on a fresh connection, then [`Requests::serve_one`] until it is
 //! [`Progress::Idle`] or [`Progress::Waiting`]; each event goes to [`Requests::take_event`], and after the last of
-//! several [`Requests::look_again`]. Time is an argument, in milliseconds since any fixed moment.
+//! several [`Requests::look_again`]; when nothing is left to do, [`Requests::tidy`]. Time is an argument, in
+//! milliseconds since any fixed moment.
 
 use crate::account::shadow::{PASSWD, SHADOW};
 use crate::commands::{Code, Response};
-use crate::engine::delivery::{
-    Delivery, HOST, Pending, commit_in_parts, deliver, is_there, is_written, remove_request,
-};
+use crate::engine::delivery::{Delivery, HOST, Pending, commit_in_parts, deliver, is_written, remove_request};
 use crate::engine::dispatch::{Dispatched, Dispatcher, log_completed};
 use crate::engine::note::{self, Before, Place};
 use crate::engine::progress::{EventMeaning, Progress, State};
-use crate::engine::responses::{GUEST, Responses, Room};
+use crate::engine::responses::{GUEST, Responses, Room, is_there};
 use crate::files::transaction::FileTransaction;
 use crate::network::Target;
 use crate::platform::{GuestPath, Level, Log, Notes, Platform};
@@ -76,6 +78,16 @@ struct Long {
     list_owed: bool,
 }
 
+/// What events have named since [`Requests::look_again`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    Nothing,
+    /// One request, which the cursor stands on.
+    One,
+    /// Several, or nothing that they name.
+    Several,
+}
+
 /// The names under service.
 ///
 /// # Invariants
@@ -112,6 +124,11 @@ impl RequestCursor {
         self.named = true;
     }
 
+    /// Whether this name is all there is.
+    fn is_at(&self, name: &str) -> bool {
+        self.names.get(..self.listing.len).and_then(|names| names.strip_suffix(b"\0")) == Some(name.as_bytes())
+    }
+
     fn next_name(&mut self) -> Option<(usize, usize)> {
         let rest = self.names.get(self.next..self.listing.len)?;
         let len = rest.iter().position(|byte| *byte == 0)?;
@@ -128,6 +145,9 @@ pub struct Requests {
     network: Target,
     pending: Option<Pending>,
     cursor: RequestCursor,
+    heard: Heard,
+    /// The fingerprint of the request that was answered last: its removal is an event, too.
+    removed: u64,
     responses: Responses,
     unreadable: heapless::Vec<Unreadable, KNOWN_MAX>,
     /// Whether the note of earlier agents was read.
@@ -139,7 +159,8 @@ pub struct Requests {
     long: Long,
     /// Whether a list longer than a packet can be fetched, as far as is known.
     lists_in_parts: bool,
-    /// Whether the last list was too long to be fetched: there are requests that nothing has named.
+    /// Whether there may be requests that nothing has named: the last list was too long to be fetched, or the event of
+    /// a removal stands for a new request of that name, too.
     list_owed: bool,
     /// Whether [`Requests::look_around`] is still to be done on this connection.
     new_here: bool,
@@ -169,6 +190,8 @@ impl Requests {
             network,
             pending: None,
             cursor,
+            heard: Heard::Nothing,
+            removed: 0,
             responses: Responses::new(),
             unreadable: heapless::Vec::new(),
             note_read: false,
@@ -196,6 +219,7 @@ impl Requests {
         // What an agent that was killed has left beside files.
         FileTransaction::<P::Staged>::tidy(platform, places(), &[SHADOW, PASSWD]);
         self.new_here = true;
+        self.responses.forget_room();
         self.cursor.restart();
         Ok(())
     }
@@ -247,34 +271,47 @@ impl Requests {
 
     /// Takes note of an event, and says what it means for requests.
     ///
-    /// An event says to look again, and one look is enough for many. But where a long list cannot be fetched, the
-    /// events' paths are all that names the requests of a burst: they are followed one by one, and the list comes last.
+    /// A request that comes alone is the next one; for several a list is less work. But where a long list cannot be
+    /// fetched, the events' paths are all that names the requests of a burst: they are followed one by one, and the
+    /// list comes last.
     pub fn take_event(&mut self, event: Event<'_>) -> EventMeaning {
         match event {
             Event::Fired { token: TOKEN, .. } => {}
             Event::Fired { token: GUEST_TOKEN, .. } => {
                 self.guest_changed = true;
+                self.heard = Heard::Several;
                 return EventMeaning::LookAgain;
             }
             Event::Fired { .. } => return EventMeaning::NoneOfOurs,
             Event::Overflow => self.guest_changed = true,
         }
-        if let Some(name) = request_name(event) {
-            let name = note::fingerprint(name);
-            self.unreadable.iter_mut().filter(|known| known.name == name).for_each(|known| known.changed = true);
+        let Some(name) = request_name(event) else {
+            self.heard = Heard::Several;
+            return EventMeaning::LookAgain;
+        };
+        let fingerprint = note::fingerprint(name);
+        self.unreadable.iter_mut().filter(|known| known.name == fingerprint).for_each(|known| known.changed = true);
+        if !self.lists_in_parts {
+            self.cursor.restart_with(name);
+            return EventMeaning::Named;
         }
-        match request_name(event).filter(|_| !self.lists_in_parts) {
-            Some(name) => {
+        match self.heard {
+            _ if fingerprint == self.removed => self.list_owed = true,
+            Heard::Nothing => {
                 self.cursor.restart_with(name);
-                EventMeaning::Named
+                self.heard = Heard::One;
             }
-            None => EventMeaning::LookAgain,
+            Heard::One if self.cursor.is_at(name) => {}
+            _ => self.heard = Heard::Several,
         }
+        EventMeaning::LookAgain
     }
 
-    /// There may be requests that were not there before.
+    /// There may be requests that were not there before: the one that events have named, or any.
     pub fn look_again(&mut self) {
-        self.cursor.restart();
+        if core::mem::replace(&mut self.heard, Heard::Nothing) != Heard::One {
+            self.cursor.restart();
+        }
     }
 
     /// Answers the next request.
@@ -298,6 +335,7 @@ impl Requests {
                 match self.answer(&pending, client, platform, now) {
                     Ok(Delivery::Answered) => {
                         note::over(platform, &pending.name);
+                        self.removed = note::fingerprint(&pending.name);
                         return Ok(Progress::Served);
                     }
                     Ok(Delivery::Stays) => {
@@ -338,6 +376,12 @@ impl Requests {
                 self.list_more(client)?;
             }
         }
+    }
+
+    /// Removes an old response, if there is one to be removed ([`Progress::Served`]) or will be ([`Progress::Waiting`]).
+    /// For when there is nothing else to do.
+    pub fn tidy<T: Transport>(&mut self, client: &mut Client<T>, now: u64) -> Result<Progress, Error> {
+        if self.mute { Ok(Progress::Idle) } else { self.responses.tidy(client, now) }
     }
 
     /// Forgets a key that was not used in time. Returns when to ask again, if there is one.
@@ -448,7 +492,7 @@ impl Requests {
         let cursor = &mut self.cursor;
         if cursor.listing.complete {
             cursor.over = true;
-            // Events name requests; but those that waited before can only be listed, once the host has taken some back.
+            // What was not named comes after what was; where lists have no parts, once the host has taken some back.
             if core::mem::take(&mut cursor.named) && core::mem::take(&mut self.list_owed) {
                 cursor.restart();
             }
@@ -462,7 +506,10 @@ impl Requests {
                 (self.lists_in_parts, self.list_owed) = (false, true);
                 Listing { len: 0, complete: true }
             }
-            listing => listing?,
+            listing => {
+                self.list_owed = false;
+                listing?
+            }
         };
         cursor.next = 0;
         cursor.over = cursor.listing.len == 0;
@@ -528,7 +575,7 @@ impl Requests {
                         return Ok(true);
                     }
                     #[cfg(feature = "long-commands")]
-                    Dispatched::Later if self.cursor.named => {
+                    Dispatched::Later if self.cursor.named && !self.lists_in_parts => {
                         // The list cannot be had, so that nothing would tell of it later.
                         self.cursor.next = start;
                         note::not_run(platform);
@@ -598,7 +645,7 @@ impl Requests {
         loop {
             let error = match room {
                 Room::Later(moment) => return Ok(Delivery::Later(moment)),
-                Room::Made(_) | Room::Never => match deliver(client, platform, pending) {
+                Room::Made(_) | Room::Never => match deliver(client, platform, pending, &mut self.responses) {
                     Ok(delivery) => {
                         self.responses.add(name, now);
                         return Ok(delivery);

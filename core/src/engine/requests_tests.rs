@@ -77,6 +77,40 @@ impl Guest {
         self.serve_all(now)
     }
 
+    /// Removes old responses until there are none; returns when there will be.
+    #[track_caller]
+    fn tidy_all(&mut self, now: u64) -> Option<u64> {
+        for _ in 0..1000 {
+            match self.requests.tidy(&mut self.client, now).unwrap() {
+                Progress::Served => {}
+                Progress::Waiting(until) => return Some(until),
+                progress => {
+                    assert_eq!(progress, Progress::Idle);
+                    return None;
+                }
+            }
+        }
+        panic!("never tidy");
+    }
+
+    /// Takes note of all events, as the engine does.
+    fn hear(&mut self) {
+        while self.store().has_news() {
+            self.client.receive_events().unwrap();
+        }
+        while let Some(event) = self.client.next_event().unwrap() {
+            if self.requests.take_event(event) == EventMeaning::Named {
+                return;
+            }
+        }
+        self.requests.look_again();
+    }
+
+    /// What was asked since the last time.
+    fn asked_since(&mut self) -> Vec<(MessageType, String)> {
+        core::mem::take(&mut self.store().asked).into_iter().map(|(kind, path, _)| (kind, path)).collect()
+    }
+
     /// The connection is lost and made again.
     fn reconnect(&mut self) {
         let mut store = core::mem::take(self.store());
@@ -148,8 +182,79 @@ fn a_request_that_the_host_takes_back_is_none() {
     assert!(!guest.platform.logged().contains("cannot be answered"), "{}", guest.platform.logged());
 }
 
+/// Read, answered, and removed when the answer is there.
+fn two_trips_and_one(name: &str) -> [(MessageType, String); 3] {
+    [
+        (MessageType::READ, format!("data/host/{name}")),
+        (MessageType::WRITE, format!("data/guest/{name}")),
+        (MessageType::RM, format!("data/host/{name}")),
+    ]
+}
+
+fn the_list() -> (MessageType, String) {
+    (MessageType::DIRECTORY, "data/host".into())
+}
+
 #[test]
-fn what_an_event_means_depends_on_whose_it_is_and_on_what_this_xenstored_can() {
+fn a_request_that_comes_alone_is_answered_in_two_round_trips() {
+    let mut guest = Guest::asked(&[]);
+    guest.serve_all(0);
+    guest.hear();
+    guest.serve_all(0);
+    guest.asked_since();
+    guest.store().put("data/host/a", ASKS);
+    // Written twice, as by a host that sets permissions: one event, or two.
+    guest.store().put("data/host/a", ASKS);
+    guest.hear();
+    assert_eq!(guest.serve_all(0), 1);
+    assert_eq!(guest.asked_since(), two_trips_and_one("a"));
+    // Its removal is an event, too: then the list shows that nothing is left.
+    guest.hear();
+    assert_eq!(guest.serve_all(0), 0);
+    assert_eq!(guest.asked_since(), [the_list()]);
+    // That event and the next request's together.
+    for (name, before) in [("b", "a"), ("c", "b")] {
+        guest.store().put(&format!("data/host/{name}"), ASKS);
+        if before == "b" {
+            // The host asks under the name of the one that was just answered.
+            guest.store().put("data/host/b", ASKS);
+        }
+        guest.hear();
+        let again = usize::from(before == "b");
+        assert_eq!(guest.serve_all(0), 1 + again);
+        let mut expected = two_trips_and_one(name).to_vec();
+        if again > 0 {
+            expected.push(the_list());
+            expected.extend(two_trips_and_one("b"));
+        }
+        assert_eq!(guest.asked_since(), expected);
+    }
+}
+
+#[test]
+fn of_several_requests_at_once_one_list_is_fetched() {
+    let mut guest = Guest::asked(&[]);
+    guest.serve_all(0);
+    guest.hear();
+    guest.serve_all(0);
+    guest.asked_since();
+    for first in [&["b", "a", "c"][..], &["g", "d", "f", "e"]] {
+        first.iter().for_each(|name| guest.store().put(&format!("data/host/{name}"), ASKS));
+        guest.hear();
+        assert_eq!(guest.serve_all(0), first.len());
+        let mut names = first.to_vec();
+        names.sort_unstable();
+        let mut expected = vec![the_list()];
+        expected.extend(names.iter().flat_map(|name| two_trips_and_one(name)));
+        assert_eq!(guest.asked_since(), expected);
+        // And one for all the removals.
+        guest.hear();
+        assert_eq!((guest.serve_all(0), guest.asked_since()), (0, vec![the_list()]));
+    }
+}
+
+#[test]
+fn an_event_is_followed_by_a_look_at_requests_if_it_is_ours() {
     let mut guest = Guest::asked(&[]);
     guest.serve_all(0);
     let ours = Event::Fired { path: "data/host/a", token: "nanova" };
@@ -544,14 +649,85 @@ fn where_nothing_is_known_that_could_go_all_goes_and_then_the_answer_is_given_up
 }
 
 #[test]
-fn a_response_stays_for_ten_minutes() {
+fn a_response_stays_for_ten_minutes_and_goes_when_there_is_nothing_else_to_do() {
     let mut guest = Guest::asked(&["a"]);
     guest.serve_all(1000);
     for (name, now, left) in [("b", 601_000, vec!["a", "b"]), ("c", 601_100, vec!["b", "c"])] {
         guest.store().put(&format!("data/host/{name}"), ASKS);
+        guest.store().asked.clear();
         assert_eq!(guest.serve_again(now), 1);
+        assert_eq!(guest.store().asked(MessageType::RM), [format!("data/host/{name}")], "its request's alone");
+        guest.tidy_all(now);
         assert_eq!(guest.names_below("data/guest"), left, "{now}");
     }
+}
+
+#[test]
+fn an_eighth_of_the_room_is_kept_free_so_that_no_answer_waits_for_it() {
+    // As much as C xenstored has for UUIDs.
+    let mut guest = Guest::asked(&[]);
+    guest.store().quota = Some(("data/guest", 53, "ENOSPC"));
+    guest.serve_all(0);
+    let ask = |guest: &mut Guest, number: usize, now: u64| {
+        guest.store().put(&format!("data/host/{number:03}"), ASKS);
+        guest.store().asked.clear();
+        assert_eq!(guest.serve_again(now), 1);
+        guest.store().asked(MessageType::WRITE).len()
+    };
+    for number in 0..53 {
+        assert_eq!(ask(&mut guest, number, 0), 1);
+    }
+    // The first that is refused says how much room there is.
+    assert_eq!(ask(&mut guest, 53, 10_000), 3);
+    assert_eq!(guest.tidy_all(10_000), None);
+    let left = guest.names_below("data/guest");
+    assert_eq!((left.len(), left[0].as_str()), (47, "007"));
+    // From then on it is there, for six at once.
+    for burst in 0..20 {
+        for number in 0..6 {
+            let number = 54 + 6 * burst + number;
+            assert_eq!(ask(&mut guest, number, 20_000 + 10_000 * burst as u64), 1, "{number}");
+        }
+        guest.tidy_all(20_000 + 10_000 * burst as u64);
+        assert_eq!(guest.names_below("data/guest").len(), 47);
+    }
+    // More fit later: that is learned as well.
+    guest.store().quota = None;
+    for number in 200..300 {
+        ask(&mut guest, number, 300_000);
+    }
+    assert_eq!(guest.tidy_all(310_000), None);
+    assert_eq!(guest.names_below("data/guest").len(), 147 - 147 / 8);
+}
+
+#[test]
+fn a_crowd_of_responses_waits_until_hosts_have_read_them_or_taken_them_away() {
+    let mut guest = Guest::asked(&["a", "b", "c", "d", "e", "f", "g", "h", "i"]);
+    guest.store().quota = Some(("data/guest", 8, "ENOSPC"));
+    assert_eq!((0..8).map(|_| guest.serve(0)).collect::<Vec<_>>(), vec![Ok(Progress::Served); 8]);
+    assert_eq!(guest.serve(0), Ok(Progress::Waiting(5000)));
+    // The host removes what it has read: there is nothing to wait for.
+    guest.store().take("data/guest/a");
+    assert_eq!(guest.serve(10), Ok(Progress::Served));
+    assert_eq!((guest.serve(10), guest.tidy_all(10)), (Ok(Progress::Idle), None));
+    assert_eq!(guest.names_below("data/guest").len(), 8);
+    // Two more than seven eighths of all, which nobody has had the time to read.
+    let mut guest = Guest::asked(&[]);
+    guest.serve_all(0);
+    (0..440).for_each(|number| guest.store().put(&format!("data/host/{number:03}"), ASKS));
+    assert_eq!((guest.serve_again(0), guest.tidy_all(0)), (440, Some(5000)));
+    // One that the host has taken away is not counted any more.
+    guest.store().take("data/guest/000");
+    assert_eq!(guest.tidy_all(10), Some(5000));
+    assert_eq!((guest.tidy_all(4999), guest.names_below("data/guest").len()), (Some(5000), 439));
+    assert_eq!((guest.tidy_all(5000), guest.names_below("data/guest").len()), (None, 438));
+    // Nothing is removed where nothing can be written.
+    let mut guest = Guest::asked(&["a"]);
+    guest.serve_all(0);
+    guest.store().refuses.push((MessageType::MKDIR, "data/guest", "EACCES"));
+    guest.reconnect();
+    assert_eq!(guest.tidy_all(1_000_000), None);
+    assert_eq!(guest.names_below("data/guest"), ["a"]);
 }
 
 #[test]

@@ -2,18 +2,25 @@
 //! own only so much.
 //!
 //! A response stays for [`KEPT_MS`], longer than any host waits, unless more than [`KEPT_MAX`] pile up. C xenstored has
-//! less room than that: the names of a node's children count for its size, so about 53 UUIDs fill `data/guest`. Then a
-//! new response takes the place of the oldest, but not before that has been there for [`READ_MS`]: the service waits as
-//! long, so that a host that looks twice a second, or is busy, has seen it. The log says which one went.
+//! less room than that: the names of a node's children count for its size, so about 53 UUIDs fill `data/guest`. The
+//! first refusal tells; from then on so many are too many.
+//!
+//! No answer waits for what is old: it goes when there is nothing else to do, and an eighth of the room is kept free
+//! for what comes. Only in a burst that is larger than that a new response takes the place of the oldest, but not
+//! before that has been there for [`READ_MS`], or its host has removed it: the service waits as long, so that a host
+//! that looks twice a second, or is busy, has seen it. The log says which one went.
 
+use crate::engine::progress::Progress;
 use crate::platform::{Level, Log};
-use crate::xenstore::{Client, Error, Joined, Path, Transaction, Transport};
+use crate::xenstore::{Client, Error, Joined, Path, Transaction, Transport, unless_refused};
 
 /// Where it looks for responses.
 pub(crate) const GUEST: Path<'static> = Path::literal("data/guest");
 /// How many responses are kept at the most: half of the usual quota of nodes, which the guest's kernel and the requests
 /// that wait share.
 const KEPT_MAX: usize = 500;
+/// However little room a refusal tells of: somebody else may have taken it, for a while.
+const KEPT_MIN: usize = 8;
 /// How long a response is kept once hosts have had time to read it, unless there are too many: twice the longest time
 /// that nova waits (300 s for the first `version`).
 const KEPT_MS: u64 = 600_000;
@@ -45,13 +52,15 @@ pub(crate) struct Responses {
     bytes: heapless::Vec<u8, ROOM>,
     first: usize,
     count: usize,
+    /// How many there is room for, as far as is known.
+    most: usize,
 }
 
 impl Responses {
     // Inlined, so that it is made where it stays.
     #[inline(always)]
     pub(crate) const fn new() -> Responses {
-        Responses { bytes: heapless::Vec::new(), first: 0, count: 0 }
+        Responses { bytes: heapless::Vec::new(), first: 0, count: 0, most: KEPT_MAX }
     }
 
     /// Takes over what lies below `data/guest` from an earlier agent, and removes what is too much of it. In the midst
@@ -91,7 +100,7 @@ impl Responses {
         }
     }
 
-    /// Removes what is too old or too much, so that a response of this name can be added.
+    /// Removes what is too much, so that a response of this name can be added.
     pub(crate) fn make_room<T: Transport, P: Log>(
         &mut self,
         client: &mut Client<T>,
@@ -100,20 +109,40 @@ impl Responses {
         now: u64,
     ) -> Result<Room, Error> {
         let mut removed = 0;
-        while let Some((read, _)) = self.oldest() {
-            let room = if now.saturating_sub(read) > KEPT_MS {
-                self.drop_oldest(client, name)?
-            } else if self.count >= KEPT_MAX || ROOM - (self.bytes.len() - self.first) < ENTRY + name.len() {
-                self.remove_oldest(client, platform, name, now)?
-            } else {
-                break;
-            };
-            match room {
+        while self.count >= KEPT_MAX || ROOM - (self.bytes.len() - self.first) < ENTRY + name.len() {
+            match self.remove_oldest(client, platform, name, now)? {
                 Room::Made(more) => removed += more,
                 other => return Ok(other),
             }
         }
         Ok(Room::Made(removed))
+    }
+
+    /// Another connection, perhaps to another host: nothing is known of its room.
+    pub(crate) fn forget_room(&mut self) {
+        self.most = KEPT_MAX;
+    }
+
+    /// A response was refused for want of room: so many as there are now are all that there is room for.
+    pub(crate) fn learn_room(&mut self) {
+        self.most = self.count.max(KEPT_MIN);
+    }
+
+    /// Removes one response that is too old, or that takes the room that is kept free: [`Progress::Served`]. Says when
+    /// there will be one, if that is to be awaited.
+    pub(crate) fn tidy<T: Transport>(&mut self, client: &mut Client<T>, now: u64) -> Result<Progress, Error> {
+        let Some((read, oldest)) = self.oldest() else { return Ok(Progress::Idle) };
+        let is_crowded = self.count > self.most - self.most / 8;
+        if now.saturating_sub(read) > KEPT_MS || is_crowded && now >= read {
+            self.drop_oldest(client, "")?;
+        } else if !is_crowded {
+            return Ok(Progress::Idle);
+        } else if is_there(client, oldest)? {
+            return Ok(Progress::Waiting(read));
+        } else {
+            self.forget_oldest();
+        }
+        Ok(Progress::Served)
     }
 
     /// Removes the oldest response, because there is no room for one of this name; if hosts have had time to read it.
@@ -126,7 +155,12 @@ impl Responses {
     ) -> Result<Room, Error> {
         let Some((read, oldest)) = self.oldest() else { return Ok(Room::Never) };
         if now < read {
-            return Ok(Room::Later(read));
+            if is_there(client, oldest)? {
+                return Ok(Room::Later(read));
+            }
+            // Its host has.
+            self.forget_oldest();
+            return Ok(Room::Made(0));
         }
         if oldest != name {
             let seconds = (now - read + READ_MS) / 1000;
@@ -141,9 +175,14 @@ impl Responses {
         let len = oldest.len();
         // A response that will be overwritten under its old name is not the oldest any more.
         let removed = oldest != name && remove(client, oldest)?;
-        self.first = (self.first + ENTRY + len).min(self.bytes.len());
-        self.count = self.count.saturating_sub(1);
+        self.forget_oldest();
         Ok(Room::Made(if removed { len + 1 } else { 0 }))
+    }
+
+    fn forget_oldest(&mut self) {
+        let len = self.oldest().map_or(0, |(_, oldest)| ENTRY + oldest.len());
+        self.first = (self.first + len).min(self.bytes.len());
+        self.count = self.count.saturating_sub(1);
     }
 
     /// Remembers a response that was written now.
@@ -165,6 +204,8 @@ impl Responses {
         let pieces = [&len[..], &time, name.as_bytes()];
         if pieces.into_iter().all(|piece| self.bytes.extend_from_slice(piece).is_ok()) {
             self.count += 1;
+            // More than was known of.
+            self.most = self.most.max(self.count);
         }
     }
 
@@ -174,6 +215,12 @@ impl Responses {
         let name = rest.get(..usize::from(u16::from_le_bytes(*len)))?;
         Some((u64::from(u32::from_le_bytes(*time)) * TENTH_MS, core::str::from_utf8(name).unwrap_or_default()))
     }
+}
+
+/// Whether there is any response of this name.
+pub(crate) fn is_there<T: Transport>(client: &mut Client<T>, name: &str) -> Result<bool, Error> {
+    let Ok(response) = Joined::new(GUEST, name) else { return Ok(false) };
+    Ok(unless_refused(client.read(Transaction::NONE, response.as_path()))?.is_some())
 }
 
 /// Removes a response. Returns whether it was there and is gone; one that may not be removed is nothing to stop for.

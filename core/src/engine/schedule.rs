@@ -139,6 +139,8 @@ pub struct Engine {
     idle: bool,
     /// When the response that waits for room in xenstore is to be tried again.
     room_at: Option<u64>,
+    /// When there is an old response to be removed.
+    tidy_at: Option<u64>,
     /// What is still to be said once on this connection.
     settle_due: bool,
     report_begun: bool,
@@ -175,6 +177,7 @@ impl Engine {
             pause: PAUSE_MIN_MS,
             idle: false,
             room_at: None,
+            tidy_at: None,
             settle_due: false,
             report_begun: false,
             report_held_until: 0,
@@ -218,7 +221,7 @@ impl Engine {
     /// There is a connection to xenstored, on which nothing was said yet.
     pub fn handle_connected(&mut self) {
         self.phase = Phase::Fresh;
-        (self.useful, self.idle, self.room_at) = (false, false, None);
+        (self.useful, self.idle, self.room_at, self.tidy_at) = (false, false, None, None);
     }
 
     /// The connection is lost.
@@ -274,7 +277,7 @@ impl Engine {
             return Action::Beat;
         }
         match self.phase {
-            Phase::Apart(until) if now < until => return self.wait([Some(until), None], false),
+            Phase::Apart(until) if now < until => return self.wait([Some(until), None, None], false),
             Phase::Apart(_) => return Action::Connect,
             Phase::Fresh => return Action::Serve,
             Phase::Serving => {}
@@ -295,7 +298,8 @@ impl Engine {
         if report_in == Some(0) && !core::mem::replace(&mut self.links_asked, true) {
             return Action::ListenForLinks;
         }
-        if !self.idle || report_in == Some(0) || self.room_at.is_some_and(|at| now >= at) {
+        if !self.idle || report_in == Some(0) || [self.room_at, self.tidy_at].into_iter().flatten().any(|at| now >= at)
+        {
             return Action::Serve;
         }
         if self.options.once && self.room_at.is_none() && !self.errands.under_way {
@@ -303,7 +307,7 @@ impl Engine {
         }
         let is_timed = self.report.knows_time() || now < self.report_held_until;
         let report_at = report_in.filter(|_| is_timed).map(|left| now + left);
-        self.wait([self.room_at, report_at], self.options.report && !self.report.is_pausing(now))
+        self.wait([self.room_at, self.tidy_at, report_at], self.options.report && !self.report.is_pausing(now))
     }
 
     /// What is to be done before the end.
@@ -311,10 +315,10 @@ impl Engine {
         if self.phase != Phase::Serving || !self.requests.is_under_way() {
             return Action::Done;
         }
-        if !self.idle || now >= until { Action::Serve } else { self.wait([Some(until), None], false) }
+        if !self.idle || now >= until { Action::Serve } else { self.wait([Some(until), None, None], false) }
     }
 
-    fn wait(&self, moments: [Option<u64>; 2], links: bool) -> Action {
+    fn wait(&self, moments: [Option<u64>; 3], links: bool) -> Action {
         let until = moments.into_iter().chain([self.beat_at(), self.forget_at]).flatten().min();
         Action::Wait { until, links }
     }
@@ -336,7 +340,7 @@ impl Engine {
             self.idle = true;
             return Ok(());
         }
-        (self.room_at, self.held) = (None, false);
+        (self.room_at, self.tidy_at, self.held) = (None, None, false);
         #[cfg(all(feature = "commands", feature = "network"))]
         if self.reset_due {
             self.requests.reset_network(client, platform)?;
@@ -369,6 +373,13 @@ impl Engine {
             }
             self.ready_due = true;
             return Ok(());
+        }
+        if self.options.commands && !requests_wait {
+            match self.requests.tidy(client, now)? {
+                Progress::Served => return Ok(()),
+                Progress::Waiting(until) => self.tidy_at = Some(until),
+                Progress::Held | Progress::Idle => {}
+            }
         }
         self.idle = true;
         Ok(())

@@ -343,6 +343,32 @@ fn a_response_that_waits_for_room_holds_up_no_report() {
 }
 
 #[test]
+fn old_responses_go_when_nothing_else_is_to_be_done() {
+    let crowd: Vec<_> = (0..440).map(|number| format!("data/host/{number:03}")).collect();
+    for once in [false, true] {
+        let mut guest = Guest::with(Options { report: false, once, ..ALL }, &[]);
+        guest.connect();
+        crowd.iter().for_each(|path| guest.store().put(path, ASKS));
+        if once {
+            // Whoever ends does not wait for that.
+            assert_eq!(guest.run().last(), Some(&Action::Done));
+            continue;
+        }
+        assert_eq!(guest.run().last(), Some(&wait(Some(5000), false)));
+        guest.now = 5000;
+        assert_eq!(guest.run(), [wait(None, false)]);
+        assert_eq!(guest.store().below("data/guest").len(), 438);
+        // A request that comes when there is much to remove is answered before that.
+        guest.now = 700_000;
+        guest.store().asked.clear();
+        guest.host_writes("data/host/x", ASKS);
+        let asked: Vec<_> = guest.store().asked.iter().map(|(kind, ..)| *kind).collect();
+        assert_eq!(asked[..3], [MessageType::READ, MessageType::WRITE, MessageType::RM]);
+        assert_eq!(guest.store().below("data/guest").len(), 1);
+    }
+}
+
+#[test]
 fn memory_is_looked_at_after_each_interval_and_links_after_each_pause() {
     let mut guest = Guest::with(Options { report_interval: 60, ..ALL }, &[]);
     guest.now = 500;
