@@ -50,6 +50,8 @@ pub struct Device {
     partial: Vec<u8>,
     /// What read(2) will give.
     replies: VecDeque<u8>,
+    /// How many bytes of that are to be read until the last request is answered.
+    unread: usize,
     watches: Vec<Adapter>,
     /// The open transactions, each with the suspend generation it began in.
     transactions: BTreeMap<u32, u32>,
@@ -72,6 +74,7 @@ impl Device {
             outbox,
             partial: Vec::new(),
             replies: VecDeque::new(),
+            unread: 0,
             watches: Vec::new(),
             transactions: BTreeMap::new(),
             suspends: 0,
@@ -102,6 +105,10 @@ impl Device {
             self.violation(format!("{trailing} bytes behind a {} were discarded", op::name(request.kind)));
         }
         self.partial.clear();
+        if self.unread > 0 {
+            // Linux sends that from the buffer that this one lies in (facts C6).
+            self.violation(format!("a {} before the answer to the request before it was read", op::name(request.kind)));
+        }
         self.perform(&request).map(|()| bytes.len())
     }
 
@@ -122,6 +129,7 @@ impl Device {
         for (slot, byte) in buffer.iter_mut().zip(self.replies.drain(..len)) {
             *slot = byte;
         }
+        self.unread = self.unread.saturating_sub(len);
         Ok(len)
     }
 
@@ -159,6 +167,7 @@ impl Device {
         self.connection = connect(&self.hub, &self.outbox);
         self.partial.clear();
         self.replies.clear();
+        self.unread = 0;
         self.watches.clear();
         self.transactions.clear();
     }
@@ -289,11 +298,13 @@ impl Device {
         let payload = pair_payload(strings[0], &watch.token);
         // In Linux these two are whatever was on the stack. This is the most confusing it could have been.
         let tx_id = self.transactions.keys().next().copied().unwrap_or(0x5a5a_5a5a);
-        self.reply(&Packet { kind: op::WATCH_EVENT, req_id: self.last_req_id, tx_id, payload });
+        let event = Packet { kind: op::WATCH_EVENT, req_id: self.last_req_id, tx_id, payload };
+        self.replies.extend(event.to_bytes());
     }
 
     fn reply(&mut self, packet: &Packet) {
         self.replies.extend(packet.to_bytes());
+        self.unread = self.replies.len();
     }
 
     fn violation(&mut self, what: String) {

@@ -91,6 +91,22 @@ fn what_follows_a_message_in_the_same_write_is_lost() {
 }
 
 #[test]
+fn a_request_before_the_answer_to_the_one_before_it_is_a_violation() {
+    let mut device = open();
+    let read = packet(op::READ, 0, b"name\0").to_bytes();
+    ask(&mut device, op::WATCH, 0, b"data\0token\0");
+    received(&mut device);
+    // An event that waits is no answer.
+    device.write(&packet(op::WRITE, 0, b"data/x\0x").to_bytes()).unwrap();
+    received(&mut device);
+    device.write(&read).unwrap();
+    device.read(&mut [0; HEADER], true).unwrap();
+    assert!(device.violations().is_empty());
+    device.write(&read).unwrap();
+    assert_eq!(device.violations(), ["a READ before the answer to the request before it was read"]);
+}
+
+#[test]
 fn an_empty_read_and_reset_watches_are_violations() {
     let mut device = open();
     assert_eq!(device.read(&mut [], true), Ok(0));
