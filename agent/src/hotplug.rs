@@ -54,6 +54,8 @@ pub(crate) fn begin(system: &mut System<'_>) -> Option<OwnedFd> {
 }
 
 /// Reads the messages that have come.
+// Not a part of the frame that stays for good: the buffer is large.
+#[inline(never)]
 pub(crate) fn read(events: &OwnedFd, newcomers: &mut Newcomers, system: &mut System<'_>) {
     let mut message = [0; MESSAGE_MAX];
     for _ in 0..READS_MAX {

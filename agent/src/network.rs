@@ -33,6 +33,7 @@ use crate::xenbus::Xenbus;
 const ANSWER_MS: u64 = 1000;
 
 /// Runs it; returns the exit code.
+#[inline(never)]
 pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &NetworkOptions) -> i32 {
     let deadline = options.wait.map(|seconds| uptime_ms() + u64::from(seconds) * 1000);
     let candidates = Candidates::new(environment, common);
@@ -40,10 +41,11 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Netw
         // Without a word: initramfs hooks ask on every machine.
         return exit::NOT_A_GUEST;
     }
-    let (mut system, signals) = match open(common) {
+    let (opened, signals) = match open(common) {
         Ok(opened) => opened,
         Err(code) => return code,
     };
+    let mut system = System::of(opened);
     let xenbus = match candidates.wait(&mut system, &signals, &mut OrdinaryProcess, options.wait) {
         Waited::Connected(mut xenbus, _) => {
             if let Some(deadline) = deadline {

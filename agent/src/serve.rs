@@ -27,7 +27,7 @@ use crate::rt::place::Place;
 use crate::rt::signals::Signals;
 use crate::sole::{self, Taken};
 use crate::supervise::{OrdinaryProcess, Supervisor};
-use crate::system::System;
+use crate::system::{Opened, System};
 #[cfg(feature = "update")]
 use crate::takeover::{is_update, settle_in, take_over};
 use crate::wait::{sleep, timespec, uptime_ms};
@@ -62,10 +62,11 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Agen
             }
         }
     }
-    let (mut system, signals) = match open(common) {
+    let (opened, signals) = match open(common) {
         Ok(opened) => opened,
         Err(code) => return code,
     };
+    let mut system = System::of(opened);
     system.log(Level::Info, format_args!("nanova {} starting", env!("CARGO_PKG_VERSION")));
     match sole::take(common, options) {
         Ok(None) => {}
@@ -90,10 +91,10 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Agen
 }
 
 /// Log, root and signals of an ordinary process; or, when that was said on standard error, the exit code.
-pub(crate) fn open<'a>(common: &Common<'a>) -> Result<(System<'a>, Signals), i32> {
+pub(crate) fn open<'a>(common: &Common<'a>) -> Result<(Opened<'a>, Signals), i32> {
     rustix::process::umask(Mode::from_raw_mode(0o022));
-    match (System::open(common), Signals::new(&[Signal::TERM, Signal::INT], &[Signal::HUP, Signal::CHILD])) {
-        (Ok(system), Ok(signals)) => return Ok((system, signals)),
+    match (Opened::new(common), Signals::new(&[Signal::TERM, Signal::INT], &[Signal::HUP, Signal::CHILD])) {
+        (Ok(opened), Ok(signals)) => return Ok((opened, signals)),
         (Err(error), _) => complain(format_args!("cannot open the root directory {}: {}", common.root, errno(error))),
         (_, Err(error)) => complain(format_args!("cannot wait for signals: {}", errno(error))),
     }

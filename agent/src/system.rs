@@ -68,11 +68,12 @@ pub(crate) struct System<'a> {
 }
 
 impl<'a> System<'a> {
-    /// Opens log and root.
-    pub(crate) fn open(common: &Common<'a>) -> Result<System<'a>, rustix::io::Errno> {
-        let root = open(common.root, OFlags::RDONLY | OFlags::DIRECTORY, 0)?;
-        Ok(System {
-            log: LogWriter::open(common),
+    /// With this log and this root.
+    // Inlined, so that it is made where it stays.
+    #[inline(always)]
+    pub(crate) fn of(Opened { log, root, confined }: Opened<'a>) -> System<'a> {
+        System {
+            log,
             #[cfg(any(feature = "network", feature = "report"))]
             netlink: None,
             root,
@@ -90,8 +91,23 @@ impl<'a> System<'a> {
             told: Told::new(),
             #[cfg(feature = "selinux")]
             unlabelled: Unlabelled::new(),
-            confined: common.root != "/",
-        })
+            confined,
+        }
+    }
+}
+
+/// What a system is made of.
+pub(crate) struct Opened<'a> {
+    log: LogWriter<'a>,
+    root: OwnedFd,
+    confined: bool,
+}
+
+impl<'a> Opened<'a> {
+    /// Opens log and root.
+    pub(crate) fn new(common: &Common<'a>) -> Result<Opened<'a>, rustix::io::Errno> {
+        let root = open(common.root, OFlags::RDONLY | OFlags::DIRECTORY, 0)?;
+        Ok(Opened { log: LogWriter::open(common), root, confined: common.root != "/" })
     }
 }
 

@@ -43,7 +43,7 @@ use crate::rt::place::Place;
 use crate::rt::signals::Signals;
 use crate::serve::serve_for_ever;
 use crate::supervise::Supervisor;
-use crate::system::System;
+use crate::system::{Opened, System};
 use crate::wait::uptime_ms;
 use crate::xenbus::Xenbus;
 use program::FirstProcess;
@@ -95,7 +95,8 @@ fn run_by(
     let common = Common { level: boot.level, log: LogTarget::Kmsg, ..Common::default() };
     let ending = [Signal::TERM, Signal::INT, Signal::USR1, Signal::USR2, Signal::POWER];
     let others = [Signal::CHILD, Signal::HUP, Signal::CONT, Signal::WINCH, Signal::ALARM];
-    let Ok(mut system) = System::open(&common) else { hopeless("root directory") };
+    let Ok(opened) = Opened::new(&common) else { hopeless("root directory") };
+    let mut system = System::of(opened);
     let Ok(signals) = Signals::new(&ending, &others) else { hopeless("descriptor for signals") };
     system.log.show_on_console(mounts::console_loglevel());
     system.log(Level::Info, format_args!("nanova {} is the first process", env!("CARGO_PKG_VERSION")));

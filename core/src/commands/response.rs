@@ -99,13 +99,15 @@ impl Response {
         Response::new(Code::Failed, message)
     }
 
-    /// Writes the response as JSON, its message shortened until it fits.
-    pub fn to_json<'a>(&self, room: &'a mut [u8; RESPONSE_MAX]) -> &'a [u8] {
+    /// The response as JSON, its message shortened until it fits.
+    pub fn to_json(&self, json: &mut heapless::Vec<u8, RESPONSE_MAX>) {
         let mut message = self.message.clone();
         loop {
-            let json = Json { returncode: self.code.as_str(), message: message.as_str() };
-            match serde_json_core::to_slice(&json, &mut room[..]) {
-                Ok(len) => return &room[..len],
+            // All the room there is.
+            let _ = json.resize_default(RESPONSE_MAX);
+            let value = Json { returncode: self.code.as_str(), message: message.as_str() };
+            match serde_json_core::to_slice(&value, json) {
+                Ok(len) => return json.truncate(len),
                 Err(_) => message.shorten(message.as_str().len() * 3 / 4),
             }
         }
@@ -117,22 +119,24 @@ mod tests {
     use super::*;
     use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
+    /// Written over another one, which leaves nothing of itself.
+    fn json(response: &Response) -> String {
+        let mut json = heapless::Vec::from_slice(b"what was there before").unwrap();
+        response.to_json(&mut json);
+        String::from_utf8(json.to_vec()).unwrap()
+    }
+
     #[test]
     fn the_bytes_that_the_host_reads() {
-        let mut room = [0; RESPONSE_MAX];
-        assert_eq!(Response::done().to_json(&mut room), br#"{"returncode":"0","message":""}"#);
+        assert_eq!(json(&Response::done()), r#"{"returncode":"0","message":""}"#);
         let unknown = Response::new(Code::NotFound, format_args!("No such agent command '{}'", "\"\\\n\x01é"));
-        assert_eq!(
-            core::str::from_utf8(unknown.to_json(&mut room)).unwrap(),
-            r#"{"returncode":"404","message":"No such agent command '\"\\\n\u0001é'"}"#
-        );
+        assert_eq!(json(&unknown), r#"{"returncode":"404","message":"No such agent command '\"\\\n\u0001é'"}"#);
     }
 
     #[test]
     fn a_message_that_does_not_fit_is_shortened_and_shows_it() {
-        let mut room = [0; RESPONSE_MAX];
         let long = "\u{1}".repeat(4096);
-        let text = core::str::from_utf8(Response::failed(format_args!("{long}")).to_json(&mut room)).unwrap();
+        let text = json(&Response::failed(format_args!("{long}")));
         assert!(text.ends_with(r#"\u0001..."}"#), "{text}");
         // From 512 bytes on, of which each but the mark takes six: three quarters are 384, and of these 288.
         let shortened = format!(r#"{{"returncode":"500","message":"{}..."}}"#, r"\u0001".repeat(285));
@@ -163,9 +167,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_message_is_json_that_a_real_parser_reads(message in any::<String>()) {
-            let mut room = [0; RESPONSE_MAX];
             let response = Response::failed(format_args!("{message}"));
-            let parsed: serde_json::Value = serde_json::from_slice(response.to_json(&mut room)).unwrap();
+            let parsed: serde_json::Value = serde_json::from_str(&json(&response)).unwrap();
             prop_assert_eq!(&parsed["returncode"], "500");
             let shown = parsed["message"].as_str().unwrap();
             let beginning = shown.strip_suffix("...");

@@ -2,6 +2,9 @@
 //!
 //! The response is written first and its request removed behind it; the note (`note.rs`) says how far that is. Where
 //! nothing outlives the agent, and where only the removal makes room for the response, both change in one transaction.
+//!
+//! What is rare stands by itself (`inline(never)`): paths are large, and those of all ways at once would be 12 KB of
+//! stack for each answer.
 
 use crate::commands::Response;
 use crate::commands::response::RESPONSE_MAX;
@@ -26,13 +29,15 @@ pub(crate) enum Delivery {
     Refused,
 }
 
-/// A request that was run and its response, until both are changed in xenstore.
+/// A request that was run and its response, until both are changed in xenstore; or none. It stays where it is, as it is
+/// large.
 pub(crate) struct Pending {
+    /// Whether there is one. What follows is of no meaning otherwise.
+    pub(crate) is_there: bool,
     pub(crate) name: heapless::String<RELATIVE_MAX>,
     /// The cursor's number when it was found.
     pub(crate) found_in: u32,
-    json: [u8; RESPONSE_MAX],
-    json_len: usize,
+    json: heapless::Vec<u8, RESPONSE_MAX>,
     /// Whether the connection was lost while it was written: it may be there.
     pub(crate) unsure: bool,
 }
@@ -40,25 +45,32 @@ pub(crate) struct Pending {
 impl Pending {
     // Inlined, so that it is made where it stays.
     #[inline(always)]
-    pub(crate) fn new(name: heapless::String<RELATIVE_MAX>, found_in: u32) -> Pending {
-        Pending { name, found_in, json: [0; RESPONSE_MAX], json_len: 0, unsure: false }
+    pub(crate) const fn none() -> Pending {
+        Pending {
+            is_there: false,
+            name: heapless::String::new(),
+            found_in: 0,
+            json: heapless::Vec::new(),
+            unsure: false,
+        }
     }
 
-    pub(crate) fn take_response(&mut self, response: &Response) {
-        self.json_len = response.to_json(&mut self.json).len();
-    }
-
-    /// What is written to xenstore.
-    fn response(&self) -> &[u8] {
-        self.json.get(..self.json_len).unwrap_or_default()
+    /// The request of this name has this response.
+    pub(crate) fn put(&mut self, name: &str, found_in: u32, response: &Response) {
+        (self.is_there, self.found_in, self.unsure) = (true, found_in, false);
+        self.name.clear();
+        // It fits: it is a part of the request's path.
+        let _ = self.name.push_str(name);
+        response.to_json(&mut self.json);
     }
 }
 
 /// Whether a response is there: the last that was heard of it was that its connection was lost.
+#[inline(never)]
 pub(crate) fn is_written<T: Transport>(client: &mut Client<T>, pending: &Pending) -> Result<bool, Error> {
     let Ok(response) = Joined::new(GUEST, &pending.name) else { return Ok(false) };
     let there = unless_refused(client.read(Transaction::NONE, response.as_path()))?;
-    Ok(there.is_some_and(|there| there == pending.response()))
+    Ok(there.is_some_and(|there| *there == *pending.json))
 }
 
 /// Removes a request whose response is there: it must not be run again.
@@ -80,7 +92,7 @@ pub(crate) fn deliver<T: Transport, P: Notes>(
 ) -> Result<Delivery, Error> {
     let response = Joined::new(GUEST, &pending.name).map_err(|_| Error::TooLong)?;
     if platform.outlives() {
-        match client.write(Transaction::NONE, response.as_path(), pending.response()) {
+        match client.write(Transaction::NONE, response.as_path(), &pending.json) {
             // The request's own room may be what it takes.
             Err(Error::Refused(refusal)) if refusal.is_quota() => others.learn_room(),
             Err(error) => return Err(error),
@@ -94,6 +106,7 @@ pub(crate) fn deliver<T: Transport, P: Notes>(
 }
 
 /// Removes the request and writes its response, both or neither.
+#[inline(never)]
 fn commit<T: Transport>(client: &mut Client<T>, pending: &Pending) -> Result<(), Error> {
     let request = Joined::new(HOST, &pending.name).map_err(|_| Error::TooLong)?;
     let response = Joined::new(GUEST, &pending.name).map_err(|_| Error::TooLong)?;
@@ -103,7 +116,7 @@ fn commit<T: Transport>(client: &mut Client<T>, pending: &Pending) -> Result<(),
             Err(error) if error.is(Refusal::NOENT) => {}
             removed => removed?,
         }
-        match client.write(transaction, response.as_path(), pending.response()) {
+        match client.write(transaction, response.as_path(), &pending.json) {
             // Writing makes what is missing. What is not there is the transaction: the guest was suspended since it
             // began.
             Err(error) if error.is(Refusal::NOENT) => Err(Error::Refused(Refusal::AGAIN)),
@@ -113,9 +126,10 @@ fn commit<T: Transport>(client: &mut Client<T>, pending: &Pending) -> Result<(),
 }
 
 /// What can still be done when the transaction is refused: each half by itself, and never the command again.
+#[inline(never)]
 pub(crate) fn commit_in_parts<T: Transport>(client: &mut Client<T>, pending: &Pending) -> Result<Delivery, Error> {
     if let Ok(response) = Joined::new(GUEST, &pending.name) {
-        unless_refused(client.write(Transaction::NONE, response.as_path(), pending.response()))?;
+        unless_refused(client.write(Transaction::NONE, response.as_path(), &pending.json))?;
     }
     remove_request(client, &pending.name)
 }

@@ -94,7 +94,7 @@ enum Heard {
 /// `names[next..listing.len]` are names that were listed and not looked at; `offset` bytes of the directory's list
 /// belong to requests that stay.
 struct RequestCursor {
-    names: [u8; NAMES_MAX],
+    names: heapless::Vec<u8, NAMES_MAX>,
     listing: Listing,
     next: usize,
     offset: usize,
@@ -108,6 +108,13 @@ struct RequestCursor {
 impl RequestCursor {
     const EMPTY: Listing = Listing { len: 0, complete: false };
 
+    /// All the room for names. (It is made here: an array of zeros would be on the stack before it is in its place.)
+    fn room(&mut self) -> &mut [u8] {
+        // As much as there is.
+        let _ = self.names.resize_default(NAMES_MAX);
+        &mut self.names
+    }
+
     fn restart(&mut self) {
         self.number = self.number.wrapping_add(1);
         (self.listing, self.next, self.offset, self.over, self.named) = (Self::EMPTY, 0, 0, false, false);
@@ -117,7 +124,7 @@ impl RequestCursor {
     fn restart_with(&mut self, name: &str) {
         let len = name.len() + 1;
         self.restart();
-        let Some(room) = self.names.get_mut(..len) else { return };
+        let Some(room) = self.room().get_mut(..len) else { return };
         room[..len - 1].copy_from_slice(name.as_bytes());
         room[len - 1] = 0;
         self.listing = Listing { len, complete: true };
@@ -143,7 +150,7 @@ pub struct Requests {
     dispatcher: Dispatcher,
     /// What `resetnetwork` changes.
     network: Target,
-    pending: Option<Pending>,
+    pending: Pending,
     cursor: RequestCursor,
     heard: Heard,
     /// The fingerprint of the request that was answered last: its removal is an event, too.
@@ -176,20 +183,19 @@ impl Requests {
     // Inlined, so that it is made where it stays.
     #[inline(always)]
     pub const fn new(network: Target) -> Requests {
-        let cursor = RequestCursor {
-            names: [0; NAMES_MAX],
-            listing: RequestCursor::EMPTY,
-            next: 0,
-            offset: 0,
-            over: false,
-            named: false,
-            number: 0,
-        };
         Requests {
             dispatcher: Dispatcher::new(),
             network,
-            pending: None,
-            cursor,
+            pending: Pending::none(),
+            cursor: RequestCursor {
+                names: heapless::Vec::new(),
+                listing: RequestCursor::EMPTY,
+                next: 0,
+                offset: 0,
+                over: false,
+                named: false,
+                number: 0,
+            },
             heard: Heard::Nothing,
             removed: 0,
             responses: Responses::new(),
@@ -264,7 +270,7 @@ impl Requests {
         }
         self.lists_in_parts = client.lists_in_parts(HOST)?;
         let in_burst = !self.cursor.over;
-        self.responses.adopt(client, platform, &mut self.cursor.names, in_burst, now)?;
+        self.responses.adopt(client, platform, self.cursor.room(), in_burst, now)?;
         self.cursor.restart();
         Ok(())
     }
@@ -331,34 +337,29 @@ impl Requests {
         loop {
             #[cfg(feature = "long-commands")]
             self.take_long(false, platform);
-            if let Some(mut pending) = self.pending.take() {
-                match self.answer(&pending, client, platform, now) {
+            if self.pending.is_there {
+                match self.answer(client, platform, now) {
                     Ok(Delivery::Answered) => {
-                        note::over(platform, &pending.name);
-                        self.removed = note::fingerprint(&pending.name);
+                        self.pending.is_there = false;
+                        note::over(platform, &self.pending.name);
+                        self.removed = note::fingerprint(&self.pending.name);
                         return Ok(Progress::Served);
                     }
                     Ok(Delivery::Stays) => {
+                        self.pending.is_there = false;
                         // When it is met again it is passed over as one that is known.
-                        if pending.found_in == self.cursor.number {
-                            self.cursor.offset += pending.name.len() + 1;
+                        if self.pending.found_in == self.cursor.number {
+                            self.cursor.offset += self.pending.name.len() + 1;
                         }
-                        note::stays(platform, &pending.name);
-                        note::over(platform, &pending.name);
+                        note::stays(platform, &self.pending.name);
+                        note::over(platform, &self.pending.name);
                     }
-                    Ok(Delivery::Refused) => {
-                        self.pending = Some(pending);
-                        return Ok(Progress::Idle);
-                    }
-                    Ok(Delivery::Later(moment)) => {
-                        self.pending = Some(pending);
-                        return Ok(Progress::Waiting(moment));
-                    }
+                    Ok(Delivery::Refused) => return Ok(Progress::Idle),
+                    Ok(Delivery::Later(moment)) => return Ok(Progress::Waiting(moment)),
                     // The command has been run: on the next connection only its response is still to be written, if it
                     // is not there already.
                     Err(error) => {
-                        pending.unsure = true;
-                        self.pending = Some(pending);
+                        self.pending.unsure = true;
                         return Err(error);
                     }
                 }
@@ -416,11 +417,11 @@ impl Requests {
     ) -> Result<(), Error> {
         #[cfg(feature = "long-commands")]
         self.take_long(ending, platform);
-        if let Some(pending) = self.pending.take() {
-            // If there is no room for it there is no more time to wait for any.
-            if let Delivery::Answered | Delivery::Stays = self.answer(&pending, client, platform, now)? {
-                note::over(platform, &pending.name);
-            }
+        // If there is no room for it there is no more time to wait for any.
+        if core::mem::take(&mut self.pending.is_there)
+            && let Delivery::Answered | Delivery::Stays = self.answer(client, platform, now)?
+        {
+            note::over(platform, &self.pending.name);
         }
         Ok(())
     }
@@ -428,14 +429,14 @@ impl Requests {
     /// Takes the response of the command that is under way, if there is one.
     #[cfg(feature = "long-commands")]
     fn take_long<P: Platform>(&mut self, ending: bool, platform: &mut P) {
-        if self.pending.is_none()
+        if !self.pending.is_there
             && self.long.under_way.is_some()
             && let Some(response) = self.dispatcher.go_on(ending, platform)
             && let Some(name) = self.long.under_way.take()
         {
             // The list that it was found in may be over.
             let found_in = self.cursor.number.wrapping_sub(1);
-            self.pending.insert(Pending::new(name, found_in)).take_response(&response);
+            self.pending.put(&name, found_in, &response);
             self.long.list_owed |= !self.long.waiting.is_empty();
             self.long.waiting.clear();
         }
@@ -443,7 +444,7 @@ impl Requests {
 
     /// Whether a new agent lies ready to be executed, and the response that says so is written.
     pub fn update_is_ready(&self) -> bool {
-        self.dispatcher.update_is_ready() && self.pending.is_none()
+        self.dispatcher.update_is_ready() && !self.pending.is_there
     }
 
     /// Resets the network, though the host has not asked for it.
@@ -498,7 +499,7 @@ impl Requests {
             }
             return Ok(());
         }
-        cursor.listing = match client.list(Transaction::NONE, HOST, cursor.offset, &mut cursor.names) {
+        cursor.listing = match client.list(Transaction::NONE, HOST, cursor.offset, cursor.room()) {
             // Not there; or too much of it for this xenstored to be listed, until events name the requests or the host
             // takes some back.
             Err(error) if error.is(Refusal::NOENT) => Listing { len: 0, complete: true },
@@ -546,8 +547,7 @@ impl Requests {
             Ok(_) if before == Before::TooOften => {
                 let response = Response::failed(format_args!("this command ended the agent each time: not run again"));
                 platform.log(Level::Error, format_args!("request {name}: {}", response.message.as_str()));
-                let name = name.try_into().unwrap_or_default();
-                self.pending.insert(Pending::new(name, self.cursor.number)).take_response(&response);
+                self.pending.put(name, self.cursor.number, &response);
                 Ok(true)
             }
             Ok(value) => {
@@ -589,8 +589,7 @@ impl Requests {
                         return Ok(true);
                     }
                 };
-                let name = name.try_into().unwrap_or_default();
-                self.pending.insert(Pending::new(name, self.cursor.number)).take_response(&response);
+                self.pending.put(name, self.cursor.number, &response);
                 Ok(true)
             }
             // The host has given up and removed it.
@@ -626,28 +625,26 @@ impl Requests {
             || note::does_stay(platform, name)
     }
 
-    /// Has a response take its request's place, and makes room for it if need be.
+    /// Has the response that is pending take its request's place, and makes room for it if need be.
     #[inline(never)]
     fn answer<T: Transport, P: Log + Notes>(
         &mut self,
-        pending: &Pending,
         client: &mut Client<T>,
         platform: &mut P,
         now: u64,
     ) -> Result<Delivery, Error> {
-        let name = &*pending.name;
-        if pending.unsure && is_written(client, pending)? {
-            self.responses.add(name, now);
-            return remove_request(client, name);
+        if self.pending.unsure && is_written(client, &self.pending)? {
+            self.responses.add(&self.pending.name, now);
+            return remove_request(client, &self.pending.name);
         }
-        let mut room = self.responses.make_room(client, platform, name, now)?;
+        let mut room = self.responses.make_room(client, platform, &self.pending.name, now)?;
         let mut emptied = false;
         loop {
             let error = match room {
                 Room::Later(moment) => return Ok(Delivery::Later(moment)),
-                Room::Made(_) | Room::Never => match deliver(client, platform, pending, &mut self.responses) {
+                Room::Made(_) | Room::Never => match deliver(client, platform, &self.pending, &mut self.responses) {
                     Ok(delivery) => {
-                        self.responses.add(name, now);
+                        self.responses.add(&self.pending.name, now);
                         return Ok(delivery);
                     }
                     Err(error) => error,
@@ -656,11 +653,11 @@ impl Requests {
             match (error, room) {
                 (Error::Refused(refusal), _) if refusal.is_quota() && self.new_here => {
                     self.look_around(client, platform, now)?;
-                    room = self.responses.make_room(client, platform, name, now)?;
+                    room = self.responses.make_room(client, platform, &self.pending.name, now)?;
                 }
                 (Error::Lost(lost), _) => return Err(Error::Lost(lost)),
                 (Error::Refused(refusal), Room::Made(_)) if refusal.is_quota() => {
-                    room = self.responses.remove_oldest(client, platform, name, now)?;
+                    room = self.responses.remove_oldest(client, platform, &self.pending.name, now)?;
                 }
                 // Nothing is known that could go, but it is responses that take the room, or somebody else does: all of
                 // them are older than this one.
@@ -674,8 +671,9 @@ impl Requests {
                     if self.mute {
                         return Ok(Delivery::Refused);
                     }
+                    let name = &self.pending.name;
                     platform.log(Level::Error, format_args!("request {name} cannot be answered as it should: {error}"));
-                    return commit_in_parts(client, pending);
+                    return commit_in_parts(client, &self.pending);
                 }
             }
         }
