@@ -534,7 +534,7 @@ impl Requests {
             return Ok(true);
         };
         let before = note::before(platform, name);
-        if before == Before::Answered || before == Before::Begun && is_there(client, name)? {
+        if before == Before::Answered || before != Before::Nothing && is_there(client, name)? {
             // It was this that the earlier agent had yet to do.
             if let Delivery::Stays = remove_request(client, name)? {
                 note::stays(platform, name);

@@ -826,6 +826,20 @@ fn a_command_that_ends_the_agent_each_time_is_answered_by_the_third() {
 }
 
 #[test]
+fn an_answer_that_the_second_of_two_killed_agents_has_written_stays() {
+    let mut guest = Guest::asked(&["a"]);
+    // The list, the request, and then no answer; the next one looks for that first, and writes it.
+    for lose in [(2, false), (3, true)] {
+        guest.store().lose = Some(lose);
+        assert!(guest.serve(0).is_err());
+        guest.restart();
+    }
+    assert_eq!((guest.serve_all(0), guest.runs()), (0, 2));
+    assert_eq!(guest.store().below("data/guest"), [("a", ANSWER)]);
+    assert_eq!(guest.names_below("data/host"), [""; 0]);
+}
+
+#[test]
 fn a_request_that_could_not_be_removed_is_not_run_by_the_next_agent() {
     for lost_at in [None, Some((3, false))] {
         let mut guest = Guest::asked(&["a"]);
