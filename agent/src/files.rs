@@ -10,7 +10,7 @@ use core::mem::MaybeUninit;
 use nanova_core::files::walk::{Opened, Steps, Stopped, link_target, walk};
 use nanova_core::platform::Distrust;
 use nanova_core::platform::{
-    BACKUP_NUMBER, COPY_NUMBER, Durability, FileKind, Files, GUEST_PATH_MAX, GuestPath, LINK_TARGET_MAX, LinkTarget,
+    BACKUP_NUMBER, COPY_NUMBER, Durability, FileKind, Files, GuestPath, LINK_TARGET_MAX, LinkTarget,
     STAGED_NAME as STAGED, UPDATE_NAME, UPDATE_NUMBER,
 };
 use nanova_core::wire::errno::Errno;
@@ -25,7 +25,7 @@ use rustix::thread::nanosleep;
 
 use crate::errno::errno;
 use crate::output::write_all;
-use crate::paths::terminated;
+use crate::paths::{terminated, with_path};
 use crate::system::System;
 
 /// How often a lock that somebody else holds is tried, and how long between: 15 s, as lckpwdf(3) waits.
@@ -89,11 +89,9 @@ impl System<'_> {
     fn directory_of(&self, path: GuestPath<'_>) -> Result<OwnedFd, Errno> {
         let relative = path.split().0.trim_start_matches('/');
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let mut room = [0; GUEST_PATH_MAX + 1];
         let here = if relative.is_empty() { "." } else { relative };
-        let directory = terminated(here, &mut room).map_err(errno)?;
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
-        match fs::openat2(&self.root, directory, flags, Mode::empty(), resolve) {
+        match with_path(here, |here| fs::openat2(&self.root, here, flags, Mode::empty(), resolve)) {
             // There is a link on the way; or the kernel is older than 5.6, or a sandbox does not know the call.
             Err(SystemErrno::LOOP | SystemErrno::NOSYS | SystemErrno::PERM) => {
                 let end = walk(&mut Walk(&self.root), relative).map_err(Stopped::errno)?;
@@ -112,16 +110,16 @@ impl System<'_> {
     /// Opens what is at a path, wherever links lead below the root.
     #[inline(never)]
     fn follow(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
-        let mut room = [0; GUEST_PATH_MAX + 1];
         let relative = path.trim_start_matches('/');
-        let relative = terminated(if relative.is_empty() { "." } else { relative }, &mut room).map_err(errno)?;
         let flags = flags | OFlags::CLOEXEC;
-        let opened = if self.confined {
-            fs::openat2(&self.root, relative, flags, Mode::empty(), ResolveFlags::IN_ROOT)
-        } else {
-            fs::openat(&self.root, relative, flags, Mode::empty())
+        let open = |path: &CStr| {
+            if self.confined {
+                fs::openat2(&self.root, path, flags, Mode::empty(), ResolveFlags::IN_ROOT)
+            } else {
+                fs::openat(&self.root, path, flags, Mode::empty())
+            }
         };
-        opened.map_err(errno)
+        with_path(if relative.is_empty() { "." } else { relative }, open).map_err(errno)
     }
 
     /// The directory that a path is in, and its name there.

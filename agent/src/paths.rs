@@ -8,6 +8,8 @@ use rustix::io::Errno;
 
 /// Room for any path (Linux's PATH_MAX).
 const PATH_MAX: usize = 4096;
+/// Room for a short one, as nearly all are: little of the stack, and little to be cleared.
+const SHORT_MAX: usize = 256;
 
 /// A text with a zero byte behind it, in `room`. One that has such a byte in it names nothing.
 #[inline(never)]
@@ -19,11 +21,21 @@ pub(crate) fn terminated<'r>(text: &str, room: &'r mut [u8]) -> Result<&'r CStr,
     if name.count_bytes() == text.len() { Ok(name) } else { Err(Errno::INVAL) }
 }
 
+/// Makes a call with a path, which has a zero byte behind it there.
+pub(crate) fn with_path<T>(path: &str, mut call: impl FnMut(&CStr) -> Result<T, Errno>) -> Result<T, Errno> {
+    if path.len() < SHORT_MAX { call(terminated(path, &mut [0; SHORT_MAX])?) } else { with_long_path(path, &mut call) }
+}
+
+#[inline(never)]
+fn with_long_path<T>(path: &str, call: &mut dyn FnMut(&CStr) -> Result<T, Errno>) -> Result<T, Errno> {
+    call(terminated(path, &mut [0; PATH_MAX])?)
+}
+
 /// Opens a file by its path, not for programs that are executed.
 #[inline(never)]
 pub(crate) fn open(path: &str, flags: OFlags, mode: u16) -> Result<OwnedFd, Errno> {
-    let mut room = [0; PATH_MAX];
-    rustix::fs::openat(CWD, terminated(path, &mut room)?, flags | OFlags::CLOEXEC, Mode::from_raw_mode(mode.into()))
+    let mode = Mode::from_raw_mode(mode.into());
+    with_path(path, |path| rustix::fs::openat(CWD, path, flags | OFlags::CLOEXEC, mode))
 }
 
 /// A descriptor that gives nothing and takes what is written to nowhere: /dev/null. Where there is none, as in a bare
@@ -34,12 +46,10 @@ pub(crate) fn nowhere() -> Result<OwnedFd, Errno> {
 
 /// Whether there is something.
 pub(crate) fn exists(path: &str) -> bool {
-    let mut room = [0; PATH_MAX];
-    terminated(path, &mut room).is_ok_and(|path| rustix::fs::access(path, Access::EXISTS).is_ok())
+    with_path(path, |path| rustix::fs::access(path, Access::EXISTS)).is_ok()
 }
 
 /// Removes a file.
 pub(crate) fn remove(path: &str) -> Result<(), Errno> {
-    let mut room = [0; PATH_MAX];
-    rustix::fs::unlinkat(CWD, terminated(path, &mut room)?, AtFlags::empty())
+    with_path(path, |path| rustix::fs::unlinkat(CWD, path, AtFlags::empty()))
 }
