@@ -3,7 +3,7 @@
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 
-use crate::rt::clock::monotonic;
+use crate::rt::clock::since_boot;
 use crate::rt::signals::Signals;
 
 /// Sleeps until there is something to read, a signal comes, or time is over.
@@ -29,8 +29,11 @@ pub(crate) fn timespec(ms: u64) -> Timespec {
     Timespec { tv_sec: (ms / 1000) as i64, tv_nsec: (ms % 1000 * 1_000_000) as _ }
 }
 
-/// Milliseconds since some fixed moment.
+/// Milliseconds since the system began: the same to an agent that comes later, and counted on while the guest is
+/// suspended. Who waits for us does not stand still with it: the server whose address we have, the host whose request
+/// is late. What the kernel is told to wait for meanwhile (poll(2)) comes later by as long; that a resumed guest's
+/// links and watches come back wakes the agent before.
 pub(crate) fn uptime_ms() -> u64 {
-    let now = monotonic();
+    let now = since_boot();
     now.seconds as u64 * 1000 + now.nanoseconds as u64 / 1_000_000
 }

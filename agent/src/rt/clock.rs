@@ -19,10 +19,10 @@ pub(crate) fn realtime() -> Time {
     read(CLOCK_REALTIME)
 }
 
-/// Time since some fixed moment; never goes back.
-pub(crate) fn monotonic() -> Time {
-    const CLOCK_MONOTONIC: usize = 1;
-    read(CLOCK_MONOTONIC)
+/// Time since the system began, in which it was suspended among it; never goes back.
+pub(crate) fn since_boot() -> Time {
+    const CLOCK_BOOTTIME: usize = 7;
+    read(CLOCK_BOOTTIME)
 }
 
 fn read(clock: usize) -> Time {

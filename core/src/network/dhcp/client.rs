@@ -67,6 +67,8 @@ pub enum State {
 pub enum Event {
     /// There is one, or it says something else than before.
     Bound,
+    /// It says the same, for a longer time.
+    Renewed,
     /// There is none any more, and why.
     Lost(Loss),
 }
@@ -105,10 +107,30 @@ pub enum Send {
 struct Lease {
     address: Octets,
     server: Option<Octets>,
+    /// Since when it counts.
+    since: u64,
     /// When its server is asked for more, when any server is, and when it ends; never, if there is no time.
     times: Option<[u64; 3]>,
     /// The server's message.
     said: Vec<u8, MESSAGE_MAX>,
+}
+
+impl Lease {
+    /// What a server's message gives that counts since this moment.
+    fn of(reply: &Reply<'_>, said: &[u8], since: u64, now: u64) -> Option<Lease> {
+        let times = reply.times();
+        let at = |seconds: u32| since.saturating_add(u64::from(seconds) * 1000);
+        Some(Lease {
+            address: reply.address()?,
+            server: reply.server(),
+            since,
+            times: (times.end != FOR_EVER).then(|| {
+                let (end, least) = (at(times.end), now + RENEWAL_LEAST_MS);
+                [at(times.renewal).max(least).min(end), at(times.rebinding), end]
+            }),
+            said: Vec::from_slice(said).ok()?,
+        })
+    }
 }
 
 /// An interface's client.
@@ -139,9 +161,9 @@ pub struct Client {
 }
 
 impl Client {
-    /// One that begins now; `random` are bits that others cannot guess. If it had an address before, it asks for that
-    /// one first.
-    pub fn new(mac: Mac, random: u64, before: Option<Octets>, now: u64) -> Client {
+    /// One that begins now; `random` are bits that others cannot guess. With a lease of a client before it, as
+    /// [`Client::lease`] says it, it goes on: the address is in use, and it asks at once whether it is still its.
+    pub fn new(mac: Mac, random: u64, before: Option<(u64, &[u8])>, now: u64) -> Client {
         let mut client = Client {
             mac,
             state: State::Init,
@@ -160,8 +182,8 @@ impl Client {
             probe_at: None,
             to_probe: false,
         };
-        if let Some(address) = before {
-            client.reboot(address, now);
+        if let Some((since, said)) = before {
+            client.take_up(since, said, now);
         }
         client
     }
@@ -183,8 +205,12 @@ impl Client {
 
     /// What the server said when it gave the address.
     pub fn reply(&self) -> Option<Reply<'_>> {
-        let said = &self.lease.as_ref()?.said;
-        Reply::of(said, self.mac, u32::from_be_bytes(said.get(4..8)?.try_into().ok()?))
+        read(&self.lease.as_ref()?.said, self.mac)
+    }
+
+    /// What another client needs to go on with the lease: since when it counts, and the server's message.
+    pub fn lease(&self) -> Option<(u64, &[u8])> {
+        self.lease.as_ref().map(|lease| (lease.since, &lease.said[..]))
     }
 
     /// Gives an interface what the lease says, or nothing. Returns whether it had room for all of it.
@@ -337,6 +363,16 @@ impl Client {
         self.ask(RequestKind::Discover, now);
     }
 
+    /// Goes on with a lease. One of a time that is yet to come is none.
+    fn take_up(&mut self, since: u64, said: &[u8], now: u64) {
+        let reply = read(said, self.mac).filter(|_| since <= now);
+        let Some(lease) = reply.and_then(|reply| Lease::of(&reply, said, since, now)) else { return };
+        let address = lease.address;
+        (self.lease, self.event) = (Some(lease), Some(Event::Bound));
+        // If it is over, that is what time says first.
+        self.reboot(address, now);
+    }
+
     /// Asks for an address that it had.
     fn reboot(&mut self, address: Octets, now: u64) {
         self.exchange = self.next_random() as u32;
@@ -369,28 +405,16 @@ impl Client {
 
     #[inline(never)]
     fn bind(&mut self, reply: Reply<'_>, message: &[u8], now: u64) {
-        let Some(address) = reply.address() else { return };
-        let times = reply.times();
         // From when it was asked for: the server counts from later on.
-        let at = |seconds: u32| self.asked + u64::from(seconds) * 1000;
-        let lease = Lease {
-            address,
-            server: reply.server(),
-            times: (times.end != FOR_EVER).then(|| {
-                let (end, least) = (at(times.end), now + RENEWAL_LEAST_MS);
-                [at(times.renewal).max(least).min(end), at(times.rebinding), end]
-            }),
-            said: Vec::from_slice(message).unwrap_or_default(),
-        };
+        let Some(lease) = Lease::of(&reply, message, self.asked, now) else { return };
+        let address = lease.address;
         let is_new = self.address() != Some(address);
         let is_elsewhere = self.state == State::Rebooting;
         let says_more = is_new || self.lease.as_ref().is_none_or(|before| !says_the_same(&before.said, message));
         self.at = lease.times.map(|[renewal, ..]| renewal);
         (self.state, self.offer, self.lease, self.refusals) = (State::Bound, None, Some(lease), 0);
         // Where it was asked again, the link may have lost its routes meanwhile.
-        if says_more || is_elsewhere {
-            self.event = Some(Event::Bound);
-        }
+        self.event = Some(if says_more || is_elsewhere { Event::Bound } else { Event::Renewed });
         if is_new || is_elsewhere {
             self.probes = PROBES + ANNOUNCEMENTS;
             self.probe(now);
@@ -407,8 +431,7 @@ impl Client {
 
     fn lose(&mut self, why: Loss) {
         (self.probe_at, self.to_probe) = (None, false);
-        // What it asked for again without a lease, one before it may have left in the kernel.
-        if self.lease.take().is_some() || self.state == State::Rebooting {
+        if self.lease.take().is_some() {
             self.event = Some(Event::Lost(why));
         }
     }
@@ -457,6 +480,11 @@ impl Client {
             _ => Some(now + PROBE_PAUSE_MS + jitter),
         };
     }
+}
+
+/// A message of whichever exchange.
+fn read(said: &[u8], mac: Mac) -> Option<Reply<'_>> {
+    Reply::of(said, mac, u32::from_be_bytes(said.get(4..8)?.try_into().ok()?))
 }
 
 /// Whether two messages about an address say the same: in all that follows the fields of their way.

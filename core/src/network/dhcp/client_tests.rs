@@ -195,7 +195,7 @@ fn an_answer_gives_more_time_and_tells_only_what_is_new() {
         assert_eq!(now - before, 500 * SECOND);
         // (It was answered a while after it was asked.)
         client.handle_packet(&packet(5, renew.exchange, OURS, SERVER, 1000), now + 70);
-        assert_eq!((client.state(), client.poll_event()), (State::Bound, None));
+        assert_eq!((client.state(), client.poll_event()), (State::Bound, Some(Event::Renewed)));
         assert!(!client.listens());
     }
     let renew = next(&mut client, &mut now);
@@ -256,26 +256,59 @@ fn a_server_that_says_no_is_believed_but_not_stormed() {
     }
 }
 
+/// A client that goes on with a lease of so many seconds that began at 0.
+fn going_on(seconds: u32, now: u64) -> Client {
+    let packet = packet(5, 77, OURS, SERVER, seconds);
+    Client::new(MAC, 42, Some((0, frame::message_in(&packet).unwrap())), now)
+}
+
 #[test]
-fn an_address_of_before_is_asked_for_first() {
-    let mut now = 0;
-    let mut client = Client::new(MAC, 42, Some(OURS), now);
+fn a_lease_of_another_agents_is_in_use_at_once_and_asked_about_at_once() {
+    let mut now = 30 * SECOND;
+    let mut client = going_on(100, now);
+    assert_eq!((client.poll_event(), client.address()), (Some(Event::Bound), Some(OURS)));
     let reboot = messages(&mut client, now).pop().unwrap();
     let expected = Said { kind: 3, used: [0; 4], wanted: Some(OURS), server: None, to: None, ..reboot };
     assert_eq!((&reboot, client.state()), (&expected, State::Rebooting));
     client.handle_packet(&packet(5, reboot.exchange, OURS, SERVER, 100), now);
     assert_eq!((client.poll_event(), client.address()), (Some(Event::Bound), Some(OURS)));
+    assert_eq!(client.lease().map(|(since, _)| since), Some(now));
 
-    let mut client = Client::new(MAC, 42, Some(OURS), now);
-    messages(&mut client, now);
-    let kinds: List<u8> = (0..3).map(|_| next(&mut client, &mut now).kind).collect();
-    assert_eq!(kinds, [3, 3, 1], "nobody knows of it");
-
-    // What the client before this one left in the kernel goes.
-    let mut client = Client::new(MAC, 42, Some(OURS), now);
+    // A server that knows nothing of it.
+    let mut client = going_on(100, now);
     let reboot = messages(&mut client, now).pop().unwrap();
     client.handle_packet(&packet(6, reboot.exchange, [0; 4], SERVER, 0), now);
     assert_eq!((client.poll_event(), client.state()), (Some(Event::Lost(Loss::Refused)), State::Init));
+
+    // No server: it is renewed when its time has come, and ends when it has to.
+    let mut client = going_on(100, now);
+    messages(&mut client, now);
+    assert_eq!(client.poll_event(), Some(Event::Bound));
+    let mut unicast = None;
+    while client.address().is_some() {
+        let said = next(&mut client, &mut now);
+        unicast = unicast.or(said.to.map(|to| (now, to)));
+    }
+    assert_eq!((now, client.poll_event()), (100 * SECOND, Some(Event::Lost(Loss::Expired))));
+    assert!(unicast.is_some_and(|(at, to)| at >= 50 * SECOND && to == SERVER), "{unicast:?}");
+}
+
+#[test]
+fn a_lease_that_is_over_is_said_to_be_before_anything_is_asked() {
+    for now in [100 * SECOND, 5000 * SECOND] {
+        let mut client = going_on(100, now);
+        client.handle_time(now);
+        assert_eq!((client.poll_event(), client.address()), (Some(Event::Lost(Loss::Expired)), None));
+        assert_eq!(messages(&mut client, now).pop().map(|said| said.kind), Some(1));
+    }
+    // What makes no sense is no lease: of a time to come, another interface's, cut off.
+    let packet = packet(5, 77, OURS, SERVER, 100);
+    let message = frame::message_in(&packet).unwrap();
+    let other = Mac([0, 0x16, 0x3e, 9, 9, 9]);
+    for (mac, since, said) in [(MAC, 8, message), (other, 0, message), (MAC, 0, &message[..239]), (MAC, 0, b"")] {
+        let mut client = Client::new(mac, 42, Some((since, said)), 7);
+        assert_eq!((client.poll_event(), client.address(), client.state()), (None, None, State::Init));
+    }
 }
 
 #[test]
@@ -432,7 +465,7 @@ fn schedule(seed: u64) {
     let seconds = [20, 120, 1000, 86_400][dice.below(4) as usize];
     let losses = dice.below(60);
     let mut now = 0;
-    let mut client = Client::new(MAC, seed, (dice.below(3) == 0).then_some(OURS), now);
+    let mut client = Client::new(MAC, seed, None, now);
     let mut on_the_way: List<(u64, List<u8>)> = vec![];
     let (mut sent, mut calm_from) = (0, u64::MAX);
     let mut used_until = None;
@@ -463,7 +496,7 @@ fn schedule(seed: u64) {
         }
         while let Some(event) = client.poll_event() {
             match event {
-                Event::Bound => assert!(client.address().is_some(), "seed {seed}"),
+                Event::Bound | Event::Renewed => assert!(client.address().is_some(), "seed {seed}"),
                 Event::Lost(_) => assert_eq!(client.address(), None, "seed {seed}"),
             }
         }
@@ -503,6 +536,12 @@ fn schedule(seed: u64) {
                 garbage.truncate(dice.below(len) as usize);
                 client.handle_packet(&garbage, now);
                 client.handle_arp(&garbage, now);
+            }
+            // Another agent takes over.
+            4 => {
+                let lease = client.lease().map(|(since, said)| (since, said.to_vec()));
+                let before = lease.as_ref().map(|(since, said)| (*since, &said[..]));
+                client = Client::new(MAC, dice.below(1000), before, now);
             }
             3 if client.address().is_some() => {
                 let address = client.address().unwrap();

@@ -4,14 +4,16 @@
 //! Only a VIF of which the toolstack says nothing gets a client, and only where nobody else seems to be at work, unless
 //! that is asked for. What a lease says goes the way that vm-data goes: the plan that is carried out is the same.
 //!
-//! An interface that asks, and its address, are noted in /run, so that an agent that takes over, or starts again, goes
-//! on.
+//! An interface that asks, and its lease, are noted in /run: a line with the address and since when it counts, in
+//! milliseconds since the system began, and the server's message. An agent that takes over, or starts again, goes on
+//! with the lease, and takes it away when it ends.
 
 use core::fmt::Write;
 
 use heapless::Vec;
 
-use super::client::{Client, Event, Loss, Send};
+use super::client::{Client, Event, Loss, Send, State};
+use super::message::MESSAGE_MAX;
 use super::{Octets, frame};
 use crate::files::lines::Sink;
 use crate::files::read::read_start_if_possible;
@@ -33,6 +35,8 @@ use crate::wire::text::Bounded;
 
 /// Links that are looked at: more are none of a guest's interfaces.
 const LINKS_MAX: usize = 4 * INTERFACES_MAX;
+/// Longest note: a message, and a line before it.
+const NOTE_MAX: usize = MESSAGE_MAX + 64;
 const RESOLV: GuestPath<'static> = GuestPath::literal("/etc/resolv.conf");
 
 /// An interface that asks.
@@ -207,7 +211,7 @@ impl Clients {
         let asks = match self.mode {
             DhcpMode::Off => false,
             DhcpMode::Always => true,
-            DhcpMode::Auto => is_untouched || self.left.contains(&mac) || note(platform, mac).is_some(),
+            DhcpMode::Auto => is_untouched || self.left.contains(&mac) || read_note(platform, mac, &mut []).is_some(),
         };
         asks.then_some((mac, vif))
     }
@@ -223,11 +227,11 @@ impl Clients {
         }
         let (index, device) = (link.index, link.name.clone());
         let entry = Entry { mac, index, device, vif, carrier: false, carrier_changes: 0, client: None, is_ours: false };
-        let is_new = note(platform, mac).is_none();
+        let is_new = read_note(platform, mac, &mut []).is_none();
         match self.entries.push(entry) {
             Err(_) => platform.log(Level::Warn, format_args!("DHCP: {} is one interface too many", link.name)),
             // An agent that begins again knows by this who brought the link up.
-            Ok(()) if is_new => self.entries.last().into_iter().for_each(|entry| entry.note(platform, None)),
+            Ok(()) if is_new => self.entries.last().into_iter().for_each(|entry| entry.note(platform)),
             Ok(()) => {}
         }
     }
@@ -243,9 +247,10 @@ impl Clients {
         let mut news = false;
         for entry in &mut self.entries {
             while let Some(event) = entry.client.as_mut().and_then(Client::poll_event) {
-                news = true;
+                news |= event != Event::Renewed;
                 entry.is_ours = true;
                 entry.tell(platform, event);
+                entry.note(platform);
             }
         }
         if !news {
@@ -360,7 +365,8 @@ impl Entry {
                     platform.log(Level::Warn, format_args!("DHCP: no random numbers: {errno}"));
                     random = now.to_ne_bytes();
                 }
-                let before = noted(platform, self.mac);
+                let mut room = [0; NOTE_MAX];
+                let before = noted(platform, self.mac, &mut room);
                 self.client = Some(Client::new(self.mac, u64::from_ne_bytes(random), before, now));
                 platform.log(Level::Info, format_args!("DHCP: {} asks for an address", self.device));
             }
@@ -370,36 +376,37 @@ impl Entry {
         }
     }
 
-    fn tell<P: Files + Log>(&mut self, platform: &mut P, event: Event) {
+    fn tell<P: Log>(&self, platform: &mut P, event: Event) {
         let device = &self.device;
-        match event {
-            Event::Bound => {
-                let Some(client) = &self.client else { return };
-                let (Some(reply), Some(address)) = (client.reply(), client.address()) else { return };
-                let (seconds, address) = (u64::from(reply.times().end), dotted(address));
-                let server = dotted(reply.server().unwrap_or_default());
-                platform.log(Level::Info, format_args!("DHCP: {device} has {address} from {server} for {seconds} s"));
-                self.note(platform, Some(address));
-            }
-            Event::Lost(why) => {
-                let why = match why {
-                    Loss::Expired => "no server gave it more time",
-                    Loss::Refused => "a server has taken it back",
-                    Loss::Taken => "somebody else on the link has it",
-                };
-                platform.log(Level::Warn, format_args!("DHCP: {device} has no address any more: {why}"));
-                self.note(platform, None);
-            }
-        }
+        let why = match event {
+            Event::Renewed => return,
+            Event::Bound => return self.tell_bound(platform),
+            Event::Lost(Loss::Expired) => "no server gave it more time",
+            Event::Lost(Loss::Refused) => "a server has taken it back",
+            Event::Lost(Loss::Taken) => "somebody else on the link has it",
+        };
+        platform.log(Level::Warn, format_args!("DHCP: {device} has no address any more: {why}"));
     }
 
-    /// Notes the address; an empty note is none.
-    fn note<P: Files + Log>(&self, platform: &mut P, address: Option<Ip>) {
+    fn tell_bound<P: Log>(&self, platform: &mut P) {
+        let Some(client) = &self.client else { return };
+        let (Some(reply), Some(address)) = (client.reply(), client.address()) else { return };
+        let (device, seconds, address) = (&self.device, u64::from(reply.times().end), dotted(address));
+        let server = dotted(reply.server().unwrap_or_default());
+        // It was another agent's.
+        let has = if client.state() == State::Rebooting { "goes on with" } else { "has" };
+        platform.log(Level::Info, format_args!("DHCP: {device} {has} {address} from {server} for {seconds} s"));
+    }
+
+    /// Notes the lease; an empty note is none.
+    fn note<P: Files + Log>(&self, platform: &mut P) {
         let path = note_of(self.mac);
         let Ok(path) = GuestPath::new(path.as_str()) else { return };
+        let lease = self.client.as_ref().and_then(|client| Some((dotted(client.address()?), client.lease()?)));
         let mut text = |out: &mut dyn Sink| {
-            if let Some(address) = address {
-                writeln!(out, "{address}");
+            if let Some((address, (since, said))) = lease {
+                writeln!(out, "{address} {since}");
+                out.bytes(said);
             }
         };
         if let Err(error) = replace::write(platform, path, 0o644, &mut text) {
@@ -438,18 +445,18 @@ fn note_of(mac: Mac) -> Bounded<64> {
     Bounded::of(format_args!("/run/nanova-{}.lease", mac.plain()))
 }
 
-/// The start of the note, if there is one: the interface is one that asks.
-fn note<P: Files + Log>(platform: &mut P, mac: Mac) -> Option<Vec<u8, 20>> {
-    let (path, mut room) = (note_of(mac), [0; 20]);
-    let len = read_start_if_possible(platform, GuestPath::new(path.as_str()).ok()?, &mut room)?;
-    Vec::from_slice(room.get(..len)?).ok()
+/// Reads the start of the note, if there is one: the interface is one that asks.
+fn read_note<P: Files + Log>(platform: &mut P, mac: Mac, room: &mut [u8]) -> Option<usize> {
+    read_start_if_possible(platform, GuestPath::new(note_of(mac).as_str()).ok()?, room)
 }
 
-/// The address that is noted.
-fn noted<P: Files + Log>(platform: &mut P, mac: Mac) -> Option<Octets> {
-    let ip: Ip = core::str::from_utf8(&note(platform, mac)?).ok()?.trim_ascii().parse().ok()?;
-    let (octets, len) = ip.octets();
-    octets.get(..len)?.try_into().ok()
+/// The lease that is noted: since when it counts, and the server's message.
+fn noted<'r, P: Files + Log>(platform: &mut P, mac: Mac, room: &'r mut [u8; NOTE_MAX]) -> Option<(u64, &'r [u8])> {
+    let len = read_note(platform, mac, room)?;
+    let note = room.get(..len)?;
+    let (line, said) = note.split_at_checked(note.iter().position(|byte| *byte == b'\n')?)?;
+    let (_, since) = core::str::from_utf8(line).ok()?.split_once(' ')?;
+    Some((since.parse().ok()?, said.get(1..)?))
 }
 
 fn dotted(octets: Octets) -> Ip {

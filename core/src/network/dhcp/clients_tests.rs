@@ -2,7 +2,7 @@ use super::super::client::State;
 use super::super::client::tests::{OURS, SERVER, packet, packet_with, said};
 use super::super::message::tests::MAC;
 use super::*;
-use crate::test_platform::FakePlatform;
+use crate::test_platform::{FakePlatform, Node};
 use crate::wire::net::Prefixed;
 use crate::wire::netlink::{PresentAddress, PresentRoute};
 
@@ -80,10 +80,40 @@ fn an_agent_that_begins_again_goes_on_asking_with_an_address_or_without() {
     assert_eq!(again.entries[0].client.as_ref().unwrap().state(), State::Init);
 
     bind(&mut clients, 2);
-    clients.entries[0].tell(&mut platform, Event::Bound);
+    clients.apply(&mut platform, &mut Network::new());
     let mut again = Clients::new(DhcpMode::Auto);
-    again.handle_links(&mut platform, 0);
-    assert_eq!(again.entries[0].client.as_ref().unwrap().state(), State::Rebooting);
+    again.handle_links(&mut platform, 10_000);
+    let client = again.entries[0].client.as_ref().unwrap();
+    assert_eq!((client.state(), client.address()), (State::Rebooting, Some(OURS)));
+    assert!(again.all_have_an_address() && again.apply(&mut platform, &mut Network::new()));
+    let log = platform.logged();
+    assert!(log.contains("DHCP: eth2 goes on with 10.0.0.5 from 10.0.0.1 for 1000 s"), "{log}");
+    assert_eq!(again.clients().next().and_then(Client::lease), clients.clients().next().and_then(Client::lease));
+}
+
+#[test]
+fn a_renewal_is_noted_and_changes_nothing_else() {
+    let mut platform = guest(&[link(2, MAC, false)]);
+    let mut clients = asking(&mut platform, DhcpMode::Auto);
+    bind(&mut clients, 2);
+    clients.apply(&mut platform, &mut Network::new());
+    let client = clients.entries[0].client.as_mut().unwrap();
+    client.handle_time(500_000);
+    let mut sent = std::iter::from_fn(|| client.poll_send("", 500_000));
+    let renew = said(&sent.find(|send| !matches!(send, Send::Arp(_))).unwrap());
+    client.handle_packet(&packet(5, renew.exchange, OURS, SERVER, 1000), 500_000);
+    changes(&mut platform);
+    assert!(!clients.apply(&mut platform, &mut Network::new()));
+    assert!(changes(&mut platform).is_empty());
+    let mut room = [0; NOTE_MAX];
+    assert_eq!(noted(&mut platform, MAC, &mut room).map(|(since, _)| since), Some(500_000));
+    // A note of any bytes is none, or one of something else.
+    for note in ["", "10.0.0.5\n", "10.0.0.5 x\n", "10.0.0.5 0", "10.0.0.5 0\nabc"] {
+        platform.put("/run/nanova-00163e010203.lease", note);
+        let mut again = Clients::new(DhcpMode::Auto);
+        again.handle_links(&mut platform, 0);
+        assert_eq!(again.clients().map(Client::state).collect::<std::vec::Vec<_>>(), [State::Init], "{note}");
+    }
 }
 
 #[test]
@@ -155,7 +185,8 @@ fn a_lease_is_what_the_kernel_and_the_files_have_until_it_is_lost() {
     assert!(
         platform.text("/etc/resolv.conf").ends_with("DHCP servers said.\nsearch example.org\nnameserver 9.9.9.9\n")
     );
-    assert_eq!(platform.text("/run/nanova-00163e010203.lease"), "10.0.0.5\n");
+    let Some(Node::File { contents, .. }) = platform.nodes.get("/run/nanova-00163e010203.lease") else { panic!() };
+    assert!(contents.starts_with(b"10.0.0.5 0\n\x02\x01\x06"));
     assert!(!clients.apply(&mut platform, &mut Network::new()), "once");
 
     platform.kernel.addresses.push(PresentAddress {
