@@ -1,7 +1,7 @@
 //! DHCP's sockets. What is said when is decided in [`nanova_core::network::dhcp`].
 //!
 //! A packet socket is open while an answer may come, and closed when none can: between renewals nothing wakes the
-//! agent. A server that is known is asked through the kernel's own UDP, which knows the way to it; its answer comes
+//! agent. ARP comes over it while an address is probed for, and at no other time. A server that is known is asked through the kernel's own UDP, which knows the way to it; its answer comes
 //! over the packet socket like any other.
 
 use core::fmt::Write;
@@ -43,6 +43,8 @@ pub(crate) struct Dhcp {
     /// Readable when a link has changed.
     links: OwnedFd,
     packets: Option<OwnedFd>,
+    /// Whether ARP comes over it, too.
+    hears_arp: bool,
     /// What keeps the kernel from telling a server that nobody listens at our port.
     asking: Option<OwnedFd>,
 }
@@ -104,6 +106,7 @@ impl Dhcp {
             network: Place::holding(Network::new).map_err(errno)?,
             links: link_events()?,
             packets: None,
+            hears_arp: false,
             asking: None,
         })
     }
@@ -183,7 +186,10 @@ impl Dhcp {
             }
         }
         if !self.clients.listens() {
-            (self.packets, self.asking) = (None, None);
+            (self.packets, self.asking, self.hears_arp) = (None, None, false);
+        } else if self.hears_arp && !self.clients.probes() {
+            // Else it is tried again the next time.
+            self.hears_arp = self.hear(false).is_err();
         }
     }
 
@@ -203,7 +209,16 @@ impl Dhcp {
         }
     }
 
+    /// Has ARP come, or no more.
+    fn hear(&self, arp: bool) -> Result<(), Errno> {
+        self.packets.as_ref().map_or(Ok(()), |socket| packet::hear(socket, arp)).map_err(errno)
+    }
+
     fn send(&mut self, index: u32, what: &Send) -> Result<(), Errno> {
+        if !self.hears_arp && matches!(what, Send::Arp(_)) {
+            self.hear(true)?;
+            self.hears_arp = true;
+        }
         let socket = match &mut self.packets {
             Some(socket) => socket,
             none => none.insert(packet::open().map_err(errno)?),

@@ -553,3 +553,53 @@ fn between_renewals_nothing_is_done() -> Result<()> {
     assert!(Path::new("/proc").join(pid).exists(), "{}", agent.log());
     Ok(())
 }
+
+#[test]
+#[ignore = "needs busybox-static, iproute2, strace and root"]
+fn where_no_server_answers_a_neighbours_questions_wake_nobody() -> Result<()> {
+    let site = Site::new()?;
+    let agent = site.agent(&["--dhcp", "auto", "--metrics-interval", "0"]);
+    agent.wait_for_log("published what the guest is");
+    let trace = site.files.path().join("trace");
+    let pid = agent.pid().to_string();
+    let mut watch =
+        Keeper::start(Command::new("strace").args(["-qq", "-o", trace.to_str().expect("a path"), "-p", &pid]));
+    // Nobody has the address: it is asked for once a second. The client asks at 4 s and at 12 s.
+    site.there("busybox ping -c 14 10.9.0.77 >&2 || true");
+    let _ = Command::new("kill").arg(watch.0.id().to_string()).status();
+    let _ = watch.0.wait();
+    let calls = fs::read_to_string(&trace)?;
+    let received = |line: &str| line.starts_with("recvfrom(") && !line.contains("EAGAIN");
+    assert!(calls.contains("AF_PACKET"), "it asks: {calls}");
+    assert!(!calls.lines().any(received), "it hears of what is none of its business: {calls}");
+    Ok(())
+}
+
+/// Says once a second that somebody has 10.9.0.50, in a frame with the tag of a VLAN.
+const TAGGED: &str = r#"my ($index, $vlan) = @ARGV;
+socket(my $socket, 17, SOCK_RAW, 0) or die $!;
+my ($everybody, $theirs) = ("\xff" x 6, "\x02\0\0\0\0\x09");
+my $arp = pack("nnCCn a6 C4 a6 C4", 1, 0x800, 6, 4, 1, $theirs, 10, 9, 0, 50, "", 10, 9, 0, 50);
+my $frame = $everybody . $theirs . pack("nnn", 0x8100, $vlan, 0x806) . $arp;
+my $to = pack("S n l S C C a8", 17, 0x8100, $index, 0, 0, 6, $everybody);
+while (defined send($socket, $frame, 0, $to)) { sleep 1 }"#;
+
+#[test]
+#[ignore = "needs dnsmasq-base, iproute2, perl and root"]
+fn a_frame_of_a_vlan_is_none_of_ours() -> Result<()> {
+    // A tag that names no VLAN only says how urgent a frame is.
+    for (vlan, is_ours) in [("5", false), ("0", true)] {
+        let site = Site::new()?;
+        let index = site.there("ip -o link show port1 | cut -d : -f 1");
+        let _neighbour =
+            Keeper::start(within(&site.wire, false).args(["perl", "-MSocket", "-e", TAGGED, index.trim(), vlan]));
+        let options = ["--dhcp-range=10.9.0.50,10.9.0.51,2m", "--dhcp-host=00:16:3e:01:02:03,10.9.0.50"];
+        let _server = site.dnsmasq(&options);
+        let agent = site.agent(&["--dhcp", "auto"]);
+        agent.wait_for_log("DHCP: eth0 has 10.9.0.50 from");
+        std::thread::sleep(Duration::from_secs(4));
+        let log = agent.log();
+        assert_eq!(log.contains("somebody else on the link has it"), is_ours, "VLAN {vlan}: {log}");
+    }
+    Ok(())
+}

@@ -1,6 +1,7 @@
 //! A packet socket: what comes over any link without a word of IP's rules, as long as there is no address (packet(7)).
 //!
-//! The kernel itself passes over what is neither ARP nor a UDP packet to a DHCP client: nobody is woken for the rest.
+//! The kernel itself passes over what is no UDP packet to a DHCP client, nor ARP while that is asked for: nobody is
+//! woken for the rest.
 //! Layout and values: Linux, `include/uapi/linux/if_packet.h`, `if_ether.h`, `filter.h`.
 
 use core::mem::size_of;
@@ -58,9 +59,13 @@ const LOAD_BYTE: u16 = 0x30;
 const LOAD_HEADER_LENGTH: u16 = 0xb1;
 const LOAD_HALF_BEHIND: u16 = 0x48;
 const JUMP_IF_SET: u16 = 0x45;
-/// `SKF_AD_OFF + SKF_AD_PROTOCOL`, `SKF_AD_OFF + SKF_AD_PKTTYPE`
+/// `SKF_AD_OFF` and `SKF_AD_PROTOCOL`, `SKF_AD_PKTTYPE`, `SKF_AD_VLAN_TAG_PRESENT`, `SKF_AD_VLAN_TAG`
 const PROTOCOL_AT: u32 = 0xffff_f000;
 const WAY_AT: u32 = 0xffff_f004;
+const TAGGED_AT: u32 = 0xffff_f030;
+const TAG_AT: u32 = 0xffff_f02c;
+/// The bits of a tag that name a VLAN (`VLAN_VID_MASK`).
+const VLAN: u32 = 0xfff;
 /// `PACKET_OUTGOING`
 const OUTGOING: u32 = 4;
 /// `IPPROTO_UDP`
@@ -68,17 +73,23 @@ const UDP: u32 = 17;
 /// The port of a DHCP client.
 const PORT: u32 = 68;
 
-/// Which packets come through.
+/// Which packets come through: to a DHCP client, and those of ARP or not. None of a VLAN: the kernel shows a frame here
+/// before it takes the tag for what it is, and with the link that it came over, not the VLAN's (Linux, `net/core/dev.c`,
+/// `__netif_receive_skb_core`). A tag that names no VLAN, and only says how urgent a frame is, counts as none.
 #[rustfmt::skip]
-const FILTER: [Instruction; 14] = {
+const fn filter(with_arp: bool) -> [Instruction; 18] {
     const fn jump(code: u16, value: u32, if_true: u8, if_false: u8) -> Instruction {
         Instruction { code, if_true, if_false, value }
     }
     [
         plain(LOAD, WAY_AT),
-        jump(JUMP_IF_EQUAL, OUTGOING, 11, 0),
+        jump(JUMP_IF_EQUAL, OUTGOING, 15, 0),
+        plain(LOAD, TAGGED_AT),
+        jump(JUMP_IF_EQUAL, 0, 2, 0),
+        plain(LOAD, TAG_AT),
+        jump(JUMP_IF_SET, VLAN, 11, 0),
         plain(LOAD, PROTOCOL_AT),
-        jump(JUMP_IF_EQUAL, Protocol::Arp as u32, 8, 0),
+        jump(JUMP_IF_EQUAL, Protocol::Arp as u32, if with_arp { 8 } else { 9 }, 0),
         jump(JUMP_IF_EQUAL, Protocol::Ipv4 as u32, 0, 8),
         plain(LOAD_BYTE, 9),
         jump(JUMP_IF_EQUAL, UDP, 0, 6),
@@ -90,21 +101,27 @@ const FILTER: [Instruction; 14] = {
         plain(RETURN, u32::MAX),
         plain(RETURN, 0),
     ]
-};
+}
 
-/// Opens one.
+/// Opens one, which does not hear of ARP.
 pub(crate) fn open() -> Result<OwnedFd, Errno> {
-    const SOL_SOCKET: usize = 1;
-    const ATTACH_FILTER: usize = 26;
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     // Without a protocol nothing comes before the filter is there.
     let socket = socket_with(AddressFamily::PACKET, SocketType::DGRAM, flags, None)?;
-    let program = Program::of(&FILTER);
-    let (fd, address) = (socket.as_raw_fd() as usize, core::ptr::from_ref(&program) as usize);
-    // SAFETY: setsockopt(2) reads the program, whose instructions are a constant's, and copies it.
-    unsafe { syscall(number::SETSOCKOPT, [fd, SOL_SOCKET, ATTACH_FILTER, address, size_of::<Program<'_>>()]) }?;
+    hear(&socket, false)?;
     bind(&socket, &LinkAddress::new(ALL, 0))?;
     Ok(socket)
+}
+
+/// Has it hear of ARP from now on, or no more.
+pub(crate) fn hear(socket: impl AsFd, arp: bool) -> Result<(), Errno> {
+    const SOL_SOCKET: usize = 1;
+    const ATTACH_FILTER: usize = 26;
+    const FILTERS: [[Instruction; 18]; 2] = [filter(false), filter(true)];
+    let program = Program::of(&FILTERS[usize::from(arp)]);
+    let (fd, address) = (socket.as_fd().as_raw_fd() as usize, core::ptr::from_ref(&program) as usize);
+    // SAFETY: setsockopt(2) reads the program, whose instructions are a constant's, and copies it.
+    unsafe { syscall(number::SETSOCKOPT, [fd, SOL_SOCKET, ATTACH_FILTER, address, size_of::<Program<'_>>()]) }.map(drop)
 }
 
 /// Sends a packet to everybody on a link.

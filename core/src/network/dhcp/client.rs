@@ -227,7 +227,12 @@ impl Client {
 
     /// Whether packets are of interest to it.
     pub fn listens(&self) -> bool {
-        !matches!(self.state, State::Init | State::Bound | State::Stopped) || self.probe_at.is_some()
+        !matches!(self.state, State::Init | State::Bound | State::Stopped) || self.probes()
+    }
+
+    /// Whether packets of ARP are.
+    pub fn probes(&self) -> bool {
+        self.probe_at.is_some()
     }
 
     /// When to call [`Client::handle_time`] at the latest.
@@ -306,7 +311,7 @@ impl Client {
 
     /// A packet of ARP has come.
     pub fn handle_arp(&mut self, packet: &[u8], now: u64) {
-        let Some(address) = self.address().filter(|_| self.probe_at.is_some()) else { return };
+        let Some(address) = self.address().filter(|_| self.probes()) else { return };
         if frame::disputes(packet, self.mac, address) {
             let server = self.lease.as_ref().and_then(|lease| lease.server);
             self.lose(Loss::Taken);

@@ -101,6 +101,11 @@ impl Clients {
         self.clients().any(Client::listens)
     }
 
+    /// Whether packets of ARP are.
+    pub fn probes(&self) -> bool {
+        self.clients().any(Client::probes)
+    }
+
     /// When to call [`Clients::handle_time`] at the latest.
     pub fn next_at(&self) -> Option<u64> {
         self.clients().filter_map(Client::next_at).min()
