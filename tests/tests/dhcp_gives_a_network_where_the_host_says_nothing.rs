@@ -187,6 +187,20 @@ impl Site {
         (output.status.success(), String::from_utf8_lossy(&said).into_owned())
     }
 
+    /// Runs networkd with what is handed over until it has a lease; what it notes of that.
+    fn networkd(&self) -> String {
+        let script = format!(
+            "mount -t sysfs -o ro sysfs /sys 2>/dev/null || mount -o bind,ro /sys /sys
+            mount -t tmpfs tmpfs /run; mkdir -p /run/systemd/netif /run/systemd/network /run/dbus
+            cp {}/* /run/systemd/network; chown -R systemd-network /run/systemd/netif
+            SYSTEMD_LOG_TARGET=console /usr/lib/systemd/systemd-networkd >&2 & manager=$!
+            for tenth in $(seq 200); do [ -z \"$(ls /run/systemd/netif/leases)\" ] || break; sleep 0.1; done
+            kill $manager; cat /run/systemd/netif/leases/*",
+            self.root.join("run/systemd/network").display()
+        );
+        said(within(&self.guest, true).args(["unshare", "--mount", "sh", "-c", &script]))
+    }
+
     /// The addresses of the interface.
     fn addresses(&self) -> Vec<String> {
         let text = self.here("ip -4 -o address show dev eth0");
@@ -462,7 +476,7 @@ fn an_interface_that_somebody_has_begun_with_is_left_alone_unless_that_is_asked_
 }
 
 #[test]
-#[ignore = "needs dnsmasq-base, iproute2 and root"]
+#[ignore = "needs dnsmasq-base, iproute2, network-manager, root and systemd"]
 fn an_initramfs_hands_a_lease_over_to_who_goes_on_with_dhcp() -> Result<()> {
     let site = Site::new()?;
     let server = site.dnsmasq(&["--dhcp-range=10.9.0.50,10.9.0.60,2m", "--dhcp-option=3,10.9.0.1"]);
@@ -486,6 +500,15 @@ fn an_initramfs_hands_a_lease_over_to_who_goes_on_with_dhcp() -> Result<()> {
     );
     assert!(text("/run/netplan/91-nanova-dhcp.yaml").contains("dhcp4: true"));
     assert!(!site.root.join("run/network/ifstate").exists(), "ifup asks by itself");
+    // Whoever goes on is the same client to the server, and has the same address.
+    let client = "ff3e0102030003000100163e010203";
+    let lease = site.networkd();
+    assert!(lease.contains(&format!("\nADDRESS={address}\n")), "{address}: {lease}");
+    assert!(lease.to_lowercase().contains(&format!("\nclientid={client}\n")), "{lease}");
+    let file = File::open(site.root.join("run/NetworkManager/system-connections/nanova-00163e010203.nmconnection"))?;
+    let modify = ["--offline", "connection", "modify", "connection.autoconnect", "yes"];
+    let understood = crate::said(Command::new("nmcli").args(modify).stdin(file));
+    assert!(understood.contains("dhcp-client-id=ff:3e:01:02:03:00:03:00:01:00:16:3e:01:02:03\n"), "{understood}");
     // Nobody answers: said, and not waited for longer than allowed.
     drop(server);
     site.here("ip address flush dev eth0; ip link set eth0 down");

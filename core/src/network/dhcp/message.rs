@@ -118,7 +118,7 @@ impl Request<'_> {
             let _ = message.extend_from_slice(value);
         };
         put(code::MESSAGE_TYPE, &[self.kind as u8]);
-        put(code::CLIENT, &client_id(self.mac));
+        put(code::CLIENT, &self.mac.client_id());
         if let Some(address) = self.wanted {
             put(code::REQUESTED_ADDRESS, &address);
         }
@@ -138,13 +138,6 @@ impl Request<'_> {
         }
         message
     }
-}
-
-/// The client's name for itself: always the same for an interface, whatever the system is (RFC 4361, 6.1; the identity
-/// is that of its hardware: RFC 8415, 11.4, DUID-LL).
-fn client_id(mac: Mac) -> [u8; 15] {
-    let [a, b, c, d, e, f] = mac.0;
-    [255, c, d, e, f, 0, 3, 0, 1, a, b, c, d, e, f]
 }
 
 /// Kinds of messages that a server sends.

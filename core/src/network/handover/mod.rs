@@ -96,11 +96,21 @@ pub fn hand_over<F: Files + Log>(files: &mut F, what: &HandOver<'_>, problems: &
         match style {
             Handover::Networkd => {
                 let path = format_args!("/run/systemd/network/00-nanova-{mac}.network");
-                files.write(path, PUBLIC, &mut |out| networkd::render(out, interface));
+                files.write(path, PUBLIC, &mut |out| {
+                    networkd::render(out, interface);
+                    if lease.is_some() {
+                        networkd::go_on_as_client(out, interface.mac);
+                    }
+                });
             }
             Handover::Keyfile => {
                 let path = format_args!("/run/NetworkManager/system-connections/nanova-{mac}.nmconnection");
-                files.write(path, PRIVATE, &mut |out| keyfile::render(out, interface));
+                files.write(path, PRIVATE, &mut |out| {
+                    keyfile::render(out, interface);
+                    if lease.is_some() {
+                        keyfile::go_on_as_client(out, interface.mac);
+                    }
+                });
                 // An interface that has addresses when NetworkManager starts is somebody else's to it, unless it is
                 // told.
                 if let Some(index) = device.and_then(|device| files.index_of(device)) {
@@ -307,6 +317,10 @@ mod tests {
         assert!(platform.text("/run/net-eth0.conf").ends_with("DHCPLEASETIME='3600'\n"));
         let files = modes(&platform);
         assert!(files.contains(&("/run/netplan/91-nanova-dhcp.yaml", 0o600)));
+        let networkd = platform.text("/run/systemd/network/00-nanova-bc764e04cfe5.network");
+        assert!(networkd.ends_with("\n[DHCPv4]\nClientIdentifier=duid\nDUIDType=link-layer\nIAID=1308938213\n"));
+        let keyfile = platform.text("/run/NetworkManager/system-connections/nanova-bc764e04cfe5.nmconnection");
+        assert!(keyfile.ends_with("\n[ipv4]\ndhcp-client-id=ff:4e:04:cf:e5:00:03:00:01:bc:76:4e:04:cf:e5\n"));
         assert!(!files.iter().any(|(path, _)| path.starts_with("/run/network/") || path.contains("90-nanova.yaml")));
     }
 

@@ -99,6 +99,17 @@ pub(crate) fn render(out: &mut dyn Sink, interface: &Interface) {
     section(out, interface, Family::V6);
 }
 
+/// Has NetworkManager ask DHCP as the client that has asked before, or the server would give it another address. (What
+/// stands apart in a section of the same name is of that section: GLib, "Key-value file parser".)
+pub(crate) fn go_on_as_client(out: &mut dyn Sink, mac: Mac) {
+    out.put("\n[ipv4]\ndhcp-client-id=");
+    for (place, byte) in mac.client_id().map(u32::from).iter().enumerate() {
+        let between = if place == 0 { "" } else { ":" };
+        write!(out, "{between}{byte:02x}");
+    }
+    out.put("\n");
+}
+
 /// Whether an interface has name servers that no profile can name: a family that is not configured has none.
 pub(crate) fn loses_servers(interface: &Interface) -> bool {
     interface.dns.iter().any(|server| !has_section(interface, server.family()))

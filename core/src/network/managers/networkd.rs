@@ -14,7 +14,7 @@ use crate::network::managers::manager::{
 use crate::network::managers::shared::WRITTEN;
 use crate::network::model::Interface;
 use crate::platform::GuestPath;
-use crate::wire::net::Family;
+use crate::wire::net::{Family, Mac};
 
 const DIRECTORY: GuestPath<'static> = GuestPath::literal("/etc/systemd/network");
 const ENABLED: [GuestPath<'static>; 1] =
@@ -76,6 +76,13 @@ pub(crate) fn render(out: &mut dyn Sink, interface: &Interface) {
             out.put("GatewayOnLink=yes\n");
         }
     }
+}
+
+/// Has networkd ask DHCP as the client that has asked before, or the server would give it another address.
+pub(crate) fn go_on_as_client(out: &mut dyn Sink, mac: Mac) {
+    let [_, a, b, c, d, ..] = mac.client_id();
+    let interface = u64::from(u32::from_be_bytes([a, b, c, d]));
+    write!(out, "\n[DHCPv4]\nClientIdentifier=duid\nDUIDType=link-layer\nIAID={interface}\n");
 }
 
 #[cfg(test)]

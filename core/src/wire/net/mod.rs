@@ -37,6 +37,14 @@ impl Mac {
         BareMac(self)
     }
 
+    /// What a DHCP client calls itself: always the same for an interface, whatever the system is (RFC 4361, 6.1: what
+    /// tells interfaces apart, here a part of the address; the identity is that of the hardware: RFC 8415, 11.4,
+    /// DUID-LL).
+    pub fn client_id(self) -> [u8; 15] {
+        let [a, b, c, d, e, f] = self.0;
+        [255, c, d, e, f, 0, 3, 0, 1, a, b, c, d, e, f]
+    }
+
     fn write(self, f: &mut fmt::Formatter<'_>, between: &str) -> fmt::Result {
         for (place, byte) in self.0.map(u32::from).iter().enumerate() {
             write!(f, "{}{byte:02x}", if place == 0 { "" } else { between })?;
