@@ -12,6 +12,7 @@ use nanova_core::network::reset::{Problems, Wanted};
 use nanova_core::network::{DhcpMode, Network};
 use nanova_core::platform::{Identity, Level, Log};
 use nanova_core::wire::errno::Errno;
+use nanova_core::wire::netlink::advertisement::for_each_name_server;
 use nanova_core::xenstore::{Client, Error};
 use rustix::fd::OwnedFd;
 use rustix::net::{
@@ -19,7 +20,7 @@ use rustix::net::{
 };
 
 use crate::errno::errno;
-use crate::netlink::{drain, link_events};
+use crate::netlink::{self, router_events};
 use crate::rt::packet::{self, Protocol};
 use crate::rt::place::{Filled, Place};
 use crate::system::System;
@@ -40,7 +41,7 @@ pub(crate) struct Dhcp {
     pub(crate) clients: Filled<'static, Clients>,
     /// Room for what the leases say.
     network: Filled<'static, Network>,
-    /// Readable when a link has changed.
+    /// Readable when a link has changed, or a router has named a name server.
     links: OwnedFd,
     packets: Option<OwnedFd>,
     /// Whether ARP comes over it, too.
@@ -104,7 +105,7 @@ impl Dhcp {
         Ok(Dhcp {
             clients: Place::holding(|| Clients::new(mode)).map_err(errno)?,
             network: Place::holding(Network::new).map_err(errno)?,
-            links: link_events()?,
+            links: router_events()?,
             packets: None,
             hears_arp: false,
             asking: None,
@@ -172,7 +173,11 @@ impl Dhcp {
             self.clients.handle_given(mac);
         }
         let now = uptime_ms();
-        if drain(&self.links) {
+        let clients = &mut self.clients;
+        let has_come = netlink::read(&self.links, &mut |datagram| {
+            for_each_name_server(datagram, &mut |server| clients.handle_name_server(system, server, now));
+        });
+        if has_come {
             self.clients.handle_links(system, now);
         }
         self.read_packets(now);

@@ -3,6 +3,8 @@
 //! The kernel answers a request before sendto(2) returns, so waiting for an answer never takes long.
 
 use nanova_core::wire::errno::Errno;
+#[cfg(feature = "dhcp")]
+use nanova_core::wire::netlink::GROUP_ADVERTISEMENTS;
 use nanova_core::wire::netlink::{GROUP_ADDRESSES, GROUP_LINK, Message, Replies, Reply};
 use rustix::fd::OwnedFd;
 use rustix::io::retry_on_intr;
@@ -54,13 +56,25 @@ pub(crate) fn address_events() -> Result<OwnedFd, Errno> {
     open(GROUP_LINK | GROUP_ADDRESSES, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)
 }
 
+/// The same, and when a router announces a name server.
+#[cfg(feature = "dhcp")]
+pub(crate) fn router_events() -> Result<OwnedFd, Errno> {
+    open(GROUP_LINK | GROUP_ADVERTISEMENTS, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)
+}
+
 /// Forgets what has come, and tells whether anything has. That more came than the socket holds (ENOBUFS) is one thing
 /// more that came.
 pub(crate) fn drain(events: &OwnedFd) -> bool {
+    read(events, &mut |_| {})
+}
+
+/// The same, and calls `each` with it.
+pub(crate) fn read(events: &OwnedFd, each: &mut dyn FnMut(&[u8])) -> bool {
     let mut datagram = [0; 4096];
     for place in 0..READS_MAX {
         match rustix::io::read(events, &mut datagram[..]) {
-            Ok(_) | Err(rustix::io::Errno::NOBUFS | rustix::io::Errno::INTR) => {}
+            Ok(len) => each(datagram.get(..len).unwrap_or_default()),
+            Err(rustix::io::Errno::NOBUFS | rustix::io::Errno::INTR) => {}
             Err(_) => return place > 0,
         }
     }

@@ -626,3 +626,24 @@ fn a_frame_of_a_vlan_is_none_of_ours() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+#[ignore = "needs dnsmasq-base, iproute2 and root"]
+fn name_servers_that_a_router_announces_are_used() -> Result<()> {
+    let site = Site::new()?;
+    site.there("ip address add 2001:db8::1/64 dev br0 nodad");
+    let dhcp = ["--dhcp-range=10.9.0.50,10.9.0.60,2m", "--dhcp-option=6,10.9.0.53"];
+    let router = ["--enable-ra", "--dhcp-range=2001:db8::,ra-only", "--ra-param=br0,4"];
+    let servers = "--dhcp-option=option6:dns-server,[2001:db8::53],[fe80::53]";
+    let _server = site.dnsmasq(&[&dhcp[..], &router, &[servers]].concat());
+    let agent = site.agent(&["--dhcp", "auto"]);
+    let present = || fs::read_to_string(site.root.join("etc/resolv.conf")).unwrap_or_default();
+    let all = "nameserver 10.9.0.53\nnameserver 2001:db8::53\nnameserver fe80::53%eth0\n";
+    wait_until("all name servers are there", || present().ends_with(all));
+    let written = || fs::metadata(site.root.join("etc/resolv.conf")).and_then(|file| file.modified());
+    let first = written()?;
+    std::thread::sleep(Duration::from_secs(10));
+    assert!(present().ends_with(all), "they are announced again: {}", agent.log());
+    assert_eq!(written()?, first, "nothing is new");
+    Ok(())
+}

@@ -14,6 +14,7 @@ use heapless::Vec;
 
 use super::client::{Client, Event, Loss, Send, State};
 use super::message::MESSAGE_MAX;
+use super::name_servers::NameServers;
 use super::{Octets, frame};
 use crate::files::lines::Sink;
 use crate::files::read::read_start_if_possible;
@@ -23,13 +24,14 @@ use crate::files::sysfs::vif_of;
 use crate::network::handover::{HandOver, Handover, hand_over};
 #[cfg(feature = "handover")]
 use crate::network::model::Placed;
-use crate::network::model::{INTERFACES_MAX, Interface, Network};
+use crate::network::model::{DNS_MAX, INTERFACES_MAX, Interface, Network};
 use crate::network::problems::Problems;
 use crate::network::reset::{Permanence, Wanted, apply};
 use crate::network::{DhcpMode, Target};
 use crate::platform::{Clock, Entropy, Files, GuestPath, Identity, KernelNet, Level, Log, Programs};
 use crate::wire::errno::Errno;
 use crate::wire::net::{Device, Family, Ip, Mac};
+use crate::wire::netlink::advertisement::NameServer;
 use crate::wire::netlink::{Link, Message, Reply, number};
 use crate::wire::text::Bounded;
 
@@ -68,6 +70,9 @@ pub struct Clients {
     entries: Vec<Entry, INTERFACES_MAX>,
     /// Those of this guest's own links.
     own: Vec<Mac, LINKS_MAX>,
+    /// The name servers that the toolstack names, and those that routers announce.
+    told: Vec<Ip, DNS_MAX>,
+    announced: NameServers,
 }
 
 impl Clients {
@@ -83,6 +88,8 @@ impl Clients {
             name: Bounded::new(),
             entries: Vec::new(),
             own: Vec::new(),
+            told: Vec::new(),
+            announced: NameServers::new(),
         }
     }
 
@@ -108,7 +115,7 @@ impl Clients {
 
     /// When to call [`Clients::handle_time`] at the latest.
     pub fn next_at(&self) -> Option<u64> {
-        self.clients().filter_map(Client::next_at).min()
+        self.clients().filter_map(Client::next_at).chain(self.announced.next_at()).min()
     }
 
     fn clients(&self) -> impl Iterator<Item = &Client> {
@@ -130,6 +137,8 @@ impl Clients {
 
     /// The toolstack speaks of an interface: of its IPv4, or that it is left to the guest.
     pub fn handle_interface(&mut self, interface: &Interface) {
+        // resolv.conf(5) is of three, and has them all before any other.
+        let _ = interface.dns.iter().try_for_each(|server| self.told.push(*server));
         if interface.speaks_of(Family::V4) {
             self.handle_given(interface.mac);
         } else {
@@ -151,6 +160,17 @@ impl Clients {
     /// Time has passed.
     pub fn handle_time(&mut self, now: u64) {
         self.clients_mut().for_each(|client| client.handle_time(now));
+        self.announced.handle_time(now);
+    }
+
+    /// A router announces a name server. Of links that do not ask it is somebody else's matter.
+    pub fn handle_name_server<P: Log>(&mut self, platform: &mut P, server: NameServer, now: u64) {
+        if let Some(entry) = self.entries.iter().find(|entry| entry.index == server.index)
+            && !self.announced.handle(server, now)
+        {
+            let text = format_args!("DHCP: there is no room for {}, a name server of {}", server.ip, entry.device);
+            platform.log(Level::Debug, text);
+        }
     }
 
     /// A packet of IPv4, or of ARP, has come on a link.
@@ -197,6 +217,7 @@ impl Clients {
             let _ = self.own.push(mac);
         }
         self.entries.retain(|entry| links.iter().any(|link| (link.index, link.mac) == (entry.index, Some(entry.mac))));
+        self.announced.keep(|index| self.entries.iter().any(|entry| entry.index == index));
         for link in &links {
             if self.entries.iter().all(|entry| entry.index != link.index) {
                 self.take_up(platform, link, with_address.contains(&link.index));
@@ -258,12 +279,25 @@ impl Clients {
                 entry.note(platform);
             }
         }
-        if !news {
+        let is_said = self.announced.take_change();
+        if !news && !is_said {
             return false;
         }
         // A later `resetnetwork` may have named it.
         self.has_name |= platform.host_name().as_str() != self.name.as_str();
         self.fill(platform, network);
+        if news {
+            self.carry_out(platform, network);
+        }
+        self.write_resolv(platform, network, is_said);
+        true
+    }
+
+    fn carry_out<P: Files + Clock + Log + Identity + Programs + KernelNet>(
+        &mut self,
+        platform: &mut P,
+        network: &mut Network,
+    ) {
         let wanted = Wanted::of(Target::Kernel, Permanence::Nothing);
         let outcome = apply(platform, network, &wanted, Problems::new(), None);
         if !outcome.problems.as_str().is_empty() {
@@ -271,8 +305,6 @@ impl Clients {
         }
         platform.log(Level::Info, format_args!("{}", outcome.line.as_str()));
         self.name = platform.host_name();
-        self.write_resolv(platform, network);
-        true
     }
 
     /// Makes a network of the leases.
@@ -335,19 +367,29 @@ impl Clients {
         well
     }
 
-    fn write_resolv<P: Files + Log>(&self, platform: &mut P, network: &Network) {
+    /// Writes resolv.conf(5), with what the toolstack says in front; `is_said` if what routers say has changed.
+    fn write_resolv<P: Files + Log>(&self, platform: &mut P, network: &Network, is_said: bool) {
         let domain = self.clients().filter_map(|client| client.reply()?.domain()).next();
         // Those of others stay where no server has any to say.
-        if network.interfaces.iter().all(|interface| interface.dns.is_empty()) {
+        let mut given = network.interfaces.iter().flat_map(|interface| &interface.dns);
+        if given.next().is_none() && self.announced.iter().next().is_none() && !is_said {
             return;
         }
         let mut text = |out: &mut dyn Sink| {
-            out.put("# Written by nanova from what DHCP servers said.\n");
+            out.put("# Written by nanova from what DHCP servers and routers said.\n");
             if let Some(domain) = &domain {
                 writeln!(out, "search {domain}");
             }
-            for server in network.interfaces.iter().flat_map(|interface| &interface.dns) {
+            let given = network.interfaces.iter().flat_map(|interface| &interface.dns);
+            for server in self.told.iter().chain(given) {
                 writeln!(out, "nameserver {server}");
+            }
+            for (index, server) in self.announced.iter() {
+                write!(out, "nameserver {server}");
+                let entry = self.entries.iter().find(|entry| entry.index == index && server.is_ipv6_link_local());
+                // Whose address is of one link only is known by that (RFC 4007, 11).
+                entry.iter().for_each(|entry| write!(out, "%{}", entry.device));
+                out.put("\n");
             }
         };
         if let Err(error) = replace::write(platform, RESOLV, 0o644, &mut text) {

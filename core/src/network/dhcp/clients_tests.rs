@@ -183,7 +183,9 @@ fn a_lease_is_what_the_kernel_and_the_files_have_until_it_is_lost() {
     assert_eq!(changes(&mut platform), [NEW_ADDRESS, NEW_ROUTE]);
     assert_eq!(platform.host_name, "given");
     assert!(
-        platform.text("/etc/resolv.conf").ends_with("DHCP servers said.\nsearch example.org\nnameserver 9.9.9.9\n")
+        platform
+            .text("/etc/resolv.conf")
+            .ends_with("DHCP servers and routers said.\nsearch example.org\nnameserver 9.9.9.9\n")
     );
     let Some(Node::File { contents, .. }) = platform.nodes.get("/run/nanova-00163e010203.lease") else { panic!() };
     assert!(contents.starts_with(b"10.0.0.5 0\n\x02\x01\x06"));
@@ -237,4 +239,40 @@ fn a_lease_names_only_a_guest_that_nobody_else_names() {
         lease(&mut platform, &mut clients, &[(12, b"given")]);
         assert_eq!(platform.host_name, name, "{has_name} {renamed}");
     }
+}
+
+/// The name servers of resolv.conf.
+fn name_servers(platform: &FakePlatform) -> std::vec::Vec<&str> {
+    platform.text("/etc/resolv.conf").lines().filter_map(|line| line.strip_prefix("nameserver ")).collect()
+}
+
+#[test]
+fn what_routers_name_is_behind_what_servers_and_the_toolstack_say_for_its_time() {
+    let mut platform = guest(&[link(2, MAC, false)]);
+    let mut clients = asking(&mut platform, DhcpMode::Auto);
+    let mut told = Interface::new(SECOND_MAC);
+    let _ = told.dns.push("192.0.2.53".parse().unwrap());
+    clients.handle_interface(&told);
+    let announce = |clients: &mut Clients, platform: &mut FakePlatform, index, ip: &str, seconds| {
+        clients.handle_name_server(platform, NameServer { index, ip: ip.parse().unwrap(), seconds }, 0);
+        clients.apply(platform, &mut Network::new())
+    };
+    assert!(!announce(&mut clients, &mut platform, 9, "2001:db8::9", 60), "nobody asks there");
+    assert!(announce(&mut clients, &mut platform, 2, "2001:db8::53", 60));
+    assert_eq!(name_servers(&platform), ["192.0.2.53", "2001:db8::53"]);
+    lease(&mut platform, &mut clients, &[(6, &[9, 9, 9, 9])]);
+    changes(&mut platform);
+    assert!(announce(&mut clients, &mut platform, 2, "fe80::1", 30));
+    assert!(changes(&mut platform).is_empty(), "the kernel has what it had");
+    assert!(!announce(&mut clients, &mut platform, 2, "fe80::1", 30), "nothing is new");
+    assert_eq!(name_servers(&platform), ["192.0.2.53", "9.9.9.9", "2001:db8::53", "fe80::1%eth2"]);
+    assert_eq!(clients.next_at().filter(|at| *at >= 20_000), None, "it probes for its address");
+    clients.handle_time(30_000);
+    assert!(clients.apply(&mut platform, &mut Network::new()));
+    assert_eq!(name_servers(&platform), ["192.0.2.53", "9.9.9.9", "2001:db8::53"]);
+    // The link is gone, and what was said on it.
+    platform.kernel.links.clear();
+    clients.handle_links(&mut platform, 31_000);
+    assert!(clients.apply(&mut platform, &mut Network::new()));
+    assert_eq!(name_servers(&platform), ["192.0.2.53"]);
 }

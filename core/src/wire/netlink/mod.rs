@@ -5,6 +5,7 @@
 //!
 //! Rules: Linux, `include/uapi/linux/{netlink,rtnetlink,if_link,if_addr}.h`; netlink(7), rtnetlink(7).
 
+pub mod advertisement;
 pub mod message;
 pub mod reply;
 
@@ -15,6 +16,8 @@ pub use reply::{Link, PresentAddress, PresentRoute, Replies, Reply};
 pub const GROUP_LINK: u32 = 1;
 /// Those that hear of addresses, of both families (`RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR`).
 pub const GROUP_ADDRESSES: u32 = 0x10 | 0x100;
+/// The one that hears of what routers announce and the kernel has no use for (`RTNLGRP_ND_USEROPT`, as a bit).
+pub const GROUP_ADVERTISEMENTS: u32 = 1 << 19;
 
 /// Bytes of `struct nlmsghdr`.
 const HEADER: usize = 16;
@@ -34,6 +37,7 @@ mod kind {
     pub(crate) const NEW_ROUTE: u16 = 24;
     pub(crate) const DELETE_ROUTE: u16 = 25;
     pub(crate) const GET_ROUTE: u16 = 26;
+    pub(crate) const ADVERTISED: u16 = 68;
 }
 
 /// Numbers that stand in requests and in answers, by the kernel's names.

@@ -134,14 +134,19 @@ impl<'a> Replies<'a> {
     }
 }
 
+/// Takes the first message off a datagram: its kind, its number, and what is in it.
+pub(super) fn split<'a>(datagram: &mut &'a [u8]) -> Option<(u16, u32, &'a [u8])> {
+    let len = u32_at(datagram, 0)? as usize;
+    let message = (u16_at(datagram, 4)?, u32_at(datagram, 8)?, datagram.get(HEADER..len)?);
+    *datagram = datagram.get(aligned(len)..).unwrap_or_default();
+    Some(message)
+}
+
 impl Iterator for Replies<'_> {
     type Item = Reply;
 
     fn next(&mut self) -> Option<Reply> {
-        let len = u32_at(self.0, 0)? as usize;
-        let body = self.0.get(HEADER..len)?;
-        let (kind, sequence) = (u16_at(self.0, 4)?, u32_at(self.0, 8)?);
-        self.0 = self.0.get(aligned(len)..).unwrap_or_default();
+        let (kind, sequence, body) = split(&mut self.0)?;
         Some(match kind {
             // Both begin with an errno, negative, or 0.
             kind::ERROR | kind::DONE => {
@@ -221,7 +226,7 @@ fn route(body: &[u8]) -> Option<PresentRoute> {
     (kind == RTN_UNICAST && index != 0).then_some(PresentRoute { index, to, via, metric, table, protocol })
 }
 
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+pub(super) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     bytes.get(at..)?.first_chunk().map(|bytes| u16::from_ne_bytes(*bytes))
 }
 
