@@ -54,6 +54,8 @@ struct Entry {
     client: Option<Client>,
     /// Whether it has, or had, an address of a server's: what it has is ours to take away.
     is_ours: bool,
+    /// Whether its lease is another one than is noted.
+    to_note: bool,
 }
 
 /// All of them.
@@ -252,7 +254,17 @@ impl Clients {
             return platform.log(Level::Warn, text);
         }
         let (index, device) = (link.index, link.name.clone());
-        let entry = Entry { mac, index, device, vif, carrier: false, carrier_changes: 0, client: None, is_ours: false };
+        let entry = Entry {
+            mac,
+            index,
+            device,
+            vif,
+            carrier: false,
+            carrier_changes: 0,
+            client: None,
+            is_ours: false,
+            to_note: false,
+        };
         let is_new = read_note(platform, mac, &mut []).is_none();
         match self.entries.push(entry) {
             Err(_) => platform.log(Level::Warn, format_args!("DHCP: {} is one interface too many", link.name)),
@@ -274,30 +286,37 @@ impl Clients {
         for entry in &mut self.entries {
             while let Some(event) = entry.client.as_mut().and_then(Client::poll_event) {
                 news |= event != Event::Renewed;
-                entry.is_ours = true;
+                (entry.is_ours, entry.to_note) = (true, true);
                 entry.tell(platform, event);
-                entry.note(platform);
             }
         }
         let is_said = self.announced.take_change();
-        if !news && !is_said {
-            return false;
+        if news || is_said {
+            self.carry_out(platform, network, news);
+            self.write_resolv(platform, network, is_said);
         }
-        // A later `resetnetwork` may have named it.
-        self.has_name |= platform.host_name().as_str() != self.name.as_str();
-        self.fill(platform, network);
-        if news {
-            self.carry_out(platform, network);
+        // Last: files take longer than the kernel, and an address is of use at once.
+        for entry in &mut self.entries {
+            if core::mem::take(&mut entry.to_note) {
+                entry.note(platform);
+            }
         }
-        self.write_resolv(platform, network, is_said);
-        true
+        news || is_said
     }
 
+    /// Makes a network of the leases and, if there is news of them, has the kernel have it.
     fn carry_out<P: Files + Clock + Log + Identity + Programs + KernelNet>(
         &mut self,
         platform: &mut P,
         network: &mut Network,
+        news: bool,
     ) {
+        // A later `resetnetwork` may have named it.
+        self.has_name |= platform.host_name().as_str() != self.name.as_str();
+        self.fill(platform, network);
+        if !news {
+            return;
+        }
         let wanted = Wanted::of(Target::Kernel, Permanence::Nothing);
         let outcome = apply(platform, network, &wanted, Problems::new(), None);
         if !outcome.problems.as_str().is_empty() {
