@@ -128,9 +128,13 @@ impl Clients {
         self.entries.iter_mut().filter_map(|entry| entry.client.as_mut())
     }
 
+    fn retain(&mut self, stays: &mut dyn FnMut(&Entry) -> bool) {
+        self.entries.retain(stays);
+    }
+
     /// The toolstack speaks of an interface now.
     pub fn handle_given(&mut self, mac: Mac) {
-        self.entries.retain(|entry| entry.mac != mac);
+        self.retain(&mut |entry| entry.mac != mac);
         if !self.named.contains(&mac) {
             // More than there is room for are more than a guest has.
             let _ = self.named.push(mac);
@@ -218,7 +222,7 @@ impl Clients {
         for mac in links.iter().filter_map(|link| link.mac) {
             let _ = self.own.push(mac);
         }
-        self.entries.retain(|entry| links.iter().any(|link| (link.index, link.mac) == (entry.index, Some(entry.mac))));
+        self.retain(&mut |entry| links.iter().any(|link| (link.index, link.mac) == (entry.index, Some(entry.mac))));
         self.announced.keep(|index| self.entries.iter().any(|entry| entry.index == index));
         for link in &links {
             if self.entries.iter().all(|entry| entry.index != link.index) {

@@ -6,10 +6,12 @@ use crate::network::model::DNS_MAX;
 use crate::wire::net::Ip;
 use crate::wire::netlink::advertisement::NameServer;
 
+/// One, and until when; for ever if there is no time.
+type Known = (NameServer, Option<u64>);
+
 /// Those that may be used.
 pub(super) struct NameServers {
-    /// Each, and until when; for ever if there is no time.
-    known: Vec<(NameServer, Option<u64>), DNS_MAX>,
+    known: Vec<Known, DNS_MAX>,
     has_changed: bool,
 }
 
@@ -39,15 +41,15 @@ impl NameServers {
 
     /// Forgets those whose time is over, and those of links that are gone.
     pub(super) fn handle_time(&mut self, now: u64) {
-        self.retain(|(_, until)| until.is_none_or(|until| now < until));
+        self.retain(&mut |(_, until)| until.is_none_or(|until| now < until));
     }
 
     /// Forgets those of links that are gone.
     pub(super) fn keep(&mut self, is_there: impl Fn(u32) -> bool) {
-        self.retain(|(server, _)| is_there(server.index));
+        self.retain(&mut |(server, _)| is_there(server.index));
     }
 
-    fn retain(&mut self, stays: impl FnMut(&(NameServer, Option<u64>)) -> bool) {
+    fn retain(&mut self, stays: &mut dyn FnMut(&Known) -> bool) {
         let before = self.known.len();
         self.known.retain(stays);
         self.has_changed |= self.known.len() != before;
