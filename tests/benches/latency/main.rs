@@ -3,13 +3,17 @@
 //! An answer is measured beside a bare client on the same xenstored that only reads the request and writes the response
 //! (`bare.rs`); a program's start beside a static C program that only prints, or sets a watch (`bare.c`); a password
 //! change beside crypt(3); the xenstore tools beside Debian's. They are measured in turns, so that what else the
-//! machine does hits both, and all processes share one processor: how long another one takes to wake up, which in a virtual
-//! machine is more than the whole answer, is up to the scheduler and differed between the two (0.8 to 3.1 for the same
-//! binary). Figures are medians; no test depends on them. Needs musl-tools, strace, perl, openssl and xenstore-utils.
+//! machine does hits both, and all processes share one processor: how long another one takes to wake up, which in a
+//! virtual machine is more than the whole answer, is up to the scheduler and differed between the two (0.8 to 3.1 for
+//! the same binary). Figures are medians; no test depends on them. `-- --keep` (`cargo plots`) also keeps the plots for
+//! README. Needs musl-tools, strace, perl, openssl, binutils, iproute2 and xenstore-utils, and root for namespaces.
 
 mod answers;
 mod bare;
+mod figures;
+mod idle;
 mod password;
+mod plot;
 mod programs;
 mod side;
 mod table;
@@ -17,6 +21,8 @@ mod table;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use figures::Report;
+use idle::Idle;
 use nanova_tests::agent::{SIZE_MAX, binary};
 use rustix::process::setpriority_process;
 use rustix::thread::{CpuSet, sched_getcpu, sched_setaffinity};
@@ -43,30 +49,58 @@ fn main() -> Result<()> {
     let mut one = CpuSet::new();
     one.set(sched_getcpu());
     sched_setaffinity(None, &one)?;
-    let mut table = Table(Vec::new());
-    measure(&program, &mut table.0)?;
-    print!("{table}");
+    let report = measure(&program)?;
+    print!("{}", report.table);
+    println!("plots: {}", figures::write(&report)?.display());
+    if std::env::args().any(|word| word == "--keep") {
+        println!("kept: {}", figures::keep()?.display());
+    }
     Ok(())
 }
 
-fn measure(program: &Path, lines: &mut Vec<Line>) -> Result<()> {
+fn measure(program: &Path) -> Result<Report> {
+    let mut lines = Vec::new();
+    let idle = Idle::start()?;
+    let mut singles = Vec::new();
     for (way, name) in WAYS {
-        for (what, pair) in [
-            (format!("version over a {name}"), answers::single(way)?),
-            ("  after 500 old answers".to_owned(), answers::after_old_ones(way)?),
-            ("  after ten quiet minutes, with 450".to_owned(), answers::after_ten_minutes(way)?),
-        ] {
-            lines.push(Line::of(what, &pair.nanova, BARE, &pair.bare).goal(ANSWER_GOAL));
-        }
-        let pair = answers::burst(way)?;
-        lines.push(Line::of("  200 at once, each of them", &pair.nanova, BARE, &pair.bare));
+        let single = answers::single(way)?;
+        lines.push(answer(format!("version over a {name}"), &single));
+        lines.push(answer("  after 500 old answers", &answers::after_old_ones(way)?));
+        lines.push(answer("  after ten quiet minutes, with 450", &answers::after_ten_minutes(way)?));
+        let burst = answers::burst(way)?;
+        lines.push(Line::of("  200 at once, each of them", &burst.nanova, BARE, &burst.bare));
+        singles.push(single);
     }
-    in_a_row(&answers::in_a_row()?, lines)?;
-    programs(program, lines)?;
+    let [socket, device] = singles.try_into().ok().context("two ways")?;
+    let row = answers::in_a_row()?;
+    in_a_row(&row, &mut lines)?;
+    programs(program, &mut lines)?;
     let change = password::change()?;
     lines.push(Line::of("password change", &change.password, "crypt(3)", &change.crypt).goal(2.0));
     lines.push(Line::alone("  exchange of keys before it", "us", change.exchange.median()));
-    memory(lines)
+    memory(&mut lines)?;
+    lines.push(Line::alone("an idle minute with default options", "calls", idle.calls()?).goal(4.0));
+    let nanova = nanova(&lines);
+    Ok(Report { table: Table(lines), socket, device, row, nanova })
+}
+
+fn answer(what: impl Into<String>, pair: &answers::Pair) -> Line {
+    Line::of(what, &pair.nanova, BARE, &pair.bare).goal(ANSWER_GOAL)
+}
+
+/// What is compared with other agents, by the names in `peers.json`.
+fn nanova(lines: &[Line]) -> figures::Agent {
+    let figure = |what: &str| lines.iter().filter(|line| line.what.contains(what)).map(|line| line.nanova).sum::<f64>();
+    let figures = [
+        ("bytes", figure("bytes of the binary")),
+        ("resident_kib", figure("resident memory of an idle agent")),
+        ("start_ms", figure("start to the first watch") / 1000.0),
+        ("idle_calls", figure("an idle minute")),
+        ("version_ms", figure("version over a device") / 1000.0),
+        ("password_ms", (figure("password change") + figure("exchange of keys")) / 1000.0),
+    ];
+    let figures = figures.map(|(name, figure)| (name.to_owned(), figure)).into();
+    figures::Agent { name: "nanova".to_owned(), figures }
 }
 
 /// The first tenth and the last one.
