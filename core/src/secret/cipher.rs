@@ -26,7 +26,7 @@ use crate::wire::json::Text;
 /// (`PAM_MAX_RESP_SIZE`), both 512 with a zero byte.
 pub const PASSWORD_MAX: usize = 511;
 
-const BLOCK: usize = 16;
+pub(super) const BLOCK: usize = 16;
 /// Password, newline and padding.
 const CIPHERTEXT_MAX: usize = 512 + BLOCK;
 const BASE64_MAX: usize = CIPHERTEXT_MAX / 3 * 4;
@@ -83,6 +83,11 @@ impl Password {
         &self.bytes[..self.len]
     }
 
+    #[cfg(feature = "measured")]
+    pub(super) fn as_bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[..self.len]
+    }
+
     /// A password out of nothing.
     #[cfg(test)]
     pub(crate) fn for_tests(text: &str) -> Password {
@@ -117,20 +122,31 @@ impl Password {
 
     fn try_key(key: &KeyIv, ciphertext: &[u8]) -> Result<Password, CipherError> {
         let mut plain = Password { bytes: [0; CIPHERTEXT_MAX], len: 0, newline: false };
-        let mut cipher = cbc::Decryptor::<Aes128>::new((&key.key).into(), (&key.iv).into());
-        for (from, to) in ciphertext.chunks_exact(BLOCK).zip(plain.bytes.chunks_exact_mut(BLOCK)) {
-            let (Ok(from), Ok(to)) = (<&Block<Aes128>>::try_from(from), <&mut Block<Aes128>>::try_from(to)) else {
-                return Err(CipherError::Invalid);
-            };
+        decrypt_blocks(key, ciphertext, &mut plain.bytes);
+        plain.find_text(ciphertext.len()).map(|()| plain)
+    }
+
+    /// Finds the text in so many decrypted bytes. Not in constant time: whether the padding is right, how long the text is
+    /// and what it is made of shows; of all but the last the answer tells, too.
+    #[cfg_attr(feature = "measured", inline(never))]
+    fn find_text(&mut self, len: usize) -> Result<(), CipherError> {
+        let last = self.bytes.get(..len).and_then(<[u8]>::last_chunk);
+        self.len = len - last.and_then(padding).ok_or(CipherError::Invalid)?;
+        if self.as_bytes().ends_with(b"\n") {
+            self.newline = true;
+            self.len -= 1;
+        }
+        check(self.as_bytes())
+    }
+}
+
+/// Decrypts whole blocks, as many as there is room for.
+pub(super) fn decrypt_blocks(key: &KeyIv, ciphertext: &[u8], plain: &mut [u8]) {
+    let mut cipher = cbc::Decryptor::<Aes128>::new((&key.key).into(), (&key.iv).into());
+    for (from, to) in ciphertext.chunks_exact(BLOCK).zip(plain.chunks_exact_mut(BLOCK)) {
+        if let (Ok(from), Ok(to)) = (<&Block<Aes128>>::try_from(from), <&mut Block<Aes128>>::try_from(to)) {
             cipher.decrypt_block_b2b(from, to);
         }
-        let padding = plain.bytes[..ciphertext.len()].last_chunk().and_then(padding).ok_or(CipherError::Invalid)?;
-        plain.len = ciphertext.len() - padding;
-        if plain.as_bytes().ends_with(b"\n") {
-            plain.newline = true;
-            plain.len -= 1;
-        }
-        check(plain.as_bytes()).map(|()| plain)
     }
 }
 
@@ -145,7 +161,7 @@ fn len_of(base64: Text<'_>) -> usize {
     len
 }
 
-struct KeyIv {
+pub(super) struct KeyIv {
     key: [u8; BLOCK],
     iv: [u8; BLOCK],
 }
@@ -158,7 +174,7 @@ impl Drop for KeyIv {
 }
 
 impl KeyIv {
-    fn of(material: [u8; 2 * BLOCK]) -> KeyIv {
+    pub(super) fn of(material: [u8; 2 * BLOCK]) -> KeyIv {
         let material = Zeroizing::new(material);
         let mut key_iv = KeyIv { key: [0; BLOCK], iv: [0; BLOCK] };
         key_iv.key.copy_from_slice(&material[..BLOCK]);
@@ -168,7 +184,7 @@ impl KeyIv {
 }
 
 /// MD5 gives 16 bytes a round, so there are two: key = MD5(S), iv = MD5(key || S).
-fn md5_key(secret: &SharedSecret) -> KeyIv {
+pub(super) fn md5_key(secret: &SharedSecret) -> KeyIv {
     let mut key: [u8; BLOCK] = Md5::digest(secret.as_bytes()).into();
     let mut iv: [u8; BLOCK] = Md5::new().chain_update(key).chain_update(secret.as_bytes()).finalize().into();
     let mut material = [0; 2 * BLOCK];
@@ -180,12 +196,12 @@ fn md5_key(secret: &SharedSecret) -> KeyIv {
 }
 
 /// SHA-256 gives 32 bytes a round: key and IV at once.
-fn sha256_key(secret: &SharedSecret) -> KeyIv {
+pub(super) fn sha256_key(secret: &SharedSecret) -> KeyIv {
     KeyIv::of(Sha256::digest(secret.as_bytes()).into())
 }
 
 /// How much of the last block is PKCS#7 padding, every byte of it checked, in constant time.
-fn padding(last: &[u8; BLOCK]) -> Option<usize> {
+pub(super) fn padding(last: &[u8; BLOCK]) -> Option<usize> {
     let pad = last[BLOCK - 1];
     let mut good = pad.ct_gt(&0) & !pad.ct_gt(&(BLOCK as u8));
     for (place, byte) in last.iter().rev().enumerate() {

@@ -17,7 +17,7 @@ const P: u128 = (1 << 107) - 1;
 const G: u128 = 5;
 
 /// Digits of p: no number here has more.
-const DIGITS: usize = 33;
+pub(super) const DIGITS: usize = 33;
 /// Bytes of randomness a private key is made from; more than p has, so that every residue is about equally likely.
 pub const RANDOM_LEN: usize = 16;
 
@@ -34,21 +34,9 @@ impl Drop for Decimal {
 }
 
 impl Decimal {
-    /// Converts in constant time: each digit is found by subtracting its power of ten nine times or not.
-    fn of(mut number: u128) -> Decimal {
-        let mut digits = [b'0'; DIGITS];
-        let mut power = 10u128.pow(DIGITS as u32 - 1);
-        for digit in &mut digits {
-            for _ in 0..9 {
-                let keep = number.ct_lt(&power);
-                number = u128::conditional_select(&number.wrapping_sub(power), &number, keep);
-                *digit += 1 - keep.unwrap_u8();
-            }
-            power /= 10;
-        }
-        number.zeroize();
-        let start = digits.iter().position(|digit| *digit != b'0').unwrap_or(DIGITS - 1);
-        Decimal { digits, start }
+    fn of(number: u128) -> Decimal {
+        let digits = digits(number);
+        Decimal { start: leading_zeros(&digits), digits }
     }
 
     /// The digits.
@@ -60,6 +48,28 @@ impl Decimal {
     pub fn as_str(&self) -> &str {
         core::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
+}
+
+/// Converts in constant time: each digit is found by subtracting its power of ten nine times or not.
+pub(super) fn digits(mut number: u128) -> [u8; DIGITS] {
+    let mut digits = [b'0'; DIGITS];
+    let mut power = 10u128.pow(DIGITS as u32 - 1);
+    for digit in &mut digits {
+        for _ in 0..9 {
+            let keep = number.ct_lt(&power);
+            number = u128::conditional_select(&number.wrapping_sub(power), &number, keep);
+            *digit += 1 - keep.unwrap_u8();
+        }
+        power /= 10;
+    }
+    number.zeroize();
+    digits
+}
+
+/// How many digits are not written. Not in constant time: how long the number is shows.
+#[cfg_attr(feature = "measured", inline(never))]
+fn leading_zeros(digits: &[u8; DIGITS]) -> usize {
+    digits.iter().position(|digit| *digit != b'0').unwrap_or(DIGITS - 1)
 }
 
 /// The host's public key cannot be one.
@@ -102,7 +112,7 @@ impl KeyPair {
         public_key(other).map(|other| SharedSecret(Decimal::of(self.power(other))))
     }
 
-    fn power(&self, base: u128) -> u128 {
+    pub(super) fn power(&self, base: u128) -> u128 {
         Residue::new(&U128::from(base)).pow(&self.private).retrieve().into()
     }
 }
@@ -120,6 +130,11 @@ impl SharedSecret {
     /// The decimal text.
     pub(super) fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
+    }
+
+    #[cfg(feature = "measured")]
+    pub(super) fn as_bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.0.digits[self.0.start..]
     }
 }
 

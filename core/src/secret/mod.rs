@@ -5,6 +5,8 @@
 
 pub mod cipher;
 pub mod exchange;
+#[cfg(feature = "measured")]
+pub mod measured;
 
 pub use cipher::{PASSWORD_MAX, Password};
 pub use exchange::{KeyPair, SharedSecret};
