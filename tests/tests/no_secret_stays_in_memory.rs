@@ -8,6 +8,7 @@ use nanova_tests::agent::Agent;
 use nanova_tests::guest_root::GuestRoot;
 use nanova_tests::host::Host;
 use nanova_tests::nova::{Digest, Exchange, encrypt};
+use nanova_tests::scene::Scene;
 use nanova_tests::strace;
 use nanova_tests::xenstored::{Options, Xenstored};
 use tempfile::NamedTempFile;
@@ -74,5 +75,19 @@ fn of_an_exchange_one_key_stays_and_of_a_password_nothing() -> Result<()> {
     // Nobody gets an image of it either.
     let trace = fs::read_to_string(trace.path())?;
     assert!(trace.contains("prctl(PR_SET_DUMPABLE, SUID_DUMP_DISABLE) = 0"), "{trace}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs a kernel from 4.14 on and a limit of locked memory"]
+fn what_holds_secrets_is_locked_in_no_dump_and_in_no_child() -> Result<()> {
+    let scene = Scene::new()?;
+    scene.agent.wait_until_serving();
+    let smaps = fs::read_to_string(format!("/proc/{}/smaps", scene.agent.pid()))?;
+    let flags: Vec<&str> = smaps.lines().filter_map(|line| line.strip_prefix("VmFlags:")).collect();
+    let has = |flags: &str, flag: &str| flags.split_whitespace().any(|it| it == flag);
+    // Wiped on fork: packet, events, names, responses; each is locked and left out of dumps as well.
+    let places: Vec<&&str> = flags.iter().filter(|flags| has(flags, "wf")).collect();
+    assert!(!places.is_empty() && places.iter().all(|flags| has(flags, "lo") && has(flags, "dd")), "{smaps}");
     Ok(())
 }
