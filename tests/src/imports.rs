@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::code::code;
+
 /// A file's path below `src`.
 pub type File = String;
 
@@ -84,6 +86,28 @@ impl Imports {
         self.lines.keys()
     }
 
+    /// These files in the order in which they can be read: each behind what it imports.
+    pub fn reading_order(&self, files: &BTreeSet<File>) -> Vec<File> {
+        // A crate's root names all others.
+        let (roots, others): (BTreeSet<&File>, BTreeSet<&File>) =
+            files.iter().partition(|file| module(file).is_empty());
+        let (mut order, mut seen) = (Vec::new(), roots.iter().copied().cloned().collect());
+        for file in others {
+            self.read(file, files, &mut seen, &mut order);
+        }
+        order.extend(roots.into_iter().cloned());
+        order
+    }
+
+    fn read(&self, file: &File, files: &BTreeSet<File>, seen: &mut BTreeSet<File>, order: &mut Vec<File>) {
+        if files.contains(file) && seen.insert(file.clone()) {
+            for needed in self.edges.get(file).into_iter().flatten() {
+                self.read(needed, files, seen, order);
+            }
+            order.push(file.clone());
+        }
+    }
+
     /// Sets of files that import each other, in whatever way around.
     pub fn circles(&self) -> Vec<BTreeSet<File>> {
         circles(&self.edges)
@@ -128,13 +152,6 @@ fn is_door(name: &str) -> bool {
 fn module(name: &str) -> Vec<String> {
     let parts = name.trim_end_matches(".rs").split('/');
     parts.filter(|part| !matches!(*part, "mod" | "lib" | "main")).map(str::to_owned).collect()
-}
-
-/// The code of a file: what comes before its tests, without comments and blank lines.
-fn code(text: &str) -> String {
-    let end = text.find("#[cfg(test)]\nmod ").or_else(|| text.find("#[cfg(all(test")).unwrap_or(text.len());
-    let lines = text[..end].lines().map(|line| line.split("//").next().unwrap_or_default());
-    lines.filter(|line| !line.trim().is_empty()).flat_map(|line| [line, "\n"]).collect()
 }
 
 /// The paths that a file imports: those that it hands on, or the others.
@@ -285,6 +302,8 @@ mod tests {
         assert_eq!(imports.circles(), [circle]);
         assert_eq!(imports.module_circles(), [BTreeSet::from(["a", "b", "c"].map(str::to_owned))]);
         assert_eq!(imports.code_lines(&imports.closure("c.rs")), 7);
+        let all: BTreeSet<String> = ["a.rs", "b/inner.rs", "b/mod.rs", "lib.rs"].map(str::to_owned).into();
+        assert_eq!(imports.reading_order(&all), ["b/inner.rs", "b/mod.rs", "a.rs", "lib.rs"]);
     }
 
     #[test]

@@ -8,12 +8,14 @@
 //! | [`agent`] | the real binary as a process |
 //! | [`guest_root`] | a guest's root directory to throw away |
 //! | [`scene`] | all of these together |
+//! | [`code`], [`imports`] | what is code in a Rust file, and which file imports which |
 //! | [`strace`] | the real binary's system calls |
 //! | [`toolstack`] | a guest whose interfaces are VIFs, as a toolstack sees it |
 //! | [`machine`] | a plain machine in QEMU: Debian's kernel, any initramfs, any root |
 //! | [`xen`] | a real Xen in QEMU |
 
 pub mod agent;
+pub mod code;
 pub mod guest_root;
 pub mod host;
 pub mod imports;

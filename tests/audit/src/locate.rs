@@ -1,0 +1,53 @@
+//! From an address that a binary has told to the function and the line.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::build::Build;
+use crate::machine::Flow;
+use crate::places::Places;
+use crate::program::Program;
+
+/// What an ELF file's own head has: it names where sections are, which a stripped file has not.
+const HEAD: usize = 64;
+
+/// Says where these addresses are, in a build from these sources.
+pub fn locate(build: &Build, addresses: &[u64]) -> Result<String> {
+    let program = Program::read(&std::fs::read(&build.binary)?)?;
+    let places = Places::of(&build.binary, &build.workspace)?;
+    let mut text = String::new();
+    for address in addresses {
+        let function = program.function(*address).with_context(|| format!("{address:#x} is in no function"))?;
+        let _ = writeln!(text, "{address:#x}  {}", function.name);
+        // An address that a call returns to says where the call is.
+        let before = program.instructions.range(..*address).next_back().map(|(_, one)| one);
+        let call = before.filter(|one| one.end() == *address && matches!(one.flow, Flow::Call(_) | Flow::CallAnywhere));
+        for place in places.at(call.map_or(*address, |one| one.address)) {
+            let _ = writeln!(text, "    {}:{} {}", place.file, place.line, place.function);
+        }
+    }
+    Ok(text)
+}
+
+/// Whether this file is the same program as the twin, but for symbols: what it has in memory is the same.
+pub fn ensure_same(build: &Build, file: &Path) -> Result<()> {
+    let parts = |file: &Path| -> Result<Vec<(u64, Vec<u8>)>> {
+        let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let mut parts = crate::program::loaded(&bytes)?;
+        for (address, bytes) in &mut parts {
+            if bytes.starts_with(b"\x7fELF") {
+                bytes.drain(..HEAD);
+                *address += HEAD as u64;
+            }
+        }
+        Ok(parts)
+    };
+    ensure!(
+        parts(file)? == parts(&build.binary)?,
+        "{} is not made of these sources with this compiler and these features",
+        file.display()
+    );
+    Ok(())
+}
