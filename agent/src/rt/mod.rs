@@ -20,6 +20,8 @@ pub(crate) mod signals;
 mod start;
 pub(crate) mod stdio;
 mod syscall;
+#[cfg(not(debug_assertions))]
+mod trace;
 
 pub(crate) use start::Environment;
 pub(crate) use syscall::exit;

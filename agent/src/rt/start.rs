@@ -89,14 +89,15 @@ unsafe extern "C" fn enter(stack: *const usize) -> ! {
 }
 
 /// A panic is a bug. The process ends with a status of its own, so that a supervisor starts it again; requests that
-/// wait are served then. Where the bug is, only a debug build says: the places and messages of all panics that could be
-/// would take 15 KB in the binary, and name the directories of the machine that built it.
+/// wait are served then. Where the bug is, a release build says in addresses, which `cargo audit-scope --where` reads: the
+/// places and messages of all panics that could be would take 15 KB, and name the directories of the machine that built it.
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
-    if cfg!(debug_assertions) {
-        crate::output::complain(format_args!("{info}"));
-    }
-    crate::output::complain(format_args!("a bug in nanova; please report it, with the log's last lines"));
+    #[cfg(debug_assertions)]
+    let place = info;
+    #[cfg(not(debug_assertions))]
+    let (place, _) = (super::trace::Trace::here(), info);
+    crate::output::complain(format_args!("a bug in nanova; please report it, with the log's last lines:{place}"));
     if rustix::process::getpid() == rustix::process::Pid::INIT {
         // Nobody starts a first process again, and the kernel panics when it ends.
         rustix::fs::sync();

@@ -19,12 +19,13 @@ pub fn locate(build: &Build, addresses: &[u64]) -> Result<String> {
     let places = Places::of(&build.binary, &build.workspace)?;
     let mut text = String::new();
     for address in addresses {
-        let function = program.function(*address).with_context(|| format!("{address:#x} is in no function"))?;
-        let _ = writeln!(text, "{address:#x}  {}", function.name);
-        // An address that a call returns to says where the call is.
+        // An address that a call returns to says where the call is. It may be behind the function's end.
         let before = program.instructions.range(..*address).next_back().map(|(_, one)| one);
         let call = before.filter(|one| one.end() == *address && matches!(one.flow, Flow::Call(_) | Flow::CallAnywhere));
-        for place in places.at(call.map_or(*address, |one| one.address)) {
+        let place = call.map_or(*address, |one| one.address);
+        let function = program.function(place).map_or("in no function", |function| &function.name);
+        let _ = writeln!(text, "{address:#x}  {function}");
+        for place in places.at(place) {
             let _ = writeln!(text, "    {}:{} {}", place.file, place.line, place.function);
         }
     }

@@ -160,7 +160,8 @@ fn item(tokens: &[TokenTree]) -> Option<String> {
     let words: Vec<String> = tokens.iter().take(6).map(ToString::to_string).collect();
     match words.first()?.as_str() {
         "impl" => Some(format!("impl {}", words.get(1)?)),
-        "fn" | "extern" => words.iter().skip_while(|word| *word != "fn").nth(1).cloned(),
+        "fn" => words.get(1).cloned(),
+        "extern" => Some(words.iter().skip_while(|word| *word != "fn").nth(1).map_or("extern", |name| name).to_owned()),
         _ => None,
     }
 }
