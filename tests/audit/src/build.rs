@@ -1,6 +1,7 @@
 //! Builds: which there are, and the twin of one, with symbols and line numbers, by cargo and with what cargo tells of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -79,6 +80,10 @@ impl Build {
         }
         // What cargo compiles it compiles once for all profiles but for what features change.
         command.arg("--target-dir").arg(target_dir().join("audit"));
+        // From the build on until its program is kept nobody else builds.
+        std::fs::create_dir_all(target_dir())?;
+        let lock = File::create(target_dir().join("audit.lock"))?;
+        lock.lock()?;
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let output = BufReader::new(child.stdout.take().context("cargo's output")?);
         let (mut artifacts, mut binary) = (BTreeMap::<PackageId, Vec<Artifact>>::new(), None);
@@ -93,6 +98,7 @@ impl Build {
         ensure!(child.wait()?.success(), "{command:?} failed");
         let metadata = metadata(workspace, profile, triple)?;
         let binary = kept(binary.context("cargo does not say what it built")?.as_std_path(), &profile.name)?;
+        drop(lock);
         let mut build = Build {
             workspace: workspace.to_owned(),
             binary,
@@ -172,7 +178,10 @@ fn kept(binary: &Path, name: &str) -> Result<PathBuf> {
     std::fs::create_dir_all(&folder)?;
     let kept = folder.join("nanova");
     for end in ["", "d"] {
-        std::fs::copy(binary.with_extension(end), kept.with_extension(end))?;
+        // Beside it first: an older one may be running.
+        let new = folder.join("new");
+        std::fs::copy(binary.with_extension(end), &new)?;
+        std::fs::rename(&new, kept.with_extension(end))?;
     }
     Ok(kept)
 }
