@@ -202,15 +202,15 @@ impl OperatingSystem {
                 }
             }
         }
-        if distro.is_empty() || name.is_empty() && prefix.is_empty() {
-            return None;
-        }
         let mut os = OperatingSystem {
             name: printable(prefix, name),
             distro: lower(printable(b"", distro)),
-            major: printable(b"", or(major, UNKNOWN)),
-            minor: printable(b"", or(minor, missing)),
+            major: said(major, UNKNOWN),
+            minor: said(minor, missing),
         };
+        if os.name.as_str().is_empty() || os.distro.as_str().is_empty() {
+            return None;
+        }
         match kind {
             ReleaseFormat::RedHat if distro == b"rhel" => os.mark_beta(),
             ReleaseFormat::Linx => os.name.write_str(".0").unwrap_or_default(),
@@ -256,6 +256,12 @@ fn relative(line: &[u8]) -> Option<Told<'_>> {
     let (major, minor) = version(from_digit(line)?);
     let update = after(line, b" Update ").or(after(line, b" SP")).map(|update| number(update).0);
     Some((distro.as_bytes(), (major, or(minor, update.unwrap_or_default()))))
+}
+
+/// What is printable of a text, or something else where nothing is.
+fn said(text: &[u8], otherwise: &[u8]) -> ReleaseValue {
+    let said = printable(b"", text);
+    if said.as_str().is_empty() { printable(b"", otherwise) } else { said }
 }
 
 fn or<'a>(text: &'a [u8], otherwise: &'a [u8]) -> &'a [u8] {

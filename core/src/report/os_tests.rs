@@ -531,6 +531,17 @@ fn odd_files_give_printable_text_or_nothing() {
     }
 }
 
+#[test]
+fn what_holds_nothing_printable_says_nothing() {
+    let suse = |file: &[u8]| OperatingSystem::of(ReleaseFormat::Suse, file);
+    for none in [&b"\xcc\n"[..], b"\x01\n", b"\\\n"] {
+        assert_eq!(suse(none), None, "{none:?}");
+    }
+    assert_eq!(OperatingSystem::of(ReleaseFormat::OsRelease(false), b"ID=\x7f\nNAME=x\n"), None);
+    let odd = suse(b"SUSE\nVERSION = \x01\nPATCHLEVEL = \xff\n").unwrap();
+    assert_eq!((odd.major.as_str(), odd.minor.as_str()), ("unknown", "0"));
+}
+
 proptest! {
     #[test]
     fn any_bytes_give_bounded_printable_text(
