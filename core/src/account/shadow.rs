@@ -93,11 +93,20 @@ pub fn set_root_password<P: Files + Clock + Entropy + Log>(
     platform: &mut P,
     password: &Password,
 ) -> Result<Option<Unsynced<'static>>, AccountError> {
-    let (mut shadow, mut passwd) = (LinkTarget::new(), LinkTarget::new());
+    let mut shadow = LinkTarget::new();
     let shadow = place_of(platform, SHADOW, &mut shadow)?.ok_or(AccountError::NoShadow)?;
     let mut salt = [0; SALT_RANDOM_LEN];
     platform.random(&mut salt).map_err(AccountError::NoRandom)?;
     let hash = hash::shadow_field(password, salt).ok_or(AccountError::NoHash)?;
+    set_root_hash(platform, &hash, shadow)
+}
+
+/// Puts a hash into root's line of shadow, which lies at this place, with today's date. Returns what may undo it.
+pub fn set_root_hash<P: Files + Clock + Log>(
+    platform: &mut P,
+    hash: &str,
+    shadow: GuestPath<'_>,
+) -> Result<Option<Unsynced<'static>>, AccountError> {
     let day = platform.unix_time() / SECONDS_A_DAY;
 
     let _lock = match platform.lock(LOCK) {
@@ -106,6 +115,7 @@ pub fn set_root_password<P: Files + Clock + Entropy + Log>(
         Err(Errno::ROFS) => None,
         lock => Some(at("lock", LOCK, lock)?),
     };
+    let mut passwd = LinkTarget::new();
     let passwd = if has_own_password(platform)? {
         let missing = FileError { action: "look at", path: PASSWD, errno: Errno::NOENT };
         Some(place_of(platform, PASSWD, &mut passwd)?.ok_or(missing)?)
@@ -113,7 +123,7 @@ pub fn set_root_password<P: Files + Clock + Entropy + Log>(
         None
     };
     let mut files = FileTransaction::default();
-    if let Err(error) = edit_both(&mut files, platform, &hash, day, shadow, passwd) {
+    if let Err(error) = edit_both(&mut files, platform, hash, day, shadow, passwd) {
         files.give_up(platform);
         return Err(error);
     }
@@ -193,39 +203,59 @@ fn edit_both<P: Files + Log>(
     shadow: GuestPath<'_>,
     passwd: Option<GuestPath<'_>>,
 ) -> Result<(), AccountError> {
-    let (mut found, mut ever_found) = (false, false);
+    let mut root = Root::default();
     let edited = files.edit(platform, shadow, PRIVATE, Backup::None, &mut |old, out| {
-        new_hash(old, out, &mut found, hash, day);
-        ever_found |= found;
+        new_hash(old, out, &mut root, hash, day);
     });
     edited.map_err(|error| error.of(SHADOW))?;
-    if !ever_found {
-        return Err(AccountError::NoRoot);
-    }
+    root.check(SHADOW)?;
     if let Some(passwd) = passwd {
-        let (mut found, mut ever_found) = (false, false);
-        let edited = files.edit(platform, passwd, PRIVATE, Backup::None, &mut |old, out| {
-            in_shadow(old, out, &mut found);
-            ever_found |= found;
-        });
+        let mut root = Root::default();
+        let edited =
+            files.edit(platform, passwd, PRIVATE, Backup::None, &mut |old, out| in_shadow(old, out, &mut root));
         edited.map_err(|error| error.of(PASSWD))?;
-        // A line that is too long to be edited.
-        if !ever_found {
-            return Err(FileError { action: "change root's line of", path: PASSWD, errno: Errno(7) }.into());
-        }
+        root.check(PASSWD)?;
     }
     Ok(())
 }
 
-/// What stands behind root's name in its first line; nothing of other lines.
-fn of_root<'l>(old: Old<'l>, found: &mut bool) -> Option<&'l [u8]> {
-    let Old::Line(line) = old else {
-        *found &= old != Old::End;
-        return None;
-    };
-    let rest = line.strip_prefix(b"root:").filter(|_| !*found)?;
-    *found = true;
-    Some(rest)
+/// Finds root's first line, which is the one that counts.
+#[derive(Default)]
+struct Root {
+    /// It was there already.
+    found: bool,
+    /// The next piece is not the first one of its line.
+    in_long_line: bool,
+    /// It was ever there; and it was too long to be edited.
+    ever_found: bool,
+    too_long: bool,
+}
+
+impl Root {
+    /// What stands behind root's name in its first line; nothing of other lines.
+    fn rest<'l>(&mut self, old: Old<'l>) -> Option<&'l [u8]> {
+        let (bytes, begins) = match old {
+            Old::Line(line) => (line, true),
+            Old::Piece(piece) => (piece, !core::mem::replace(&mut self.in_long_line, !piece.ends_with(b"\n"))),
+            Old::End => {
+                (self.found, self.in_long_line) = (false, false);
+                return None;
+            }
+        };
+        let rest = bytes.strip_prefix(b"root:").filter(|_| begins && !self.found)?;
+        (self.found, self.ever_found) = (true, true);
+        self.too_long |= matches!(old, Old::Piece(_));
+        Some(rest).filter(|_| !self.too_long)
+    }
+
+    /// Whether it was edited.
+    fn check(&self, path: GuestPath<'static>) -> Result<(), AccountError> {
+        match (self.ever_found, self.too_long) {
+            (true, false) => Ok(()),
+            (false, _) if path == SHADOW => Err(AccountError::NoRoot),
+            _ => Err(FileError { action: "change root's line of", path, errno: Errno(7) }.into()),
+        }
+    }
 }
 
 /// What a line has from its field of this number on, the colon before it included.
@@ -235,18 +265,18 @@ fn from_field(line: &[u8], number: usize) -> Option<&[u8]> {
 }
 
 /// The edit of /etc/shadow.
-fn new_hash(old: Old<'_>, out: &mut dyn Sink, found: &mut bool, hash: &str, day: u64) {
+fn new_hash(old: Old<'_>, out: &mut dyn Sink, root: &mut Root, hash: &str, day: u64) {
     /// The fields behind the day, for a line that ends before them: no ageing, as adduser leaves it.
     const REST: &[u8] = b":0:99999:7:::";
-    let Some(rest) = of_root(old, found) else { return out.keep(old) };
+    let Some(rest) = root.rest(old) else { return out.keep(old) };
     write!(out, "root:{hash}:{day}");
     out.bytes(from_field(rest, 2).unwrap_or(REST));
     out.put("\n");
 }
 
 /// The edit of /etc/passwd.
-fn in_shadow(old: Old<'_>, out: &mut dyn Sink, found: &mut bool) {
-    let Some(rest) = of_root(old, found) else { return out.keep(old) };
+fn in_shadow(old: Old<'_>, out: &mut dyn Sink, root: &mut Root) {
+    let Some(rest) = root.rest(old) else { return out.keep(old) };
     out.put("root:x");
     out.bytes(from_field(rest, 1).unwrap_or(b""));
     out.put("\n");
@@ -288,6 +318,20 @@ mod tests {
         for (before, after) in cases {
             assert_eq!(changed(before, ROOTS), (Ok(()), after.to_owned(), ROOTS.to_owned()), "{before:?}");
         }
+    }
+
+    #[test]
+    fn where_roots_first_line_is_too_long_no_later_one_is_taken_for_it() {
+        let long = format!("root::{}\n", "y".repeat(2000));
+        let error = |path| AccountError::File(FileError { action: "change root's line of", path, errno: Errno(7) });
+        let two = format!("{long}root:*:1:\n");
+        assert_eq!(changed(&two, ROOTS), (Err(error(SHADOW)), two.clone(), ROOTS.to_owned()));
+        let shadow = "root:*:1:\n";
+        let two = format!("{long}root:*:0:0::/root:/bin/sh\n");
+        assert_eq!(changed(shadow, &two), (Err(error(PASSWD)), shadow.to_owned(), two.clone()));
+        // Its name in the middle of a long line is nobody's.
+        let other = format!("{}root:{}\nroot:*:1:\n", "y".repeat(1024), "y".repeat(2000));
+        assert_eq!(changed(&other, ROOTS).0, Ok(()));
     }
 
     #[test]
