@@ -80,7 +80,7 @@ impl<'a> Entries<'a> {
             Old::End => {
                 self.begin(out);
                 entries(out, self.config.placed);
-                (self.begun, self.keeping) = (false, false);
+                *self = Entries::new(self.config);
             }
             Old::Line(line) if !self.config.sound => self.line(line, out),
             _ => {}
@@ -266,6 +266,7 @@ fn fits(device: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::managers::shared::edited;
     use crate::network::source::parse::tests::{private, public};
 
     #[test]
@@ -318,6 +319,18 @@ network:
           - "72.3.128.240"
 "#
         );
+    }
+
+    #[test]
+    fn an_edit_says_the_same_when_it_is_run_again() {
+        let mut config = crate::network::managers::shared::config(&MANAGER, &[]);
+        config.sound = false;
+        let mut entries = Entries::new(&config);
+        // The first lines are of no entry.
+        let old = format!("{MAC_KEY}02:00:00:00:00:09\"\n    \"eth9\":\n");
+        let mut edit = |old: Old<'_>, out: &mut dyn Sink| entries.edit(old, out);
+        let once = edited(&old, &mut edit);
+        assert_eq!(edited(&old, &mut edit), once);
     }
 
     #[test]
