@@ -291,8 +291,9 @@ fn run<'a, P: Files>(
         same: true,
         waiting: Chunk::new(),
         failed: None,
-        unterminated: false,
         newline_held: false,
+        in_line: false,
+        is_last: false,
     };
     if let Err(errno) = feed(&mut out, &mut old, edit) {
         out.failed = Some(errno);
@@ -331,15 +332,17 @@ fn feed<P: Files>(out: &mut Output<'_, P>, old: &mut Option<P::File>, edit: Edit
             (filled, in_long_line) = (0, true);
         }
     }
-    // A last line without a newline gets one only if something comes behind it.
     if filled > 0 {
-        out.unterminated = true;
         edit(if in_long_line { Old::Piece(&line[..filled]) } else { Old::Line(&line[..filled]) }, out);
-        out.unterminated = false;
     }
-    // Of a long line no piece has it.
-    out.newline_held |= in_long_line;
+    // Where the last line has no newline, the new file's has one only if something comes behind it.
+    let is_unterminated = filled > 0 || in_long_line;
+    out.newline_held |= is_unterminated && out.in_line;
+    out.is_last = true;
     edit(Old::End, out);
+    if out.newline_held && !(is_unterminated && out.is_last) {
+        out.add(b"\n");
+    }
     Ok(())
 }
 
@@ -351,10 +354,12 @@ struct Output<'a, P: Files> {
     same: bool,
     waiting: Chunk,
     failed: Option<Errno>,
-    /// What is written now is of a last line without a newline.
-    unterminated: bool,
-    /// Its newline, which comes before whatever comes next.
+    /// The newline of what was written last, which comes before whatever comes next.
     newline_held: bool,
+    /// What was written last has none.
+    in_line: bool,
+    /// Nothing has come behind it, so far.
+    is_last: bool,
 }
 
 impl<P: Files> Output<'_, P> {
@@ -411,13 +416,15 @@ impl<P: Files> Output<'_, P> {
 
 impl<P: Files> Sink for Output<'_, P> {
     fn bytes(&mut self, bytes: &[u8]) {
-        if self.newline_held && !bytes.is_empty() {
-            self.newline_held = false;
+        if bytes.is_empty() {
+            return;
+        }
+        if self.newline_held {
             self.add(b"\n");
         }
-        let held = bytes.strip_suffix(b"\n").filter(|_| self.unterminated);
-        self.newline_held |= held.is_some();
-        self.add(held.unwrap_or(bytes));
+        let text = bytes.strip_suffix(b"\n");
+        (self.newline_held, self.in_line, self.is_last) = (text.is_some(), text.is_none(), false);
+        self.add(text.unwrap_or(bytes));
     }
 }
 
@@ -507,6 +514,37 @@ mod tests {
             let last = "y".repeat(len);
             assert_eq!(edited(&last).0, format!("{last}\nend\n"), "{len}");
         }
+    }
+
+    #[test]
+    fn a_last_line_without_a_newline_that_goes_takes_the_one_before_it_along() {
+        let without = |text: &str| {
+            let mut platform = FakePlatform::with(&[("/etc/file", text)]);
+            let mut batch = FileTransaction::default();
+            let mut edit = |old: Old<'_>, out: &mut dyn Sink| match old {
+                Old::Line([b'x', ..]) => {}
+                Old::Line(b"two") => out.put("1\n2\n"),
+                old => out.keep(old),
+            };
+            batch.edit(&mut platform, FILE, 0o644, Backup::None, &mut edit).unwrap();
+            batch.commit(&mut platform, &mut |_, trouble| panic!("{trouble}"));
+            platform.text("/etc/file").to_owned()
+        };
+        // Whether ours is one line or two: what was written once is not written otherwise the next time.
+        for (old, new) in [("two", "1\n2"), ("two\nx", "1\n2"), ("two\nx\n", "1\n2\n"), ("a\nx", "a"), ("x", "")] {
+            assert_eq!(without(old), new, "{old:?}");
+        }
+        // A long one that goes leaves nothing in front of what comes.
+        let mut platform = FakePlatform::with(&[("/etc/file", &"y".repeat(2000))]);
+        let mut batch = FileTransaction::default();
+        let mut edit = |old: Old<'_>, out: &mut dyn Sink| {
+            if old == Old::End {
+                out.put("end\n")
+            }
+        };
+        batch.edit(&mut platform, FILE, 0o644, Backup::None, &mut edit).unwrap();
+        batch.commit(&mut platform, &mut |_, trouble| panic!("{trouble}"));
+        assert_eq!(platform.text("/etc/file"), "end\n");
     }
 
     #[test]
