@@ -25,7 +25,7 @@
 //! | [`cli`] | what a person types |
 //! | [`tools`] | the xenstore command-line tools |
 
-#![cfg_attr(not(test), no_std)]
+#![cfg_attr(not(any(test, feature = "test-support")), no_std)]
 #![forbid(unsafe_code)]
 // Small things that several parts share are unused in a build with few of them; the linker drops them.
 #![cfg_attr(
@@ -56,7 +56,8 @@ pub mod update;
 pub mod wire;
 pub mod xenstore;
 
-#[cfg(test)]
-mod test_platform;
-#[cfg(test)]
-mod test_xenstore;
+// What tests stand on, and the fuzz targets (`tests/fuzz`).
+#[cfg(any(test, feature = "test-support"))]
+pub mod test_platform;
+#[cfg(any(test, feature = "test-support"))]
+pub mod test_xenstore;

@@ -1,5 +1,8 @@
 //! A platform in memory, whose every operation can be made to fail.
 
+// For tests alone.
+#![allow(missing_docs)]
+
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,7 +20,7 @@ use crate::wire::text::Bounded;
 
 /// What has a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Node {
+pub enum Node {
     Directory,
     /// With where it leads.
     Symlink(&'static str),
@@ -29,67 +32,67 @@ pub(crate) enum Node {
 }
 
 /// The platform.
-pub(crate) struct FakePlatform {
-    pub(crate) nodes: BTreeMap<String, Node>,
-    pub(crate) log: Vec<(Level, String)>,
-    pub(crate) time: u64,
+pub struct FakePlatform {
+    pub nodes: BTreeMap<String, Node>,
+    pub log: Vec<(Level, String)>,
+    pub time: u64,
     /// Which operation from now on fails, and how.
-    pub(crate) fail: Option<(usize, Errno)>,
-    pub(crate) locked: bool,
+    pub fail: Option<(usize, Errno)>,
+    pub locked: bool,
     /// What the system says when a directory is to be synced.
-    pub(crate) unsynced: Option<Errno>,
+    pub unsynced: Option<Errno>,
     /// A link that is not followed, and why.
-    pub(crate) distrusted: Option<(&'static str, Distrust)>,
-    pub(crate) kernel: FakeKernel,
-    pub(crate) host_name: String,
+    pub distrusted: Option<(&'static str, Distrust)>,
+    pub kernel: FakeKernel,
+    pub host_name: String,
     /// What files were staged beside, and under which numbers.
-    pub(crate) staged_beside: Vec<String>,
-    pub(crate) staged_as: Vec<u8>,
+    pub staged_beside: Vec<String>,
+    pub staged_as: Vec<u8>,
     /// How many of them were removed again.
-    pub(crate) discarded: usize,
+    pub discarded: usize,
     /// Whether a run that was killed has left something, and where it was looked for.
-    pub(crate) left_behind: bool,
-    pub(crate) tidied: Vec<(String, u8)>,
+    pub left_behind: bool,
+    pub tidied: Vec<(String, u8)>,
     /// A mount point.
-    pub(crate) mounted: Option<&'static str>,
+    pub mounted: Option<&'static str>,
     /// What is noted as being overwritten.
-    pub(crate) half_written: Option<String>,
+    pub half_written: Option<String>,
     /// Which file that is cannot be told.
-    pub(crate) mark_unreadable: Option<Errno>,
+    pub mark_unreadable: Option<Errno>,
     /// Most bytes that are read at once.
-    pub(crate) piece: usize,
+    pub piece: usize,
     /// How long a piece of a download takes, and for how many seconds each server was waited for.
-    pub(crate) seconds_apiece: u64,
-    pub(crate) patience: Vec<u32>,
+    pub seconds_apiece: u64,
+    pub patience: Vec<u32>,
     /// So many connections are refused first.
-    pub(crate) refused_connections: u32,
-    pub(crate) started: Vec<String>,
+    pub refused_connections: u32,
+    pub started: Vec<String>,
     /// Processes that were ended.
-    pub(crate) ended: Vec<u32>,
+    pub ended: Vec<u32>,
     /// Size and free bytes of what is mounted.
-    pub(crate) spaces: BTreeMap<String, (u64, u64)>,
+    pub spaces: BTreeMap<String, (u64, u64)>,
     held: Rc<Cell<bool>>,
     /// What servers say, one a connection.
-    pub(crate) servers: Vec<Vec<u8>>,
+    pub servers: Vec<Vec<u8>>,
     /// What was asked of them.
-    pub(crate) asked: Vec<u8>,
+    pub asked: Vec<u8>,
     /// How a new agent's test of itself ends.
-    pub(crate) self_test: Result<Ended, Errno>,
+    pub self_test: Result<Ended, Errno>,
     /// How any other program ends.
-    pub(crate) ends: Result<Ended, Errno>,
-    pub(crate) errands: FakeErrands,
-    pub(crate) notes: [u64; NOTE_WORDS],
-    pub(crate) notes_last: bool,
+    pub ends: Result<Ended, Errno>,
+    pub errands: FakeErrands,
+    pub notes: [u64; NOTE_WORDS],
+    pub notes_last: bool,
     /// What the kernel says to a new value of an attribute.
-    pub(crate) attributes_refused: Option<Errno>,
+    pub attributes_refused: Option<Errno>,
 }
 
-pub(crate) struct FakeFile {
+pub struct FakeFile {
     path: String,
     read: usize,
 }
 
-pub(crate) struct FakeStaged {
+pub struct FakeStaged {
     contents: Vec<u8>,
     mode: u32,
     /// Where a new agent is once it is sealed.
@@ -97,7 +100,7 @@ pub(crate) struct FakeStaged {
 }
 
 /// Says that the lock is free again when it is dropped.
-pub(crate) struct FakeLock(Rc<Cell<bool>>);
+pub struct FakeLock(Rc<Cell<bool>>);
 
 impl Drop for FakeLock {
     fn drop(&mut self) {
@@ -107,17 +110,17 @@ impl Drop for FakeLock {
 
 impl FakePlatform {
     /// One file more.
-    pub(crate) fn put(&mut self, path: &str, contents: &str) {
+    pub fn put(&mut self, path: &str, contents: &str) {
         self.nodes.insert(path.to_owned(), Node::File { contents: contents.as_bytes().to_vec(), mode: 0o644 });
     }
 
     /// A program that can be run.
-    pub(crate) fn program(&mut self, path: &str) {
+    pub fn program(&mut self, path: &str) {
         self.nodes.insert(path.to_owned(), Node::File { contents: Vec::new(), mode: 0o755 });
     }
 
     /// A root with /etc and these files, mode 0640.
-    pub(crate) fn with(files: &[(&str, &str)]) -> FakePlatform {
+    pub fn with(files: &[(&str, &str)]) -> FakePlatform {
         let mut nodes = BTreeMap::from([("/etc".to_owned(), Node::Directory)]);
         for (path, contents) in files {
             for parent in GuestPath::new(path).unwrap().parents() {
@@ -174,7 +177,7 @@ impl FakePlatform {
     }
 
     /// What is in a file.
-    pub(crate) fn text(&self, path: &str) -> &str {
+    pub fn text(&self, path: &str) -> &str {
         match self.nodes.get(path) {
             Some(Node::File { contents, .. }) => core::str::from_utf8(contents).unwrap(),
             other => panic!("{path}: {other:?}"),
@@ -182,7 +185,7 @@ impl FakePlatform {
     }
 
     /// Everything that was logged.
-    pub(crate) fn logged(&self) -> String {
+    pub fn logged(&self) -> String {
         self.log.iter().map(|(_, line)| line.as_str()).collect::<Vec<_>>().join("\n")
     }
 
@@ -364,23 +367,23 @@ impl Errands for FakePlatform {
 const FOUND: &str = "(found)";
 
 /// Errands, which are done when they are begun.
-pub(crate) struct FakeErrands {
+pub struct FakeErrands {
     /// Those that were begun.
-    pub(crate) begun: Vec<Errand>,
+    pub begun: Vec<Errand>,
     /// Those whose end was not told.
-    pub(crate) under_way: Vec<(Errand, Ended)>,
+    pub under_way: Vec<(Errand, Ended)>,
     /// Whether none is told to have ended.
-    pub(crate) linger: bool,
+    pub linger: bool,
     /// Those that were given up.
-    pub(crate) given_up: Vec<Errand>,
+    pub given_up: Vec<Errand>,
     /// None can be begun.
-    pub(crate) refused: Option<Errno>,
+    pub refused: Option<Errno>,
     /// After so many bytes an errand finds nothing more; the last of these is the next one's.
-    pub(crate) hangs_after: Vec<usize>,
+    pub hangs_after: Vec<usize>,
     /// How one ends that has not done all.
-    pub(crate) ends_badly: Ended,
+    pub ends_badly: Ended,
     /// What a program's self-test prints.
-    pub(crate) says: String,
+    pub says: String,
     printed: Vec<u8>,
 }
 
@@ -677,24 +680,24 @@ fn copy_beside(path: GuestPath<'_>) -> String {
 
 /// A kernel that knows what it is told to know, and remembers what it is asked.
 #[derive(Default)]
-pub(crate) struct FakeKernel {
-    pub(crate) links: Vec<crate::wire::netlink::Link>,
-    pub(crate) addresses: Vec<PresentAddress>,
-    pub(crate) routes: Vec<PresentRoute>,
+pub struct FakeKernel {
+    pub links: Vec<crate::wire::netlink::Link>,
+    pub addresses: Vec<PresentAddress>,
+    pub routes: Vec<PresentRoute>,
     /// Requests that are no dumps, by their type.
-    pub(crate) asked: Vec<u8>,
+    pub asked: Vec<u8>,
     /// Requests of this type fail so.
-    pub(crate) refuses: Option<(u8, Errno)>,
+    pub refuses: Option<(u8, Errno)>,
     /// Requests about this family fail so.
-    pub(crate) refuses_family: Option<(u8, Errno)>,
+    pub refuses_family: Option<(u8, Errno)>,
     /// What it answers to a request to list anything.
-    pub(crate) silent: Option<Errno>,
+    pub silent: Option<Errno>,
     /// Requests that are no dumps, as they came.
-    pub(crate) messages: Vec<Vec<u8>>,
+    pub messages: Vec<Vec<u8>>,
 }
 
 impl FakeKernel {
-    pub(crate) fn ask(&mut self, message: &Message, each: &mut dyn FnMut(&Reply)) -> Result<(), Errno> {
+    pub fn ask(&mut self, message: &Message, each: &mut dyn FnMut(&Reply)) -> Result<(), Errno> {
         let bytes = message.as_bytes();
         if let (18 | 22 | 26, Some(errno)) = (bytes[4], self.silent) {
             return Err(errno);

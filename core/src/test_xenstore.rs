@@ -1,5 +1,8 @@
 //! A xenstore in memory, whose every answer can be another one: a tree, watches, transactions, quotas.
 
+// For tests alone.
+#![allow(missing_docs)]
+
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::wire::xenstore::{HEADER_LEN, Header, MessageType, PAYLOAD_MAX};
@@ -10,25 +13,25 @@ const HOME: &str = "/local/domain/7/";
 
 /// The store, as the guest with the number 7 sees it.
 #[derive(Default)]
-pub(crate) struct FakeXenstore {
+pub struct FakeXenstore {
     nodes: BTreeMap<String, Vec<u8>>,
     permissions: BTreeMap<String, String>,
     /// Path as it was registered, and token.
-    pub(crate) watches: Vec<(String, String)>,
+    pub watches: Vec<(String, String)>,
     /// What was asked: operation, path as it was sent, and the rest.
-    pub(crate) asked: Vec<(MessageType, String, String)>,
+    pub asked: Vec<(MessageType, String, String)>,
     /// Which operations, on this path and below, are refused, and how.
-    pub(crate) refuses: Vec<(MessageType, &'static str, &'static str)>,
+    pub refuses: Vec<(MessageType, &'static str, &'static str)>,
     /// So many children of a directory there may be; of what there would be more is refused so.
-    pub(crate) quota: Option<(&'static str, usize, &'static str)>,
+    pub quota: Option<(&'static str, usize, &'static str)>,
     /// So many transactions get in the way of another one.
-    pub(crate) conflicts: usize,
+    pub conflicts: usize,
     /// After so many requests the connection is lost, with the next one carried out or not.
-    pub(crate) lose: Option<(usize, bool)>,
+    pub lose: Option<(usize, bool)>,
     /// So many bytes of names are in a part of a list; 0 where there are no parts of lists.
-    pub(crate) part: usize,
+    pub part: usize,
     /// Changes that somebody else makes before a request is carried out: its number among all, path, value.
-    pub(crate) meanwhile: Vec<(usize, &'static str, Option<&'static str>)>,
+    pub meanwhile: Vec<(usize, &'static str, Option<&'static str>)>,
     /// Before the open transaction.
     before: Option<BTreeMap<String, Vec<u8>>>,
     transactions: u32,
@@ -39,31 +42,31 @@ pub(crate) struct FakeXenstore {
 
 impl FakeXenstore {
     /// A tree with these nodes.
-    pub(crate) fn with(nodes: &[(&str, &str)]) -> FakeXenstore {
+    pub fn with(nodes: &[(&str, &str)]) -> FakeXenstore {
         let mut store = FakeXenstore { part: 2000, ..FakeXenstore::default() };
         nodes.iter().for_each(|(path, value)| store.put(path, value));
         store
     }
 
     /// The host writes a node.
-    pub(crate) fn put(&mut self, path: &str, value: &str) {
+    pub fn put(&mut self, path: &str, value: &str) {
         self.write(&absolute(path), value.as_bytes());
         self.fire();
     }
 
     /// The host removes a node and all below it.
-    pub(crate) fn take(&mut self, path: &str) {
+    pub fn take(&mut self, path: &str) {
         self.remove(&absolute(path));
         self.fire();
     }
 
     /// What is in a node.
-    pub(crate) fn get(&self, path: &str) -> Option<&str> {
+    pub fn get(&self, path: &str) -> Option<&str> {
         self.nodes.get(&absolute(path)).map(|value| core::str::from_utf8(value).unwrap())
     }
 
     /// Every node below this one that has a value, in the order of names.
-    pub(crate) fn below(&self, path: &str) -> Vec<(&str, &str)> {
+    pub fn below(&self, path: &str) -> Vec<(&str, &str)> {
         let start = format!("{}/", absolute(path));
         let below = self.nodes.iter().filter(|(_, value)| !value.is_empty());
         below
@@ -72,19 +75,19 @@ impl FakeXenstore {
     }
 
     /// A fresh connection to the same store: no watch is left.
-    pub(crate) fn reconnect(&mut self) {
+    pub fn reconnect(&mut self) {
         self.watches.clear();
         self.out.clear();
         (self.before, self.lose, self.closed) = (None, None, false);
     }
 
     /// Whether there are bytes to be read.
-    pub(crate) fn has_news(&self) -> bool {
+    pub fn has_news(&self) -> bool {
         !self.out.is_empty()
     }
 
     /// The paths of all operations of a kind.
-    pub(crate) fn asked(&self, kind: MessageType) -> Vec<&str> {
+    pub fn asked(&self, kind: MessageType) -> Vec<&str> {
         self.asked.iter().filter(|(asked, _, _)| *asked == kind).map(|(_, path, _)| path.as_str()).collect()
     }
 
@@ -300,7 +303,7 @@ impl Transport for FakeXenstore {
 }
 
 /// Every event that has come: `path=token`.
-pub(crate) fn events(client: &mut Client<FakeXenstore>) -> Vec<String> {
+pub fn events(client: &mut Client<FakeXenstore>) -> Vec<String> {
     let mut seen = Vec::new();
     while !client.transport().out.is_empty() {
         client.receive_events().unwrap();

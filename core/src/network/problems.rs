@@ -69,7 +69,7 @@ impl Problems {
     }
 
     /// `cannot …; left out: …; … and 3 more, see the log`
-    pub(crate) fn message(&mut self, log: &mut dyn Log) -> Line {
+    pub fn message(&mut self, log: &mut dyn Log) -> Line {
         let mut line = Line::new();
         if !self.failed.text.is_empty()
             && self.failed.text.len() + self.left_out.text.len() > self.failed.text.capacity()

@@ -13,6 +13,7 @@ const TYPE: usize = 156;
 const MAGIC: core::ops::Range<usize> = 257..262;
 
 /// What has come so far.
+#[derive(Default)]
 pub struct Unpacked {
     block: Vec<u8, BLOCK>,
     /// So many bytes of the agent's file come next, and then so many of no interest.
@@ -23,11 +24,6 @@ pub struct Unpacked {
 }
 
 impl Unpacked {
-    /// Nothing yet.
-    pub(super) const fn new() -> Unpacked {
-        Unpacked { block: Vec::new(), file: 0, skipped: 0, begun: false, found: false }
-    }
-
     /// Takes what has come; the agent's own bytes go to `agent`. Less than a block of them is never an agent.
     pub fn take(&mut self, mut bytes: &[u8], agent: &mut dyn FnMut(&[u8])) -> Result<(), &'static str> {
         while !bytes.is_empty() {
@@ -103,7 +99,7 @@ mod tests {
     }
 
     fn unpacked(bytes: &[u8], piece: usize) -> Result<Vec<u8>, &'static str> {
-        let mut unpacked = Unpacked::new();
+        let mut unpacked = Unpacked::default();
         let mut agent = Vec::new();
         for piece in bytes.chunks(piece) {
             unpacked.take(piece, &mut |bytes| agent.extend_from_slice(bytes))?;

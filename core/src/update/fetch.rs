@@ -57,7 +57,7 @@ fn get<P: Download + Clock>(
     let request = request(&url);
     let sent = platform.send(&mut connection, request.as_str().as_bytes());
     sent.map_err(|errno| failure(format_args!("cannot send to {ip}: {errno}")))?;
-    let mut received = Received::new();
+    let mut received = Received::default();
     loop {
         let mut room = [0; 4096];
         let len = platform.receive(&mut connection, &mut room);

@@ -45,8 +45,9 @@ pub enum BodyProgress {
 }
 
 /// What comes next.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Expected {
+    #[default]
     Status,
     Header,
     /// So many bytes of the file.
@@ -61,7 +62,8 @@ enum Expected {
     Nothing,
 }
 
-/// A response.
+/// A response, of which nothing has come yet.
+#[derive(Default)]
 pub struct Received {
     expected: Expected,
     line: String<LINE_MAX>,
@@ -74,20 +76,6 @@ pub struct Received {
 }
 
 impl Received {
-    /// Nothing yet.
-    pub(super) fn new() -> Received {
-        Received {
-            expected: Expected::Status,
-            line: String::new(),
-            head: 0,
-            status: 0,
-            length: None,
-            chunked: false,
-            location: String::new(),
-            body: 0,
-        }
-    }
-
     /// Where the file is instead.
     pub fn location(&self) -> &String<URL_MAX> {
         &self.location
@@ -196,7 +184,7 @@ impl Received {
     fn head(&mut self) -> Result<Expected, BadResponse> {
         match self.status {
             100..=199 => {
-                *self = Received { head: self.head, ..Received::new() };
+                *self = Received { head: self.head, ..Received::default() };
                 return Ok(Expected::Status);
             }
             200 => self.location.clear(),

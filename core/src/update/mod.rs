@@ -227,7 +227,7 @@ fn unpack<P: Errands>(platform: &mut P, path: GuestPath<'_>) -> Result<(), Updat
 
 fn unpack_into<P: Errands>(platform: &mut P, staged: &mut P::Staged) -> Result<(), UpdateFailure> {
     let wrong = |errno: Errno| failure(format_args!("cannot read what was downloaded: {errno}"));
-    let (mut unpacked, mut start) = (Unpacked::new(), heapless::Vec::<u8, START_MAX>::new());
+    let (mut unpacked, mut start) = (Unpacked::default(), heapless::Vec::<u8, START_MAX>::new());
     let (mut damage, mut failed) = (None, None);
     let mut file = platform.found(Errand::Download).map_err(wrong)?;
     let mut room = [0; 4096];
@@ -313,7 +313,7 @@ pub fn take_place<'a, P: Files + Log>(platform: &mut P, path: GuestPath<'a>) -> 
 const MACHINE: u16 = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
 
 /// Why a file that begins so is no static program of this machine; the headers are those of elf(5).
-fn not_for_here(start: &[u8]) -> Option<&'static str> {
+pub fn not_for_here(start: &[u8]) -> Option<&'static str> {
     let number = |at: usize| start.get(at..)?.first_chunk().map(|bytes| u16::from_le_bytes(*bytes));
     if !start.starts_with(b"\x7fELF\x02\x01\x01") {
         return Some("it is no ELF file of 64 bits; no installer is taken, and no compressed archive");

@@ -274,7 +274,7 @@ fn response(text: &str) -> Result<String, http::BadResponse> {
     let mut location = String::new();
     let (whole, body) = outcome(&[&bytes]);
     if whole == Ok(BodyProgress::Elsewhere) {
-        let mut received = Received::new();
+        let mut received = Received::default();
         received.take(&bytes, &mut |_| {}).unwrap();
         location = format!("at {}", received.location());
     }
@@ -343,7 +343,7 @@ fn responses_of_every_form() {
 fn four_mebibytes_are_taken_and_no_byte_more_however_they_come() {
     let large = "the server announces more than 4 MiB: that is no agent";
     let received = |head: &str, len: usize| -> Result<usize, http::BadResponse> {
-        let (mut received, mut got) = (Received::new(), 0);
+        let (mut received, mut got) = (Received::default(), 0);
         received.take(head.as_bytes(), &mut |_| {})?;
         for piece in vec![0; len].chunks(100_000) {
             received.take(piece, &mut |bytes| got += bytes.len())?;
@@ -488,7 +488,7 @@ type Vec<T> = std::vec::Vec<T>;
 type String = std::string::String;
 
 fn outcome(pieces: &[&[u8]]) -> (Result<BodyProgress, http::BadResponse>, Vec<u8>) {
-    let (mut received, mut body) = (Received::new(), Vec::new());
+    let (mut received, mut body) = (Received::default(), Vec::new());
     let mut last = Ok(BodyProgress::More);
     for piece in pieces {
         last = received.take(piece, &mut |bytes| body.extend_from_slice(bytes));

@@ -28,7 +28,7 @@ pub struct Manager {
     /// How its files name an interface.
     pub(crate) names_by: NamesBy,
     /// Writes its files.
-    pub(crate) write: fn(&PersistentConfig<'_>, &mut dyn ConfigFiles),
+    pub write: fn(&PersistentConfig<'_>, &mut dyn ConfigFiles),
     /// Which files of others would undo them.
     pub(crate) conflicts: Option<ConflictingFiles>,
     /// Has it read its files again. The kernel has it all already, so nothing waits for that.
@@ -119,11 +119,11 @@ pub(crate) fn plain_device<'a>(placed: &Placed<'a>) -> Option<&'a str> {
 }
 
 /// Who makes a file that others reach through a link: a directory on its path, and signs that whoever that is will.
-pub(crate) type Maker = (&'static str, &'static [GuestPath<'static>]);
+pub type Maker = (&'static str, &'static [GuestPath<'static>]);
 
 /// The files of a guest, as a manager changes them. What fails is remembered and told, so that whoever writes need not
 /// look.
-pub(crate) trait ConfigFiles {
+pub trait ConfigFiles {
     /// Whether there is such a file.
     fn is_file(&mut self, path: &str) -> bool;
     /// Whether one of these is there, wherever links lead.

@@ -18,7 +18,7 @@ mod ifupdown;
 #[cfg(feature = "style-keyfile")]
 pub(crate) mod keyfile;
 pub mod manager;
-mod names;
+pub mod names;
 #[cfg(feature = "style-netctl")]
 mod netctl;
 #[cfg(feature = "style-netifrc")]

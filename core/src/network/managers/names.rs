@@ -35,7 +35,7 @@ const RED_HAT: [GuestPath<'static>; 1] = [GuestPath::literal("/etc/redhat-releas
 const SUSE: [GuestPath<'static>; 1] = [GuestPath::literal("/etc/SuSE-release")];
 
 /// Writes the files of names.
-pub(crate) fn write(config: &PersistentConfig<'_>, files: &mut dyn ConfigFiles) {
+pub fn write(config: &PersistentConfig<'_>, files: &mut dyn ConfigFiles) {
     let mut written_name = FormerName::new();
     if let Some(name) = config.hostname {
         write_name(system_name(name), &mut written_name, files);
