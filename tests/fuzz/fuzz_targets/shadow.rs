@@ -11,9 +11,9 @@ fn lines(file: &[u8]) -> Vec<&[u8]> {
     file.split(|byte| *byte == b'\n').collect()
 }
 
-/// What stands behind the colon of this number in root's first line, where that is not too long.
+/// What stands behind the colon of this number in root's first line.
 fn behind(file: &[u8], fields: usize) -> Option<Vec<u8>> {
-    let line = lines(file).into_iter().find(|line| line.starts_with(b"root:") && line.len() < 1024)?;
+    let line = lines(file).into_iter().find(|line| line.starts_with(b"root:"))?;
     Some(line.split(|byte| *byte == b':').skip(fields).collect::<Vec<_>>().join(&b':'))
 }
 
