@@ -13,8 +13,9 @@ use nanova_core::test_xenstore::FakeXenstore;
 use nanova_core::xenstore::Client;
 
 fn check(response: &Response) {
-    let mut room = [0; RESPONSE_MAX];
-    let answer: serde_json::Value = serde_json::from_slice(response.to_json(&mut room)).expect("an answer is JSON");
+    let mut json = Default::default();
+    response.to_json(&mut json);
+    let answer: serde_json::Value = serde_json::from_slice(&json).expect("an answer is JSON");
     assert!(answer["returncode"].is_string() && answer["message"].is_string(), "{answer}");
 }
 

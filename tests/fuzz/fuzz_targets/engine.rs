@@ -29,10 +29,6 @@ struct Plan {
     events: Vec<(u8, Happens)>,
 }
 
-/// Most kills of a run. With two, an answer that the second agent had written is written over by the third one's "ended
-/// the agent each time": core/src/engine/requests.rs asks whether it is there only where one agent ended. To be any number.
-const KILLS_MAX: u32 = 1;
-
 /// Requests that are answered without a program.
 const OTHERS: [&str; 6] = [
     r#"{"name":"version","value":""}"#,
@@ -64,8 +60,7 @@ fuzz_target!(|plan: Plan| {
             }
             Happens::Suspend => Event::Suspend,
             Happens::Lose => Event::Lose,
-            Happens::Kill if kills < KILLS_MAX => Event::Kill,
-            Happens::Kill => continue,
+            Happens::Kill => Event::Kill,
         };
         kills += u32::from(event == Event::Kill);
         if matches!(event, Event::Request(..)) {

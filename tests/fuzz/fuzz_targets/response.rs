@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use nanova_core::commands::response::{Code, MESSAGE_MAX, RESPONSE_MAX, Response};
+use nanova_core::commands::response::{Code, MESSAGE_MAX, Response};
 
 fuzz_target!(|input: (&str, &str, u8)| {
     let (number, text, code) = input;
@@ -14,9 +14,9 @@ fuzz_target!(|input: (&str, &str, u8)| {
         (None, _) => Code::Failed,
     };
     let response = Response::new(code, format_args!("{text}"));
-    let mut room = [0; RESPONSE_MAX];
-    let json = response.to_json(&mut room);
-    let told: serde_json::Value = serde_json::from_slice(json).expect("a response is JSON");
+    let mut json = Default::default();
+    response.to_json(&mut json);
+    let told: serde_json::Value = serde_json::from_slice(&json).expect("a response is JSON");
     assert_eq!(told["returncode"], code.as_str());
     let message = told["message"].as_str().expect("the message is a string");
     assert!(message.len() <= MESSAGE_MAX);
