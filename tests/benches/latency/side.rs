@@ -106,12 +106,14 @@ impl Side {
         });
     }
 
-    /// A request, until its answer can be read, in microseconds.
+    /// A request, until its answer can be read, in microseconds: until it is in xenstore, whoever the one processor goes
+    /// on with then.
     pub(crate) fn ask(&mut self, id: &str) -> Result<f64> {
+        self.xenstored.await_change(&self.host.path(&format!("data/guest/{id}")));
         let start = Instant::now();
         self.host.send(id, REQUEST)?;
         let answer = self.host.wait_readable(id)?;
-        let time = start.elapsed();
+        let time = self.xenstored.changed_at().context("the answer was written")? - start;
         ensure!(answer.code == "0", "{id} was answered with {}", answer.code);
         Ok(micros(time))
     }

@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
 
 use super::Options;
 use super::layout;
@@ -57,6 +58,8 @@ pub(super) struct Daemon {
     pub(super) refuse_commits: u32,
     /// How often the guest asked for what.
     requests: BTreeMap<&'static str, u64>,
+    /// A node, and when it has changed.
+    pub(super) awaited: Option<(String, Option<Instant>)>,
 }
 
 /// A daemon that threads share.
@@ -73,6 +76,7 @@ impl Hub {
             next_connection: 1,
             refuse_commits: 0,
             requests: BTreeMap::new(),
+            awaited: None,
         };
         layout::build(&mut daemon.store, &daemon.options);
         Hub(Mutex::new(daemon))
@@ -88,6 +92,7 @@ impl Hub {
             next_connection: 1,
             refuse_commits: 0,
             requests: BTreeMap::new(),
+            awaited: None,
         }))
     }
 
@@ -164,7 +169,12 @@ impl Daemon {
     }
 
     /// Queues the events of changes; the bell rings for everybody but the client that made them.
-    pub(super) fn fire(&self, by: Option<u64>, changes: &[Change]) {
+    pub(super) fn fire(&mut self, by: Option<u64>, changes: &[Change]) {
+        if let Some((path, moment @ None)) = &mut self.awaited
+            && changes.iter().any(|change| change.path == *path)
+        {
+            *moment = Some(Instant::now());
+        }
         for change in changes {
             for (id, connection) in &self.connections {
                 let rung = connection.hear(change, self.options.quotas.queued);

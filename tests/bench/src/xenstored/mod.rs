@@ -24,6 +24,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tempfile::TempDir;
 
@@ -189,6 +190,16 @@ impl Xenstored {
     pub fn stats(&self) -> Stats {
         let (owned, watches, transactions, requests) = self.hub.lock().usage();
         Stats { nodes: owned.now, peak_nodes: owned.peak, watches, transactions, requests }
+    }
+
+    /// Has the moment noted in which this node changes for the first time from now on.
+    pub fn await_change(&self, path: &str) {
+        self.hub.lock().awaited = Some((path.to_owned(), None));
+    }
+
+    /// That moment, if it has come.
+    pub fn changed_at(&self) -> Option<Instant> {
+        self.hub.lock().awaited.as_ref()?.1
     }
 
     /// Refuses the next commits, whoever's they are, with EAGAIN.
