@@ -341,6 +341,17 @@ impl Files for System<'_> {
         }
     }
 
+    fn read_anew(&mut self, path: GuestPath<'_>, room: &mut [u8]) -> Result<usize, Errno> {
+        let file = match self.figures.take() {
+            Some(file) => file,
+            None => self.open_linked(path)?,
+        };
+        let len = rustix::io::retry_on_intr(|| rustix::io::pread(&file, &mut *room, 0)).map_err(errno)?;
+        // One that could not be read is opened again the next time.
+        self.figures = Some(file);
+        Ok(len)
+    }
+
     fn read(&mut self, file: &mut OwnedFd, space: &mut [u8]) -> Result<usize, Errno> {
         rustix::io::retry_on_intr(|| rustix::io::read(&*file, &mut *space)).map_err(errno)
     }

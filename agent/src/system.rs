@@ -45,6 +45,8 @@ pub(crate) struct System<'a> {
     pub(crate) root: OwnedFd,
     /// Whether that is another than the running system's: no link may lead out of it, and no program is run.
     pub(crate) confined: bool,
+    /// What is read again and again.
+    pub(crate) figures: Option<OwnedFd>,
     /// How many files are staged.
     pub(crate) staged: u32,
     /// What keeps other nanovas from staging any meanwhile.
@@ -77,6 +79,7 @@ impl<'a> System<'a> {
             #[cfg(any(feature = "network", feature = "report"))]
             netlink: None,
             root,
+            figures: None,
             staged: 0,
             lock: None,
             #[cfg(feature = "notes")]

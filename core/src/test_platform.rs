@@ -483,6 +483,11 @@ impl Files for FakePlatform {
         }
     }
 
+    fn read_anew(&mut self, path: GuestPath<'_>, room: &mut [u8]) -> Result<usize, Errno> {
+        let mut file = self.open_linked(path)?;
+        self.read(&mut file, room)
+    }
+
     fn exists(&mut self, path: GuestPath<'_>) -> Result<bool, Errno> {
         self.operation()?;
         Ok(match self.nodes.get(path.as_str()) {

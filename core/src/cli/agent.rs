@@ -41,7 +41,7 @@ nanova agent [options]    (also as nova-agent)
     "dhcp": "  --dhcp auto|always|off  VIFs that xenstore says nothing of ask DHCP; default: off\n",
     "report": "\
   --no-metrics            publish nothing about the guest
-  --metrics-interval SECONDS  between looks at memory and volumes; default 60, 0: never
+  --metrics-interval SECONDS  between looks at memory, each tenth at volumes; default 60, 0: never
 ",
     "hotplug": "  --no-hotplug            set no processor online that is added, nor memory\n",
     "\
@@ -58,7 +58,7 @@ nanova report [options]   (also as xe-daemon, with -p PIDFILE, -i SECONDS)
 
   --once                  publish once, then exit
   --wait SECONDS          for xenstore to appear; default: for ever
-  --metrics-interval SECONDS  between looks at memory and volumes; default 60, 0: never
+  --metrics-interval SECONDS  between looks at memory, each tenth at volumes; default 60, 0: never
 ";
 
 /// Options of `nanova agent` and `nanova report`.
@@ -74,7 +74,7 @@ pub struct AgentOptions<'a> {
     pub commands: bool,
     /// Publish what toolstacks want to know of the guest.
     pub metrics: bool,
-    /// Seconds between looks at memory and volumes; 0: never.
+    /// Seconds between looks at memory, of which every tenth is one at volumes, too; 0: never.
     pub metrics_interval: u32,
     /// Seconds to wait for xenstore to appear; for ever if there is no number.
     pub wait: Option<u32>,

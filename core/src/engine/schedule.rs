@@ -347,22 +347,24 @@ impl Engine {
             self.reset_due = false;
             return Ok(());
         }
-        if self.options.commands {
-            match self.requests.serve_one(client, platform, now)? {
-                Progress::Served => {
-                    self.useful = true;
-                    return Ok(());
+        let requests_wait = loop {
+            if self.options.commands {
+                match self.requests.serve_one(client, platform, now)? {
+                    Progress::Served => {
+                        self.useful = true;
+                        return Ok(());
+                    }
+                    Progress::Waiting(until) => self.room_at = Some(until),
+                    Progress::Held => self.held = true,
+                    Progress::Idle => {}
                 }
-                Progress::Waiting(until) => self.room_at = Some(until),
-                Progress::Held => self.held = true,
-                Progress::Idle => {}
             }
-        }
-        self.useful = true;
-        let requests_wait = self.room_at.is_some() || self.held;
-        if !requests_wait && self.take_events(client)? {
-            return Ok(());
-        }
+            self.useful = true;
+            let requests_wait = self.room_at.is_some() || self.held;
+            if requests_wait || !self.take_events(client)? {
+                break requests_wait;
+            }
+        };
         if self.options.report && self.report(client, platform, now)? {
             return Ok(());
         }

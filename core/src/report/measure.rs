@@ -83,6 +83,11 @@ impl Measuring {
         &self.volumes
     }
 
+    /// Whether an errand asks them.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.under_way
+    }
+
     /// Whether there are more volumes than are looked at.
     pub(crate) fn is_cut(&self) -> bool {
         self.cut

@@ -16,7 +16,6 @@ use core::fmt::{self, Write};
 
 use heapless::Vec;
 
-use crate::files::read::read_start_if_possible;
 use crate::files::sysfs::vif_of;
 use crate::platform::{Errand, Errands, Files, GuestPath, Identity, KernelNet, Level, Log};
 use crate::report::addresses::{Addresses, Links, PUBLISHED_MAX, PublishedList, Vif};
@@ -31,6 +30,9 @@ use crate::wire::netlink::{Message, Reply};
 use crate::wire::text::Bounded;
 use crate::xenstore::{Client, Error, NUMBERS_MAX, Path, Refusal, Transaction, Transport, unless_refused};
 
+/// Every so many looks at memory, one at what takes more than one system call and moves slower: volumes and the host's
+/// name.
+const LOOKS: u8 = 10;
 /// Changes of addresses are published at once, and further ones after a pause of so many milliseconds.
 const PAUSE_MS: u64 = 15;
 /// Its watch fires after a restart, a restore and a migration: XAPI writes another value, and Linux registers all
@@ -67,8 +69,9 @@ pub struct Report {
     /// Free bytes of each volume that is published, in the order of mountinfo.
     free: Vec<u64, VOLUMES_MAX>,
     host: Bounded<64>,
-    /// Milliseconds between looks at memory and volumes; 0 for never.
+    /// Milliseconds between looks at memory, and how many there were since the last at volumes; 0 for never.
     interval: u64,
+    looks: u8,
     /// Whether the toolstack may set addresses.
     takes_addresses: bool,
     /// Whether anything was to be published on this connection.
@@ -84,7 +87,8 @@ pub struct Report {
 }
 
 impl Report {
-    /// Nothing is published; `interval` seconds are between looks at memory and volumes, 0 for never.
+    /// Nothing is published; `interval` seconds are between looks at memory, ten times that between
+    /// looks at volumes; 0 for never.
     // Inlined, so that it is made where it stays.
     #[inline(always)]
     pub const fn new(interval: u32, takes_addresses: bool) -> Report {
@@ -97,6 +101,7 @@ impl Report {
             free: Vec::new(),
             host: Bounded::new(),
             interval: interval as u64 * 1000,
+            looks: 0,
             takes_addresses,
             begun: false,
             all_due: false,
@@ -179,6 +184,8 @@ impl Report {
             self.next_look = now + self.interval;
         }
         if all || self.links_due && now >= self.next_links {
+            // What gives the guest another network may give it another name.
+            touched |= self.look_at_name(&mut writer, platform, false);
             self.network(&mut writer, platform, all)?;
             self.next_links = now + PAUSE_MS;
             self.links_due = false;
@@ -229,8 +236,34 @@ impl Report {
         }
     }
 
-    /// What changes slowly: the host's name, memory, volumes. Returns whether XAPI should look.
+    /// What changes slowly. Returns whether XAPI should look.
     fn look<T: Transport, P: Errands + Log + Identity>(
+        &mut self,
+        writer: &mut KeyWriter<'_, T>,
+        platform: &mut P,
+        all: bool,
+    ) -> bool {
+        self.look_at_memory(writer, platform, all);
+        self.looks = if all { 0 } else { (self.looks + 1) % LOOKS };
+        if self.looks > 0 {
+            return false;
+        }
+        let renamed = self.look_at_name(writer, platform, all);
+        self.all_volumes |= all;
+        if self.volumes.begin(platform) {
+            self.publish_volumes(writer, platform);
+        } else if !self.volumes.is_under_way() {
+            // The next look tries again.
+            self.looks = LOOKS - 1;
+        }
+        if all {
+            writer.put("data/updated", "1");
+        }
+        renamed
+    }
+
+    /// Returns whether the host has another name.
+    fn look_at_name<T: Transport, P: Identity>(
         &mut self,
         writer: &mut KeyWriter<'_, T>,
         platform: &mut P,
@@ -242,9 +275,23 @@ impl Report {
             writer.put("data/host_name_dns", host.as_str());
             self.host = host;
         }
+        renamed
+    }
+
+    fn look_at_memory<T: Transport, P: Files + Log>(
+        &mut self,
+        writer: &mut KeyWriter<'_, T>,
+        platform: &mut P,
+        all: bool,
+    ) {
         let mut room = [0; 256];
-        let memory =
-            read_start_if_possible(platform, MEMINFO, &mut room).and_then(|len| Memory::parse(room.get(..len)?));
+        let read = platform.read_anew(MEMINFO, &mut room);
+        if let (true, Err(errno)) = (all, read)
+            && !matches!(errno, Errno::NOENT | Errno::NOTDIR)
+        {
+            platform.log(Level::Warn, format_args!("cannot read {MEMINFO}: {errno}; left out"));
+        }
+        let memory = read.ok().and_then(|len| Memory::parse(room.get(..len)?));
         if let Some(Memory { total, available }) = memory
             && (all || total != self.memory.total || has_moved(self.memory.available, available, total))
         {
@@ -253,14 +300,6 @@ impl Report {
             }
             self.memory = Memory { total, available };
         }
-        self.all_volumes |= all;
-        if self.volumes.begin(platform) {
-            self.publish_volumes(writer, platform);
-        }
-        if all {
-            writer.put("data/updated", "1");
-        }
-        renamed
     }
 
     /// Publishes what volumes have answered, if an errand that asked them has ended. Returns whether one has.

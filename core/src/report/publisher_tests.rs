@@ -202,18 +202,21 @@ fn memory_and_volumes_are_written_when_they_have_moved() {
     guest.platform.put("/proc/meminfo", "MemTotal: 6500 kB\nMemAvailable: 2899 kB\n");
     guest.run(181_000).unwrap();
     assert_eq!(guest.changes(), ["data/meminfo_total=6500", "data/meminfo_free=2899"]);
+    // Every tenth look is one at volumes, too.
     guest.platform.spaces.insert("/home of".to_owned(), (128_000, 7001));
-    guest.run(241_000).unwrap();
+    (241_000..601_000).step_by(60_000).for_each(|now| guest.run(now).unwrap());
+    assert_eq!(guest.changes(), [""; 0]);
+    guest.run(601_000).unwrap();
     let changes = guest.changes();
     assert_eq!((changes.len(), changes[0].as_str()), (11, "-data/volumes"));
     assert!(changes.contains(&"data/volumes/1/free=7001".to_owned()), "{changes:?}");
     // One volume less.
     guest.platform.put("/proc/self/mountinfo", MOUNTED.lines().next().unwrap());
-    guest.run(301_000).unwrap();
+    (661_000..=1_201_000).step_by(60_000).for_each(|now| guest.run(now).unwrap());
     assert_eq!(guest.changes().len(), 6);
     assert_eq!(guest.below("data/volumes").len(), 5);
     // Nothing to look at is no news to anybody.
-    guest.run(361_000).unwrap();
+    guest.run(1_261_000).unwrap();
     assert_eq!(guest.changes(), [""; 0]);
     assert!(!guest.platform.logged().contains("cannot read"));
 }
@@ -222,9 +225,17 @@ fn memory_and_volumes_are_written_when_they_have_moved() {
 fn a_new_host_name_is_told_and_xapi_is_made_to_look() {
     let mut guest = Guest::with(60, &[]);
     guest.publish(0);
+    let told = |name| [format!("data/host_name_dns={name}"), "attr/PVAddons/Installed=1".to_owned()];
+    // With volumes, and when the network has changed: so it is after resetnetwork.
     guest.platform.host_name = "web02".to_owned();
-    guest.run(60_000).unwrap();
-    assert_eq!(guest.changes(), ["data/host_name_dns=web02", "attr/PVAddons/Installed=1"]);
+    (60_000..600_000).step_by(60_000).for_each(|now| guest.run(now).unwrap());
+    assert_eq!(guest.changes(), [""; 0]);
+    guest.run(600_000).unwrap();
+    assert_eq!(guest.changes(), told("web02"));
+    guest.platform.host_name = "web03".to_owned();
+    guest.report.link_changed();
+    guest.run(601_000).unwrap();
+    assert_eq!(guest.changes(), told("web03"));
 }
 
 #[test]
@@ -253,7 +264,7 @@ fn more_volumes_than_are_published_are_told_once() {
     assert_eq!(guest.store().get("data/volumes/4/mount_points/0"), Some("/m4"));
     assert_eq!(guest.store().get("data/volumes/4/size"), Some("0"), "its space is not known");
     guest.platform.spaces.insert("/m0".to_owned(), (100, 50));
-    guest.run(60_000).unwrap();
+    (60_000..=600_000).step_by(60_000).for_each(|now| guest.run(now).unwrap());
     assert_eq!(guest.platform.logged().matches("more than 5 volumes").count(), 1);
 }
 

@@ -190,6 +190,9 @@ impl Files for BareGuest {
     fn open_linked(&mut self, _path: GuestPath<'_>) -> Result<(), Errno> {
         Err(Errno::NOENT)
     }
+    fn read_anew(&mut self, _path: GuestPath<'_>, _room: &mut [u8]) -> Result<usize, Errno> {
+        Err(Errno::NOENT)
+    }
     fn replace_with(&mut self, _path: GuestPath<'_>, _name: &str) -> Result<Durability, Errno> {
         Err(Errno::IO)
     }
