@@ -123,8 +123,9 @@ fn in_a_row(row: &answers::Row, lines: &mut Vec<Line>) -> Result<()> {
 fn programs(program: &Path, lines: &mut Vec<Line>) -> Result<()> {
     let [nanova, bare] = programs::start(program)?;
     lines.push(Line::of("start to the first watch", &nanova, "static C", &bare));
-    let [nanova, bare, debian] = programs::read(program)?;
+    let [nanova, bare, reads, debian] = programs::read(program)?;
     lines.push(Line::of("xenstore read", &nanova, "static C, prints", &bare).goal(1.5));
+    lines.push(Line::of("xenstore read", &nanova, "static C, reads", &reads));
     lines.push(Line::of("xenstore read", &nanova, "xenstore-read", &debian));
     let [nanova, debian] = programs::list()?;
     lines.push(Line::of("xenstore ls of 5000 nodes", &nanova, "xenstore-ls", &debian));

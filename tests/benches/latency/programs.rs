@@ -34,14 +34,16 @@ pub(crate) fn bare_program() -> Result<PathBuf> {
     Ok(program)
 }
 
-/// `nanova xenstore read`, the C program, `xenstore-read`.
-pub(crate) fn read(bare: &Path) -> Result<Figures<3>> {
+/// `nanova xenstore read`, the C program that prints, the one that reads, `xenstore-read`.
+pub(crate) fn read(bare: &Path) -> Result<Figures<4>> {
     let xenstored = Xenstored::start(Options::default())?;
+    let mut reads = Command::new(bare);
+    reads.arg(xenstored.guest_socket()).arg("name");
     let mut nanova = Command::new(binary());
     nanova.args(["xenstore", "read", "name"]);
     let mut debian = Command::new("xenstore-read");
     debian.arg("name");
-    in_turns(READS, &xenstored, [nanova, Command::new(bare), debian])
+    in_turns(READS, &xenstored, [nanova, Command::new(bare), reads, debian])
 }
 
 /// `nanova xenstore ls` and `xenstore-ls`, of many nodes.
