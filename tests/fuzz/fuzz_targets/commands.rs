@@ -4,7 +4,6 @@
 
 use libfuzzer_sys::fuzz_target;
 use nanova_core::commands::Response;
-use nanova_core::commands::response::RESPONSE_MAX;
 use nanova_core::engine::dispatch::{Dispatched, Dispatcher};
 use nanova_core::network::Target;
 use nanova_core::platform::STAGED_NAME;

@@ -82,7 +82,8 @@ impl World {
         }
         while let Some(event) = self.client.poll_event() {
             let address = self.client.address();
-            assert_eq!(matches!(event, Event::Bound), address.is_some(), "{event:?} {:?}", self.client.state());
+            let has = !matches!(event, Event::Lost(_));
+            assert_eq!(has, address.is_some(), "{event:?} {:?}", self.client.state());
         }
         self.has = self.client.address();
         let mut interface = Interface::new(MAC);
@@ -133,9 +134,19 @@ impl World {
     }
 }
 
-fuzz_target!(|input: (u64, u8, Vec<Happens<'_>>)| {
+/// What a client before this one has left: since when it counts, which address, seconds, any bytes behind that or
+/// instead of it.
+#[derive(Arbitrary, Debug)]
+struct Before<'a>(u32, u8, u32, &'a [u8], bool);
+
+fuzz_target!(|input: (u64, Option<Before<'_>>, Vec<Happens<'_>>)| {
     let (random, before, all) = input;
-    let before = (before & 1 != 0).then_some(ADDRESSES[usize::from(before >> 1 & 1)]);
+    let said = before.map(|Before(since, address, seconds, bytes, is_whole)| {
+        let address = ADDRESSES[usize::from(address % 4)];
+        let packet = packet(5, 1, address, ADDRESSES[3], seconds, bytes);
+        (u64::from(since % 2_000_000), if is_whole { packet[28..].to_vec() } else { bytes.to_vec() })
+    });
+    let before = said.as_ref().map(|(since, said)| (*since, &said[..]));
     let client = Client::new(MAC, random, before, 1_000_000);
     let mut world = World { client, now: 1_000_000, exchange: 0, has: None };
     for happens in all.into_iter().take(64) {
