@@ -16,6 +16,9 @@ const OLD: usize = 500;
 const OLD_ROUNDS: usize = 400;
 const OLD_QUIET: usize = 450;
 const BURST: usize = 200;
+/// What is left of rounds, repeats and blocks where a quick look is asked for (`-- --quick`, as `.ci/run` does): a
+/// tenth, which shows what is grossly wrong.
+const QUICK: usize = 10;
 /// Requests between two looks at time and memory.
 pub(crate) const BLOCK: usize = 1000;
 const BLOCKS: usize = 100;
@@ -29,11 +32,16 @@ pub(crate) struct Pair {
     pub(crate) bare: Samples,
 }
 
+/// So many, or a tenth of them; one at least.
+fn some_of(count: usize) -> usize {
+    if std::env::args().any(|word| word == "--quick") { count.div_ceil(QUICK) } else { count }
+}
+
 /// One request, with everything at rest before.
 pub(crate) fn single(way: Way) -> Result<Pair> {
     let (mut nanova, mut bare) = (Side::new(Who::Nanova, way, 0)?, Side::new(Who::Bare, way, 0)?);
     let mut pair = Pair::default();
-    for number in 0..ROUNDS {
+    for number in 0..some_of(ROUNDS) {
         let id = id(number);
         for (side, samples) in [(&mut nanova, &mut pair.nanova), (&mut bare, &mut pair.bare)] {
             samples.add(side.ask(&id)?);
@@ -49,7 +57,7 @@ pub(crate) fn single(way: Way) -> Result<Pair> {
 pub(crate) fn after_old_ones(way: Way) -> Result<Pair> {
     let (mut nanova, mut bare) = (Side::new(Who::Nanova, way, OLD)?, Side::new(Who::Bare, way, OLD)?);
     let mut pair = Pair::default();
-    for number in 0..OLD_ROUNDS {
+    for number in 0..some_of(OLD_ROUNDS) {
         let new = id(OLD + number);
         pair.nanova.add(nanova.ask(&new)?);
         nanova.tidy(&new)?;
@@ -65,7 +73,7 @@ pub(crate) fn after_old_ones(way: Way) -> Result<Pair> {
 /// The first request after ten quiet minutes, in which every old response has become too old.
 pub(crate) fn after_ten_minutes(way: Way) -> Result<Pair> {
     let mut pair = Pair::default();
-    for _ in 0..REPEATS {
+    for _ in 0..some_of(REPEATS) {
         let mut nanova = Side::new(Who::NanovaAfterTenMinutes, way, OLD_QUIET)?;
         let mut bare = Side::new(Who::Bare, way, OLD_QUIET)?;
         pair.nanova.add(nanova.ask("first")?);
@@ -78,7 +86,7 @@ pub(crate) fn after_ten_minutes(way: Way) -> Result<Pair> {
 pub(crate) fn burst(way: Way) -> Result<Pair> {
     let ids: Vec<String> = (0..BURST).map(id).collect();
     let mut pair = Pair::default();
-    for _ in 0..REPEATS {
+    for _ in 0..some_of(REPEATS) {
         let (mut nanova, mut bare) = (Side::new(Who::Nanova, way, 0)?, Side::new(Who::Bare, way, 0)?);
         pair.nanova.add(nanova.ask_at_once(&ids)? / BURST as f64);
         pair.bare.add(bare.ask_at_once(&ids)? / BURST as f64);
@@ -102,7 +110,7 @@ pub(crate) fn in_a_row() -> Result<Row> {
     let (mut nanova, mut bare) = (Side::new(Who::Nanova, Way::Socket, 0)?, Side::new(Who::Bare, Way::Socket, 0)?);
     let mut row = Row::default();
     let begin = Instant::now();
-    for block in (0..BLOCKS).take_while(|_| begin.elapsed() < ROW_LIMIT) {
+    for block in (0..some_of(BLOCKS)).take_while(|_| begin.elapsed() < ROW_LIMIT) {
         row.nanova.push(one_block(&mut nanova, block)?);
         row.bare.push(one_block(&mut bare, block)?);
         let agent = nanova.agent().context("it is the agent")?;
