@@ -1,8 +1,8 @@
 //! DHCP's sockets. What is said when is decided in [`nanova_core::network::dhcp`].
 //!
 //! A packet socket is open while an answer may come, and closed when none can: between renewals nothing wakes the
-//! agent. ARP comes over it while an address is probed for, and at no other time. A server that is known is asked through the kernel's own UDP, which knows the way to it; its answer comes
-//! over the packet socket like any other.
+//! agent. ARP comes over it while an address is probed for, and at no other time. A server that is known is asked
+//! through the kernel's own UDP, which knows the way to it; its answer comes over the packet socket like any other.
 
 use core::fmt::Write;
 
@@ -36,10 +36,13 @@ const LOOK_MS: u64 = 200;
 const CLIENT_PORT: u16 = 68;
 const SERVER_PORT: u16 = 67;
 
+/// The network that xenstore holds.
+type Xenstores = Filled<'static, Network>;
+
 /// The clients and their sockets.
 pub(crate) struct Dhcp {
     pub(crate) clients: Filled<'static, Clients>,
-    /// Room for what the leases say.
+    /// What xenstore says; once the clients know, room for what the leases say.
     network: Filled<'static, Network>,
     /// Readable when a link has changed, or a router has named a name server.
     links: OwnedFd,
@@ -51,60 +54,56 @@ pub(crate) struct Dhcp {
 }
 
 impl Dhcp {
-    /// Has the interfaces ask of which xenstore says nothing. None do where it cannot be told what it says.
+    /// Has the interfaces ask of which this network, which is xenstore's, says nothing. None do where that is not all
+    /// that xenstore says.
     #[inline(never)]
-    pub(crate) fn begin(
+    pub(crate) fn begin(mode: DhcpMode, network: Xenstores, system: &mut System<'_>) -> Option<Dhcp> {
+        let mut dhcp = Dhcp::prepare(mode, network, system)?;
+        dhcp.clients.handle_links(system, uptime_ms());
+        dhcp.go_on(system);
+        Some(dhcp)
+    }
+
+    /// The same for whoever has not read that network.
+    pub(crate) fn read_and_begin(
         mode: DhcpMode,
         client: &mut Client<Xenbus<'_>>,
         system: &mut System<'_>,
     ) -> Result<Option<Dhcp>, Error> {
-        let Some(mut dhcp) = Dhcp::prepare(mode, client, system)? else { return Ok(None) };
-        dhcp.clients.handle_links(system, uptime_ms());
-        dhcp.go_on(system);
-        Ok(Some(dhcp))
+        let Ok(mut network) = Place::holding(Network::new) else {
+            system.log(Level::Warn, format_args!("DHCP cannot be asked: not enough memory"));
+            return Ok(None);
+        };
+        network.read(client, system, &mut Problems::new())?;
+        Ok(Dhcp::begin(mode, network, system))
     }
 
     /// Shows who would ask.
-    pub(crate) fn show(
-        mode: DhcpMode,
-        client: &mut Client<Xenbus<'_>>,
-        system: &mut System<'_>,
-        out: &mut dyn Write,
-    ) -> Result<(), Error> {
-        if let Some(dhcp) = Dhcp::prepare(mode, client, system)? {
+    pub(crate) fn show(mode: DhcpMode, network: Xenstores, system: &mut System<'_>, out: &mut dyn Write) {
+        if let Some(dhcp) = Dhcp::prepare(mode, network, system) {
             dhcp.clients.show(system, out);
         }
-        Ok(())
     }
 
-    /// Reads what xenstore says of interfaces.
-    fn prepare(
-        mode: DhcpMode,
-        client: &mut Client<Xenbus<'_>>,
-        system: &mut System<'_>,
-    ) -> Result<Option<Dhcp>, Error> {
-        let mut dhcp = match Dhcp::open(mode) {
-            Ok(dhcp) => dhcp,
-            Err(errno) => {
-                system.log(Level::Warn, format_args!("DHCP cannot be asked: {errno}"));
-                return Ok(None);
-            }
-        };
-        let mut problems = Problems::new();
-        dhcp.network.read(client, system, &mut problems)?;
-        if !dhcp.network.sound {
+    /// Tells the clients what xenstore says of interfaces.
+    fn prepare(mode: DhcpMode, network: Xenstores, system: &mut System<'_>) -> Option<Dhcp> {
+        if !network.sound {
             system.log(Level::Warn, format_args!("DHCP is not asked: not all of vm-data could be read"));
-            return Ok(None);
+            return None;
         }
+        let opened = Dhcp::open(mode, network).inspect_err(|errno| {
+            system.log(Level::Warn, format_args!("DHCP cannot be asked: {errno}"));
+        });
+        let mut dhcp = opened.ok()?;
         dhcp.network.interfaces.iter().for_each(|interface| dhcp.clients.handle_interface(interface));
         dhcp.clients.handle_name(system.host_name(), dhcp.network.hostname.is_some());
-        Ok(Some(dhcp))
+        Some(dhcp)
     }
 
-    fn open(mode: DhcpMode) -> Result<Dhcp, Errno> {
+    fn open(mode: DhcpMode, network: Xenstores) -> Result<Dhcp, Errno> {
         Ok(Dhcp {
             clients: Place::holding(|| Clients::new(mode)).map_err(errno)?,
-            network: Place::holding(Network::new).map_err(errno)?,
+            network,
             links: router_events()?,
             packets: None,
             hears_arp: false,
@@ -151,6 +150,11 @@ impl Dhcp {
         [Some(&self.links), self.packets.as_ref()]
     }
 
+    /// Whether packets are of interest.
+    pub(crate) fn listens(&self) -> bool {
+        self.clients.listens()
+    }
+
     /// In how many milliseconds to go on at the latest.
     pub(crate) fn wake_in_ms(&self, now: u64) -> Option<u64> {
         self.clients.next_at().map(|at| at.saturating_sub(now))
@@ -158,7 +162,7 @@ impl Dhcp {
 
     /// The same where packets wake nobody: they are looked for.
     pub(crate) fn look_in_ms(&self, now: u64) -> Option<u64> {
-        [self.wake_in_ms(now), self.clients.listens().then_some(LOOK_MS)].into_iter().flatten().min()
+        [self.wake_in_ms(now), self.listens().then_some(LOOK_MS)].into_iter().flatten().min()
     }
 
     /// Has each ask at once whether its address is still its: the guest may be somewhere else.

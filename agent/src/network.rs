@@ -21,7 +21,7 @@ use crate::locate::{Candidates, Waited};
 use crate::netlink::link_events;
 use crate::output::{complain, print};
 use crate::rt::Environment;
-use crate::rt::place::Place;
+use crate::rt::place::{Filled, Place};
 use crate::rt::signals::Signals;
 use crate::serve::{denied, open, out_of_memory, timed_out};
 use crate::supervise::OrdinaryProcess;
@@ -69,7 +69,8 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Netw
             wait_for_links(system, &network.interfaces, &signals, deadline);
         }
     };
-    let Outcome { well, complete, line, problems } = apply(&mut client, &mut system, &wanted, &mut before, show);
+    let (Outcome { well, complete, line, problems }, network) =
+        apply(&mut client, &mut system, &wanted, &mut before, show);
     #[cfg(feature = "selinux")]
     system.go_on_labelling();
     if !well {
@@ -81,11 +82,8 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Netw
     }
     if options.dry_run {
         #[cfg(feature = "dhcp")]
-        if options.dhcp != DhcpMode::Off
-            && let Err(error) = Dhcp::show(options.dhcp, &mut client, &mut system, &mut Out)
-        {
-            complain(format_args!("{error}"));
-            return exit::FAILED;
+        if let (true, Some(network)) = (options.dhcp != DhcpMode::Off, network) {
+            Dhcp::show(options.dhcp, network, &mut system, &mut Out);
         }
         return print(line.as_str()).max(print("\n"));
     }
@@ -93,13 +91,8 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Netw
     #[cfg(feature = "dhcp")]
     if options.dhcp != DhcpMode::Off {
         let until = deadline.unwrap_or(uptime_ms() + DHCP_MS);
-        let mut dhcp = match Dhcp::begin(options.dhcp, &mut client, &mut system) {
-            Ok(Some(dhcp)) => dhcp,
-            Ok(None) => return exit::FAILED,
-            Err(error) => {
-                complain(format_args!("{error}"));
-                return exit::FAILED;
-            }
+        let Some(mut dhcp) = network.and_then(|network| Dhcp::begin(options.dhcp, network, &mut system)) else {
+            return exit::FAILED;
         };
         if !dhcp.finish(&mut client, &mut system, until, &wanted) {
             complain(format_args!("not every interface that asked DHCP has an address that is handed over"));
@@ -134,7 +127,7 @@ impl Write for Out {
 }
 
 /// Applies what xenstore holds. What has to be done for the interfaces in the kernel `before` that is done when they
-/// are known. The caller logs the line that it returns.
+/// are known. Returns what came of it, whose line the caller logs, and the network, if it could be read.
 #[inline(never)]
 pub(crate) fn apply(
     client: &mut Client<Xenbus<'_>>,
@@ -142,13 +135,12 @@ pub(crate) fn apply(
     wanted: &Wanted<'_>,
     before: &mut dyn FnMut(&mut System<'_>, &Network),
     show: Option<&mut dyn Write>,
-) -> Outcome {
+) -> (Outcome, Option<Filled<'static, Network>>) {
     let mut problems = Problems::new();
-    let nothing = |problems| Outcome { well: false, complete: false, line: Line::new(), problems };
-    let Ok(mut place) = Place::new() else {
+    let nothing = |problems| (Outcome { well: false, complete: false, line: Line::new(), problems }, None);
+    let Ok(mut network) = Place::holding(Network::new) else {
         return nothing(Line::of(format_args!("not enough memory for the network")));
     };
-    let mut network = place.fill(Network::new());
     if let Err(error) = network.read(client, system, &mut problems) {
         if wanted.target != Target::Files && show.is_none() {
             bring_loopback_up(system);
@@ -158,7 +150,7 @@ pub(crate) fn apply(
     if wanted.target != Target::Files {
         before(system, &network);
     }
-    reset::apply(system, &mut network, wanted, problems, show)
+    (reset::apply(system, &mut network, wanted, problems, show), Some(network))
 }
 
 /// Waits until there is a link for each interface, or it is `deadline`, by [`uptime_ms`].

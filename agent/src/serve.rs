@@ -82,7 +82,7 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Agen
         complain(format_args!("cannot write {path}: {}", errno(error)));
         return exit::FAILED;
     }
-    let code = serve_for_ever(&candidates, &mut system, &signals, &mut OrdinaryProcess, options);
+    let code = serve_for_ever(&candidates, &mut system, &signals, &mut OrdinaryProcess, options, None);
     if let Some(path) = options.pidfile {
         // One that is gone already is no matter.
         let _ = crate::paths::remove(path);
@@ -122,13 +122,15 @@ pub(crate) fn timed_out(there: Option<(&str, rustix::io::Errno)>) -> i32 {
     exit::FAILED
 }
 
-/// Does what the engine says until it is done, or the program is told to end; returns the exit code.
+/// Does what the engine says until it is done, or the program is told to end; returns the exit code. Who asks DHCP
+/// already is `dhcp`; without, that begins when what waits is served, if it is among the options.
 pub(crate) fn serve_for_ever<'a>(
     candidates: &Candidates<'a>,
     system: &mut System<'_>,
     signals: &'a Signals,
     supervisor: &mut dyn Supervisor,
     options: &AgentOptions<'_>,
+    dhcp: Option<Dhcp>,
 ) -> i32 {
     let environment = candidates.environment;
     let notifier = Notifier::of(environment);
@@ -165,7 +167,7 @@ pub(crate) fn serve_for_ever<'a>(
         newcomers: Newcomers::default(),
         hotplug_due: options.hotplug && !options.once,
         dhcp_mode: if options.once { DhcpMode::Off } else { options.dhcp },
-        dhcp: None,
+        dhcp,
     };
     loop {
         match agent.next(system).0 {
@@ -188,6 +190,10 @@ pub(crate) fn serve_for_ever<'a>(
                 if let Err(error) = agent.serve(&mut client_place.fill(Client::new(xenbus)), system) {
                     if error != Error::Lost(Lost::Stopped) {
                         system.log(Level::Error, format_args!("{error}; connecting again"));
+                        // It may be another host's by then.
+                        if let Some(dhcp) = &mut agent.dhcp {
+                            dhcp.ask_again(system);
+                        }
                     }
                     agent.engine.handle_lost(uptime_ms());
                 }
@@ -281,33 +287,41 @@ impl Agent<'_, '_> {
             system.children.look(uptime_ms());
             system.go_on_telling();
         }
+        self.go_on_asking(system);
+        #[cfg(feature = "hotplug")]
+        self.newcomers.handle_time(system, uptime_ms());
+        self.supervisor.woke(system, self.signals);
+    }
+
+    /// Goes on with DHCP. With an address for each, the report has nothing more to wait for.
+    fn go_on_asking(&mut self, system: &mut System<'_>) {
         if let Some(dhcp) = &mut self.dhcp {
             dhcp.go_on(system);
             if !dhcp.lacks_an_address() {
                 self.engine.hold_report(0);
             }
         }
-        #[cfg(feature = "hotplug")]
-        self.newcomers.handle_time(system, uptime_ms());
-        self.supervisor.woke(system, self.signals);
     }
 
     /// Serves a connection until it fails, or there is nothing more to do.
     fn serve(&mut self, client: &mut Client<Xenbus<'_>>, system: &mut System<'_>) -> Result<(), Error> {
-        match &mut self.dhcp {
-            // Another connection: perhaps another host.
-            Some(dhcp) => dhcp.ask_again(system),
-            None if self.dhcp_mode == DhcpMode::Off => {}
-            // What waits is served first, and the report after that.
-            None => self.engine.hold_report(uptime_ms() + REPORT_HELD_MS),
-        }
         let mut dhcp_due = self.dhcp.is_none() && self.dhcp_mode != DhcpMode::Off;
+        // What waits is served first, and the report after that.
+        if dhcp_due || self.dhcp.as_ref().is_some_and(Dhcp::lacks_an_address) {
+            self.engine.hold_report(uptime_ms() + REPORT_HELD_MS);
+        }
         loop {
             let (action, now) = self.next(system);
             match action {
-                Action::Serve => self.engine.serve(client, system, now)?,
+                Action::Serve => {
+                    self.engine.serve(client, system, now)?;
+                    // A server does not wait until all is served.
+                    if self.dhcp.as_ref().is_some_and(Dhcp::listens) {
+                        self.go_on_asking(system);
+                    }
+                }
                 Action::Wait { .. } if core::mem::take(&mut dhcp_due) => {
-                    self.dhcp = Dhcp::begin(self.dhcp_mode, client, system)?;
+                    self.dhcp = Dhcp::read_and_begin(self.dhcp_mode, client, system)?;
                     if !self.dhcp.as_ref().is_some_and(Dhcp::lacks_an_address) {
                         self.engine.hold_report(0);
                     }

@@ -457,6 +457,22 @@ fn what_the_host_says_later_takes_the_interface() -> Result<()> {
 
 #[test]
 #[ignore = "needs dnsmasq-base, iproute2 and root"]
+fn a_lost_connection_to_xenstore_has_the_address_asked_for_again() -> Result<()> {
+    let mut site = Site::new()?;
+    let _server = site.dnsmasq(&["--dhcp-range=10.9.0.50,10.9.0.60,2m"]);
+    let agent = site.agent(&["--dhcp", "auto"]);
+    site.wait_for_note("10.9.0.");
+    let log = site.files.path().join("server.log");
+    let asked = || fs::read_to_string(&log).unwrap_or_default().matches("DHCPREQUEST").count();
+    assert_eq!(asked(), 1, "the first connection is no reason");
+    site.xenstored.restart(true)?;
+    agent.wait_for_log("connecting again");
+    wait_until("the server is asked", || asked() == 2);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs dnsmasq-base, iproute2 and root"]
 fn an_interface_that_somebody_has_begun_with_is_left_alone_unless_that_is_asked_for() -> Result<()> {
     let site = Site::new()?;
     let _server = site.dnsmasq(&["--dhcp-range=10.9.0.50,10.9.0.60,2m"]);

@@ -31,6 +31,7 @@ use rustix::system::RebootCommand;
 
 pub(crate) use end::end;
 
+use crate::dhcp::Dhcp;
 #[cfg(feature = "handover")]
 use crate::locate::Attempt;
 use crate::locate::{Candidates, Waited};
@@ -39,7 +40,7 @@ use crate::network;
 use crate::output::complain;
 use crate::rt::Environment;
 #[cfg(feature = "network")]
-use crate::rt::place::Place;
+use crate::rt::place::{Filled, Place};
 use crate::rt::signals::Signals;
 use crate::serve::serve_for_ever;
 use crate::supervise::Supervisor;
@@ -114,7 +115,9 @@ fn run_by(
     }
     let candidates = Candidates::new(environment, &common);
     let mut first = FirstProcess::new(environment, boot);
-    let there = first_contact(&candidates, &mut system, &signals, &mut first, boot);
+    let usual = if boot.root.is_some() { DhcpMode::Off } else { DhcpMode::Auto };
+    let mode = if boot.network == Target::Off { DhcpMode::Off } else { boot.dhcp.unwrap_or(usual) };
+    let (there, dhcp) = first_contact(&candidates, &mut system, &signals, &mut first, boot, mode);
     if let (Some(device), false) = (boot.root, signals.stop())
         && let Some(init) = root::find(device, boot, &mut system, &signals)
     {
@@ -127,17 +130,16 @@ fn run_by(
     if !signals.stop() {
         first.start(&mut system);
     }
-    let usual = if boot.root.is_some() { DhcpMode::Off } else { DhcpMode::Auto };
-    let dhcp = if boot.network == Target::Off { DhcpMode::Off } else { boot.dhcp.unwrap_or(usual) };
-    let options = AgentOptions { dhcp, ..AgentOptions::default() };
-    serve_for_ever(&candidates, &mut system, &signals, &mut first, &options);
+    let options = AgentOptions { dhcp: mode, ..AgentOptions::default() };
+    serve_for_ever(&candidates, &mut system, &signals, &mut first, &options, dhcp);
     // Whichever signal ended it may not have been looked at yet.
     first.woke(&mut system, &signals);
     end::end_system(&mut system, &signals, first.end())
 }
 
-/// Waits for xenstore, not for ever, and applies the network that it holds, so that what is started next finds it.
-/// Returns whether it did.
+/// Waits for xenstore, not for ever, and applies the network that it holds, so that what is started next finds it; of
+/// what that says nothing, DHCP is asked, unless a real root is to come first. Returns whether xenstore is there, and
+/// who asks.
 #[inline(never)]
 fn first_contact<'a>(
     candidates: &Candidates<'a>,
@@ -145,13 +147,14 @@ fn first_contact<'a>(
     signals: &'a Signals,
     first: &mut FirstProcess<'_>,
     boot: &Boot<'_>,
-) -> bool {
+    mode: DhcpMode,
+) -> (bool, Option<Dhcp>) {
     if candidates.hopeless() {
         system.log(Level::Warn, format_args!("this is no Xen guest, or its kernel has no xenbus"));
-        return false;
+        return (false, None);
     }
     if boot.network == Target::Off {
-        return false;
+        return (false, None);
     }
     match candidates.wait(system, signals, first, Some(XENSTORE_SECONDS)) {
         Waited::Connected(xenbus, path) => {
@@ -160,11 +163,13 @@ fn first_contact<'a>(
             if boot.root.is_none() || boot.network != Target::Files {
                 let deadline = uptime_ms() + INTERFACES_MS;
                 let wanted = Wanted::of(Target::Kernel, Permanence::Nothing);
-                apply_network(xenbus, system, &wanted, Level::Info, &mut |system, network| {
+                let network = apply_network(xenbus, system, &wanted, Level::Info, &mut |system, network| {
                     network::wait_for_links(system, &network.interfaces, signals, deadline);
                 });
+                let asks = boot.root.is_none() && mode != DhcpMode::Off;
+                return (true, network.filter(|_| asks).and_then(|network| Dhcp::begin(mode, network, system)));
             }
-            return true;
+            return (true, None);
         }
         Waited::Stopped => {}
         // (Nothing is denied the first process.)
@@ -176,7 +181,7 @@ fn first_contact<'a>(
             ),
         ),
     }
-    false
+    (false, None)
 }
 
 /// Gives the interfaces the names that the real root's udev would give them, and leaves files below /run, from which
@@ -197,7 +202,7 @@ fn hand_network_over(candidates: &Candidates<'_>, system: &mut System<'_>, signa
     }
 }
 
-/// Applies the network that xenstore holds, and says at this level what there is then.
+/// Applies the network that xenstore holds, and says at this level what there is then. Returns it, if it could be read.
 #[cfg(feature = "network")]
 #[inline(never)]
 fn apply_network(
@@ -206,16 +211,18 @@ fn apply_network(
     wanted: &Wanted<'_>,
     level: Level,
     before: &mut dyn FnMut(&mut System<'_>, &Network),
-) {
+) -> Option<Filled<'static, Network>> {
     xenbus.answer_until(uptime_ms() + u64::from(XENSTORE_SECONDS) * 1000);
     let Ok(mut place) = Place::new() else {
-        return system.log(Level::Error, format_args!("not enough memory for the network"));
+        system.log(Level::Error, format_args!("not enough memory for the network"));
+        return None;
     };
-    let outcome = network::apply(&mut place.fill(Client::new(xenbus)), system, wanted, before, None);
+    let (outcome, network) = network::apply(&mut place.fill(Client::new(xenbus)), system, wanted, before, None);
     if !outcome.complete {
         system.log(Level::Warn, format_args!("network: {}", outcome.problems.as_str()));
     }
     if outcome.well {
         system.log(level, format_args!("{}", outcome.line.as_str()));
     }
+    network
 }

@@ -49,7 +49,6 @@ impl<T> Place<'_, T> {
 impl<T> Place<'static, T> {
     /// A place that is made for this value and has it for good. It is made there: a value that came as one would have
     /// been on the stack before.
-    #[cfg(feature = "dhcp")]
     #[inline(always)]
     pub(crate) fn holding(make: impl FnOnce() -> T) -> Result<Filled<'static, T>, Errno> {
         let place = Place::new()?;

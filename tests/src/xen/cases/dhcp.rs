@@ -21,6 +21,9 @@ use super::{lifecycle, network, passed};
 const APPEND: &str = r#"nanova.exec="/bin/busybox sh /application.sh 10.99.0.1""#;
 /// What the application says when it has reached dom0.
 const REACHED: &str = "application: reachable";
+/// What the agent says when it asks, and when it serves.
+const ASKS: &str = "DHCP: eth0 asks for an address";
+const SERVES: &str = "serving data/host over";
 /// What dnsmasq keeps its leases in.
 const LEASES: &str = "/run/dnsmasq.leases";
 /// Where it says what it was asked: among the logs that are saved, in memory, as it waits for each line to be written.
@@ -30,8 +33,8 @@ const ROUNDS: usize = 3;
 /// What DHCP may take longer than vm-data, when nothing else runs on the build machine.
 const GOAL: Duration = Duration::from_millis(60);
 
-/// A guest without vm-data serves before there is a server, its application is reachable under the address that dnsmasq
-/// gives it then, dom0 sees that address, and a restored guest asks for it again.
+/// A guest without vm-data asks before it serves, and serves before there is a server; its application is reachable
+/// under the address that dnsmasq gives it then, dom0 sees that address, and a restored guest asks for it again.
 pub(super) fn leased(bench: &mut Bench<'_>) -> Result<Outcome> {
     let lab = bench.lab;
     stop_server(&mut bench.dom0)?;
@@ -39,6 +42,8 @@ pub(super) fn leased(bench: &mut Bench<'_>) -> Result<Outcome> {
     let (dom0, guest) = bench.place(spec)?;
     let (early, _) = first_answer(dom0, guest, NANOVA)?;
     early.ok().context("without a DHCP server")?;
+    let marks = [ASKS, SERVES].map(|mark| stamps(&guest.console.text(), mark, 1).map(|(_, at)| at));
+    ensure!(marks[0].is_some() && marks[0] < marks[1], "it does not ask before it serves: {marks:?}");
     start_server(lab, dom0)?;
     let address = reach(dom0, guest)?;
     alive(dom0, guest).context("a request after the lease")?;
