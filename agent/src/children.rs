@@ -13,7 +13,7 @@ use rustix::process::{
 
 use crate::errno::errno;
 use crate::rt::process::{Side, fork};
-use crate::wait::uptime_ms;
+use crate::wait::running_ms;
 
 /// Kinds of errands.
 const KINDS: usize = 5;
@@ -89,7 +89,7 @@ impl Children {
 
     /// One was forked, and may take so many seconds.
     pub(crate) fn begun(&mut self, errand: Errand, process: Pid, seconds: u32, found: Option<OwnedFd>) {
-        let until = uptime_ms() + u64::from(seconds) * 1000;
+        let until = running_ms() + u64::from(seconds) * 1000;
         let slot = self.slot(errand);
         (slot.child, slot.ended, slot.found) =
             (Some(Child { process, until, killed: false, ended: None }), None, found);
@@ -227,7 +227,7 @@ fn how(status: WaitStatus) -> Ended {
 }
 
 fn kill(child: &mut Child) {
-    (child.killed, child.until) = (true, uptime_ms() + KILL_MS);
+    (child.killed, child.until) = (true, running_ms() + KILL_MS);
     // It may have ended by itself, or not be a session yet.
     let _ = kill_process_group(child.process, Signal::KILL);
     let _ = kill_process(child.process, Signal::KILL);

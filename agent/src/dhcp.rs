@@ -24,7 +24,7 @@ use crate::netlink::{self, router_events};
 use crate::rt::packet::{self, Protocol};
 use crate::rt::place::{Filled, Place};
 use crate::system::System;
-use crate::wait::{timespec, uptime_ms};
+use crate::wait::{running_ms, timespec, uptime_ms};
 use crate::xenbus::{Wake, Xenbus};
 
 /// Room for a packet: a message and the headers around it.
@@ -111,7 +111,7 @@ impl Dhcp {
         })
     }
 
-    /// Waits until each has an address, or it is `deadline`, and hands the leases over in these forms. Returns whether
+    /// Waits until each has an address, or it is `deadline`, by [`running_ms`], and hands the leases over in these forms. Returns whether
     /// both could be done.
     pub(crate) fn finish(
         &mut self,
@@ -121,7 +121,7 @@ impl Dhcp {
         wanted: &Wanted<'_>,
     ) -> bool {
         let well = loop {
-            let left = deadline.saturating_sub(uptime_ms());
+            let left = deadline.saturating_sub(running_ms());
             if self.clients.all_have_an_address() || left == 0 {
                 break left > 0;
             }

@@ -16,7 +16,7 @@ use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::errno::errno;
 use crate::system::System;
-use crate::wait::uptime_ms;
+use crate::wait::running_ms;
 
 /// How long a name server may take, and how often each is asked.
 const NAME_SECONDS: u32 = 3;
@@ -93,7 +93,7 @@ impl Download for System<'_> {
             for family in Family::BOTH {
                 // Of either family half of the room, so that no family is all that is tried.
                 let mut room = known.capacity() / 2;
-                if self.uptime_ms() < deadline_ms {
+                if self.running_ms() < deadline_ms {
                     // A server that does not answer may do so the next time; another may.
                     let _ = ask(*server, name, family, &mut |ip| {
                         if room > 0 && known.push(ip).is_ok() {
@@ -146,8 +146,8 @@ fn ask(server: Ip, name: &str, family: Family, each: &mut dyn FnMut(Ip)) -> Resu
     getrandom(&mut id[..], GetRandomFlags::empty())?;
     let Some(question) = dns::query(id, name, family) else { return Ok(()) };
     send(&socket, &question, SendFlags::NOSIGNAL)?;
-    let deadline = uptime_ms() + u64::from(NAME_SECONDS) * 1000;
-    while uptime_ms() < deadline {
+    let deadline = running_ms() + u64::from(NAME_SECONDS) * 1000;
+    while running_ms() < deadline {
         let mut answer = [0; 1024];
         let (len, _) = recv(&socket, &mut answer[..], RecvFlags::empty())?;
         if dns::addresses(answer.get(..len).unwrap_or_default(), &question, family, each).is_some() {

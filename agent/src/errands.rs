@@ -24,7 +24,7 @@ use crate::rt::confine::{DOWNLOADING, READING, allow_only, close_all_but};
 use crate::rt::process::Side;
 use crate::rt::signals::Signals;
 use crate::system::System;
-use crate::wait::{sleep, uptime_ms};
+use crate::wait::{running_ms, sleep};
 
 /// Most that an errand finds: an agent, and what is in its way.
 const FOUND_MAX: u64 = 5 << 20;
@@ -33,7 +33,7 @@ impl System<'_> {
     /// Waits until programs have ended, but not after this moment; then kills every errand.
     pub(crate) fn wait_for_programs(&mut self, signals: &Signals, until: u64) {
         loop {
-            let now = uptime_ms();
+            let now = running_ms();
             self.children.look(now);
             #[cfg(feature = "selinux")]
             self.go_on_labelling();

@@ -12,7 +12,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
 use crate::errno::errno;
 use crate::output::write_all;
 use crate::system::System;
-use crate::wait::uptime_ms;
+use crate::wait::running_ms;
 
 /// Room for a message: the kernel fills at most this much (`UEVENT_BUFFER_SIZE`).
 const MESSAGE_MAX: usize = 2048;
@@ -62,7 +62,7 @@ pub(crate) fn read(events: &OwnedFd, newcomers: &mut Newcomers, system: &mut Sys
         match rustix::io::read(events, &mut message[..]) {
             Ok(len) => {
                 if let Some(device) = added(message.get(..len).unwrap_or_default()) {
-                    newcomers.handle_added(system, device, uptime_ms());
+                    newcomers.handle_added(system, device, running_ms());
                 }
             }
             Err(rustix::io::Errno::NOBUFS | rustix::io::Errno::INTR) => {}

@@ -18,7 +18,7 @@ use crate::rt::Environment;
 use crate::rt::signals::Signals;
 use crate::supervise::Supervisor;
 use crate::system::System;
-use crate::wait::{sleep_until_event, uptime_ms};
+use crate::wait::{running_ms, sleep_until_event};
 use crate::xenbus::{ChannelKind, Xenbus};
 
 const DEVICES: [&str; 2] = ["/dev/xen/xenbus", "/proc/xen/xenbus"];
@@ -127,7 +127,7 @@ impl<'a> Candidates<'a> {
             Attempt::Denied(path, error) => return Waited::Denied(path, error),
             Attempt::Nothing => system.log(Level::Warn, format_args!("xenstore is not there yet; waiting for it")),
         }
-        let deadline = seconds.map(|seconds| uptime_ms() + u64::from(seconds) * 1000);
+        let deadline = seconds.map(|seconds| running_ms() + u64::from(seconds) * 1000);
         let names = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok();
         let mut pause = PAUSE_MIN_MS;
         loop {
@@ -141,7 +141,7 @@ impl<'a> Candidates<'a> {
                 Attempt::Denied(path, error) => return Waited::Denied(path, error),
                 Attempt::Nothing => None,
             };
-            let left = deadline.map(|deadline| deadline.saturating_sub(uptime_ms()));
+            let left = deadline.map(|deadline| deadline.saturating_sub(running_ms()));
             if left == Some(0) {
                 return Waited::TimedOut(there);
             }

@@ -26,7 +26,7 @@ use crate::rt::signals::Signals;
 use crate::serve::{denied, open, out_of_memory, timed_out};
 use crate::supervise::OrdinaryProcess;
 use crate::system::System;
-use crate::wait::{sleep_until_event, uptime_ms};
+use crate::wait::{running_ms, sleep_until_event};
 use crate::xenbus::Xenbus;
 
 /// How long a xenstore that is there may take to answer, even if time is over otherwise (`--wait 0`).
@@ -35,7 +35,7 @@ const ANSWER_MS: u64 = 1000;
 /// Runs it; returns the exit code.
 #[inline(never)]
 pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &NetworkOptions) -> i32 {
-    let deadline = options.wait.map(|seconds| uptime_ms() + u64::from(seconds) * 1000);
+    let deadline = options.wait.map(|seconds| running_ms() + u64::from(seconds) * 1000);
     let candidates = Candidates::new(environment, common);
     if candidates.hopeless() {
         // Without a word: initramfs hooks ask on every machine.
@@ -49,7 +49,7 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Netw
     let xenbus = match candidates.wait(&mut system, &signals, &mut OrdinaryProcess, options.wait) {
         Waited::Connected(mut xenbus, _) => {
             if let Some(deadline) = deadline {
-                xenbus.answer_until(deadline.max(uptime_ms() + ANSWER_MS));
+                xenbus.answer_until(deadline.max(running_ms() + ANSWER_MS));
             }
             xenbus
         }
@@ -90,7 +90,7 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Netw
     system.log(Level::Info, format_args!("{}", line.as_str()));
     #[cfg(feature = "dhcp")]
     if options.dhcp != DhcpMode::Off {
-        let until = deadline.unwrap_or(uptime_ms() + DHCP_MS);
+        let until = deadline.unwrap_or(running_ms() + DHCP_MS);
         let Some(mut dhcp) = network.and_then(|network| Dhcp::begin(options.dhcp, network, &mut system)) else {
             return exit::FAILED;
         };
@@ -153,7 +153,7 @@ pub(crate) fn apply(
     (reset::apply(system, &mut network, wanted, problems, show), Some(network))
 }
 
-/// Waits until there is a link for each interface, or it is `deadline`, by [`uptime_ms`].
+/// Waits until there is a link for each interface, or it is `deadline`, by [`running_ms`].
 pub(crate) fn wait_for_links(system: &mut System<'_>, interfaces: &[Interface], signals: &Signals, deadline: u64) {
     if let Err(error) = try_to_wait(system, interfaces, signals, deadline) {
         system.log(Level::Warn, format_args!("cannot wait for network interfaces: {error}"));
@@ -173,7 +173,7 @@ fn try_to_wait(
     loop {
         // All anew: a link can go again.
         let there = present(system, interfaces)?;
-        let left = deadline.saturating_sub(uptime_ms());
+        let left = deadline.saturating_sub(running_ms());
         if left == 0 || there.iter().take(interfaces.len()).all(|there| *there) || signals.stop() {
             return Ok(());
         }

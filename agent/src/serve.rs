@@ -30,7 +30,7 @@ use crate::supervise::{OrdinaryProcess, Supervisor};
 use crate::system::{Opened, System};
 #[cfg(feature = "update")]
 use crate::takeover::{is_update, settle_in, take_over};
-use crate::wait::{sleep, timespec, uptime_ms};
+use crate::wait::{running_ms, sleep, timespec, uptime_ms};
 use crate::xenbus::{Wake, Xenbus};
 
 /// For how long the first report may wait for the first addresses: a server that answers at all mostly has by then.
@@ -203,7 +203,7 @@ pub(crate) fn serve_for_ever<'a>(
         }
     }
     #[cfg(feature = "errands")]
-    system.wait_for_programs(signals, uptime_ms() + agent.supervisor.patience_ms());
+    system.wait_for_programs(signals, running_ms() + agent.supervisor.patience_ms());
     system.log(Level::Info, format_args!("nanova ending"));
     exit::DONE
 }
@@ -218,7 +218,7 @@ struct Waiting<'s> {
 impl Supervisor for Waiting<'_> {
     fn woke(&mut self, system: &mut System<'_>, signals: &Signals) {
         #[cfg(feature = "errands")]
-        system.children.look(uptime_ms());
+        system.children.look(running_ms());
         if let Some(dhcp) = &mut self.dhcp {
             dhcp.go_on(system);
         }
@@ -284,12 +284,12 @@ impl Agent<'_, '_> {
     fn look_around(&mut self, system: &mut System<'_>) {
         #[cfg(feature = "errands")]
         {
-            system.children.look(uptime_ms());
+            system.children.look(running_ms());
             system.go_on_telling();
         }
         self.go_on_asking(system);
         #[cfg(feature = "hotplug")]
-        self.newcomers.handle_time(system, uptime_ms());
+        self.newcomers.handle_time(system, running_ms());
         self.supervisor.woke(system, self.signals);
     }
 
@@ -410,12 +410,15 @@ impl Agent<'_, '_> {
     /// wants to.
     fn left(&mut self, system: &System<'_>, until: Option<u64>) -> Option<u64> {
         #[cfg(feature = "errands")]
-        let until = [until, system.children.until()].into_iter().flatten().min();
+        let late_at = system.children.until();
+        #[cfg(not(feature = "errands"))]
+        let late_at: Option<u64> = None;
         #[cfg(feature = "hotplug")]
-        let until = [until, self.newcomers.next_at()].into_iter().flatten().min();
+        let late_at = [late_at, self.newcomers.next_at()].into_iter().flatten().min();
         let now = uptime_ms();
         let left = until.map(|until| until.saturating_sub(now));
+        let late = late_at.map(|at| at.saturating_sub(running_ms()));
         let dhcp = self.dhcp.as_ref().and_then(|dhcp| dhcp.wake_in_ms(now));
-        [left, dhcp, self.supervisor.wake_in_ms()].into_iter().flatten().min()
+        [left, late, dhcp, self.supervisor.wake_in_ms()].into_iter().flatten().min()
     }
 }

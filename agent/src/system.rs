@@ -140,6 +140,10 @@ impl Clock for System<'_> {
     fn uptime_ms(&mut self) -> u64 {
         crate::wait::uptime_ms()
     }
+
+    fn running_ms(&mut self) -> u64 {
+        crate::wait::running_ms()
+    }
 }
 
 impl Identity for System<'_> {

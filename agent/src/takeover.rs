@@ -2,7 +2,7 @@
 //! puts that in the place of the old one's; whatever becomes of it before, the next start is the old agent's.
 //!
 //! A guard, a process forked before, waits for the new agent to end it, which says that it serves. If it does not
-//! within [`GUARD_MS`] the guard ends it. Whoever supervises the agent then starts the old one; where nobody does, the
+//! within [`LOOKS`] the guard ends it. Whoever supervises the agent then starts the old one; where nobody does, the
 //! guard becomes that.
 
 use core::ffi::CStr;
@@ -23,11 +23,11 @@ use crate::rt::Environment;
 use crate::rt::process::{Side, WORDS_MAX, execute, fork};
 use crate::rt::signals::SignalSet;
 use crate::system::System;
-use crate::wait::uptime_ms;
 
-/// How long the new agent has.
-const GUARD_MS: u64 = 10_000;
-/// How often the guard looks whether it still runs.
+/// For how many looks of the guard's the new agent has time: 10 seconds in which both ran. No clock would tell these
+/// from the time in which the guest was suspended, or paused by its host.
+const LOOKS: u32 = 100;
+/// The pause before each.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// The variable that names the guard.
 const GUARD: &str = "NANOVA_GUARD";
@@ -140,8 +140,8 @@ fn guard(
     supervised: bool,
 ) -> ! {
     let _ = SignalSet::NONE.block_only();
-    let deadline = uptime_ms() + GUARD_MS;
-    while uptime_ms() < deadline && getppid() == Some(agent) {
+    let mut looks = 0..LOOKS;
+    while looks.next().is_some() && getppid() == Some(agent) {
         // A signal that shortens the pause does no harm.
         let _ = nanosleep(&LOOK);
     }

@@ -1,9 +1,18 @@
-//! Waiting, and the clock that it goes by.
+//! Waiting, and the clocks that it goes by.
+//!
+//! | clock | goes on while the guest is suspended | is for |
+//! |---|---|---|
+//! | [`uptime_ms`] | yes | what others count: the host's requests and what is kept of them, keys, leases, reports, beats |
+//! | [`running_ms`] | no | what this system is given time for: a program or another errand, a device, an answer |
+//!
+//! A guest is suspended when it is saved, migrated or told to sleep: whatever it waits for within itself has then had
+//! none of that time. What poll(2) is told to wait goes by the second (Linux, fs/select.c: `ktime_get_ts64`). A guest
+//! that its host pauses does not know of it: both clocks go on.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 
-use crate::rt::clock::since_boot;
+use crate::rt::clock::{Time, since_boot, while_running};
 use crate::rt::signals::Signals;
 
 /// Sleeps until there is something to read, a signal comes, or time is over.
@@ -34,6 +43,14 @@ pub(crate) fn timespec(ms: u64) -> Timespec {
 /// is late. What the kernel is told to wait for meanwhile (poll(2)) comes later by as long; that a resumed guest's
 /// links and watches come back wakes the agent before.
 pub(crate) fn uptime_ms() -> u64 {
-    let now = since_boot();
-    now.seconds as u64 * 1000 + now.nanoseconds as u64 / 1_000_000
+    in_ms(since_boot())
+}
+
+/// Milliseconds that the system has run: a child that is under way when the guest is suspended is not late for that.
+pub(crate) fn running_ms() -> u64 {
+    in_ms(while_running())
+}
+
+fn in_ms(time: Time) -> u64 {
+    time.seconds as u64 * 1000 + time.nanoseconds as u64 / 1_000_000
 }

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use crate::errno::errno;
 use crate::rt::signals::Signals;
-use crate::wait::{timespec, uptime_ms};
+use crate::wait::{running_ms, timespec};
 
 /// How long a request may still wait for its answer after the program was told to end.
 const GRACE_MS: u64 = 2000;
@@ -47,7 +47,7 @@ pub(crate) struct Xenbus<'a> {
     signals: Option<&'a Signals>,
     /// poll(2) has just said that there is something to read.
     readable: bool,
-    /// Until when answers are waited for, by [`uptime_ms`]; for ever without.
+    /// Until when answers are waited for, by [`running_ms`]; for ever without.
     until: Option<u64>,
 }
 
@@ -56,7 +56,7 @@ impl<'a> Xenbus<'a> {
         Xenbus { fd, kind, signals, readable: false, until: None }
     }
 
-    /// From this moment on, by [`uptime_ms`], an answer that is not there is [`Lost::Silent`]: a device can be open
+    /// From this moment on, by [`running_ms`], an answer that is not there is [`Lost::Silent`]: a device can be open
     /// before its xenstored is there.
     pub(crate) fn answer_until(&mut self, moment: u64) {
         self.until = Some(moment);
@@ -92,7 +92,7 @@ impl<'a> Xenbus<'a> {
     fn wait_for_answer(&mut self) -> Result<(), Error> {
         while !self.readable {
             let stopping = self.signals.is_some_and(Signals::stop);
-            let left = self.until.map(|until| until.saturating_sub(uptime_ms()));
+            let left = self.until.map(|until| until.saturating_sub(running_ms()));
             let timeout = [stopping.then_some(GRACE_MS), left].into_iter().flatten().min().map(timespec);
             match self.wait([None; OTHERS], timeout.as_ref()).map_err(lost)? {
                 Some(Wake::Readable) => return Ok(()),

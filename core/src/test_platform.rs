@@ -63,6 +63,9 @@ pub struct FakePlatform {
     pub piece: usize,
     /// How long a piece of a download takes, and for how many seconds each server was waited for.
     pub seconds_apiece: u64,
+    /// Whether the guest is suspended meanwhile, and for how many seconds it was.
+    pub is_suspended_apiece: bool,
+    pub suspended: u64,
     pub patience: Vec<u32>,
     /// So many connections are refused first.
     pub refused_connections: u32,
@@ -149,6 +152,8 @@ impl FakePlatform {
             mark_unreadable: None,
             piece: usize::MAX,
             seconds_apiece: 0,
+            is_suspended_apiece: false,
+            suspended: 0,
             patience: Vec::new(),
             refused_connections: 0,
             started: Vec::new(),
@@ -216,6 +221,10 @@ impl Clock for FakePlatform {
 
     fn uptime_ms(&mut self) -> u64 {
         (self.time - 1_700_000_000) * 1000
+    }
+
+    fn running_ms(&mut self) -> u64 {
+        self.uptime_ms() - self.suspended * 1000
     }
 }
 
@@ -433,6 +442,7 @@ impl Download for FakePlatform {
     fn receive(&mut self, connection: &mut Vec<u8>, space: &mut [u8]) -> Result<usize, Errno> {
         self.operation()?;
         self.time += self.seconds_apiece;
+        self.suspended += if self.is_suspended_apiece { self.seconds_apiece } else { 0 };
         let len = connection.len().min(space.len()).min(700);
         space[..len].copy_from_slice(&connection[..len]);
         connection.drain(..len);

@@ -15,6 +15,7 @@ use nanova_tests::agent::{Agent, binary};
 use nanova_tests::host::Host;
 use nanova_tests::scene::wait_until;
 use nanova_tests::xenstored::{Options, Xenstored};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -362,6 +363,27 @@ fn a_new_agent_that_never_serves_is_taken_back() -> Result<()> {
         guest.agent = Guest::start(&guest.xenstored, guest.directory.path(), "");
         assert_eq!(guest.host.ask("version", "")?.code, "0");
     }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, cc and a static libc"]
+fn time_in_which_nobody_ran_is_none_of_the_new_agents() -> Result<()> {
+    let new = program("pause(); return 0;")?;
+    let at = serve("127.0.0.1:0", new.clone(), good)?;
+    let mut guest = Guest::new()?;
+    let pid = guest.agent.pid();
+    assert_eq!(guest.update(&format!("http://{at}/"), &sum("md5sum", &new)?)?.0, "0");
+    wait_until("it is there", || fs::read(format!("/proc/{pid}/exe")).is_ok_and(|file| file == new));
+    let guard = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+    let guard = Pid::from_raw(guard.trim().parse()?).context("a guard")?;
+    // As if the guest were suspended, for longer than the new agent has.
+    kill_process(guard, Signal::STOP)?;
+    thread::sleep(Duration::from_secs(11));
+    kill_process(guard, Signal::CONT)?;
+    thread::sleep(Duration::from_secs(3));
+    assert!(guest.agent.is_running(), "{}", guest.agent.log());
+    guest.agent.wait_for_log("the update is taken back, the old agent returns: it does not serve");
     Ok(())
 }
 

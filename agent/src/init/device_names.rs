@@ -24,7 +24,7 @@ use crate::paths::{nowhere, terminated};
 use crate::rt::process::{PATH, Side, execute, fork_with_mounts};
 use crate::rt::signals::{SignalSet, Signals};
 use crate::system::System;
-use crate::wait::{sleep, uptime_ms};
+use crate::wait::{running_ms, sleep};
 
 /// Where distributions have it.
 const UDEVADM: [&CStr; 4] = [c"/usr/bin/udevadm", c"/bin/udevadm", c"/sbin/udevadm", c"/usr/sbin/udevadm"];
@@ -69,7 +69,7 @@ fn ask_udev(device: &str, printed: &mut Vec<u8, PRINTED_MAX>, signals: &Signals)
         Side::Parent(child) => child,
     };
     drop(theirs);
-    let deadline = uptime_ms() + ANSWER_MS;
+    let deadline = running_ms() + ANSWER_MS;
     let result = loop {
         let mut piece = [0; 512];
         match rustix::io::read(&ours, &mut piece[..]) {
@@ -79,7 +79,7 @@ fn ask_udev(device: &str, printed: &mut Vec<u8, PRINTED_MAX>, signals: &Signals)
                 let room = printed.capacity() - printed.len();
                 let _ = printed.extend_from_slice(&piece[..len.min(room)]);
             }
-            Err(rustix::io::Errno::AGAIN) => match deadline.saturating_sub(uptime_ms()) {
+            Err(rustix::io::Errno::AGAIN) => match deadline.saturating_sub(running_ms()) {
                 0 => break Err(Errno::TIMEDOUT),
                 _ if signals.stop() => break Ok(()),
                 left => sleep(signals, Some(&ours), Some(left)),

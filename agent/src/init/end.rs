@@ -17,7 +17,7 @@ use crate::paths::terminated;
 use crate::rt::process::signal_all;
 use crate::rt::signals::Signals;
 use crate::system::System;
-use crate::wait::{sleep, uptime_ms};
+use crate::wait::{running_ms, sleep};
 
 /// How long processes may take to end by themselves. A toolstack waits longer, but the whole is to take two seconds.
 const PATIENCE_MS: u64 = 1000;
@@ -87,7 +87,7 @@ fn unmount_all() -> usize {
 
 /// Waits until there are no other processes, but not for long. Returns whether there are none.
 fn wait_for_all(signals: &Signals) -> bool {
-    let deadline = uptime_ms() + PATIENCE_MS;
+    let deadline = running_ms() + PATIENCE_MS;
     loop {
         match wait(WaitOptions::NOHANG) {
             Ok(Some(_)) => continue,
@@ -95,7 +95,7 @@ fn wait_for_all(signals: &Signals) -> bool {
             Err(Errno::CHILD) => return true,
             Err(_) => return false,
         }
-        let left = deadline.saturating_sub(uptime_ms());
+        let left = deadline.saturating_sub(running_ms());
         if left == 0 {
             return false;
         }

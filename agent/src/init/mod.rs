@@ -45,7 +45,7 @@ use crate::rt::signals::Signals;
 use crate::serve::serve_for_ever;
 use crate::supervise::Supervisor;
 use crate::system::{Opened, System};
-use crate::wait::uptime_ms;
+use crate::wait::running_ms;
 use crate::xenbus::Xenbus;
 use program::FirstProcess;
 
@@ -161,7 +161,7 @@ fn first_contact<'a>(
             system.log(Level::Debug, format_args!("xenstore is there: {path}"));
             #[cfg(feature = "network")]
             if boot.root.is_none() || boot.network != Target::Files {
-                let deadline = uptime_ms() + INTERFACES_MS;
+                let deadline = running_ms() + INTERFACES_MS;
                 let wanted = Wanted::of(Target::Kernel, Permanence::Nothing);
                 let network = apply_network(xenbus, system, &wanted, Level::Info, &mut |system, network| {
                     network::wait_for_links(system, &network.interfaces, signals, deadline);
@@ -212,7 +212,7 @@ fn apply_network(
     level: Level,
     before: &mut dyn FnMut(&mut System<'_>, &Network),
 ) -> Option<Filled<'static, Network>> {
-    xenbus.answer_until(uptime_ms() + u64::from(XENSTORE_SECONDS) * 1000);
+    xenbus.answer_until(running_ms() + u64::from(XENSTORE_SECONDS) * 1000);
     let Ok(mut place) = Place::new() else {
         system.log(Level::Error, format_args!("not enough memory for the network"));
         return None;

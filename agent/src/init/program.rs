@@ -14,7 +14,7 @@ use crate::rt::process::{PATH, Side, WORDS_MAX, execute, fork};
 use crate::rt::signals::{SignalSet, Signals};
 use crate::supervise::Supervisor;
 use crate::system::System;
-use crate::wait::uptime_ms;
+use crate::wait::running_ms;
 
 /// A program that is started again is started at most so often.
 const RESTART_MS: u64 = 1000;
@@ -54,7 +54,7 @@ impl<'a> FirstProcess<'a> {
     #[inline(never)]
     pub(super) fn start(&mut self, system: &mut System<'_>) {
         let Some(exec) = self.exec else { return };
-        self.started = uptime_ms();
+        self.started = running_ms();
         self.restart_at = None;
         match fork() {
             Ok(Side::Child) => {
@@ -101,7 +101,7 @@ impl<'a> FirstProcess<'a> {
         }
         match self.on_exit {
             OnExit::Stay => {}
-            OnExit::Restart => self.restart_at = Some((self.started + RESTART_MS).max(uptime_ms())),
+            OnExit::Restart => self.restart_at = Some((self.started + RESTART_MS).max(running_ms())),
             OnExit::PowerOff | OnExit::Reboot if signals.stop() => {}
             on_exit => {
                 self.end = if on_exit == OnExit::Reboot { EndKind::Reboot } else { EndKind::PowerOff };
@@ -132,13 +132,13 @@ impl Supervisor for FirstProcess<'_> {
             }
         }
         self.reap(system, signals);
-        if self.restart_at.is_some_and(|at| at <= uptime_ms()) && !signals.stop() {
+        if self.restart_at.is_some_and(|at| at <= running_ms()) && !signals.stop() {
             self.start(system);
         }
     }
 
     fn wake_in_ms(&mut self) -> Option<u64> {
-        self.restart_at.map(|at| at.saturating_sub(uptime_ms()))
+        self.restart_at.map(|at| at.saturating_sub(running_ms()))
     }
 
     /// A toolstack does not wait long for a system to end.

@@ -20,7 +20,7 @@ use crate::rt::Environment;
 use crate::rt::process::execute;
 use crate::rt::signals::{SignalSet, Signals};
 use crate::system::System;
-use crate::wait::{sleep_until_event, uptime_ms};
+use crate::wait::{running_ms, sleep_until_event};
 
 const NEW_ROOT: &CStr = c"/newroot";
 /// How long the device may take to appear.
@@ -65,11 +65,11 @@ fn mount_device(device: &str, boot: &Boot<'_>, signals: &Signals) -> Result<(), 
     // It may be there; if it cannot be made, mounting fails and says so.
     let _ = fs::mkdirat(fs::CWD, NEW_ROOT, Mode::from_raw_mode(0o755));
     let names = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-    let deadline = uptime_ms() + DEVICE_MS;
+    let deadline = running_ms() + DEVICE_MS;
     loop {
         watch_directories(&names, device);
         let result = mount_any(device, boot);
-        let left = deadline.saturating_sub(uptime_ms());
+        let left = deadline.saturating_sub(running_ms());
         match result {
             // Not there yet, or there and not connected to its backend yet.
             Err(Errno::NOENT | Errno::NXIO | Errno::NODEV) if left > 0 && !signals.stop() => {

@@ -19,6 +19,12 @@ pub(crate) fn realtime() -> Time {
     read(CLOCK_REALTIME)
 }
 
+/// Time since the system began, without that in which it was suspended; never goes back.
+pub(crate) fn while_running() -> Time {
+    const CLOCK_MONOTONIC: usize = 1;
+    read(CLOCK_MONOTONIC)
+}
+
 /// Time since the system began, in which it was suspended among it; never goes back.
 pub(crate) fn since_boot() -> Time {
     const CLOCK_BOOTTIME: usize = 7;

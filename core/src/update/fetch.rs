@@ -27,7 +27,7 @@ pub(super) fn fetch<P: Download + Clock>(
     platform: &mut P,
     found: Found<'_>,
 ) -> bool {
-    let deadline = platform.uptime_ms() + u64::from(TOTAL_SECONDS) * 1000;
+    let deadline = platform.running_ms() + u64::from(TOTAL_SECONDS) * 1000;
     let mut redirects = 0;
     let why = loop {
         match get(&url, platform, found, deadline) {
@@ -71,7 +71,7 @@ fn get<P: Download + Clock>(
         written.map_err(|errno| failure(format_args!("cannot keep what comes from {ip}: {errno}")))?;
         match progress.map_err(|wrong| failure(format_args!("{}: {wrong}", url.authority)))? {
             BodyProgress::Done => return Ok(None),
-            _ if platform.uptime_ms() >= deadline => {
+            _ if platform.running_ms() >= deadline => {
                 return Err(failure(format_args!("the download takes more than {} seconds", u64::from(TOTAL_SECONDS))));
             }
             BodyProgress::More => {}
@@ -101,7 +101,7 @@ fn connect<P: Download + Clock>(
     let (mut last, mut untried) = (None, addresses.len() as u64);
     for ip in &addresses {
         // One that does not answer leaves time for the others.
-        let left = deadline.saturating_sub(platform.uptime_ms()).div_ceil(1000) / untried.max(1);
+        let left = deadline.saturating_sub(platform.running_ms()).div_ceil(1000) / untried.max(1);
         let left = u32::try_from(left).unwrap_or(u32::MAX).clamp(1, SILENCE_SECONDS);
         match platform.connect(*ip, url.port, left) {
             Ok(connection) => return Ok((connection, *ip)),

@@ -417,10 +417,13 @@ fn only_a_static_program_of_this_machine_is_one() {
 #[test]
 fn a_new_agent_that_takes_too_long_to_come_is_given_up() {
     let body = program();
-    for (seconds_apiece, done) in [(0, true), (5, true), (50, false)] {
+    // That in which the guest is suspended is none of its time.
+    for (seconds_apiece, is_suspended_apiece, done) in
+        [(0, false, true), (5, false, true), (50, false, false), (50, true, true)]
+    {
         let mut platform = FakePlatform::with(&[("/etc/agent", "old agent")]);
         platform.servers = vec![with_length(&body)];
-        platform.seconds_apiece = seconds_apiece;
+        (platform.seconds_apiece, platform.is_suspended_apiece) = (seconds_apiece, is_suspended_apiece);
         let document = &mut format!(r#"{{"value":"http://known/a,{}"}}"#, md5_of(&body)).into_bytes();
         let [value] = crate::wire::json::members(document, ["value"]).unwrap();
         let response = agentupdate(value, &mut platform);

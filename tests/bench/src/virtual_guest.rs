@@ -132,6 +132,9 @@ impl Clock for BareGuest {
     fn uptime_ms(&mut self) -> u64 {
         0
     }
+    fn running_ms(&mut self) -> u64 {
+        0
+    }
 }
 
 impl Identity for BareGuest {
