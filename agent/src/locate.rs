@@ -181,7 +181,7 @@ fn xen_in_sysfs() -> bool {
 /// return would be missed.
 pub(crate) fn watch_directories(names: &OwnedFd, path: &str) {
     let here = (!path.starts_with('/')).then_some(".");
-    for directory in here.into_iter().chain(path.match_indices('/').map(|(slash, _)| &path[..slash.max(1)])) {
+    for directory in here.into_iter().chain(path.match_indices('/').filter_map(|(slash, _)| path.get(..slash.max(1)))) {
         let flags = WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::ATTRIB | WatchFlags::ONLYDIR;
         let mut room = [0; 512];
         let added = terminated(directory, &mut room).and_then(|path| inotify::add_watch(names, path, flags));

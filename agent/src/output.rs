@@ -11,11 +11,12 @@ use rustix::io::Errno;
 use crate::rt::stdio::{stderr, stdout};
 
 /// Writes all of it.
-pub(crate) fn write_all(fd: impl AsFd, mut bytes: &[u8]) -> Result<(), Errno> {
-    while !bytes.is_empty() {
-        match rustix::io::write(&fd, bytes) {
+pub(crate) fn write_all(fd: impl AsFd, bytes: &[u8]) -> Result<(), Errno> {
+    let mut done = 0;
+    while let Some(rest @ [_, ..]) = bytes.get(done..) {
+        match rustix::io::write(&fd, rest) {
             Ok(0) => return Err(Errno::IO),
-            Ok(n) => bytes = &bytes[n..],
+            Ok(len) => done += len,
             Err(Errno::INTR) => {}
             Err(errno) => return Err(errno),
         }

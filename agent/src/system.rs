@@ -163,8 +163,8 @@ impl Identity for System<'_> {
 impl Entropy for System<'_> {
     fn random(&mut self, bytes: &mut [u8]) -> Result<(), Errno> {
         let mut filled = 0;
-        while filled < bytes.len() {
-            filled += getrandom(&mut bytes[filled..], GetRandomFlags::empty()).map_err(errno)?;
+        while let Some(rest @ [_, ..]) = bytes.get_mut(filled..) {
+            filled += getrandom(rest, GetRandomFlags::empty()).map_err(errno)?;
         }
         Ok(())
     }

@@ -116,10 +116,10 @@ fn is_fatal(error: Errno) -> bool {
 
 impl Transport for Xenbus<'_> {
     fn send(&mut self, packet: &[u8]) -> Result<(), Error> {
-        let mut rest = packet;
-        while !rest.is_empty() {
+        let mut done = 0;
+        while let Some(rest @ [_, ..]) = packet.get(done..) {
             match rustix::io::write(&self.fd, rest) {
-                Ok(n) => rest = &rest[n..],
+                Ok(len) => done += len,
                 Err(Errno::INTR) => {}
                 Err(error) if self.kind == ChannelKind::Device && !is_fatal(error) => {
                     let name = errno(error).name().unwrap_or("EINVAL");

@@ -43,11 +43,14 @@ fn digest(password: &Password, salt: &str) -> [u8; BLOCK_SIZE_SHA512] {
 fn in_output_order(digest: &[u8; BLOCK_SIZE_SHA512]) -> [u8; BLOCK_SIZE_SHA512] {
     const COLUMN: usize = BLOCK_SIZE_SHA512 / 3;
     let mut ordered = *digest;
-    for (triple, bytes) in ordered.chunks_exact_mut(3).enumerate() {
-        for (place, byte) in bytes.iter_mut().enumerate() {
-            let column = (2 + triple - place) % 3;
-            *byte = digest[column * COLUMN + triple];
-        }
+    let columns = digest.iter().zip(digest.iter().skip(COLUMN)).zip(digest.iter().skip(2 * COLUMN));
+    let (triples, _) = ordered.as_chunks_mut::<3>();
+    for (turn, (triple, ((first, second), third))) in triples.iter_mut().zip(columns).enumerate() {
+        *triple = match turn % 3 {
+            0 => [*third, *second, *first],
+            1 => [*first, *third, *second],
+            _ => [*second, *first, *third],
+        };
     }
     ordered
 }

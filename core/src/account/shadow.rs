@@ -177,7 +177,7 @@ fn has_own_password<P: Files>(platform: &mut P) -> Result<bool, AccountError> {
     let mut start = heapless::Vec::<u8, { b"root:x:".len() }>::new();
     loop {
         let len = at("read", PASSWD, platform.read(&mut file, &mut chunk[..]))?;
-        for byte in &chunk[..len] {
+        for byte in chunk.iter().take(len) {
             if *byte != b'\n' {
                 // What there is no room for does not matter.
                 let _ = start.push(*byte);

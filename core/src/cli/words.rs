@@ -76,19 +76,18 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Words<'a, I> {
                 self.argument = self.take()?;
             }
             let argument = self.argument;
-            if self.options_over || argument == "-" || !argument.starts_with('-') {
-                return Some(Word::Operand(argument));
-            }
+            let letters = argument.strip_prefix('-').filter(|letters| !letters.is_empty() && !self.options_over);
+            let Some(letters) = letters else { return Some(Word::Operand(argument)) };
             if argument.starts_with("--") {
                 if let Some((name, value)) = argument.split_once('=') {
                     (self.argument, self.inline) = (name, Some(value));
                 }
                 return Some(Word::Option(self.argument));
             }
-            self.cluster = &argument[1..];
+            self.cluster = letters;
         }
-        let letter = self.cluster.chars().next().map_or(0, char::len_utf8);
-        let (letter, rest) = self.cluster.split_at(letter);
+        let letter = self.cluster.chars().next()?;
+        let (letter, rest) = self.cluster.split_at_checked(letter.len_utf8())?;
         self.cluster = rest;
         Some(Word::Option(letter))
     }

@@ -122,12 +122,11 @@ impl RequestCursor {
 
     /// Has this name be all there is.
     fn restart_with(&mut self, name: &str) {
-        let len = name.len() + 1;
         self.restart();
-        let Some(room) = self.room().get_mut(..len) else { return };
-        room[..len - 1].copy_from_slice(name.as_bytes());
-        room[len - 1] = 0;
-        self.listing = Listing { len, complete: true };
+        let Some((place, [end, ..])) = self.room().split_at_mut_checked(name.len()) else { return };
+        place.copy_from_slice(name.as_bytes());
+        *end = 0;
+        self.listing = Listing { len: name.len() + 1, complete: true };
         self.named = true;
     }
 
@@ -527,7 +526,8 @@ impl Requests {
         client: &mut Client<T>,
         platform: &mut P,
     ) -> Result<bool, Error> {
-        let name = core::str::from_utf8(&self.cursor.names[start..end]).unwrap_or_default();
+        let name =
+            self.cursor.names.get(start..end).and_then(|name| core::str::from_utf8(name).ok()).unwrap_or_default();
         let request = Joined::new(HOST, name);
         let (Ok(request), false) = (request, self.is_known(name, platform)) else {
             self.cursor.offset += end - start + 1;

@@ -86,7 +86,8 @@ impl Responses {
                 (self.first, self.count) = (0, 0);
                 self.bytes.clear();
             }
-            for name in names[..listing.len].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+            let names = names.get(..listing.len).unwrap_or_default();
+            for name in names.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
                 let Ok(name) = core::str::from_utf8(name) else { continue };
                 // What is removed stood before this name in the list.
                 let room = self.make_room(client, platform, name, now)?;

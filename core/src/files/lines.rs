@@ -79,15 +79,18 @@ impl Chunk {
 
     /// Adds as many of the bytes as there is room for; returns the others.
     pub(crate) fn add<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
-        let room = &mut self.bytes[self.len..];
-        let (now, later) = bytes.split_at(bytes.len().min(room.len()));
-        room[..now.len()].copy_from_slice(now);
+        let room = self.bytes.get_mut(self.len..).unwrap_or_default();
+        let (now, later) = bytes.split_at_checked(room.len()).unwrap_or((bytes, &[]));
+        for (place, byte) in room.iter_mut().zip(now) {
+            *place = *byte;
+        }
         self.len += now.len();
         later
     }
 
     /// Takes all of it out.
     pub(crate) fn take(&mut self) -> &[u8] {
-        &self.bytes[..core::mem::take(&mut self.len)]
+        debug_assert!(self.len <= CHUNK);
+        self.bytes.get(..core::mem::take(&mut self.len)).unwrap_or_default()
     }
 }

@@ -17,8 +17,8 @@ pub(crate) fn read_start<'a, F: Files>(
         file => at("open", path, file)?,
     };
     let mut filled = 0;
-    while filled < room.len() {
-        match at("read", path, files.read(&mut file, &mut room[filled..]))? {
+    while let Some(rest @ [_, ..]) = room.get_mut(filled..) {
+        match at("read", path, files.read(&mut file, rest))? {
             0 => break,
             len => filled += len,
         }
@@ -48,7 +48,7 @@ pub(crate) fn for_each_piece<F: Files>(
     let mut room = [0; 1024];
     loop {
         let len = files.read(&mut file, &mut room)?;
-        each(&room[..len]);
+        each(room.get(..len).ok_or(Errno::IO)?);
         if len == 0 {
             return Ok(());
         }
@@ -70,24 +70,23 @@ pub fn for_each_line_or_gap<F: Files>(
     let mut file = files.open_linked(path)?;
     let (mut room, mut filled, mut too_long) = ([0; 1024], 0, false);
     loop {
-        let len = files.read(&mut file, &mut room[filled..])?;
+        let len = files.read(&mut file, room.get_mut(filled..).unwrap_or_default())?;
         filled += len;
-        let (mut start, text) = (0, &room[..filled]);
-        // The last line need not end in a newline.
-        while let Some(newline) = text[start..]
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .or((len == 0 && start < filled).then_some(filled - start))
-        {
-            let line = core::str::from_utf8(&text[start..start + newline]);
-            each(line.ok().filter(|_| !too_long));
-            (start, too_long) = (filled.min(start + newline + 1), false);
+        let mut left = 0;
+        for part in room.get(..filled).ok_or(Errno::IO)?.split_inclusive(|byte| *byte == b'\n') {
+            // The last line need not end in a newline.
+            let Some(line) = part.strip_suffix(b"\n").or((len == 0).then_some(part)) else {
+                left = part.len();
+                break;
+            };
+            each(core::str::from_utf8(line).ok().filter(|_| !too_long));
+            too_long = false;
         }
         if len == 0 {
             return Ok(());
         }
-        room.copy_within(start..filled, 0);
-        filled -= start;
+        room.copy_within(filled - left..filled, 0);
+        filled = left;
         if filled == room.len() {
             (filled, too_long) = (0, true);
         }

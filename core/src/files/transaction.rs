@@ -313,27 +313,29 @@ fn feed<P: Files>(out: &mut Output<'_, P>, old: &mut Option<P::File>, edit: Edit
     let mut line = Zeroizing::new([0; LINE_MAX]);
     let (mut filled, mut in_long_line) = (0, false);
     while let Some(file) = old {
-        let len = out.platform.read(file, &mut line[filled..])?;
+        let len = out.platform.read(file, line.get_mut(filled..).unwrap_or_default())?;
         if len == 0 {
             break;
         }
         filled += len;
-        let mut start = 0;
-        while let Some(newline) = line[start..filled].iter().position(|byte| *byte == b'\n') {
-            let end = start + newline;
-            let part = if in_long_line { Old::Piece(&line[start..=end]) } else { Old::Line(&line[start..end]) };
-            edit(part, out);
-            (start, in_long_line) = (end + 1, false);
+        let mut left = 0;
+        for part in line.get(..filled).ok_or(Errno::IO)?.split_inclusive(|byte| *byte == b'\n') {
+            let Some(whole) = part.strip_suffix(b"\n") else {
+                left = part.len();
+                break;
+            };
+            edit(if in_long_line { Old::Piece(part) } else { Old::Line(whole) }, out);
+            in_long_line = false;
         }
-        line.copy_within(start..filled, 0);
-        filled -= start;
+        line.copy_within(filled - left..filled, 0);
+        filled = left;
         if filled == LINE_MAX {
             edit(Old::Piece(&line[..]), out);
             (filled, in_long_line) = (0, true);
         }
     }
-    if filled > 0 {
-        edit(if in_long_line { Old::Piece(&line[..filled]) } else { Old::Line(&line[..filled]) }, out);
+    if let Some(rest @ [_, ..]) = line.get(..filled) {
+        edit(if in_long_line { Old::Piece(rest) } else { Old::Line(rest) }, out);
     }
     // Where the last line has no newline, the new file's has one only if something comes behind it.
     let is_unterminated = filled > 0 || in_long_line;
@@ -390,16 +392,23 @@ impl<P: Files> Output<'_, P> {
 }
 
 /// Compares the next bytes of a file.
-fn compare<P: Files>(platform: &mut P, file: &mut Option<P::File>, bytes: &[u8], same: &mut bool) -> Result<(), Errno> {
+fn compare<P: Files>(
+    platform: &mut P,
+    file: &mut Option<P::File>,
+    mut bytes: &[u8],
+    same: &mut bool,
+) -> Result<(), Errno> {
     let Some(file) = file else { return Ok(()) };
-    let (mut there, mut filled) = (Zeroizing::new([0; CHUNK]), 0);
-    while filled < bytes.len() && *same {
-        match platform.read(file, &mut there[filled..bytes.len()])? {
-            0 => *same = false,
-            len => filled += len,
+    let mut room = Zeroizing::new([0; CHUNK]);
+    while *same && !bytes.is_empty() {
+        let most = bytes.len().min(CHUNK);
+        let len = platform.read(file, &mut room[..most])?;
+        let there = room.get(..len).filter(|there| !there.is_empty());
+        match there.and_then(|there| bytes.strip_prefix(there)) {
+            Some(rest) => bytes = rest,
+            None => *same = false,
         }
     }
-    *same &= there[..filled] == *bytes;
     Ok(())
 }
 

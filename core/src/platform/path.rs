@@ -60,14 +60,18 @@ impl<'a> GuestPath<'a> {
 
     /// The directory (`/` for what is directly below it) and the name in it.
     pub fn split(&self) -> (&'a str, &'a str) {
-        let slash = self.0.rfind('/').unwrap_or(0);
-        (&self.0[..slash.max(1)], &self.0[slash + 1..])
+        match self.0.rsplit_once('/') {
+            Some(("", name)) => ("/", name),
+            Some(parts) => parts,
+            // Every path begins with one.
+            None => ("/", ""),
+        }
     }
 
     /// The directories above the file, outermost first, the root left out.
     pub fn parents(&self) -> impl Iterator<Item = GuestPath<'a>> {
         let path = self.0;
-        path.match_indices('/').skip(1).map(move |(slash, _)| GuestPath(&path[..slash]))
+        path.match_indices('/').skip(1).filter_map(move |(slash, _)| path.get(..slash).map(GuestPath))
     }
 }
 

@@ -80,7 +80,9 @@ impl Drop for Password {
 impl Password {
     /// The password.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
+        debug_assert!(self.len <= CIPHERTEXT_MAX);
+        // None at all would be refused.
+        self.bytes.get(..self.len).unwrap_or_default()
     }
 
     #[cfg(feature = "measured")]

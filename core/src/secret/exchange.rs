@@ -41,7 +41,8 @@ impl Decimal {
 
     /// The digits.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.digits[self.start..]
+        debug_assert!(self.start < DIGITS);
+        self.digits.get(self.start..).unwrap_or(&self.digits)
     }
 
     /// The digits, as text.

@@ -8,7 +8,6 @@
 //! the connection must be reopened.
 
 use core::fmt;
-use core::ops::Range;
 
 /// Bytes of a header.
 pub const HEADER_LEN: usize = 16;
@@ -125,7 +124,7 @@ pub fn request<'r>(
     let packet = room.get_mut(..HEADER_LEN + len).ok_or(TooLong)?;
     let mut rest = &mut *packet;
     for piece in [&header[..]].iter().chain(pieces) {
-        let (here, behind) = rest.split_at_mut(piece.len());
+        let (here, behind) = rest.split_at_mut_checked(piece.len()).ok_or(TooLong)?;
         here.copy_from_slice(piece);
         rest = behind;
     }
@@ -165,7 +164,7 @@ impl Decoder {
     /// Room for the next read. Discards the packet last returned by [`Decoder::next_packet`].
     pub fn space(&mut self) -> &mut [u8] {
         self.discard();
-        &mut self.buffer[self.filled..]
+        self.halves().1
     }
 
     /// Says that `n` bytes were read into [`Decoder::space`].
@@ -176,7 +175,7 @@ impl Decoder {
     /// The next whole packet's header, if it has arrived; its payload is at [`Decoder::payload`] until the next call.
     pub fn next_packet(&mut self) -> Result<Option<Header>, Oversized> {
         self.discard();
-        let Some(bytes) = self.buffer[..self.filled].first_chunk::<HEADER_LEN>() else { return Ok(None) };
+        let Some(bytes) = self.halves().0.first_chunk::<HEADER_LEN>() else { return Ok(None) };
         let header = Header::parse(bytes);
         let len = header.len as usize;
         if len > PAYLOAD_MAX {
@@ -191,14 +190,20 @@ impl Decoder {
 
     /// The payload of the packet last returned.
     pub fn payload(&mut self) -> &mut [u8] {
-        let range: Range<usize> = HEADER_LEN.min(self.packet_len)..self.packet_len;
-        &mut self.buffer[range]
+        // Without a packet there is no such range.
+        self.buffer.get_mut(HEADER_LEN..self.packet_len).unwrap_or_default()
     }
 
     /// Overwrites every byte that is not part of a packet still to come: payloads may have carried secrets.
     pub fn wipe(&mut self) {
         self.discard();
-        zeroize::Zeroize::zeroize(&mut self.buffer[self.filled..]);
+        zeroize::Zeroize::zeroize(self.halves().1);
+    }
+
+    /// What has arrived, and the room behind it.
+    fn halves(&mut self) -> (&mut [u8], &mut [u8]) {
+        let filled = self.filled.min(self.buffer.len());
+        self.buffer.split_at_mut(filled)
     }
 
     fn discard(&mut self) {

@@ -326,7 +326,7 @@ impl<T: Transport> Client<T> {
                 [part @ .., 0] if part.ends_with(b"\0") => (part, true),
                 part => (part, false),
             };
-            let copied = copy_names(part, &mut names[len..]);
+            let copied = copy_names(part, names.get_mut(len..).unwrap_or_default());
             len += copied.len;
             if last || !copied.complete {
                 return Ok(Listing { len, complete: last && copied.complete });
@@ -453,16 +453,18 @@ fn terminated(payload: &[u8]) -> Option<&str> {
 }
 
 fn split_terminated(payload: &[u8]) -> Option<(&str, &[u8])> {
-    let end = payload.iter().position(|byte| *byte == 0)?;
-    let text = core::str::from_utf8(&payload[..end]).ok()?;
-    Some((text, &payload[end + 1..]))
+    let mut parts = payload.splitn(2, |byte| *byte == 0);
+    let text = core::str::from_utf8(parts.next()?).ok()?;
+    Some((text, parts.next()?))
 }
 
 /// Copies as many whole names (each ends with a zero byte) as there is room for.
 fn copy_names(list: &[u8], room: &mut [u8]) -> Listing {
-    let fits = list.len().min(room.len());
-    let len = list[..fits].iter().rposition(|byte| *byte == 0).map_or(0, |end| end + 1);
-    room[..len].copy_from_slice(&list[..len]);
+    let fits = list.get(..room.len()).unwrap_or(list);
+    let len = fits.iter().rposition(|byte| *byte == 0).map_or(0, |end| end + 1);
+    for (place, byte) in room.iter_mut().zip(fits).take(len) {
+        *place = *byte;
+    }
     Listing { len, complete: len == list.len() }
 }
 

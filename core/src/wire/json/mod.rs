@@ -64,7 +64,8 @@ impl<'a> Text<'a> {
             }
             Ok(())
         });
-        copied.ok().and_then(|()| Base64::decode_in_place(&mut room[..len]).ok())
+        copied.ok()?;
+        Base64::decode_in_place(room.get_mut(..len)?).ok()
     }
 
     /// Calls `each` with the text's characters, piece by piece.
@@ -102,8 +103,10 @@ impl fmt::Display for Text<'_> {
 impl<'a> Value<'a> {
     /// What plain JSON text is.
     pub(crate) fn of(text: &'a str) -> Value<'a> {
+        if let Some(inner) = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+            return Value::Text(Text(inner));
+        }
         match text.as_bytes() {
-            [b'"', .., b'"'] => Value::Text(Text(&text[1..text.len() - 1])),
             [b'{', ..] => Value::Object(text),
             [b'-' | b'0'..=b'9', ..] => Value::Number(text),
             [b'n', ..] => Value::Missing,
@@ -123,7 +126,8 @@ pub fn members<'a, const N: usize>(document: &'a mut [u8], keys: [&str; N]) -> R
         return Err(Malformed);
     }
     pass.value(1, &mut |document, key, value| {
-        for (place, _) in found.iter_mut().zip(keys).filter(|(_, known)| document[key.clone()] == *known.as_bytes()) {
+        let key = document.get(key);
+        for (place, _) in found.iter_mut().zip(keys).filter(|(_, known)| key == Some(known.as_bytes())) {
             *place = Some(value.clone());
         }
     })?;
@@ -131,8 +135,9 @@ pub fn members<'a, const N: usize>(document: &'a mut [u8], keys: [&str; N]) -> R
     if pass.peek().is_some() {
         return Err(Malformed);
     }
-    let plain = pass.written;
-    let plain = core::str::from_utf8(&document[..plain]).ok();
+    let written = pass.written;
+    let document: &'a [u8] = document;
+    let plain = document.get(..written).and_then(|plain| core::str::from_utf8(plain).ok());
     let cut = |range: Range<usize>| plain.and_then(|plain| plain.get(range)).map(Value::of);
     Ok(found.map(|range| range.and_then(cut).unwrap_or(Value::Missing)))
 }
@@ -163,7 +168,11 @@ impl Pass<'_> {
     }
 
     fn emit(&mut self, bytes: &[u8]) {
-        self.bytes[self.written..self.written + bytes.len()].copy_from_slice(bytes);
+        debug_assert!(self.written + bytes.len() <= self.read);
+        let room = self.bytes.get_mut(self.written..).unwrap_or_default();
+        for (place, byte) in room.iter_mut().zip(bytes) {
+            *place = *byte;
+        }
         self.written += bytes.len();
     }
 
