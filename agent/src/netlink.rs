@@ -36,7 +36,7 @@ impl Netlink {
         let mut datagram = [0; DATAGRAM_MAX];
         loop {
             let len = retry_on_intr(|| rustix::io::read(&self.0, &mut datagram[..])).map_err(errno)?;
-            for reply in Replies::of(&datagram[..len]) {
+            for reply in Replies::of(datagram.get(..len).unwrap_or_default()) {
                 match reply {
                     Reply::Answer(sequence, result) if sequence == message.sequence() => return result,
                     reply => each(&reply),

@@ -74,10 +74,12 @@ pub(super) fn lift_log_limit() {
 pub(super) fn read<'a>(path: &str, room: &'a mut [u8]) -> &'a str {
     let Ok(file) = open(path, OFlags::RDONLY, 0) else { return "" };
     let mut len = 0;
-    while let Ok(n @ 1..) = rustix::io::read(&file, &mut room[len..]) {
+    while let Some(rest @ [_, ..]) = room.get_mut(len..)
+        && let Ok(n @ 1..) = rustix::io::read(&file, rest)
+    {
         len += n;
     }
-    text_at_start(&room[..len])
+    text_at_start(room.get(..len).unwrap_or_default())
 }
 
 /// Below which priority the kernel shows lines of its log on the console: the first number in /proc/sys/kernel/printk.

@@ -159,7 +159,7 @@ fn become_program(exec: &str, environment: &Environment) -> rustix::io::Errno {
     let mut arguments = heapless::Vec::<&CStr, WORDS_MAX>::new();
     let mut rest = &bytes[..];
     while let Ok(word) = CStr::from_bytes_until_nul(rest) {
-        rest = &rest[word.count_bytes() + 1..];
+        rest = rest.get(word.count_bytes() + 1..).unwrap_or_default();
         if arguments.push(word).is_err() {
             return rustix::io::Errno::TOOBIG;
         }

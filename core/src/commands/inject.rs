@@ -32,9 +32,9 @@ pub fn injectfile<P: Files + Clock + Log>(value: Value<'_>, platform: &mut P) ->
     let mut room = DecodingRoom::new([0; PAYLOAD_MAX]);
     let parts = match value {
         Value::Text(text) => decode(text, &mut room[..]).and_then(|bytes| {
-            let comma = bytes.iter().position(|byte| *byte == b',');
-            let comma = comma.ok_or(ArgumentError::Invalid("no comma between path and contents"))?;
-            Ok((&bytes[..comma], &bytes[comma + 1..]))
+            let mut parts = bytes.splitn(2, |byte| *byte == b',');
+            let parts = parts.next().zip(parts.next());
+            parts.ok_or(ArgumentError::Invalid("no comma between path and contents"))
         }),
         _ => Err(ArgumentError::Invalid("base64 of 'path,contents' is needed")),
     };
@@ -59,6 +59,7 @@ pub fn file_inject<P: Files + Clock + Log>(value: Value<'_>, platform: &mut P) -
     // Decoded they are shorter than the packet in which both of them were.
     let mut room = DecodingRoom::new([0; PAYLOAD_MAX]);
     let decoded = decode(path, &mut room[..]).map(<[u8]>::len).and_then(|len| {
+        let len = len.min(room.len());
         let (path, room) = room.split_at_mut(len);
         Ok((&*path, decode(contents, room)?))
     });

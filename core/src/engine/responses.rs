@@ -12,6 +12,7 @@
 
 use crate::engine::progress::Progress;
 use crate::platform::{Level, Log};
+use crate::wire::buffer::forget_start;
 use crate::xenstore::{Client, Error, Joined, Path, Transaction, Transport, unless_refused};
 
 /// Where it looks for responses.
@@ -194,7 +195,7 @@ impl Responses {
     /// Remembers a response that hosts have had time to read at this moment.
     fn add_read(&mut self, name: &str, read: u64) {
         if self.bytes.capacity() - self.bytes.len() < ENTRY + name.len() {
-            self.bytes.copy_within(self.first.., 0);
+            forget_start(&mut self.bytes, self.first);
             self.bytes.truncate(self.bytes.len() - self.first);
             self.first = 0;
         }

@@ -62,7 +62,9 @@ pub fn inject<'a, P: Files + Clock + Log>(
     let kind = match platform.kind(path) {
         Err(Errno::LOOP) => {
             return Err(match platform.link_not_followed(path) {
-                Some((len, why)) => InjectError::Link(LinkNotFollowed { link: &path.as_str()[..len], why }),
+                Some((len, why)) => {
+                    InjectError::Link(LinkNotFollowed { link: path.as_str().get(..len).unwrap_or_default(), why })
+                }
                 None => FileError { action: "look at", path, errno: Errno::LOOP }.into(),
             });
         }
@@ -109,7 +111,7 @@ fn holds<P: Files>(platform: &mut P, path: GuestPath<'_>, contents: &[u8]) -> Re
         if len == 0 {
             return Ok(rest.is_empty());
         }
-        match rest.strip_prefix(&chunk[..len]) {
+        match chunk.get(..len).and_then(|there| rest.strip_prefix(there)) {
             Some(after) => rest = after,
             None => return Ok(false),
         }

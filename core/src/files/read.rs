@@ -3,6 +3,7 @@
 
 use crate::files::at;
 use crate::platform::{FileError, Files, GuestPath, Level, Log};
+use crate::wire::buffer::forget_start;
 use crate::wire::errno::Errno;
 
 /// The start of a file; nothing if there is none.
@@ -85,7 +86,7 @@ pub fn for_each_line_or_gap<F: Files>(
         if len == 0 {
             return Ok(());
         }
-        room.copy_within(filled - left..filled, 0);
+        forget_start(&mut room, filled - left);
         filled = left;
         if filled == room.len() {
             (filled, too_long) = (0, true);

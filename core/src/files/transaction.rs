@@ -25,6 +25,7 @@ use crate::platform::{
     BACKUP_NUMBER, COPY_NUMBER, Clock, Durability, FileError, FileKind, Files, GuestPath, LINK_TARGET_MAX, Level,
     LinkTarget, Log, STAGED_MAX, Unsynced,
 };
+use crate::wire::buffer::forget_start;
 use crate::wire::errno::Errno;
 use crate::wire::text::text_at_start;
 
@@ -327,7 +328,7 @@ fn feed<P: Files>(out: &mut Output<'_, P>, old: &mut Option<P::File>, edit: Edit
             edit(if in_long_line { Old::Piece(part) } else { Old::Line(whole) }, out);
             in_long_line = false;
         }
-        line.copy_within(filled - left..filled, 0);
+        forget_start(&mut line[..], filled - left);
         filled = left;
         if filled == LINE_MAX {
             edit(Old::Piece(&line[..]), out);

@@ -9,8 +9,10 @@
 //! | `text` | text of a bounded length, and text that is safe to show |
 //! | `time` | a moment as people write it |
 //! | `errno` | error numbers as sentences |
+//! | `buffer` | buffers that are filled behind what has yet to be looked at |
 //! | `fingerprint` | texts as numbers, to recognise them again |
 
+pub(crate) mod buffer;
 pub mod errno;
 #[cfg(any(feature = "commands", feature = "report"))]
 pub mod fingerprint;

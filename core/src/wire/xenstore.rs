@@ -9,6 +9,8 @@
 
 use core::fmt;
 
+use crate::wire::buffer::forget_start;
+
 /// Bytes of a header.
 pub const HEADER_LEN: usize = 16;
 /// Longest payload the protocol knows, in both directions (`XENSTORE_PAYLOAD_MAX`).
@@ -207,9 +209,9 @@ impl Decoder {
     }
 
     fn discard(&mut self) {
-        self.buffer.copy_within(self.packet_len..self.filled, 0);
-        self.filled -= self.packet_len;
-        self.packet_len = 0;
+        let gone = core::mem::take(&mut self.packet_len);
+        forget_start(self.halves().0, gone);
+        self.filled -= gone;
     }
 }
 

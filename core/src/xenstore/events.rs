@@ -3,6 +3,8 @@
 //! An event only says "look again", so two equal ones in a row are one. The room is bounded: when it is used up, what
 //! does not fit is dropped and the reader is told so with [`Event::Overflow`], which means "look at everything again".
 
+use crate::wire::buffer::forget_start;
+
 /// Bytes of room for events: those of some 800 requests with UUIDs, as many as a guest's quota of nodes allows. Only
 /// what is used takes memory.
 const ROOM: usize = 48 * 1024;
@@ -87,7 +89,7 @@ impl Events {
 
     fn forget_taken(&mut self) {
         let rest = self.bytes.len().saturating_sub(self.taken);
-        self.bytes.copy_within(self.taken.., 0);
+        forget_start(&mut self.bytes, self.taken);
         self.bytes.truncate(rest);
         self.last = self.last.saturating_sub(self.taken);
         self.taken = 0;

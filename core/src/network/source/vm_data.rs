@@ -66,7 +66,7 @@ fn interfaces<T: Transport>(
         network.sound = false;
         findings.leave_out(format_args!("vm-data/networking: {TOO_MANY}"));
     }
-    for name in names[..listing.len].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+    for name in names.get(..listing.len).unwrap_or_default().split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
         let name = core::str::from_utf8(name).unwrap_or_default();
         let Ok(path) = Joined::new(NETWORKING, name) else { continue };
         let value = match client.read(Transaction::NONE, path.as_path()) {

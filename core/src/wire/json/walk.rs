@@ -34,9 +34,9 @@ impl<'a> Iterator for Pieces<'a> {
                 b'{' | b'[' => depth += 1,
                 b'}' | b']' => depth = depth.saturating_sub(1),
                 b',' if depth == 0 => {
-                    let (piece, rest) = self.0.split_at(at);
-                    self.0 = &rest[1..];
-                    return Some(piece);
+                    let piece = self.0.get(..at);
+                    self.0 = self.0.get(at + 1..).unwrap_or_default();
+                    return piece;
                 }
                 _ => {}
             }
