@@ -161,8 +161,8 @@ impl Origins<'_> {
         };
         // Of core's, too, but what they check is their callers'.
         let checks_index = |function: &Function| {
-            function.name.trim_start_matches('<').starts_with("core::")
-                && function.name.to_lowercase().contains("index")
+            let name = function.name.trim_start_matches('<').to_lowercase();
+            name.starts_with("core::") && ["index", "::copy_within"].iter().any(|part| name.contains(part))
         };
         let mut found = Vec::new();
         let mut waiting: Vec<(u64, String)> =

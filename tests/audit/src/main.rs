@@ -86,11 +86,10 @@ fn all(options: &Options) -> Result<()> {
     }
     // The page is about one kind of machine.
     if options.triple.is_none() && cfg!(target_arch = "x86_64") {
-        let text = page::page(&reports);
         if writes {
-            std::fs::write(workspace().join("AUDIT.md"), text)?;
+            std::fs::write(workspace().join("AUDIT.md"), page::page(&reports))?;
         } else {
-            page::check_page(workspace(), &text)?;
+            page::check_page(workspace(), &reports)?;
         }
     }
     Ok(())

@@ -23,6 +23,9 @@ Lines are of code: without tests, comments and blanks. x86_64; [agent/syscalls](
 aarch64, too.
 ";
 
+/// The row of the figures with those places.
+const PANICS: &str = "places of ours that can panic";
+
 /// The page about these builds.
 pub fn page(reports: &[Report]) -> String {
     let mut page = HEAD.to_owned();
@@ -70,7 +73,7 @@ fn figures(reports: &[Report], page: &mut String) {
         report.crates.iter().filter(|one| !one.is_linked).count().to_string()
     });
     line("system calls", &|report| report.findings.calls.len().to_string());
-    line("places of ours that can panic", &|report| report.panics_of_ours().to_string());
+    line(PANICS, &|report| report.panics_of_ours().to_string());
     line("bytes of the file in memory that can be written", &|report| report.memory().0.to_string());
     line("KiB that can be executed, up to the next 16", &|report| {
         rounded(usize::try_from(report.memory().1 / 1024 + 1).unwrap_or_default(), 16)
@@ -199,10 +202,34 @@ fn lines(text: &str) -> BTreeSet<&str> {
     text.lines().collect()
 }
 
-/// Compares with the kept page, line by line.
-pub fn check_page(workspace: &Path, page: &str) -> Result<()> {
+/// The profiles in which, as a page says, no code of ours can panic.
+fn without_panics(page: &str) -> BTreeSet<&str> {
+    let row = |first: &str| {
+        let cells = page.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+        cells.map(|line| line.split(" | ")).find_map(|mut cells| (cells.next()? == first).then_some(cells))
+    };
+    let (Some(profiles), Some(figures)) = (row(""), row(PANICS)) else { return BTreeSet::new() };
+    profiles.zip(figures).filter_map(|(profile, figure)| (figure == "0").then_some(profile)).collect()
+}
+
+/// Compares with the kept page: a profile that had no place of ours that can panic must not get one, and each line.
+pub fn check_page(workspace: &Path, reports: &[Report]) -> Result<()> {
     let kept = std::fs::read_to_string(workspace.join("AUDIT.md")).context("cannot read AUDIT.md")?;
-    if kept == page {
+    for report in reports.iter().filter(|report| without_panics(&kept).contains(report.profile.as_str())) {
+        let mut places = report.findings.panics.iter().filter(|site| site.is_ours());
+        if let Some(site) = places.next() {
+            bail!(
+                "{} had no place of ours that can panic, and has {}: {} in {} calls {}",
+                report.profile,
+                report.panics_of_ours(),
+                site.place,
+                site.function,
+                site.calls
+            );
+        }
+    }
+    let page = &page(reports);
+    if kept == *page {
         return Ok(());
     }
     let mut differences = String::new();
@@ -213,4 +240,21 @@ pub fn check_page(workspace: &Path, page: &str) -> Result<()> {
         let _ = writeln!(differences, "+{line}");
     }
     bail!("AUDIT.md is not what is built; if that is meant, cargo audit-scope --write\n{differences}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_says_in_which_profiles_nothing_of_ours_can_panic() {
+        let page = |figures: &str| {
+            format!(
+                "## Figures\n\n|  | full | commands | report |\n| --- | --- | --- | --- |\n| {PANICS} | {figures} |\n"
+            )
+        };
+        assert_eq!(without_panics(&page("10 | 0 | 0")), BTreeSet::from(["commands", "report"]));
+        assert_eq!(without_panics(&page("0 | 10 | 7")), BTreeSet::from(["full"]));
+        assert_eq!(without_panics("# Nothing\n"), BTreeSet::new());
+    }
 }
