@@ -1,5 +1,7 @@
 //! Which of the interfaces there are, and which comes first: the kernel's links have the last word.
 
+use core::mem;
+
 use heapless::Vec;
 
 use super::model::{INTERFACES_MAX, Interface, Network};
@@ -25,13 +27,13 @@ impl Network {
         let (mut there, mut found) = ([false; INTERFACES_MAX], Vec::<Found, LINKS_MAX>::new());
         // Where the kernel does not tell, the order is xenstore's.
         let _ = links(platform, &self.interfaces, &mut |place, device| {
-            there[place] = true;
+            note(&mut there, place);
             let _ = found.push((place, device.clone()));
         });
         let several = self.interfaces.len() > 1;
         for (place, device) in found.iter().filter(|_| several) {
-            if let Some(vif) = vif_of(platform, device) {
-                self.interfaces[*place].vif = Some(vif);
+            if let (Some(vif), Some(interface)) = (vif_of(platform, device), self.interfaces.get_mut(*place)) {
+                interface.vif = Some(vif);
             }
         }
         self.order(there);
@@ -40,23 +42,29 @@ impl Network {
 
     /// Sorts the interfaces; those that are alike stay in their order.
     fn order(&mut self, mut there: [bool; INTERFACES_MAX]) {
-        let len = self.interfaces.len();
-        for sorted in 1..len {
-            for place in (1..=sorted).rev() {
-                let rank = |place: usize| (!there[place], self.interfaces[place].vif.unwrap_or(u16::MAX));
-                if rank(place - 1) <= rank(place) {
+        let rank = |interface: &Interface, is_there: bool| (!is_there, interface.vif.unwrap_or(u16::MAX));
+        for sorted in 1..self.interfaces.len() {
+            for pair in (1..=sorted).rev().map(|place| place - 1..=place) {
+                let (Some([one, other]), Some([one_there, other_there])) =
+                    (self.interfaces.get_mut(pair.clone()), there.get_mut(pair))
+                else {
+                    break;
+                };
+                if rank(one, *one_there) <= rank(other, *other_there) {
                     break;
                 }
-                self.interfaces.swap(place - 1, place);
-                there.swap(place - 1, place);
+                mem::swap(one, other);
+                mem::swap(one_there, other_there);
             }
         }
     }
 
     fn without_second_ways(&mut self, findings: &mut Findings<'_>) {
         for place in 1..self.interfaces.len() {
-            let (before, rest) = self.interfaces.split_at_mut(place);
-            let Some(Interface { mac, routes, .. }) = rest.first_mut() else { continue };
+            let Some((before, [Interface { mac, routes, .. }, ..])) = self.interfaces.split_at_mut_checked(place)
+            else {
+                continue;
+            };
             routes.retain(|route| {
                 let leads_there = |other: &&Interface| other.routes.iter().any(|known| known.to == route.to);
                 let first = before.iter().find(leads_there);
@@ -84,10 +92,17 @@ fn links<N: KernelNet>(
     })
 }
 
+fn note(there: &mut [bool; INTERFACES_MAX], place: usize) {
+    debug_assert!(place < INTERFACES_MAX);
+    if let Some(there) = there.get_mut(place) {
+        *there = true;
+    }
+}
+
 /// Which of the interfaces there is a link for.
 pub fn present<N: KernelNet>(netlink: &mut N, interfaces: &[Interface]) -> Result<[bool; INTERFACES_MAX], Errno> {
     let mut there = [false; INTERFACES_MAX];
-    links(netlink, interfaces, &mut |place, _| there[place] = true)?;
+    links(netlink, interfaces, &mut |place, _| note(&mut there, place))?;
     Ok(there)
 }
 
