@@ -133,8 +133,9 @@ impl Children {
         self.slots.iter().filter_map(|slot| slot.child.as_ref()).map(|child| child.until).min()
     }
 
-    /// Takes note of those that have ended, kills those that are late, and reads what the program prints.
-    pub(crate) fn look(&mut self, now: u64) {
+    /// Takes note of those that have ended, kills those that are late, and reads what the program prints. The clock is
+    /// asked only where one is under way.
+    pub(crate) fn look(&mut self, now: fn() -> u64) {
         self.read_pipe();
         for slot in &mut self.slots {
             slot.abandoned.retain(|process| reap(*process).is_none());
@@ -142,7 +143,7 @@ impl Children {
             let ended = match child.ended.or_else(|| reap(child.process)) {
                 Some(_) if child.killed => Ended::Late,
                 Some(ended) => ended,
-                None if now < child.until => continue,
+                None if now() < child.until => continue,
                 None if child.killed => {
                     // There is room: while it is full none is begun.
                     let _ = slot.abandoned.push(child.process);

@@ -34,7 +34,7 @@ impl System<'_> {
     pub(crate) fn wait_for_programs(&mut self, signals: &Signals, until: u64) {
         loop {
             let now = running_ms();
-            self.children.look(now);
+            self.children.look(running_ms);
             #[cfg(feature = "selinux")]
             self.go_on_labelling();
             if now >= until || !self.children.news().programs {

@@ -218,7 +218,7 @@ struct Waiting<'s> {
 impl Supervisor for Waiting<'_> {
     fn woke(&mut self, system: &mut System<'_>, signals: &Signals) {
         #[cfg(feature = "errands")]
-        system.children.look(running_ms());
+        system.children.look(running_ms);
         if let Some(dhcp) = &mut self.dhcp {
             dhcp.go_on(system);
         }
@@ -284,12 +284,14 @@ impl Agent<'_, '_> {
     fn look_around(&mut self, system: &mut System<'_>) {
         #[cfg(feature = "errands")]
         {
-            system.children.look(running_ms());
+            system.children.look(running_ms);
             system.go_on_telling();
         }
         self.go_on_asking(system);
         #[cfg(feature = "hotplug")]
-        self.newcomers.handle_time(system, running_ms());
+        if self.newcomers.next_at().is_some() {
+            self.newcomers.handle_time(system, running_ms());
+        }
         self.supervisor.woke(system, self.signals);
     }
 
@@ -326,7 +328,7 @@ impl Agent<'_, '_> {
                         self.engine.hold_report(0);
                     }
                 }
-                Action::Wait { until, links } => self.wait(client, system, until, links)?,
+                Action::Wait { until, links } => self.wait(client, system, (now, until), links)?,
                 Action::Done | Action::Connect => return Ok(()),
                 other => self.act(other, system),
             }
@@ -360,15 +362,15 @@ impl Agent<'_, '_> {
         }
     }
 
-    /// Waits until something happens on the connection or beside it; at the latest until this moment.
+    /// Waits from this moment on until something happens on the connection or beside it; at the latest until that one.
     fn wait(
         &mut self,
         client: &mut Client<Xenbus<'_>>,
         system: &mut System<'_>,
-        until: Option<u64>,
+        (now, until): (u64, Option<u64>),
         links: bool,
     ) -> Result<(), Error> {
-        let timeout = self.left(system, until).map(timespec);
+        let timeout = self.left(system, now, until).map(timespec);
         let links = self.links.as_ref().filter(|_| links);
         #[cfg(feature = "errands")]
         let pipe = system.children.pipe.as_ref();
@@ -399,7 +401,7 @@ impl Agent<'_, '_> {
 
     /// The same without a connection.
     fn sleep(&mut self, system: &mut System<'_>, until: Option<u64>) {
-        let left = self.left(system, until);
+        let left = self.left(system, uptime_ms(), until);
         // Packets wake nobody here.
         let looks = self.dhcp.as_ref().and_then(|dhcp| dhcp.look_in_ms(uptime_ms()));
         sleep(self.signals, None, [left, looks].into_iter().flatten().min());
@@ -408,14 +410,13 @@ impl Agent<'_, '_> {
 
     /// In how many milliseconds to go on at the latest: at this moment, when an errand is late, or when the supervisor
     /// wants to.
-    fn left(&mut self, system: &System<'_>, until: Option<u64>) -> Option<u64> {
+    fn left(&mut self, system: &System<'_>, now: u64, until: Option<u64>) -> Option<u64> {
         #[cfg(feature = "errands")]
         let late_at = system.children.until();
         #[cfg(not(feature = "errands"))]
         let late_at: Option<u64> = None;
         #[cfg(feature = "hotplug")]
         let late_at = [late_at, self.newcomers.next_at()].into_iter().flatten().min();
-        let now = uptime_ms();
         let left = until.map(|until| until.saturating_sub(now));
         let late = late_at.map(|at| at.saturating_sub(running_ms()));
         let dhcp = self.dhcp.as_ref().and_then(|dhcp| dhcp.wake_in_ms(now));

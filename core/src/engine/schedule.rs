@@ -361,13 +361,17 @@ impl Engine {
             }
             self.useful = true;
             let requests_wait = self.room_at.is_some() || self.held;
-            if requests_wait || !self.take_events(client)? {
+            if !requests_wait && self.take_events(client)? {
+                continue;
+            }
+            if !self.options.report || !self.report(client, platform, now)? {
                 break requests_wait;
             }
+            // Before the first report links have to be listened for, which [`Engine::poll`] asks for.
+            if !self.links_asked {
+                return Ok(());
+            }
         };
-        if self.options.report && self.report(client, platform, now)? {
-            return Ok(());
-        }
         if !requests_wait && self.told != *self.requests.state() {
             self.told.clone_from(self.requests.state());
             if self.options.commands {

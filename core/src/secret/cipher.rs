@@ -20,7 +20,7 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq, ConstantTimeGreate
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::secret::exchange::SharedSecret;
-use crate::wire::json::Text;
+use crate::wire::json::text::Text;
 
 /// Longest password, in bytes: the longest that libxcrypt hashes (`CRYPT_MAX_PASSPHRASE_SIZE`) and that PAM asks for
 /// (`PAM_MAX_RESP_SIZE`), both 512 with a zero byte.
