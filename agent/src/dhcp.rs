@@ -111,8 +111,8 @@ impl Dhcp {
         })
     }
 
-    /// Waits until each has an address, or it is `deadline`, by [`running_ms`], and hands the leases over in these forms. Returns whether
-    /// both could be done.
+    /// Waits until each has an address, or it is `deadline`, by [`running_ms`], and hands the leases over in these
+    /// forms. Returns whether both could be done.
     pub(crate) fn finish(
         &mut self,
         client: &mut Client<Xenbus<'_>>,

@@ -2,7 +2,7 @@
 //!
 //! | clock | goes on while the guest is suspended | is for |
 //! |---|---|---|
-//! | [`uptime_ms`] | yes | what others count: the host's requests and what is kept of them, keys, leases, reports, beats |
+//! | [`uptime_ms`] | yes | what others count: requests and what is kept of them, keys, leases, reports, beats |
 //! | [`running_ms`] | no | what this system is given time for: a program or another errand, a device, an answer |
 //!
 //! A guest is suspended when it is saved, migrated or told to sleep: whatever it waits for within itself has then had

@@ -74,8 +74,9 @@ const UDP: u32 = 17;
 const PORT: u32 = 68;
 
 /// Which packets come through: to a DHCP client, and those of ARP or not. None of a VLAN: the kernel shows a frame here
-/// before it takes the tag for what it is, and with the link that it came over, not the VLAN's (Linux, `net/core/dev.c`,
-/// `__netif_receive_skb_core`). A tag that names no VLAN, and only says how urgent a frame is, counts as none.
+/// before it takes the tag for what it is, and with the link that it came over, not the VLAN's (Linux,
+/// `net/core/dev.c`, `__netif_receive_skb_core`). A tag that names no VLAN, and only says how urgent a frame is, counts
+/// as none.
 #[rustfmt::skip]
 const fn filter(with_arp: bool) -> [Instruction; 18] {
     const fn jump(code: u16, value: u32, if_true: u8, if_false: u8) -> Instruction {

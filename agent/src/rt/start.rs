@@ -89,8 +89,9 @@ unsafe extern "C" fn enter(stack: *const usize) -> ! {
 }
 
 /// A panic is a bug. The process ends with a status of its own, so that a supervisor starts it again; requests that
-/// wait are served then. Where the bug is, a release build says in addresses, which `cargo audit-scope --where` reads: the
-/// places and messages of all panics that could be would take 15 KB, and name the directories of the machine that built it.
+/// wait are served then. Where the bug is, a release build says in addresses, which `cargo audit-scope --where` reads:
+/// the places and messages of all panics that could be would take 15 KB, and name the directories of the machine that
+/// built it.
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     #[cfg(debug_assertions)]

@@ -46,8 +46,8 @@ impl Display for Trace {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let code = (&raw const code_begins as usize)..(&raw const code_ends as usize);
         let words = (0..WORDS).map(|place| {
-            // SAFETY: the stack pointer is aligned, and above it are at least so many words that can be read, as there is
-            // one stack only and the kernel has filled its end. Volatile, as nothing says what is in there.
+            // SAFETY: the stack pointer is aligned, and above it are at least so many words that can be read, as there
+            // is one stack only and the kernel has filled its end. Volatile, as nothing says what is in there.
             unsafe { self.0.add(place).read_volatile() }
         });
         // The program is loaded below 4 GiB.

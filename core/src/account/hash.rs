@@ -31,8 +31,8 @@ pub fn shadow_field(password: &Password, random: [u8; SALT_RANDOM_LEN]) -> Optio
     Some(field)
 }
 
-/// The scheme itself. Not in constant time: in its step 18 it hashes the salt the more often the larger a byte is that it
-/// has made of the password.
+/// The scheme itself. Not in constant time: in its step 18 it hashes the salt the more often the larger a byte is that
+/// it has made of the password.
 #[cfg_attr(feature = "measured", inline(never))]
 fn digest(password: &Password, salt: &str) -> [u8; BLOCK_SIZE_SHA512] {
     sha512_crypt(password.as_bytes(), salt.as_bytes(), Params::default())

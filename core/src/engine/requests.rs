@@ -378,8 +378,8 @@ impl Requests {
         }
     }
 
-    /// Removes an old response, if there is one to be removed ([`Progress::Served`]) or will be ([`Progress::Waiting`]).
-    /// For when there is nothing else to do.
+    /// Removes an old response, if there is one to be removed ([`Progress::Served`]) or will be
+    /// ([`Progress::Waiting`]). For when there is nothing else to do.
     pub fn tidy<T: Transport>(&mut self, client: &mut Client<T>, now: u64) -> Result<Progress, Error> {
         if self.mute { Ok(Progress::Idle) } else { self.responses.tidy(client, now) }
     }

@@ -16,8 +16,8 @@ pub trait Download {
     /// Connects, or gives up after so many seconds, as does every later call that waits as long for nothing.
     fn connect(&mut self, ip: Ip, port: u16, seconds: u32) -> Result<Self::Connection, Errno>;
     /// The addresses of a name, of both families, from /etc/hosts or the name servers of /etc/resolv.conf; none is
-    /// asked from a moment of [`Clock::running_ms`](super::Clock::running_ms) on. An error is the file that could not be
-    /// read, where nothing is known without it.
+    /// asked from a moment of [`Clock::running_ms`](super::Clock::running_ms) on. An error is the file that could not
+    /// be read, where nothing is known without it.
     fn resolve(&mut self, name: &str, deadline_ms: u64) -> Result<Addresses, FileError<'static>>;
     /// Sends all of it.
     fn send(&mut self, connection: &mut Self::Connection, bytes: &[u8]) -> Result<(), Errno>;

@@ -55,8 +55,8 @@ pub trait Files {
     /// The same, wherever symbolic links lead below the root: for what is only read. Much below /etc is a link, on some
     /// distributions all of it.
     fn open_linked(&mut self, path: GuestPath<'_>) -> Result<Self::File, Errno>;
-    /// The first bytes of a file that the kernel makes anew for whoever reads it, such as its figures. It stays open for
-    /// the next time; one such file does.
+    /// The first bytes of a file that the kernel makes anew for whoever reads it, such as its figures. It stays open
+    /// for the next time; one such file does.
     fn read_anew(&mut self, path: GuestPath<'_>, room: &mut [u8]) -> Result<usize, Errno>;
     /// Reads the next bytes; 0 at the end.
     fn read(&mut self, file: &mut Self::File, space: &mut [u8]) -> Result<usize, Errno>;

@@ -128,8 +128,8 @@ impl Password {
         plain.find_text(ciphertext.len()).map(|()| plain)
     }
 
-    /// Finds the text in so many decrypted bytes. Not in constant time: whether the padding is right, how long the text is
-    /// and what it is made of shows; of all but the last the answer tells, too.
+    /// Finds the text in so many decrypted bytes. Not in constant time: whether the padding is right, how long the text
+    /// is and what it is made of shows; of all but the last the answer tells, too.
     #[cfg_attr(feature = "measured", inline(never))]
     fn find_text(&mut self, len: usize) -> Result<(), CipherError> {
         let last = self.bytes.get(..len).and_then(<[u8]>::last_chunk);

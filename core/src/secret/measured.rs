@@ -1,8 +1,8 @@
 //! What secrets go through, part by part, for who measures how long that takes (tests/benches/constant_time.rs) and who
 //! watches whether a secret decides what is done (tests/bench/examples/secrets.rs). No build of the agent has this.
 //!
-//! With this feature the functions that are *not* in constant time stay functions of their own (`inline(never)`), so that
-//! they can be told by name.
+//! With this feature the functions that are *not* in constant time stay functions of their own (`inline(never)`), so
+//! that they can be told by name.
 
 use super::cipher::{self, BLOCK, KeyIv};
 use super::exchange::{self, DIGITS, KeyPair, RANDOM_LEN};
