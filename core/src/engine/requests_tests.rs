@@ -691,6 +691,18 @@ fn an_eighth_of_the_room_is_kept_free_so_that_no_answer_waits_for_it() {
         guest.tidy_all(20_000 + 10_000 * burst as u64);
         assert_eq!(guest.names_below("data/guest").len(), 47);
     }
+    // Another connection may be to a xenstored with more room.
+    guest.reconnect();
+    for number in 180..183 {
+        assert_eq!(ask(&mut guest, number, 230_000), 1);
+    }
+    guest.tidy_all(240_000);
+    assert_eq!(guest.names_below("data/guest").len(), 50);
+    for number in 183..190 {
+        ask(&mut guest, number, 250_000);
+    }
+    guest.tidy_all(250_000);
+    assert_eq!(guest.names_below("data/guest").len(), 47);
     // More fit later: that is learned as well.
     guest.store().quota = None;
     for number in 200..300 {

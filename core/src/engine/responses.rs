@@ -20,8 +20,6 @@ pub(crate) const GUEST: Path<'static> = Path::literal("data/guest");
 /// How many responses are kept at the most: half of the usual quota of nodes, which the guest's kernel and the requests
 /// that wait share.
 const KEPT_MAX: usize = 500;
-/// However little room a refusal tells of: somebody else may have taken it, for a while.
-const KEPT_MIN: usize = 8;
 /// How long a response is kept once hosts have had time to read it, unless there are too many: twice the longest time
 /// that nova waits (300 s for the first `version`).
 const KEPT_MS: u64 = 600_000;
@@ -125,9 +123,10 @@ impl Responses {
         self.most = KEPT_MAX;
     }
 
-    /// A response was refused for want of room: so many as there are now are all that there is room for.
+    /// A response was refused for want of room: so many as there are now are all that there is room for. (Of fewer than
+    /// eight no eighth is kept free: somebody else may have taken the room, for a while.)
     pub(crate) fn learn_room(&mut self) {
-        self.most = self.count.max(KEPT_MIN);
+        self.most = self.count;
     }
 
     /// Removes one response that is too old, or that takes the room that is kept free: [`Progress::Served`]. Says when

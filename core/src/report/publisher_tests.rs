@@ -239,6 +239,18 @@ fn a_new_host_name_is_told_and_xapi_is_made_to_look() {
 }
 
 #[test]
+fn volumes_that_nobody_could_look_at_are_looked_at_the_next_time() {
+    let mut guest = Guest::with(60, &[]);
+    guest.platform.errands.refused = Some(Errno::AGAIN);
+    guest.publish(0);
+    assert_eq!(guest.below("data/volumes"), [""; 0]);
+    guest.run(60_000).unwrap();
+    guest.platform.errands.refused = None;
+    guest.run(120_000).unwrap();
+    assert_eq!(guest.below("data/volumes").len(), 10);
+}
+
+#[test]
 fn a_uuid_that_cannot_be_had_is_left_out() {
     let mut guest = Guest::with(0, &[]);
     guest.platform.nodes.insert("/dev/xvda1".to_owned(), device(0x468, 0x468 + 15));
