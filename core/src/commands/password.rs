@@ -1,12 +1,16 @@
 //! `keyinit` and `password`: agree on a key, then set root's password under it.
 
-use crate::account::set_root_password;
+use core::fmt;
+
+use crate::account::{AccountError, set_root_password};
 use crate::commands::disabled::is_disabled;
 use crate::commands::response::{Code, Response};
 use crate::files::replace::warn_of;
-use crate::platform::{Clock, Entropy, Files, Log};
-use crate::secret::exchange::RANDOM_LEN;
+use crate::platform::{Clock, Entropy, Files, Log, Unsynced};
+use crate::secret::cipher::CipherError;
+use crate::secret::exchange::{BadPublicKey, Decimal, RANDOM_LEN};
 use crate::secret::{KeyPair, Password, SharedSecret, with_wiped_stack};
+use crate::wire::errno::Errno;
 use crate::wire::json::{Text, Value};
 use zeroize::Zeroize;
 
@@ -52,31 +56,26 @@ impl Exchange {
             ));
         }
         self.forget_at = platform.uptime_ms().saturating_add(UNUSED_MS);
-        with_wiped_stack(|| self.agree(value, platform))
+        match with_wiped_stack(|| self.agree(value, platform)) {
+            Ok(public) => Response::new(Code::KeyReady, format_args!("{}", public.as_str())),
+            Err(error) => Response::failed(format_args!("{error}")),
+        }
     }
 
+    /// Keeps the key and returns what the host has to know to compute it, too.
     #[inline(never)]
-    fn agree<P: Entropy>(&mut self, value: Value<'_>, platform: &mut P) -> Response {
+    fn agree<P: Entropy>(&mut self, value: Value<'_>, platform: &mut P) -> Result<Decimal, NoKey> {
         let public = match value {
             Value::Text(text) => text.plain().unwrap_or_default(),
             Value::Number(number) => number,
             _ => "",
         };
         let mut random = [0; RANDOM_LEN];
-        if let Err(errno) = platform.random(&mut random) {
-            return Response::failed(format_args!("no randomness for a key: {errno}"));
-        }
+        platform.random(&mut random).map_err(NoKey::Random)?;
         let pair = KeyPair::new(random);
         random.zeroize();
-        match pair.agree(public) {
-            Ok(secret) => {
-                self.secret = Some(secret);
-                Response::new(Code::KeyReady, format_args!("{}", pair.public().as_str()))
-            }
-            Err(_) => Response::failed(format_args!(
-                "Invalid public key: it must be a decimal number above 1 and below p - 1, p = 2^107 - 1"
-            )),
-        }
+        self.secret = Some(pair.agree(public).map_err(NoKey::Public)?);
+        Ok(pair.public())
     }
 
     /// `password`: decrypts root's new password with the key, which is gone afterwards, and sets it.
@@ -85,26 +84,64 @@ impl Exchange {
         let Some(secret) = &self.secret else {
             return Response::failed(format_args!("Password without key exchange"));
         };
-        let response = with_wiped_stack(|| set(secret, value, platform));
+        let result = with_wiped_stack(|| set(secret, value, platform));
         // Dropped, and so wiped, where it is: moved away before, it would leave its bytes behind.
         self.secret = None;
-        response
-    }
-}
-
-#[inline(never)]
-fn set<P: Files + Clock + Entropy + Log>(secret: &SharedSecret, value: Value<'_>, platform: &mut P) -> Response {
-    let text = if let Value::Text(text) = value { text } else { Text::EMPTY };
-    let md5_too = !is_disabled(platform, MD5);
-    match Password::decrypt(secret, text, md5_too) {
-        Err(error) => Response::failed(format_args!("{error}")),
-        Ok(password) => match set_root_password(platform, &password) {
+        match result {
             Ok(unsynced) => {
                 warn_of(platform, &unsynced);
                 Response::done_and(unsynced)
             }
             Err(error) => Response::failed(format_args!("{error}")),
-        },
+        }
+    }
+}
+
+#[inline(never)]
+fn set<P: Files + Clock + Entropy + Log>(
+    secret: &SharedSecret,
+    value: Value<'_>,
+    platform: &mut P,
+) -> Result<Option<Unsynced<'static>>, NotSet> {
+    let text = if let Value::Text(text) = value { text } else { Text::EMPTY };
+    let md5_too = !is_disabled(platform, MD5);
+    let password = Password::decrypt(secret, text, md5_too).map_err(NotSet::Cipher)?;
+    set_root_password(platform, &password).map_err(NotSet::Account)
+}
+
+/// Why there is no key.
+enum NoKey {
+    /// The kernel gives no random bytes.
+    Random(Errno),
+    /// The host's half cannot be one.
+    Public(BadPublicKey),
+}
+
+impl fmt::Display for NoKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoKey::Random(errno) => write!(f, "no randomness for a key: {errno}"),
+            NoKey::Public(BadPublicKey) => {
+                f.write_str("Invalid public key: it must be a decimal number above 1 and below p - 1, p = 2^107 - 1")
+            }
+        }
+    }
+}
+
+/// Why a password was not set.
+enum NotSet {
+    /// It could not be decrypted.
+    Cipher(CipherError),
+    /// It could not be written.
+    Account(AccountError),
+}
+
+impl fmt::Display for NotSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotSet::Cipher(error) => error.fmt(f),
+            NotSet::Account(error) => error.fmt(f),
+        }
     }
 }
 

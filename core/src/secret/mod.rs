@@ -13,7 +13,13 @@ pub use exchange::{KeyPair, SharedSecret};
 
 /// Does something with secrets, then overwrites the part of the stack that it has used, where hash and cipher routines
 /// that know no wiping may have left a password or a key. What is done has a frame of its own (`#[inline(never)]`).
+///
+/// What it returns is moved out of that part as it is, with the bytes in it that nothing was written to. So that these
+/// are few it is small, which is checked when it is built: what has room for a text is written afterwards.
 pub fn with_wiped_stack<R>(what: impl FnOnce() -> R) -> R {
+    /// The digits of a number fit.
+    const RESULT_MAX: usize = 64;
+    const { assert!(size_of::<R>() <= RESULT_MAX, "a large result takes what is left on the stack with it") };
     let result = further_down(what);
     wipe_stack();
     result
