@@ -33,7 +33,7 @@ const LOCK_TRIES: u32 = 150;
 const LOCK_PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// Who has it locked has files staged: the first of these whose directory is there (the oldest distributions have no
 /// /run).
-const LOCKS: [GuestPath<'static>; 2] =
+pub(crate) const LOCKS: [GuestPath<'static>; 2] =
     [GuestPath::literal("/run/nanova.lock"), GuestPath::literal("/var/run/nanova.lock")];
 /// A link to the file that is being overwritten.
 const HALF_WRITTEN: GuestPath<'static> = GuestPath::literal("/etc/.nanova.new.for");
@@ -105,6 +105,12 @@ impl System<'_> {
     #[inline(never)]
     fn walk_to(&self, path: GuestPath<'_>) -> Result<LinkTarget, Stopped> {
         link_target(&mut Walk(&self.root), path.as_str().trim_start_matches('/'))
+    }
+
+    /// A directory, to be named to the kernel and no more.
+    #[cfg(feature = "lockdown")]
+    pub(crate) fn look_at(&self, directory: &str) -> Result<OwnedFd, Errno> {
+        self.follow(directory, OFlags::PATH | OFlags::DIRECTORY)
     }
 
     /// Opens what is at a path, wherever links lead below the root.

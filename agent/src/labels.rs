@@ -29,10 +29,15 @@ impl System<'_> {
     /// Has what is new at a path labelled, soon, where the guest's files have labels.
     #[inline(never)]
     pub(crate) fn label(&mut self, path: GuestPath<'_>) {
-        if !self.confined && SIGNS.into_iter().any(exists) && !self.unlabelled.add(path.as_str()) {
-            let text = format_args!("{path} has no label of its own: too many files are new; run restorecon on it");
-            self.log(Level::Warn, text);
+        if self.confined || !SIGNS.into_iter().any(exists) {
+            return;
         }
+        let why = match self.locked {
+            true => "no program is run",
+            false if self.unlabelled.add(path.as_str()) => return,
+            false => "too many files are new",
+        };
+        self.log(Level::Warn, format_args!("{path} has no label of its own: {why}; run restorecon on it"));
     }
 
     /// Has labelled what waits for it, unless that is being done for others.

@@ -7,8 +7,8 @@
 use nanova_core::cli::Common;
 use nanova_core::platform::{Level, Log};
 use rustix::fd::OwnedFd;
-use rustix::fs::OFlags;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use rustix::fs::{FileType, OFlags, stat};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
@@ -30,7 +30,7 @@ const PAUSE_MAX_MS: u64 = 5_000;
 /// The places to look in, in order.
 pub(crate) struct Candidates<'a> {
     pub(crate) environment: &'a Environment,
-    paths: heapless::Vec<&'a str, 5>,
+    pub(crate) paths: heapless::Vec<&'a str, 5>,
     /// Somebody has named a place.
     named: bool,
 }
@@ -159,16 +159,14 @@ impl<'a> Candidates<'a> {
 }
 
 fn open(path: &str) -> Result<(OwnedFd, ChannelKind), Errno> {
-    match paths::open(path, OFlags::RDWR | OFlags::NOCTTY, 0) {
-        Ok(fd) => Ok((fd, ChannelKind::Device)),
-        // What open(2) says of a socket.
-        Err(Errno::NXIO) => {
-            let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-            rustix::net::connect(&socket, &SocketAddrUnix::new(path.as_bytes())?)?;
-            Ok((socket, ChannelKind::Socket))
-        }
-        Err(error) => Err(error),
+    let is_socket =
+        paths::with_path(path, |path| Ok(FileType::from_raw_mode(stat(path)?.st_mode) == FileType::Socket))?;
+    if !is_socket {
+        return Ok((paths::open(path, OFlags::RDWR | OFlags::NOCTTY, 0)?, ChannelKind::Device));
     }
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new(path.as_bytes())?)?;
+    Ok((socket, ChannelKind::Socket))
 }
 
 fn xen_in_sysfs() -> bool {

@@ -32,7 +32,7 @@ const DAEMON: u8 = 3 << 3;
 /// The log.
 pub(crate) struct LogWriter<'a> {
     level: Option<Level>,
-    target: LogTarget<'a>,
+    pub(crate) target: LogTarget<'a>,
     file: Option<OwnedFd>,
     syslog: Option<Receiver>,
     /// Where standard error leads.

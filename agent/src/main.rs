@@ -37,6 +37,8 @@ mod init;
 #[cfg(feature = "selinux")]
 mod labels;
 mod locate;
+#[cfg(feature = "lockdown")]
+mod lockdown;
 mod log;
 #[cfg(any(feature = "network", feature = "report"))]
 mod netlink;

@@ -28,8 +28,12 @@ const TELLING_SECONDS: u32 = 180;
 const PATH_MAX: usize = 300;
 
 impl Programs for System<'_> {
+    fn are_locked(&mut self) -> bool {
+        self.locked
+    }
+
     fn start(&mut self, programs: &[Argv<'_>]) {
-        if self.confined {
+        if !self.runs_programs() {
             return;
         }
         for program in programs.iter().filter(|program| program.first().is_some_and(|path| may_run(path))) {
@@ -42,14 +46,14 @@ impl Programs for System<'_> {
     }
 
     fn end_process(&mut self, process: u32) {
-        if let (false, Some(process)) = (self.confined, Pid::from_raw(process as i32)) {
+        if let (true, Some(process)) = (self.runs_programs(), Pid::from_raw(process as i32)) {
             // It may have ended by itself.
             let _ = rustix::process::kill_process(process, Signal::KILL);
         }
     }
 
     fn is_program(&mut self, path: GuestPath<'_>) -> Result<(), Errno> {
-        if self.confined {
+        if !self.runs_programs() {
             return Err(Errno::NOENT);
         }
         // Neither the file nor any directory above it: who can write there can put another one in its place.

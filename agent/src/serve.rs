@@ -18,6 +18,8 @@ use crate::errno::errno;
 #[cfg(feature = "hotplug")]
 use crate::hotplug;
 use crate::locate::{Candidates, Waited};
+#[cfg(feature = "lockdown")]
+use crate::lockdown;
 #[cfg(feature = "report")]
 use crate::netlink::{address_events, drain};
 use crate::notify::Notifier;
@@ -184,6 +186,10 @@ pub(crate) fn serve_for_ever<'a>(
                     Waited::TimedOut(there) => return timed_out(there),
                     Waited::Denied(path, error) => return denied(path, error),
                 };
+                #[cfg(feature = "lockdown")]
+                if !lockdown::begin(system, candidates, options) {
+                    return exit::FAILED;
+                }
                 let what = if options.commands { "serving data/host" } else { "reporting" };
                 system.log(Level::Info, format_args!("{what} over {path}"));
                 agent.engine.handle_connected();

@@ -45,6 +45,8 @@ pub(crate) struct System<'a> {
     pub(crate) root: OwnedFd,
     /// Whether that is another than the running system's: no link may lead out of it, and no program is run.
     pub(crate) confined: bool,
+    /// Whether the agent has taken away from itself what it does not need: no program is run.
+    pub(crate) locked: bool,
     /// What is read again and again.
     pub(crate) figures: Option<OwnedFd>,
     /// How many files are staged.
@@ -95,7 +97,13 @@ impl<'a> System<'a> {
             #[cfg(feature = "selinux")]
             unlabelled: Unlabelled::new(),
             confined,
+            locked: false,
         }
+    }
+
+    /// Whether programs of the guest are run.
+    pub(crate) fn runs_programs(&self) -> bool {
+        !self.confined && !self.locked
     }
 }
 

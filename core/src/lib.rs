@@ -44,6 +44,8 @@ pub mod engine;
 pub mod files;
 #[cfg(feature = "hotplug")]
 pub mod hotplug;
+#[cfg(feature = "lockdown")]
+pub mod lockdown;
 pub mod network;
 pub mod platform;
 pub mod report;

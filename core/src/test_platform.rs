@@ -38,7 +38,6 @@ pub struct FakePlatform {
     pub time: u64,
     /// Which operation from now on fails, and how.
     pub fail: Option<(usize, Errno)>,
-    pub locked: bool,
     /// What the system says when a directory is to be synced.
     pub unsynced: Option<Errno>,
     /// A link that is not followed, and why.
@@ -70,6 +69,8 @@ pub struct FakePlatform {
     /// So many connections are refused first.
     pub refused_connections: u32,
     pub started: Vec<String>,
+    /// Whether none is started.
+    pub locked: bool,
     /// Processes that were ended.
     pub ended: Vec<u32>,
     /// Size and free bytes of what is mounted.
@@ -265,6 +266,10 @@ impl KernelNet for FakePlatform {
 }
 
 impl Programs for FakePlatform {
+    fn are_locked(&mut self) -> bool {
+        self.locked
+    }
+
     fn start(&mut self, programs: &[Argv<'_>]) {
         for program in programs {
             let words = program.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>();

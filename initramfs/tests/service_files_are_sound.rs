@@ -71,7 +71,9 @@ fn verify(unit: &str, name: &str, drop_in: Option<&str>) -> Vec<String> {
 fn systemd_takes_the_unit() {
     let unit = text("nanova.service");
     assert_eq!(verify(&unit, "nanova.service", None), ["0"]);
-    assert_eq!(verify(&unit, "nanova.service", Some("no-commands.conf")), ["0"]);
+    for drop_in in ["no-commands.conf", "lockdown.conf", "no-network.conf"] {
+        assert_eq!(verify(&unit, "nanova.service", Some(drop_in)), ["0"], "{drop_in}");
+    }
     // The judge can say no.
     let wrong = unit.replace("Type=notify", "Type=nonsense").replace("/usr/sbin/nanova", "/usr/sbin/not-there");
     assert!(verify(&wrong, "nanova.service", None).len() > 1);
@@ -97,13 +99,28 @@ fn systemd_rates_the_sandbox_as_the_readme_says() {
         rating.split(' ').next().unwrap().to_owned()
     };
     let with_commands = rate();
-    fs::create_dir(home.path().join("nanova.service.d")).unwrap();
-    fs::copy(folder().join("no-commands.conf"), home.path().join("nanova.service.d/no-commands.conf")).unwrap();
-    let without = rate();
-    println!("exposure: {with_commands}, without commands {without}");
-    let says = format!("rates it {with_commands}, and {without} with");
-    assert!(text("README.md").contains(&says), "README.md does not say {says:?}");
-    assert!(with_commands.parse::<f32>().unwrap() <= 5.0 && without.parse::<f32>().unwrap() <= 4.0);
+    let drop_ins = home.path().join("nanova.service.d");
+    fs::create_dir(&drop_ins).unwrap();
+    let with = |names: &[&str]| {
+        for name in names {
+            fs::copy(folder().join(name), drop_ins.join(name)).unwrap();
+        }
+        let rating = rate();
+        names.iter().for_each(|name| fs::remove_file(drop_ins.join(name)).unwrap());
+        rating
+    };
+    let without = with(&["no-commands.conf"]);
+    let (locked, alone) = (with(&["lockdown.conf"]), with(&["lockdown.conf", "no-network.conf"]));
+    let says = format!(
+        "rates it {with_commands}, {without} with [no-commands.conf](no-commands.conf), {locked} with \
+         [lockdown.conf](lockdown.conf) and {alone} with [no-network.conf](no-network.conf) beside that"
+    );
+    println!("systemd-analyze {says}");
+    let page = text("README.md").split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(page.contains(&says), "README.md does not say {says:?}");
+    for (rating, most) in [(with_commands, 5.0), (without, 4.0), (locked, 2.5), (alone, 2.1)] {
+        assert!(rating.parse::<f32>().unwrap() <= most, "{rating}");
+    }
 }
 
 #[test]

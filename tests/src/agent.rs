@@ -19,7 +19,7 @@ use tempfile::NamedTempFile;
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The size that the project allows the agent's binary, in bytes.
-pub const SIZE_MAX: u64 = 342_016;
+pub const SIZE_MAX: u64 = 349_184;
 /// Most resident memory of an agent at any time, in KiB.
 pub const MEMORY_MAX: u64 = 456;
 /// Most anonymous memory of an idle agent with all parts, in KiB: 76 to 80, as the stack begins somewhere in a page, and
@@ -75,6 +75,11 @@ pub fn executable(cargo: &mut Command) -> Result<PathBuf> {
     output.lines().find_map(executable).with_context(|| format!("{cargo:?} does not say what it built"))
 }
 
+/// The option that `.ci/run lockdown` has the agents of a whole suite started with: by `NANOVA_LOCKDOWN` in the environment.
+pub fn lockdown() -> Option<&'static str> {
+    std::env::var_os("NANOVA_LOCKDOWN").map(|_| "--lockdown")
+}
+
 /// A running agent.
 #[derive(Debug)]
 pub struct Agent {
@@ -92,7 +97,7 @@ impl Agent {
             command = Command::new("unshare");
             command.arg("--uts").arg(binary());
         }
-        command.arg("agent").args(options);
+        command.arg("agent").args(lockdown()).args(options);
         Agent::spawn(command)
     }
 

@@ -24,6 +24,8 @@ pub mod nova;
 pub mod scene;
 pub mod strace;
 pub mod toolstack;
+#[cfg(target_arch = "x86_64")]
+pub mod tracee;
 pub mod xen;
 
 pub use nanova_bench::{virtual_guest, xenstored};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use anyhow::Result;
-use nanova_tests::agent::{self, Agent, cargo};
+use nanova_tests::agent::{self, Agent, cargo, lockdown};
 use nanova_tests::guest_root::GuestRoot;
 use nanova_tests::host::Host;
 use nanova_tests::nova::Digest;
@@ -19,9 +19,9 @@ fn build(profile: &str, features: &str) -> Result<PathBuf> {
 }
 
 /// What a profile is made of.
-const COMMANDS: &str = "commands";
-const REPORT: &str = "report";
-const EARLY_BOOT: &str = "init,commands,inject,network,dhcp,report,hotplug";
+const COMMANDS: &str = "commands,lockdown";
+const REPORT: &str = "report,lockdown";
+const EARLY_BOOT: &str = "init,commands,inject,network,dhcp,report,hotplug,lockdown";
 
 struct Guest {
     host: Host,
@@ -34,7 +34,13 @@ fn run(binary: &Path, arguments: &[&str]) -> Result<Guest> {
     let xenstored = Xenstored::start(Options::default())?;
     let root = GuestRoot::new()?;
     let mut command = Command::new(binary);
-    command.args(arguments).arg("--xenbus").arg(xenstored.guest_socket()).arg("--root").arg(root.path());
+    command
+        .args(arguments)
+        .args(lockdown())
+        .arg("--xenbus")
+        .arg(xenstored.guest_socket())
+        .arg("--root")
+        .arg(root.path());
     let agent = Agent::spawn(command);
     Ok(Guest { host: Host::of(&xenstored)?, agent, root, xenstored })
 }

@@ -1,12 +1,13 @@
 //! What a forked child gives up before it reads what nobody vouches for: descriptors, and system calls.
 //!
-//! The filter is seccomp(2)'s: a program of classic BPF that looks at the call's number and kills the process for any
-//! that is not listed. Values: Linux, `include/uapi/linux/seccomp.h`, `audit.h`.
+//! The filter looks at the call's number and kills the process for any that is not listed. Values: Linux,
+//! `include/uapi/linux/seccomp.h`, `audit.h`.
 
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::io::Errno;
 
-use super::bpf::{Instruction, JUMP_IF_EQUAL, LOAD, Program, RETURN, plain};
+use super::bpf::{Instruction, JUMP_IF_EQUAL, LOAD, RETURN, plain};
+use super::seccomp::install;
 use super::syscall::{number, syscall};
 
 /// Most system calls that a filter allows.
@@ -72,7 +73,6 @@ const ARCHITECTURE: u32 = if cfg!(target_arch = "x86_64") { 0xc000_003e } else {
 
 /// From now on this process can make these system calls and no other; any other kills it. It needs no_new_privs.
 pub(crate) fn allow_only(calls: &[u16]) -> Result<(), Errno> {
-    const SET_MODE_FILTER: usize = 1;
     let mut program = heapless::Vec::<Instruction, { CALLS_MAX + 6 }>::new();
     let kill_unless =
         |value| [Instruction { code: JUMP_IF_EQUAL, if_true: 1, if_false: 0, value }, plain(RETURN, KILL)];
@@ -90,8 +90,5 @@ pub(crate) fn allow_only(calls: &[u16]) -> Result<(), Errno> {
     if !fits {
         return Err(Errno::TOOBIG);
     }
-    let program = Program::of(&program);
-    let address = core::ptr::from_ref(&program) as usize;
-    // SAFETY: seccomp(2) reads the program, whose instructions live until it returns, and copies it.
-    unsafe { syscall(number::SECCOMP, [SET_MODE_FILTER, 0, address, 0, 0]) }.map(drop)
+    install(&program, 0)
 }

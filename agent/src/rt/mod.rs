@@ -4,11 +4,13 @@
 //! This folder is the only one in the project with `unsafe` in it. Each block says why it is sound; each file
 //! guarantees its callers a safe interface.
 
-#[cfg(any(feature = "errands", feature = "dhcp"))]
+#[cfg(any(feature = "errands", feature = "dhcp", feature = "lockdown"))]
 mod bpf;
 pub(crate) mod clock;
 #[cfg(feature = "errands")]
 pub(crate) mod confine;
+#[cfg(feature = "lockdown")]
+pub(crate) mod landlock;
 mod mem;
 #[cfg(feature = "dhcp")]
 pub(crate) mod packet;
@@ -16,6 +18,8 @@ pub(crate) mod packet;
 pub(crate) mod page;
 pub(crate) mod place;
 pub(crate) mod process;
+#[cfg(any(feature = "errands", feature = "lockdown"))]
+pub(crate) mod seccomp;
 pub(crate) mod signals;
 mod start;
 pub(crate) mod stdio;

@@ -21,6 +21,9 @@ pub(super) mod number {
     pub(in super::super) const SIGNALFD4: usize = 289;
     pub(in super::super) const SECCOMP: usize = 317;
     pub(in super::super) const CLOSE_RANGE: usize = 436;
+    pub(in super::super) const LANDLOCK_CREATE_RULESET: usize = 444;
+    pub(in super::super) const LANDLOCK_ADD_RULE: usize = 445;
+    pub(in super::super) const LANDLOCK_RESTRICT_SELF: usize = 446;
 }
 
 /// Numbers of the calls made here.
@@ -37,6 +40,9 @@ pub(super) mod number {
     pub(in super::super) const EXECVE: usize = 221;
     pub(in super::super) const SECCOMP: usize = 277;
     pub(in super::super) const CLOSE_RANGE: usize = 436;
+    pub(in super::super) const LANDLOCK_CREATE_RULESET: usize = 444;
+    pub(in super::super) const LANDLOCK_ADD_RULE: usize = 445;
+    pub(in super::super) const LANDLOCK_RESTRICT_SELF: usize = 446;
 }
 
 /// Enters the kernel.

@@ -148,6 +148,17 @@ pub fn set_root_hash<P: Files + Clock + Log>(
     result
 }
 
+/// Calls `each` with where the two files lie, as far as that can be told.
+#[cfg(feature = "lockdown")]
+pub(crate) fn for_each_place<P: Files>(platform: &mut P, each: &mut dyn FnMut(&mut P, GuestPath<'_>)) {
+    for path in [SHADOW, PASSWD] {
+        let mut room = LinkTarget::new();
+        if let Ok(Some(place)) = place_of(platform, path, &mut room) {
+            each(platform, place);
+        }
+    }
+}
+
 /// Where a file lies; nothing if there is none.
 #[inline(never)]
 fn place_of<'r, P: Files>(

@@ -4,6 +4,8 @@ use crate::cli::common::Common;
 use crate::cli::help::page;
 use crate::cli::usage::UsageError;
 use crate::cli::words::{Word, Words};
+#[cfg(feature = "lockdown")]
+use crate::lockdown::Forbidden;
 use crate::network::{DhcpMode, Target};
 use crate::platform::Level;
 
@@ -44,6 +46,7 @@ nanova agent [options]    (also as nova-agent)
   --metrics-interval SECONDS  between looks at memory, each tenth at volumes; default 60, 0: never
 ",
     "hotplug": "  --no-hotplug            set no processor online that is added, nor memory\n",
+    "lockdown": "  --lockdown[=kill]       run no program, and keep no right that is not needed\n",
     "\
   -p PIDFILE              where to leave the process's number
 As nova-agent it goes to the background, but for -n, --nofork, --no-fork [WORD]; it knows
@@ -53,13 +56,16 @@ SIGTERM ends it, SIGHUP reopens the log file.
 ",
 );
 
-const REPORT: &str = "\
+const REPORT: &str = page!(
+    "\
 nanova report [options]   (also as xe-daemon, with -p PIDFILE, -i SECONDS)
 
   --once                  publish once, then exit
   --wait SECONDS          for xenstore to appear; default: for ever
   --metrics-interval SECONDS  between looks at memory, each tenth at volumes; default 60, 0: never
-";
+",
+    "lockdown": "  --lockdown[=kill]       run no program, and keep no right that is not needed\n",
+);
 
 /// Options of `nanova agent` and `nanova report`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +92,9 @@ pub struct AgentOptions<'a> {
     pub reset_network: bool,
     /// Set processors and memory online that are added.
     pub hotplug: bool,
+    /// Give up what is not needed, and what becomes of whatever needs it all the same.
+    #[cfg(feature = "lockdown")]
+    pub lockdown: Option<Forbidden>,
 }
 
 impl AgentOptions<'_> {
@@ -109,6 +118,8 @@ impl Default for AgentOptions<'_> {
             pidfile: None,
             reset_network: false,
             hotplug: true,
+            #[cfg(feature = "lockdown")]
+            lockdown: None,
         }
     }
 }
@@ -145,6 +156,19 @@ pub(super) fn parse<'a, I: Iterator<Item = &'a [u8]>>(
             }
             (Word::Option("--no-metrics"), Agent | NovaAgent) => options.metrics = false,
             (Word::Option("--no-hotplug"), _) => options.hotplug = false,
+            #[cfg(feature = "lockdown")]
+            (Word::Option("--lockdown"), _) => {
+                options.lockdown = match words.value_behind_equals() {
+                    None => Some(Forbidden::Fails),
+                    Some("kill") => Some(Forbidden::Kills),
+                    Some(_) => {
+                        words.refuse_value();
+                        None
+                    }
+                };
+            }
+            #[cfg(not(feature = "lockdown"))]
+            (Word::Option("--lockdown"), _) => words.fail(UsageError::NotBuilt("lockdown")),
             (Word::Option("p"), Agent | NovaAgent | XeDaemon) | (Word::Option("--pidfile"), NovaAgent) => {
                 options.pidfile = Some(words.value());
             }

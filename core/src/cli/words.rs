@@ -125,6 +125,12 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Words<'a, I> {
         (follows || self.inline.is_some()).then(|| self.value())
     }
 
+    /// The value of the option last returned that stands behind `=`; the next word is none.
+    #[cfg(feature = "lockdown")]
+    pub(super) fn value_behind_equals(&mut self) -> Option<&'a str> {
+        self.inline.take()
+    }
+
     /// The same as one of those that `named` knows.
     pub(super) fn choice<T>(&mut self, named: impl Fn(&str) -> Option<T>) -> Option<T> {
         let choice = named(self.value());

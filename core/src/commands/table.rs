@@ -18,7 +18,7 @@ use crate::commands::update;
 #[cfg(feature = "network")]
 use crate::network::Network;
 use crate::network::Target;
-use crate::platform::Platform;
+use crate::platform::{Platform, ProgramsIfBuilt};
 use crate::wire::json::Value;
 use crate::xenstore::{Client, Error, Transport};
 
@@ -88,6 +88,27 @@ pub struct Command<T, P> {
     pub entry: Entry<T, P>,
 }
 
+impl<T, P> Command<T, P> {
+    /// Whether it is not served by an agent that runs no program: what is done by an errand ends in one, or fetches one.
+    pub fn needs_programs(&self) -> bool {
+        #[cfg(feature = "long-commands")]
+        return matches!(self.entry, Entry::Long(_));
+        #[cfg(not(feature = "long-commands"))]
+        false
+    }
+}
+
+/// Whether this agent runs no program.
+pub fn are_locked<P: ProgramsIfBuilt>(platform: &mut P) -> bool {
+    #[cfg(feature = "errands")]
+    return platform.are_locked();
+    #[cfg(not(feature = "errands"))]
+    {
+        let _ = platform;
+        false
+    }
+}
+
 /// The table, for this transport and this platform.
 pub struct Table<'t, T, P>(PhantomData<&'t (T, P)>);
 
@@ -99,7 +120,9 @@ impl<'t, T: Transport + 't, P: Platform + 't> Table<'t, T, P> {
             name: "features",
             shows_argument: true,
             entry: Entry::Local(|_, _, platform| {
-                identity::features(platform, Table::<T, P>::ALL.iter().map(|command| command.name))
+                let locked = are_locked(platform);
+                let served = Table::<T, P>::ALL.iter().filter(move |command| !(locked && command.needs_programs()));
+                identity::features(platform, served.map(|command| command.name))
             }),
         },
         Command {

@@ -8,8 +8,8 @@ use crate::commands::drop_in;
 use crate::commands::long::Long;
 #[cfg(feature = "drop-in")]
 use crate::commands::long::Task;
-use crate::commands::table::OverXenstore;
-use crate::commands::{Code, Entry, Request, RequestError, Response, Session, Table};
+use crate::commands::table::{OverXenstore, are_locked};
+use crate::commands::{Code, Command, Entry, Request, RequestError, Response, Session, Table};
 use crate::network::Target;
 use crate::platform::{Level, Log, Platform};
 use crate::wire::json::{Text, Value};
@@ -126,7 +126,9 @@ impl Dispatcher {
         };
         let name = request.name.plain().unwrap_or_default();
         let disabled = is_disabled(platform, name);
-        let Some(command) = Table::<T, P>::named(name).filter(|_| !disabled) else {
+        let locked = are_locked(platform);
+        let is_served = |command: &&Command<T, P>| !(disabled || locked && command.needs_programs());
+        let Some(command) = Table::<T, P>::named(name).filter(is_served) else {
             #[cfg(feature = "drop-in")]
             if let (false, Some(program)) = (disabled, drop_in::program(platform, name)) {
                 return self.handle_site(&request, program, platform);

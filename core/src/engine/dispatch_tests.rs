@@ -384,6 +384,19 @@ proptest! {
 }
 
 #[test]
+fn what_takes_a_program_is_not_there_when_the_agent_is_locked_down() {
+    let mut platform = FakePlatform::with(&[]);
+    platform.locked = true;
+    let mut agent = Dispatcher::new();
+    let mut asked = |request: &str| ask(&mut agent, &mut platform, request);
+    let listed = "version,features,keyinit,password,resetnetwork,injectfile,file_inject";
+    assert_eq!(asked(r#"{"name":"features"}"#), ("0".to_owned(), listed.to_owned()));
+    let update = asked(r#"{"name":"agentupdate","value":"http://192.0.2.1/a,0123456789abcdef0123456789abcdef"}"#);
+    assert_eq!(update, ("404".to_owned(), "No such agent command 'agentupdate'".to_owned()));
+    assert_eq!(asked(r#"{"name":"version"}"#).0, "0");
+}
+
+#[test]
 fn a_command_of_the_site_is_served_and_listed_and_any_can_be_taken_away() {
     let program = |contents: &str| Node::File { contents: contents.as_bytes().to_vec(), mode: 0o755 };
     let mut platform = FakePlatform::with(&[("/etc/nanova/disable", "injectfile\nhidden\n")]);

@@ -332,6 +332,17 @@ fn network_manager_is_told_to_read_and_to_use_the_profiles() {
 }
 
 #[test]
+fn an_agent_that_is_locked_down_says_who_was_not_told() {
+    let (mut platform, mut network) = guest();
+    platform.locked = true;
+    platform.put("/usr/bin/nmcli", "");
+    let outcome = apply(&mut platform, &mut network, &wanted("keyfile"), Problems::new(), None);
+    let problems = outcome.problems.as_str();
+    assert!(problems.contains("left out: /usr/bin/nmcli is not told, as nanova runs with --lockdown"), "{problems}");
+    assert!(platform.started.is_empty() && outcome.complete);
+}
+
+#[test]
 fn the_manager_is_told_only_of_changes() {
     let (mut platform, mut network) = guest();
     // At last nothing else happens than that the file of an interface that is gone is moved aside.

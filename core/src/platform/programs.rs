@@ -21,6 +21,8 @@ pub enum Ended {
 
 /// Programs of the guest.
 pub trait Programs {
+    /// Whether the agent has given up running any (`--lockdown`).
+    fn are_locked(&mut self) -> bool;
     /// Whether there is a program at `path` that root alone can have put there: [`Errno::NOENT`] if there is nothing,
     /// another errno if it is not to be trusted.
     fn is_program(&mut self, path: GuestPath<'_>) -> Result<(), Errno>;

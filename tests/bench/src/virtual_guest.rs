@@ -52,6 +52,9 @@ impl BareGuest {
 }
 
 impl Programs for BareGuest {
+    fn are_locked(&mut self) -> bool {
+        false
+    }
     fn start(&mut self, _programs: &[Argv<'_>]) {}
     fn end_process(&mut self, _process: u32) {}
     fn is_program(&mut self, path: GuestPath<'_>) -> Result<(), Errno> {

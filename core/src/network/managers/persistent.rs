@@ -64,7 +64,7 @@ impl PersistentConfig<'_> {
             tidied = moved.all;
         }
         if doing && changes && !self.placed.is_empty() {
-            (self.manager.tell)(self, &mut Telling(platform));
+            (self.manager.tell)(self, &mut Telling { platform, problems });
         }
         FilesOutcome { written: well, undisturbed: tidied }
     }
@@ -169,16 +169,28 @@ const LINK_MAX: usize = 128;
 const SYSTEMD: GuestPath<'static> = GuestPath::literal("/run/systemd/system");
 
 /// A platform whose programs are told.
-struct Telling<'p, P>(&'p mut P);
+struct Telling<'p, P> {
+    platform: &'p mut P,
+    problems: &'p mut Problems,
+}
 
-impl<P: Files + Programs> Tell for Telling<'_, P> {
+impl<P: Files + Programs + Log> Tell for Telling<'_, P> {
     fn start(&mut self, programs: &[Argv<'_>]) {
-        self.0.start(programs);
+        if !self.platform.are_locked() {
+            return self.platform.start(programs);
+        }
+        for program in programs {
+            let path = program.first().and_then(|path| path.to_str().ok()).unwrap_or_default();
+            if GuestPath::new(path).is_ok_and(|path| self.platform.exists(path).unwrap_or(false)) {
+                Findings { log: self.platform, problems: self.problems }
+                    .leave_out(format_args!("{path} is not told, as nanova runs with --lockdown"));
+            }
+        }
     }
 
     fn has_systemd(&mut self) -> bool {
         // Where that cannot be told it is not asked for.
-        self.0.exists(SYSTEMD).unwrap_or(false)
+        self.platform.exists(SYSTEMD).unwrap_or(false)
     }
 }
 
