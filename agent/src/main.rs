@@ -79,7 +79,7 @@ fn main(environment: rt::Environment) -> i32 {
     leave_no_image();
     let mut line = CommandLine::new(environment.arguments());
     let code = run(&environment, &mut line).unwrap_or_else(|error| {
-        output::complain(format_args!("{error}; see nanova --help"));
+        output::complain(format_args!("{error}; see {} --help", line.page_name()));
         exit::USAGE
     });
     line.exit_code(code)

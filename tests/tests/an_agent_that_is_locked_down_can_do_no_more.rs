@@ -214,6 +214,9 @@ fn without_seccomp_it_does_not_start_and_says_so() -> Result<()> {
 fn a_word_that_is_no_choice_is_refused() -> Result<()> {
     let output = Command::new(binary()).args(["agent", "--lockdown=maybe"]).output()?;
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("option '--lockdown' needs another value"));
+    assert!(
+        String::from_utf8_lossy(&output.stderr)
+            .contains("'maybe' is no value of '--lockdown': kill; see nanova agent --help")
+    );
     Ok(())
 }

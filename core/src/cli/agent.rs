@@ -141,11 +141,11 @@ pub(super) fn parse<'a, I: Iterator<Item = &'a [u8]>>(
             (Word::Option("--once"), _) => options.once = true,
             (Word::Option("--wait"), _) => options.wait = Some(words.number()),
             (Word::Option("--network"), _) if cfg!(feature = "network") => {
-                options.network = words.choice(Target::named).unwrap_or_default();
+                options.network = words.choice(Target::CHOICES, Target::named).unwrap_or_default();
             }
             (Word::Option("--network"), _) => words.fail(UsageError::NotBuilt("network")),
             (Word::Option("--dhcp"), Agent) if cfg!(feature = "dhcp") => {
-                options.dhcp = words.choice(DhcpMode::named).unwrap_or_default();
+                options.dhcp = words.choice(DhcpMode::CHOICES, DhcpMode::named).unwrap_or_default();
             }
             (Word::Option("--dhcp"), Agent) => words.fail(UsageError::NotBuilt("dhcp")),
             (Word::Option("--metrics-interval" | "--no-metrics"), Agent | NovaAgent) if !cfg!(feature = "report") => {
@@ -161,8 +161,8 @@ pub(super) fn parse<'a, I: Iterator<Item = &'a [u8]>>(
                 options.lockdown = match words.value_behind_equals() {
                     None => Some(Forbidden::Fails),
                     Some("kill") => Some(Forbidden::Kills),
-                    Some(_) => {
-                        words.refuse_value();
+                    Some(other) => {
+                        words.refuse_value(other, "kill");
                         None
                     }
                 };
@@ -175,7 +175,7 @@ pub(super) fn parse<'a, I: Iterator<Item = &'a [u8]>>(
             (Word::Option("--nofork" | "n"), NovaAgent) => options.background = false,
             // What Python's bool makes of a word: true, unless it is empty. The first versions took none.
             (Word::Option("--no-fork"), NovaAgent) => options.background = words.value_if_any() == Some(""),
-            (Word::Option("--level"), NovaAgent) => common.level = words.choice(Level::named),
+            (Word::Option("--level"), NovaAgent) => common.level = words.choice(Level::CHOICES, Level::named),
             // Whose Python it is that runs the older one.
             (Word::Option("S" | "--syspython"), NovaAgent) => {}
             // Old service files end in the path of nova-agent.py, and what that takes.

@@ -44,7 +44,7 @@ impl<'a> Common<'a> {
         match word {
             Word::Option("--xenbus") => self.xenbus = Some(words.value()),
             Word::Option("--root") => self.root = words.value(),
-            Word::Option("--loglevel" | "l") => self.level = words.choice(Level::named),
+            Word::Option("--loglevel" | "l") => self.level = words.choice(Level::CHOICES, Level::named),
             Word::Option("--logfile" | "o") => {
                 self.log = match words.value() {
                     "-" => LogTarget::Stderr,

@@ -2,6 +2,13 @@
 
 use crate::cli::words::{Word, Words};
 
+pub(super) const HELP: &str = "\
+poweroff, reboot, halt [options]    (with nanova as the first process)
+
+  -f, --force             at once, without telling the first process
+  -p, -n, -w, -d          are taken, as predecessors took them, and change nothing
+";
+
 /// How a system ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct End {

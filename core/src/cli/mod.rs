@@ -70,6 +70,16 @@ Exit codes: 0 done, 1 failed, 2 usage, 77 not a Xen guest
 ",
 );
 
+#[cfg(feature = "init")]
+const INIT: &str = "\
+nanova init               (also as init, of an initramfs or of a system)
+
+As the first process: mounts what is not there, loads the modules of Xen's devices, sets up the
+network, serves the host's commands, and runs the root file system's own first process or a program
+of this image's. The kernel's command line says which: nanova.root=, nanova.exec=, nanova.dhcp= and
+more (initramfs/README.md). It takes no options.
+";
+
 /// What is called, by a name of its own or as a subcommand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Program {
@@ -169,7 +179,7 @@ impl Program {
             "xenstore" => Program::Xenstore(None),
             #[cfg(feature = "status")]
             "status" => Program::Xenstore(Some(Tool::Status)),
-            _ => return Err(UsageError::Unknown(word)),
+            _ => return Err(UsageError::Unknown(word, None)),
         })
     }
 
@@ -181,6 +191,10 @@ impl Program {
             Program::Network => network::HELP,
             #[cfg(feature = "tools")]
             Program::Xenstore(_) => xenstore::HELP,
+            #[cfg(feature = "init")]
+            Program::Init => INIT,
+            #[cfg(feature = "init")]
+            Program::End(_) => end::HELP,
             _ => NANOVA,
         }
     }
@@ -191,6 +205,8 @@ impl Program {
 pub struct CommandLine<'a, I> {
     called: &'a str,
     words: Words<'a, I>,
+    /// What is called, once that is known.
+    program: Program,
     /// Options that every subcommand takes.
     pub common: Common<'a>,
 }
@@ -203,7 +219,7 @@ impl<'a, I: Iterator<Item = &'a [u8]>> CommandLine<'a, I> {
     pub fn new(mut arguments: I) -> CommandLine<'a, I> {
         let called = arguments.next().and_then(|name| core::str::from_utf8(name).ok()).unwrap_or_default();
         let called = called.rsplit('/').next().unwrap_or(called);
-        CommandLine { called, words: Words::new(arguments), common: Common::default() }
+        CommandLine { called, words: Words::new(arguments), program: Program::Help, common: Common::default() }
     }
 
     /// What the program ends with, having come to this code: the tools of xenstore-utils know but one failure, and so
@@ -214,6 +230,13 @@ impl<'a, I: Iterator<Item = &'a [u8]>> CommandLine<'a, I> {
 
     /// What is called; or what help is about, with `true`.
     pub fn program(&mut self) -> Result<(Program, bool), UsageError<'a>> {
+        let (program, help) = self.find_program().map_err(|error| error.with_meant())?;
+        self.program = program;
+        Ok((program, help))
+    }
+
+    #[inline(never)]
+    fn find_program(&mut self) -> Result<(Program, bool), UsageError<'a>> {
         let called = self.called;
         check_built(NO_NAMES, if called.starts_with("xenstore-") { "xenstore" } else { called })?;
         if let Some(program) = Program::named(called) {
@@ -222,13 +245,45 @@ impl<'a, I: Iterator<Item = &'a [u8]>> CommandLine<'a, I> {
         while let Some(word) = self.words.next() {
             match word {
                 Word::Operand("help") => return Ok((self.help_is_about()?, true)),
-                Word::Operand(name) => return Ok((Program::subcommand(name)?, false)),
+                Word::Operand(name) => return self.subcommand(name),
                 Word::Option("--self-test") => return Ok((Program::SelfTest, false)),
                 _ if self.common.takes(word, &mut self.words) => {}
                 _ => self.words.refuse(),
             }
         }
         if self.words.end()?.is_some() { Ok((Program::Help, true)) } else { Err(UsageError::Nothing) }
+    }
+
+    /// The subcommand of this name. The first process takes whatever the kernel gives it; who types its name may ask
+    /// what it is.
+    fn subcommand(&mut self, name: &'a str) -> Result<(Program, bool), UsageError<'a>> {
+        let program = Program::subcommand(name)?;
+        #[cfg(feature = "init")]
+        if program == Program::Init && self.words.next().is_none() {
+            return Ok((program, self.words.end()?.is_some()));
+        }
+        Ok((program, false))
+    }
+
+    /// Whose page of help says how it is called rightly.
+    pub fn page_name(&self) -> &'static str {
+        match self.program {
+            Program::Agent(Called::Agent) => "nanova agent",
+            Program::Agent(Called::NovaAgent) => "nova-agent",
+            Program::Agent(Called::Report) => "nanova report",
+            Program::Agent(Called::XeDaemon) => "xe-daemon",
+            #[cfg(feature = "network")]
+            Program::Network => "nanova network",
+            #[cfg(feature = "tools")]
+            Program::Xenstore(_) => "nanova xenstore",
+            _ => "nanova",
+        }
+    }
+
+    /// What is asked for instead of anything to be done, if all words made sense.
+    #[inline(never)]
+    fn check(&self) -> Result<Option<Asked>, UsageError<'a>> {
+        self.words.end().map_err(UsageError::with_meant)
     }
 
     /// What is shown where nothing is to be done: the version, if that was asked for, or the program's page of help.
@@ -250,28 +305,28 @@ impl<'a, I: Iterator<Item = &'a [u8]>> CommandLine<'a, I> {
     /// Options of `nanova agent`, `nanova report`.
     pub fn agent(&mut self, called: Called) -> Parsed<'a, AgentOptions<'a>> {
         let options = agent::parse(called, &mut self.common, &mut self.words);
-        self.words.end().map(|asked| asked.is_none().then_some(options))
+        self.check().map(|asked| asked.is_none().then_some(options))
     }
 
     /// Options of `nanova network`.
     #[cfg(feature = "network")]
     pub fn network(&mut self) -> Parsed<'a, NetworkOptions> {
         let options = network::parse(&mut self.common, &mut self.words);
-        self.words.end().map(|asked| asked.is_none().then_some(options))
+        self.check().map(|asked| asked.is_none().then_some(options))
     }
 
     /// Options of `nanova xenstore`, `nanova status`.
     #[cfg(feature = "tools")]
     pub fn xenstore(&mut self, tool: Option<Tool>) -> Parsed<'a, XenstoreCall<'a>> {
         let call = xenstore::parse(tool, &mut self.common, &mut self.words);
-        self.words.end().map(|asked| asked.is_none().then_some(call))
+        self.check().map(|asked| asked.is_none().then_some(call))
     }
 
     /// Options of `poweroff`, `reboot`, `halt`.
     #[cfg(feature = "init")]
     pub fn end(&mut self, how: EndKind) -> Parsed<'a, End> {
         let end = end::parse(how, &mut self.words);
-        self.words.end().map(|asked| asked.is_none().then_some(end))
+        self.check().map(|asked| asked.is_none().then_some(end))
     }
 }
 

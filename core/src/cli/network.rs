@@ -36,6 +36,9 @@ nanova network [options]
 ",
 );
 
+/// The styles for a person, whatever this build has of them.
+#[cfg(feature = "managers")]
+const NAMES: &str = "ifupdown, netplan, networkd, keyfile, ifcfg, suse, netifrc, netctl, none";
 /// The styles that a build can have, each with its part.
 #[cfg(feature = "managers")]
 const STYLES: [(&str, &str); 8] = [
@@ -98,7 +101,7 @@ impl NetworkOptions {
         match STYLES.iter().find(|(style, _)| *style == name) {
             _ if self.style.is_some() => {}
             Some((_, part)) => words.fail(UsageError::NotBuilt(part)),
-            None => words.refuse_value(),
+            None => words.refuse_value(name, NAMES),
         }
     }
 
@@ -114,7 +117,7 @@ impl NetworkOptions {
                 // There is room for one of each.
                 Some(style) if !self.handover.contains(&style) => self.handover.push(style).unwrap_or_default(),
                 Some(_) => {}
-                None => words.refuse_value(),
+                None => words.refuse_value(name, "klibc, networkd, keyfile, netplan, ifupdown"),
             }
         }
     }
@@ -136,10 +139,10 @@ pub(super) fn parse<'a, I: Iterator<Item = &'a [u8]>>(
             _ if common.takes(word, words) => {}
             Word::Option("--network") => {
                 let named = |name: &str| Target::named(name).filter(|target| *target != Target::Off);
-                options.network = words.choice(named).unwrap_or_default();
+                options.network = words.choice("files, kernel, both", named).unwrap_or_default();
             }
             Word::Option("--dhcp") if cfg!(feature = "dhcp") => {
-                options.dhcp = words.choice(DhcpMode::named).unwrap_or_default();
+                options.dhcp = words.choice(DhcpMode::CHOICES, DhcpMode::named).unwrap_or_default();
             }
             Word::Option("--dhcp") => words.fail(UsageError::NotBuilt("dhcp")),
             Word::Option("--wait") => options.wait = Some(words.number()),

@@ -32,6 +32,13 @@ fn parse<'a>(arguments: impl Iterator<Item = &'a [u8]>) -> Result<(Common<'a>, I
     Ok((line.common, invocation.unwrap_or(Invocation::Help(page))))
 }
 
+/// A value that is none.
+fn wrong(option: &'static str, value: &'static str, choices: &'static str) -> UsageError<'static> {
+    UsageError::Value { option, value, choices }
+}
+
+const STYLES: &str = "ifupdown, netplan, networkd, keyfile, ifcfg, suse, netifrc, netctl, none";
+
 fn parse_line(line: &'static str) -> Result<Invocation<'static>, UsageError<'static>> {
     parse(line.split(' ').map(str::as_bytes)).map(|(_, invocation)| invocation)
 }
@@ -82,7 +89,7 @@ fn nova_agent_as_old_service_files_call_it() {
     ] {
         assert!(!agent(foreground).1.background, "{foreground}");
     }
-    assert_eq!(parse_line("nanova agent -n"), Err(UsageError::Option("-n")));
+    assert_eq!(parse_line("nanova agent -n"), Err(UsageError::Option("-n", None)));
 }
 
 const VERSION: &str = concat!("nanova ", env!("CARGO_PKG_VERSION"), "\n");
@@ -101,7 +108,7 @@ fn the_version_is_told_under_every_name() {
     ] {
         assert_eq!(parse_line(line), Ok(Invocation::Help(VERSION)), "{line}");
     }
-    assert_eq!(parse_line("nanova agent --fly --version"), Err(UsageError::Option("--fly")));
+    assert_eq!(parse_line("nanova agent --fly --version"), Err(UsageError::Option("--fly", None)));
 }
 
 #[test]
@@ -142,8 +149,8 @@ fn nova_agents_words_are_its_predecessors() {
     ] {
         assert_eq!(agent(line).1.reset_network, resets, "{line}");
     }
-    assert_eq!(parse_line("nanova agent resetnetwork"), Err(UsageError::Option("resetnetwork")));
-    assert_eq!(parse_line("nanova agent --pidfile /p"), Err(UsageError::Option("--pidfile")));
+    assert_eq!(parse_line("nanova agent resetnetwork"), Err(UsageError::Option("resetnetwork", None)));
+    assert_eq!(parse_line("nanova agent --pidfile /p"), Err(UsageError::Option("--pidfile", None)));
 }
 
 #[test]
@@ -159,7 +166,7 @@ fn an_option_without_a_value_takes_none() {
     ] {
         assert_eq!(parse_line(line), Err(UsageError::NoValue(option)), "{line}");
     }
-    assert_eq!(parse_line("nanova agent --fly=5"), Err(UsageError::Option("--fly")));
+    assert_eq!(parse_line("nanova agent --fly=5"), Err(UsageError::Option("--fly", None)));
 }
 
 #[test]
@@ -185,7 +192,7 @@ fn the_first_process_and_the_end() {
     assert_eq!(parse_line("/sbin/poweroff"), end(EndKind::PowerOff, false));
     assert_eq!(parse_line("reboot -f"), end(EndKind::Reboot, true));
     assert_eq!(parse_line("halt -p"), end(EndKind::Halt, false));
-    assert_eq!(parse_line("halt now"), Err(UsageError::Option("now")));
+    assert_eq!(parse_line("halt now"), Err(UsageError::Option("now", None)));
 }
 
 #[test]
@@ -209,11 +216,14 @@ fn the_network_with_what_the_hooks_give() {
             other => panic!("{line}: {other:?}"),
         }
     }
-    assert_eq!(parse_line("nanova network --dhcp on"), Err(UsageError::Value("--dhcp")));
-    assert_eq!(parse_line("nanova agent --dhcp on"), Err(UsageError::Value("--dhcp")));
-    assert_eq!(parse_line("nanova report --dhcp auto"), Err(UsageError::Option("--dhcp")));
-    assert_eq!(parse_line("nanova network --handover dhcp"), Err(UsageError::Value("--handover")));
-    assert_eq!(parse_line("nanova network --network off"), Err(UsageError::Value("--network")));
+    assert_eq!(parse_line("nanova network --dhcp on"), Err(wrong("--dhcp", "on", "auto, always, off")));
+    assert_eq!(parse_line("nanova agent --dhcp on"), Err(wrong("--dhcp", "on", "auto, always, off")));
+    assert_eq!(parse_line("nanova report --dhcp auto"), Err(UsageError::Option("--dhcp", None)));
+    assert_eq!(
+        parse_line("nanova network --handover dhcp"),
+        Err(wrong("--handover", "dhcp", "klibc, networkd, keyfile, netplan, ifupdown"))
+    );
+    assert_eq!(parse_line("nanova network --network off"), Err(wrong("--network", "off", "files, kernel, both")));
 }
 
 #[test]
@@ -228,7 +238,9 @@ fn help_is_about_what_is_asked() {
         ("nanova network --network files --help", "nanova network [options]"),
         ("xenstore-rm --help", "nanova xenstore TOOL"),
         ("nanova help status", "nanova xenstore TOOL"),
-        ("poweroff --help", "nanova: the guest agent"),
+        ("nanova init --help", "nanova init "),
+        ("nanova help init", "nanova init "),
+        ("poweroff --help", "poweroff, reboot, halt"),
     ];
     for (line, beginning) in cases {
         let Ok(Invocation::Help(page)) = parse_line(line) else { panic!("{line}") };
@@ -238,7 +250,7 @@ fn help_is_about_what_is_asked() {
     for (line, option) in [("nanova agent -h", "--no-metrics"), ("nanova network -h", " netplan networkd keyfile")] {
         assert!(matches!(parse_line(line), Ok(Invocation::Help(page)) if page.contains(option)), "{line}");
     }
-    assert_eq!(parse_line("nanova help fly"), Err(UsageError::Unknown("fly")));
+    assert_eq!(parse_line("nanova help fly"), Err(UsageError::Unknown("fly", None)));
     assert_eq!(parse_line("nanova --self-test"), Ok(Invocation::Plain(Program::SelfTest)));
 }
 
@@ -258,8 +270,8 @@ fn what_of_the_network_is_written_where() {
     let options = network("nanova network --handover netplan --style suse");
     let Permanence::As(manager) = options.wanted().permanence else { panic!("{options:?}") };
     assert_eq!((manager.name, options.style.map(|style| style.name)), ("suse", Some("suse")));
-    assert_eq!(parse_line("nanova network --style fly"), Err(UsageError::Value("--style")));
-    assert_eq!(parse_line("nanova network --wait"), Err(UsageError::Value("--wait")));
+    assert_eq!(parse_line("nanova network --style fly"), Err(wrong("--style", "fly", STYLES)));
+    assert_eq!(parse_line("nanova network --wait"), Err(UsageError::LacksValue("--wait")));
     assert_eq!(network("nanova network --wait=7").wait, Some(7));
 }
 
@@ -277,8 +289,8 @@ fn a_report_is_asked_for_unless_only_what_is_pending_is_served() {
 
 #[test]
 fn what_is_wrong_first_is_told_and_behind_help_nothing_is_read() {
-    assert_eq!(parse_line("nanova agent --fly --help"), Err(UsageError::Option("--fly")));
-    assert_eq!(parse_line("nanova agent --fly --wait soon"), Err(UsageError::Option("--fly")));
+    assert_eq!(parse_line("nanova agent --fly --help"), Err(UsageError::Option("--fly", None)));
+    assert_eq!(parse_line("nanova agent --fly --wait soon"), Err(UsageError::Option("--fly", None)));
     assert!(matches!(parse_line("nanova agent --help --fly"), Ok(Invocation::Help(_))));
 }
 
@@ -310,8 +322,8 @@ fn xe_daemon_as_old_service_files_call_it() {
     assert_eq!((options.pidfile, options.metrics_interval, options.commands), (Some("/run/xe.pid"), 10, false));
     assert_eq!(common.level, Some(Level::Debug));
     assert!(!options.background && options.reports());
-    assert_eq!(parse_line("nanova report -p /run/xe.pid"), Err(UsageError::Option("-p")));
-    assert_eq!(parse_line("xe-daemon --no-metrics"), Err(UsageError::Option("--no-metrics")));
+    assert_eq!(parse_line("nanova report -p /run/xe.pid"), Err(UsageError::Option("-p", None)));
+    assert_eq!(parse_line("xe-daemon --no-metrics"), Err(UsageError::Option("--no-metrics", None)));
 }
 
 #[test]
@@ -334,19 +346,22 @@ fn a_letter_is_an_option_of_the_tools_that_have_it() {
 fn what_makes_no_sense_is_named() {
     let cases = [
         ("nanova", UsageError::Nothing),
-        ("nanova fly", UsageError::Unknown("fly")),
+        ("nanova fly", UsageError::Unknown("fly", None)),
         ("nanova xenstore", UsageError::Nothing),
-        ("nanova xenstore fly", UsageError::Unknown("fly")),
-        ("nanova agent --fly", UsageError::Option("--fly")),
-        ("nanova agent --wait", UsageError::Value("--wait")),
-        ("nanova agent --wait soon", UsageError::Value("--wait")),
-        ("nanova agent -l loud", UsageError::Value("-l")),
-        ("nanova agent --network some", UsageError::Value("--network")),
-        ("nanova agent now", UsageError::Option("now")),
+        (
+            "nanova xenstore fly",
+            UsageError::Operands("a tool is read, write, ls, list, exists, rm, mkdir, chmod or watch"),
+        ),
+        ("nanova agent --fly", UsageError::Option("--fly", None)),
+        ("nanova agent --wait", UsageError::LacksValue("--wait")),
+        ("nanova agent --wait soon", wrong("--wait", "soon", "a number")),
+        ("nanova agent -l loud", wrong("-l", "loud", "error, warn, info, debug, trace")),
+        ("nanova agent --network some", wrong("--network", "some", "files, kernel, both, off")),
+        ("nanova agent now", UsageError::Option("now", None)),
         ("xenstore-read", UsageError::Operands("a path is needed")),
         ("xenstore-write a", UsageError::Operands("write needs pairs of a path and a value")),
         ("xenstore-chmod a", UsageError::Operands("chmod needs a path and modes such as n0 r7")),
-        ("xenstore-read -t a", UsageError::Option("-t")),
+        ("xenstore-read -t a", UsageError::Option("-t", None)),
     ];
     for (line, error) in cases {
         assert_eq!(parse_line(line), Err(error), "{line}");
@@ -355,4 +370,60 @@ fn what_makes_no_sense_is_named() {
     assert!(matches!(parse([&b"\xff"[..], b"-V"].into_iter()), Ok((_, Invocation::Help(VERSION)))));
     let many = std::iter::once(&b"xenstore-read"[..]).chain(std::iter::repeat_n(&b"a"[..], OPERANDS_MAX + 1));
     assert_eq!(parse(many), Err(UsageError::TooMany));
+}
+
+/// What a person reads.
+fn said(line: &'static str) -> std::string::String {
+    parse_line(line).unwrap_err().to_string()
+}
+
+#[test]
+fn a_slip_of_the_hand_gets_the_word_that_is_meant() {
+    for (line, says) in [
+        ("nanova agnet", "there is no subcommand 'agnet'; is 'agent' meant?"),
+        ("nanova netwrok", "there is no subcommand 'netwrok'; is 'network' meant?"),
+        ("nanova agent --lock-down", "option '--lock-down' is not known here; is '--lockdown' meant?"),
+        ("nanova agent --no-metric", "option '--no-metric' is not known here; is '--no-metrics' meant?"),
+        ("nanova network --loglevl debug", "option '--loglevl' is not known here; is '--loglevel' meant?"),
+        // Nothing is like these.
+        ("nanova fly", "there is no subcommand 'fly'"),
+        ("nanova agent --fly", "option '--fly' is not known here"),
+        ("nanova agent -z", "option '-z' is not known here"),
+        ("nanova agent -l loud", "'loud' is no value of '-l': error, warn, info, debug, trace"),
+        ("nanova agent --lockdown=maybe", "'maybe' is no value of '--lockdown': kill"),
+        ("nanova agent --wait", "option '--wait' needs a value"),
+    ] {
+        assert_eq!(said(line), says);
+    }
+}
+
+#[test]
+fn an_error_names_the_page_that_says_it_rightly() {
+    for (line, named) in [
+        ("nanova agent --fly", "nanova agent"),
+        ("nanova fly", "nanova"),
+        ("nova-agent --fly", "nova-agent"),
+        ("nanova network --fly", "nanova network"),
+    ] {
+        let mut line_of = CommandLine::new(line.split(' ').map(str::as_bytes));
+        let _ = line_of.program();
+        assert_eq!(line_of.page_name(), named, "{line}");
+    }
+}
+
+#[test]
+fn what_may_be_meant_is_what_pages_of_help_speak_of() {
+    let mut spoken_of = std::collections::BTreeSet::new();
+    for line in
+        ["nanova -h", "nanova agent -h", "nanova report -h", "nanova network -h", "nanova xenstore -h", "halt -h"]
+    {
+        let Ok(Invocation::Help(page)) = parse_line(line) else { panic!("{line}") };
+        let words = page.split(|letter: char| !(letter.is_ascii_lowercase() || letter == '-'));
+        spoken_of.extend(words.filter(|word| word.starts_with("--")));
+    }
+    let known = usage::OPTIONS.iter().copied().collect::<std::collections::BTreeSet<_>>();
+    // The tools' own long one is on no page.
+    assert_eq!(known.symmetric_difference(&spoken_of).copied().collect::<Vec<_>>(), ["--socket"]);
+    let Ok(Invocation::Help(page)) = parse_line("nanova -h") else { panic!() };
+    assert!(usage::SUBCOMMANDS.iter().all(|name| *name == "help" || page.contains(&format!("  nanova {name} "))));
 }

@@ -108,7 +108,7 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Words<'a, I> {
         let here = self.inline.take().or(Some(cluster).filter(|cluster| !cluster.is_empty()));
         let option = self.argument;
         here.or_else(|| self.take()).unwrap_or_else(|| {
-            self.fail(UsageError::Value(option));
+            self.fail(UsageError::LacksValue(option));
             ""
         })
     }
@@ -131,11 +131,12 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Words<'a, I> {
         self.inline.take()
     }
 
-    /// The same as one of those that `named` knows.
-    pub(super) fn choice<T>(&mut self, named: impl Fn(&str) -> Option<T>) -> Option<T> {
-        let choice = named(self.value());
+    /// The same as one of those that `named` knows, and that are called so for a person.
+    pub(super) fn choice<T>(&mut self, choices: &'static str, named: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let value = self.value();
+        let choice = named(value);
         if choice.is_none() {
-            self.refuse_value();
+            self.refuse_value(value, choices);
         }
         choice
     }
@@ -143,17 +144,17 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Words<'a, I> {
     /// The same as a number.
     #[inline(never)]
     pub(super) fn number(&mut self) -> u32 {
-        self.choice(number).unwrap_or_default()
+        self.choice("a number", number).unwrap_or_default()
     }
 
     /// Nobody takes the option last returned.
     pub(super) fn refuse(&mut self) {
-        self.fail(UsageError::Option(self.argument));
+        self.fail(UsageError::Option(self.argument, None));
     }
 
     /// The value of the option last returned is not one of those that it takes.
-    pub(super) fn refuse_value(&mut self) {
-        self.fail(UsageError::Value(self.argument));
+    pub(super) fn refuse_value(&mut self, value: &'a str, choices: &'static str) {
+        self.fail(UsageError::Value { option: self.argument, value, choices });
     }
 
     /// The command line makes no sense. The first reason counts.

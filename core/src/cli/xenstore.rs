@@ -63,6 +63,9 @@ impl Tool {
         ("watch", Tool::Watch),
     ];
 
+    /// What there is, for a person.
+    const ARE: &'static str = "a tool is read, write, ls, list, exists, rm, mkdir, chmod or watch";
+
     pub(super) fn named(name: &str) -> Option<Tool> {
         Tool::ALL.iter().find(|(known, _)| *known == name).map(|(_, tool)| *tool)
     }
@@ -145,7 +148,7 @@ pub(super) fn parse<'a, I: Iterator<Item = &'a [u8]>>(
             (Word::Operand(operand), Some(_)) if call.operands.push(operand).is_ok() => {}
             (Word::Operand(_), Some(_)) => words.fail(UsageError::TooMany),
             (Word::Operand(name), None) => match Tool::named(name) {
-                None => words.fail(UsageError::Unknown(name)),
+                None => words.fail(UsageError::Operands(Tool::ARE)),
                 known => tool = known,
             },
         }

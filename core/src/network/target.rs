@@ -16,6 +16,9 @@ pub enum Target {
 }
 
 impl Target {
+    /// The names of all, for a person.
+    pub const CHOICES: &'static str = "files, kernel, both, off";
+
     /// The choice with this name.
     pub fn named(name: &str) -> Option<Target> {
         Some(match name {
@@ -43,6 +46,9 @@ pub enum DhcpMode {
 }
 
 impl DhcpMode {
+    /// The names of all, for a person.
+    pub const CHOICES: &'static str = "auto, always, off";
+
     /// The choice with this name.
     pub fn named(name: &str) -> Option<DhcpMode> {
         Some(match name {

@@ -19,6 +19,9 @@ pub enum Level {
 }
 
 impl Level {
+    /// The names of all, for a person.
+    pub const CHOICES: &'static str = "error, warn, info, debug, trace";
+
     /// The level with this name.
     pub fn named(name: &str) -> Option<Level> {
         Some(match name {
