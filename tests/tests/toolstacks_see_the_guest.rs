@@ -382,17 +382,19 @@ fn memory_is_published_when_it_has_moved() -> Result<()> {
 #[ignore = "needs iproute2 and root"]
 fn status_shows_what_is_published_and_why_a_key_is_missing() -> Result<()> {
     let guest = Guest::new(Layout::Xl)?;
-    let status = || -> Result<String> {
+    let status = |code| -> Result<String> {
         let output =
             Command::new(binary()).args(["status", "--xenbus"]).arg(guest.xenstored.guest_socket()).output()?;
-        anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
         Ok(String::from_utf8(output.stdout)?)
     };
-    let before = status()?;
+    let before = status(1)?;
+    assert!(before.starts_with("not well: there is no agent"), "{before}");
     assert!(before.contains("attr/PVAddons/Installed is missing: no agent"), "{before}");
     let agent = guest.agent(LINKS, "");
     agent.wait_for_log("published what the guest is");
-    let page = status()?;
+    let page = status(0)?;
+    assert!(page.starts_with("well: "), "{page}");
     for line in [
         "name = guest\n",
         "data/os_name = Debian 12.5\n",

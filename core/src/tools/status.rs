@@ -1,12 +1,13 @@
-//! `nanova status`: one page for a person, about what the host says, what is published, and why a key is missing.
+//! `nanova status`: one page for a person. Its first line says whether all is well; the others what the host says, what is
+//! published, and why a key is missing.
 
 use crate::cli::exit;
 use crate::tools::value::Escaped;
 use crate::tools::{Names, Terminal, TreePosition, checked, walk};
-use crate::xenstore::{Client, Error, Transaction, Transport, unless_refused};
+use crate::xenstore::{Client, Error, Lost, Transaction, Transport, unless_refused};
 
 /// What is shown: keys of the guest's, and why one may be missing. What ends in a slash is all below it.
-const ROWS: [(&str, &str); 22] = [
+const ROWS: [(&str, &str); 9] = [
     ("domid", "not a guest's xenstore"),
     ("name", "the toolstack gives none"),
     ("unique-domain-id", "not XAPI's guest"),
@@ -14,13 +15,16 @@ const ROWS: [(&str, &str); 22] = [
     ("vm-data/hostname", "the host gives no name"),
     ("vm-data/networking/", "the host leaves the network to the guest"),
     ("xenserver/device/vif/", "XAPI has set no address"),
-    ("data/nanova/state", "no agent serves the host's commands, or it may not write it"),
+    (STATE, "no agent serves the host's commands, or it may not write it"),
     ("data/nanova/version", "as above"),
-    ("attr/PVAddons/Installed", "no agent has published anything: is nanova agent running, without --no-metrics?"),
-    ("attr/PVAddons/MajorVersion", "as above"),
+];
+/// The same of what an agent publishes.
+const PUBLISHED: [(&str, &str); 13] = [
+    (INSTALLED, ""),
+    ("attr/PVAddons/MajorVersion", "xenstore refuses it"),
     ("data/os_name", "no release file below /etc that is known"),
-    ("data/os_uname", "no agent has published anything"),
-    ("data/host_name_dns", "no agent has published anything"),
+    ("data/os_uname", "xenstore refuses it"),
+    ("data/host_name_dns", "the guest has no name"),
     ("data/meminfo_total", "no /proc/meminfo"),
     ("data/meminfo_free", "no /proc/meminfo"),
     ("data/volumes/", "no block device is mounted, or /proc is not"),
@@ -30,10 +34,80 @@ const ROWS: [(&str, &str); 22] = [
     ("xenserver/attr/net-sriov-vf/", "no virtual function has an address"),
     ("data/guest/", "no command was answered lately"),
 ];
+/// What the agent says of itself, once it serves commands.
+const STATE: &str = "data/nanova/state";
+/// What is there once any agent has published something.
+const INSTALLED: &str = "attr/PVAddons/Installed";
 
-/// Prints the page; returns the exit code.
+/// Prints the page; returns the exit code: [`exit::DONE`] if all is well.
 pub(super) fn status<T: Transport, U: Terminal>(client: &mut Client<T>, terminal: &mut U, names: &mut Names) -> i32 {
-    for (key, why) in ROWS {
+    match page(client, terminal, names) {
+        Ok(well) => {
+            if terminal.flush() && well {
+                exit::DONE
+            } else {
+                exit::FAILED
+            }
+        }
+        Err(lost) => {
+            terminal.complain(format_args!("xenstore connection lost: {lost}"));
+            exit::FAILED
+        }
+    }
+}
+
+/// The page. Returns whether all is well.
+fn page<T: Transport, U: Terminal>(client: &mut Client<T>, terminal: &mut U, names: &mut Names) -> Result<bool, Lost> {
+    let published = is_there(client, INSTALLED)?;
+    let well = headline(client, terminal, published)?;
+    show_all(client, terminal, names, &ROWS, None)?;
+    show_all(
+        client,
+        terminal,
+        names,
+        &PUBLISHED,
+        (!published).then_some("no agent has published anything: is nanova agent running, without --no-metrics?"),
+    )?;
+    Ok(well)
+}
+
+/// The first line. Returns what it says.
+fn headline<T: Transport, U: Terminal>(
+    client: &mut Client<T>,
+    terminal: &mut U,
+    published: bool,
+) -> Result<bool, Lost> {
+    let state = match checked(STATE).and_then(|path| unless_refused(client.read(Transaction::NONE, path))) {
+        Err(Error::Lost(lost)) => return Err(lost),
+        Ok(Some(state)) => &*state,
+        _ => b"",
+    };
+    let _ = match state {
+        b"ready" => writeln!(terminal, "well: an agent serves the host's commands"),
+        b"" if published => writeln!(terminal, "well: an agent publishes what the guest is, and serves no commands"),
+        b"" => writeln!(terminal, "not well: there is no agent, or none that got to say anything"),
+        other => writeln!(terminal, "not well: the agent is {}", Escaped(other)),
+    };
+    Ok(state == b"ready" || state.is_empty() && published)
+}
+
+/// Whether there is something at a key.
+fn is_there<T: Transport>(client: &mut Client<T>, key: &str) -> Result<bool, Lost> {
+    match checked(key).and_then(|path| unless_refused(client.read(Transaction::NONE, path))) {
+        Err(Error::Lost(lost)) => Err(lost),
+        value => Ok(value.is_ok_and(|value| value.is_some_and(|value| !value.is_empty()))),
+    }
+}
+
+/// Shows these keys; where one is missing, this is the reason, if there is one for all.
+fn show_all<T: Transport, U: Terminal>(
+    client: &mut Client<T>,
+    terminal: &mut U,
+    names: &mut Names,
+    rows: &[(&str, &str)],
+    reason: Option<&str>,
+) -> Result<(), Lost> {
+    for (key, why) in rows {
         let shown = match key.strip_suffix('/') {
             None => show(client, terminal, key),
             Some(directory) => {
@@ -49,16 +123,13 @@ pub(super) fn status<T: Transport, U: Terminal>(client: &mut Client<T>, terminal
         };
         match shown {
             Ok(true) => {}
-            Err(Error::Lost(lost)) => {
-                terminal.complain(format_args!("xenstore connection lost: {lost}"));
-                return exit::FAILED;
-            }
+            Err(Error::Lost(lost)) => return Err(lost),
             Ok(false) | Err(_) => {
-                let _ = writeln!(terminal, "{key} is missing: {why}");
+                let _ = writeln!(terminal, "{key} is missing: {}", reason.unwrap_or(why));
             }
         }
     }
-    if terminal.flush() { exit::DONE } else { exit::FAILED }
+    Ok(())
 }
 
 /// Shows a key, if it is there and says something.

@@ -352,8 +352,9 @@ fn the_status_page_shows_what_is_there_and_says_why_a_key_is_missing() {
     ]);
     guest.store().refuses.push((MessageType::READ, "data/os_name", "EACCES"));
     let (page, code) = guest.run("status");
-    assert_eq!(code, exit::DONE);
+    assert_eq!(code, exit::FAILED);
     let start = "\
+not well: there is no agent, or none that got to say anything
 domid = 7
 name is missing: the toolstack gives none
 unique-domain-id is missing: not XAPI's guest
@@ -365,10 +366,25 @@ xenserver/device/vif/ is missing: XAPI has set no address
     assert!(page.starts_with(start), "{page}");
     for line in [
         "attr/vif/0/ipv4/0 = 10.0.0.5\n",
-        "data/os_name is missing: no release file below /etc that is known\n",
-        "\ndata/guest/ is missing: no command was answered lately\n",
+        "data/os_name is missing: no agent has published anything: is nanova agent running, without --no-metrics?\n",
     ] {
         assert!(page.contains(line), "{line}: {page}");
+    }
+    // Whatever it lacks for itself.
+    guest.store().put("attr/PVAddons/Installed", "1");
+    let (page, code) = guest.run("status");
+    assert!(page.starts_with("well: an agent publishes what the guest is, and serves no commands\n"), "{page}");
+    assert!(page.contains("data/os_name is missing: no release file below /etc that is known\n"), "{page}");
+    assert!(page.contains("\ndata/guest/ is missing: no command was answered lately\n"), "{page}");
+    assert_eq!(code, exit::DONE);
+    for (state, says, code) in [
+        ("ready", "well: an agent serves the host's commands\n", exit::DONE),
+        ("starting", "not well: the agent is starting\n", exit::FAILED),
+        ("failed: no route", "not well: the agent is failed: no route\n", exit::FAILED),
+    ] {
+        guest.store().put("data/nanova/state", state);
+        let status = guest.run("status");
+        assert!(status.0.starts_with(says) && status.1 == code, "{status:?}");
     }
     assert!(!page.contains("attr/vif/ is missing") && !page.contains("D936"), "{page}");
     guest.terminal.read = false;
