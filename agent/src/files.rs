@@ -10,13 +10,12 @@ use core::mem::MaybeUninit;
 use nanova_core::files::walk::{Opened, Steps, Stopped, link_target, walk};
 use nanova_core::platform::Distrust;
 use nanova_core::platform::{
-    BACKUP_NUMBER, COPY_NUMBER, Durability, FileKind, Files, GuestPath, LINK_TARGET_MAX, LinkTarget,
-    STAGED_NAME as STAGED, UPDATE_NAME, UPDATE_NUMBER,
+    BACKUP_NUMBER, COPY_NUMBER, Durability, FileKind, Files, GuestPath, LINK_TARGET_MAX, LinkTarget, UPDATE_NUMBER,
 };
 use nanova_core::wire::errno::Errno;
 use nanova_core::wire::text::Bounded;
 use rustix::event::Timespec;
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{
     self, AtFlags, FallocateFlags, FileType, FlockOperation, Gid, Mode, OFlags, ResolveFlags, Uid, XattrFlags,
 };
@@ -26,6 +25,7 @@ use rustix::thread::nanosleep;
 use crate::errno::errno;
 use crate::output::write_all;
 use crate::paths::{terminated, with_path};
+use crate::staged::{Staged, staged_name};
 use crate::system::System;
 
 /// How often a lock that somebody else holds is tried, and how long between: 15 s, as lckpwdf(3) waits.
@@ -45,39 +45,6 @@ const NAMES_ROOM: usize = 2048;
 const ATTRIBUTES_MAX: usize = 4096;
 /// What a mode has if the group or others may write.
 pub(crate) const OTHERS_WRITE: u32 = 0o022;
-
-/// A new file and the directory it is in.
-pub(crate) struct Staged {
-    directory: OwnedFd,
-    file: OwnedFd,
-    name: StagedName,
-    /// Whether it is counted in [`System::staged`].
-    counted: bool,
-    /// Whether the name is still this file's.
-    there: bool,
-    /// Whether it has no other file's label.
-    is_new: bool,
-}
-
-/// Its name: [`STAGED`], with a number unless that is 0; or [`UPDATE_NAME`].
-struct StagedName([u8; 17]);
-
-impl StagedName {
-    fn text(&self) -> &CStr {
-        CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
-    }
-}
-
-fn staged_name(number: u8) -> StagedName {
-    let name = match number {
-        0 => Bounded::<16>::of(format_args!("{STAGED}")),
-        UPDATE_NUMBER => Bounded::of(format_args!("{UPDATE_NAME}")),
-        number => Bounded::of(format_args!("{STAGED}.{}", u64::from(number))),
-    };
-    let mut room = [0; 17];
-    let _ = terminated(name.as_str(), &mut room);
-    StagedName(room)
-}
 
 /// Room for a name in a directory (NAME_MAX) and its zero byte.
 type NameRoom = [u8; 256];
@@ -163,6 +130,23 @@ impl System<'_> {
         if counted && self.staged == 0 {
             self.lock = None;
         }
+    }
+
+    /// Gives a file that was staged without a name the one of staged files, and keeps other nanovas from staging any.
+    fn name(&mut self, staged: &mut Staged) -> Result<(), Errno> {
+        if self.staged == 0 {
+            self.keep_others_out(LOCK_TRIES, OFlags::CREATE)?;
+        }
+        self.staged += 1;
+        (staged.counted, staged.unnamed) = (true, false);
+        let (directory, name) = (&staged.directory, staged.name.text());
+        unless_missing(unlink(directory, name))?;
+        // By its number, as open(2) has it: by the descriptor itself would need CAP_DAC_READ_SEARCH.
+        let path = Bounded::<32>::of(format_args!("/proc/self/fd/{}", staged.file.as_raw_fd() as u64));
+        let link = |path: &CStr| fs::linkat(fs::CWD, path, directory, name, AtFlags::SYMLINK_FOLLOW);
+        let linked = with_path(path.as_str(), link);
+        staged.there = linked.is_ok();
+        linked.map_err(errno)
     }
 
     /// Copies a file that can have no second name.
@@ -419,12 +403,30 @@ impl Files for System<'_> {
             });
         self.staged += u32::from(counted);
         match file {
-            Ok(file) => Ok(Staged { directory, file, name, counted, there: true, is_new: true }),
+            Ok(file) => Ok(Staged { directory, file, name, counted, there: true, is_new: true, unnamed: false }),
             Err(error) => {
                 self.let_others_in(counted);
                 Err(error)
             }
         }
+    }
+
+    fn stage_unnamed(&mut self, path: GuestPath<'_>) -> Result<(), Errno> {
+        self.kept = None;
+        let directory = self.directory_of(path)?;
+        let file = open_in(&directory, c".", OFlags::WRONLY | OFlags::TMPFILE)?;
+        remove_access_list(&file)?;
+        let name = staged_name(0);
+        self.kept = Some(Staged { directory, file, name, counted: false, there: false, is_new: true, unnamed: true });
+        Ok(())
+    }
+
+    fn append_kept(&mut self, bytes: &[u8]) -> Result<(), Errno> {
+        write_all(&self.kept.as_ref().ok_or(Errno::NOENT)?.file, bytes).map_err(errno)
+    }
+
+    fn kept(&mut self) -> Option<Staged> {
+        self.kept.take()
     }
 
     fn append(&mut self, staged: &mut Staged, bytes: &[u8]) -> Result<(), Errno> {
@@ -446,6 +448,9 @@ impl Files for System<'_> {
     }
 
     fn publish(&mut self, staged: &mut Staged, path: GuestPath<'_>) -> Result<Durability, Errno> {
+        if staged.unnamed {
+            self.name(staged)?;
+        }
         sync(&staged.file)?;
         let mut room = NAME_ROOM;
         let name = terminated(path.split().1, &mut room).map_err(errno)?;

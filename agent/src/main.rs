@@ -55,6 +55,7 @@ mod program;
 mod rt;
 mod serve;
 mod sole;
+mod staged;
 mod supervise;
 mod system;
 #[cfg(feature = "update")]

@@ -30,6 +30,7 @@ use crate::paths::open;
 use crate::rt::clock::realtime;
 #[cfg(feature = "notes")]
 use crate::rt::page::Page;
+use crate::staged::Staged;
 #[cfg(feature = "errands")]
 use crate::told::Told;
 #[cfg(feature = "selinux")]
@@ -51,6 +52,8 @@ pub(crate) struct System<'a> {
     pub(crate) figures: Option<OwnedFd>,
     /// How many files are staged.
     pub(crate) staged: u32,
+    /// A file that comes in parts.
+    pub(crate) kept: Option<Staged>,
     /// What keeps other nanovas from staging any meanwhile.
     pub(crate) lock: Option<OwnedFd>,
     /// What the agent notes, and whether that outlives it.
@@ -83,6 +86,7 @@ impl<'a> System<'a> {
             root,
             figures: None,
             staged: 0,
+            kept: None,
             lock: None,
             #[cfg(feature = "notes")]
             notes: None,

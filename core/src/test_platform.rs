@@ -52,6 +52,7 @@ pub struct FakePlatform {
     /// Whether a run that was killed has left something, and where it was looked for.
     pub left_behind: bool,
     pub tidied: Vec<(String, u8)>,
+    pub kept: Option<FakeStaged>,
     /// A mount point.
     pub mounted: Option<&'static str>,
     /// What is noted as being overwritten.
@@ -148,6 +149,7 @@ impl FakePlatform {
             discarded: 0,
             left_behind: false,
             tidied: Vec::new(),
+            kept: None,
             mounted: None,
             half_written: None,
             mark_unreadable: None,
@@ -582,6 +584,22 @@ impl Files for FakePlatform {
         self.staged_as.push(number);
         let sealed = (number == UPDATE_NUMBER).then(|| format!("{directory}/{UPDATE_NAME}"));
         Ok(FakeStaged { contents: Vec::new(), mode: 0o600, sealed })
+    }
+
+    fn stage_unnamed(&mut self, path: GuestPath<'_>) -> Result<(), Errno> {
+        self.kept = None;
+        self.kept = Some(self.stage(path, 0)?);
+        Ok(())
+    }
+
+    fn append_kept(&mut self, bytes: &[u8]) -> Result<(), Errno> {
+        self.operation()?;
+        self.kept.as_mut().ok_or(Errno::NOENT)?.contents.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn kept(&mut self) -> Option<FakeStaged> {
+        self.kept.take()
     }
 
     fn append(&mut self, staged: &mut FakeStaged, bytes: &[u8]) -> Result<(), Errno> {

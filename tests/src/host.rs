@@ -2,9 +2,12 @@
 //!
 //! Guarantees: an answer is taken when its node is there; at that moment its request is gone, or the answer is refused.
 
+use std::fs::File;
+use std::io::Read;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use nanova_core::secret::host::{HostExchange, HostSession};
 use serde_json::{Value, json};
 
 use crate::nova::{Answer, Digest, Exchange, encrypt, uuid};
@@ -93,6 +96,30 @@ impl Host {
     /// Sends a command and waits for the answer.
     pub fn ask(&mut self, name: &str, value: impl Into<Value>) -> Result<Answer> {
         self.ask_raw(json!({ "name": name, "value": value.into() }).to_string())
+    }
+
+    /// Begins a session of sealed requests.
+    pub fn begin_session(&mut self) -> Result<HostSession> {
+        let mut random = [0; 32];
+        File::open("/dev/urandom")?.read_exact(&mut random)?;
+        self.begin_session_of(&HostExchange::new(&random))
+    }
+
+    /// The same with this half of the exchange.
+    pub fn begin_session_of(&mut self, exchange: &HostExchange) -> Result<HostSession> {
+        let answer = self.ask_raw(format!(r#"{{"name":"keyinit","value":{}}}"#, exchange.value()))?;
+        ensure!(answer.code == "D0", "keyinit was answered with {}: {}", answer.code, answer.message);
+        exchange.agree(&answer.message).map_err(|_| anyhow!("no public key: {}", answer.message))
+    }
+
+    /// Sends a sealed command and waits for the answer; returns what is in that.
+    pub fn ask_sealed(&mut self, session: &mut HostSession, name: &str, value: impl Into<Value>) -> Result<Answer> {
+        let request = json!({ "name": name, "value": value.into() }).to_string();
+        let (counter, sealed) = session.seal(request.as_bytes()).context("the request is too long to be sealed")?;
+        let answer = self.ask_raw(&sealed)?.ok()?;
+        let mut room = vec![0; answer.len()];
+        let opened = session.open(counter, &answer, &mut room).map_err(|why| anyhow!("{why}"))?;
+        Answer::parse(std::str::from_utf8(opened)?)
     }
 
     /// Exchanges keys; returns the pass phrase.

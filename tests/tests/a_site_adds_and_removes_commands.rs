@@ -157,7 +157,7 @@ chmod o+w others; chmod g+w group; chown 1 owned; mv link /etc/elsewhere; ln -s 
         assert_eq!(site.ask(name, "")?.0, "404", "{name}");
     }
     let features = site.ask("features", "")?.1;
-    assert!(features.ends_with("agentupdate,good"), "{features}");
+    assert!(features.ends_with("sealed,good"), "{features}");
     let mut open = Site::new("program good <<'P'\n#!/bin/sh\nP\nchmod o+w .")?;
     assert_eq!(open.ask("good", "")?.0, "500", "who can write the directory can replace the program");
     Ok(())
@@ -170,7 +170,7 @@ fn what_is_disabled_is_not_there() -> Result<()> {
         "printf 'injectfile\\nfile_inject\\nmine\\n' >/etc/nanova/disable
         for name in mine version; do printf '#!/bin/sh\\necho mine' >$name; chmod 755 $name; done",
     )?;
-    assert_eq!(site.ask("features", "")?.1, "version,features,keyinit,password,resetnetwork,agentupdate");
+    assert_eq!(site.ask("features", "")?.1, "version,features,keyinit,password,resetnetwork,agentupdate,sealed");
     for name in ["injectfile", "file_inject", "mine"] {
         assert_eq!(site.ask(name, "")?, said("404", &format!("No such agent command '{name}'")));
     }
@@ -184,11 +184,11 @@ fn a_list_that_ends_early_or_lies_elsewhere_disables_and_one_that_cannot_be_read
     for (script, left) in [
         (
             "printf 'password\\ninjectfile' >/etc/nanova/disable",
-            "version,features,keyinit,resetnetwork,file_inject,agentupdate",
+            "version,features,keyinit,resetnetwork,file_inject,file_inject_parts,agentupdate,sealed",
         ),
         (
             "mkdir /etc/store; printf 'password\\n' >/etc/store/list; ln -s ../store/list /etc/nanova/disable",
-            "version,features,keyinit,resetnetwork,injectfile,file_inject,agentupdate",
+            "version,features,keyinit,resetnetwork,injectfile,file_inject,file_inject_parts,agentupdate,sealed",
         ),
     ] {
         assert_eq!(Site::new(script)?.ask("features", "")?.1, left);

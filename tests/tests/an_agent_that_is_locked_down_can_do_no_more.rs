@@ -167,7 +167,8 @@ fn what_needs_a_program_is_not_there_and_the_answer_says_who_was_not_told() -> R
     fs::write(&program, "#!/bin/sh\n")?;
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
     let features = host.ask("features", "")?.ok()?;
-    assert_eq!(features, "version,features,keyinit,password,resetnetwork,injectfile,file_inject");
+    let there = "version,features,keyinit,password,resetnetwork,injectfile,file_inject,file_inject_parts,sealed";
+    assert_eq!(features, there);
     for gone in ["agentupdate", "site"] {
         assert_eq!(host.ask(gone, "http://192.0.2.1/nanova,0123456789abcdef0123456789abcdef")?.code, "404", "{gone}");
     }

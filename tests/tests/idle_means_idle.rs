@@ -36,6 +36,14 @@ fn work(host: &mut Host) -> Result<()> {
         let argument = json!({ "b64_path": base64(path), "b64_file": base64(format!("{contents}2")) });
         host.ask("file_inject", argument)?.ok()?;
     }
+    let mut session = host.begin_session()?;
+    host.ask_sealed(&mut session, "password", "what a peak")?.ok()?;
+    host.ask_sealed(
+        &mut session,
+        "injectfile",
+        path_and_contents("/etc/motd", contents.get(..1800).context("so many")?),
+    )?
+    .ok()?;
     host.ask_raw("[".repeat(4000))?;
     Ok(())
 }

@@ -1,9 +1,13 @@
 //! What is left of a key exchange and of a password in the memory of the agent, as whoever reads it later would find it.
 
 use std::fs::{self, File};
+use std::io::Read;
 use std::os::unix::fs::FileExt;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use base64ct::{Base64, Encoding};
+use nanova_core::secret::host::HostExchange;
+use nanova_core::secret::measured;
 use nanova_tests::agent::Agent;
 use nanova_tests::guest_root::GuestRoot;
 use nanova_tests::host::Host;
@@ -32,14 +36,27 @@ fn count(memory: &[u8], bytes: &[u8]) -> usize {
     memory.windows(bytes.len()).filter(|window| *window == bytes).count()
 }
 
-/// The sixteen bytes that the kernel gave last, by a trace.
-fn random(trace: &str) -> Result<Vec<u8>> {
-    let line = trace
-        .lines()
-        .rfind(|line| line.starts_with("getrandom(") && line.ends_with(" = 16"))
-        .context(trace.to_owned())?;
+/// So many bytes that the kernel gave last, by a trace.
+fn random(trace: &str, len: usize) -> Result<Vec<u8>> {
+    let end = format!(" = {len}");
+    let line =
+        trace.lines().rfind(|line| line.starts_with("getrandom(") && line.ends_with(&end)).context(trace.to_owned())?;
     let text = line.split('"').nth(1).context("bytes")?;
     Ok(text.split("\\x").skip(1).map(|byte| u8::from_str_radix(byte, 16)).collect::<Result<_, _>>()?)
+}
+
+/// No eight bytes of a number are there, in neither order.
+fn assert_no_limb(memory: &[u8], number: &[u8], what: &str) {
+    for limb in number.chunks(8) {
+        let turned: Vec<u8> = limb.iter().rev().copied().collect();
+        assert_eq!((count(memory, limb), count(memory, &turned)), (0, 0), "eight bytes of {what}");
+    }
+}
+
+fn random_bytes() -> Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes)
 }
 
 #[test]
@@ -59,12 +76,9 @@ fn of_an_exchange_one_key_stays_and_of_a_password_nothing() -> Result<()> {
         let exchange = Exchange::new()?;
         let answer = host.ask("keyinit", exchange.public())?;
         let secret = exchange.secret(&answer.message)?;
-        let exponent = random(&fs::read_to_string(trace.path())?)?;
+        let exponent = random(&fs::read_to_string(trace.path())?, 16)?;
         let after = memory(&agent)?;
-        for half in exponent.chunks(8) {
-            let turned: Vec<u8> = half.iter().rev().copied().collect();
-            assert_eq!((count(&after, half), count(&after, &turned)), (0, 0), "round {round}: half of the exponent");
-        }
+        assert_no_limb(&after, &exponent, "the exponent");
         assert_eq!(count(&after, secret.as_bytes()), 1, "round {round}: the key that waits for its password");
 
         let password = format!("password of round {round}");
@@ -72,6 +86,35 @@ fn of_an_exchange_one_key_stays_and_of_a_password_nothing() -> Result<()> {
         let after = memory(&agent)?;
         assert_eq!((count(&after, secret.as_bytes()), count(&after, password.as_bytes())), (0, 0), "round {round}");
     }
+    let mut before: Option<[[u8; 32]; 4]> = None;
+    for round in 0..4 {
+        let exchange = HostExchange::new(&random_bytes()?);
+        let answer = host.ask_raw(format!(r#"{{"name":"keyinit","value":{}}}"#, exchange.value()))?;
+        let Ok(mut session) = exchange.agree(&answer.message) else { bail!("no public key: {}", answer.message) };
+        let guest =
+            Base64::decode_vec(&answer.message).ok().and_then(|bytes| bytes.try_into().ok()).context("256 bytes")?;
+        let mut number = [0; 256];
+        assert_eq!(measured::number_of(&exchange, &guest, &mut number), Ok(()));
+        let keys = measured::keys_of(&session);
+        let exponent = random(&fs::read_to_string(trace.path())?, 32)?;
+        let after = memory(&agent)?;
+        assert_no_limb(&after, &exponent, "the exponent of 256 bits");
+        assert_no_limb(&after, &number, "the number that was agreed on");
+        assert_eq!(keys.map(|key| count(&after, &key)), [1; 4], "round {round}: the session's keys");
+        for key in before.into_iter().flatten() {
+            assert_eq!(count(&after, &key), 0, "round {round}: a key of the session before");
+        }
+
+        let password = format!("sealed password of round {round}");
+        host.ask_sealed(&mut session, "password", password.as_str())?.ok()?;
+        let after = memory(&agent)?;
+        assert_eq!(keys.map(|key| count(&after, &key)), [1; 4], "round {round}: the session's keys, after a use");
+        assert_eq!(count(&after, password.as_bytes()), 0, "round {round}: the password");
+        before = Some(keys);
+    }
+    host.ask("keyinit", "1")?;
+    let after = memory(&agent)?;
+    assert_eq!(before.context("keys")?.map(|key| count(&after, &key)), [0; 4], "after the session's end");
     // Nobody gets an image of it either.
     let trace = fs::read_to_string(trace.path())?;
     assert!(trace.contains("prctl(PR_SET_DUMPABLE, SUID_DUMP_DISABLE) = 0"), "{trace}");

@@ -37,7 +37,10 @@ fn version_and_features_say_what_is_there() -> Result<()> {
         assert_eq!(host.ask("version", argument)?.ok()?, env!("CARGO_PKG_VERSION"));
     }
     let features = host.ask("features", "")?.ok()?;
-    assert_eq!(features, "version,features,keyinit,password,resetnetwork,injectfile,file_inject,agentupdate");
+    assert_eq!(
+        features,
+        "version,features,keyinit,password,resetnetwork,injectfile,file_inject,file_inject_parts,agentupdate,sealed"
+    );
     Ok(())
 }
 

@@ -1,6 +1,8 @@
 //! `version` and `features`: who answers, and what it can be asked.
 
 use crate::commands::disabled::is_disabled;
+#[cfg(all(feature = "inject", feature = "sealed"))]
+use crate::commands::parts::PARTS;
 use crate::commands::response::{Code, MESSAGE_MAX, Response};
 use crate::platform::{Files, Log, SitePrograms};
 use crate::wire::text::Bounded;
@@ -12,6 +14,9 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub fn version() -> Response {
     Response::new(Code::Done, format_args!("{VERSION}"))
 }
+
+#[cfg(all(feature = "inject", feature = "sealed"))]
+const FILE_INJECT: &str = "file_inject";
 
 /// `features`: these names of commands, separated by commas, as nova looks for them. A site's own commands are among
 /// them, disabled ones are not.
@@ -31,6 +36,11 @@ pub fn features<P: Files + SitePrograms + Log>(
     for name in names.clone() {
         if !is_disabled(platform, name) {
             add(name);
+            // What it can do beside what it did for nova.
+            #[cfg(all(feature = "inject", feature = "sealed"))]
+            if name == FILE_INJECT && !is_disabled(platform, PARTS) {
+                add(PARTS);
+            }
         }
     }
     #[cfg(feature = "drop-in")]
@@ -70,7 +80,7 @@ mod tests {
         let mut platform = FakePlatform::with(&[]);
         (10..40).for_each(|n| platform.program(&format!("/etc/nanova/commands.d/site_command_number_{n}")));
         let message = features(&mut platform, NAMES.into_iter()).message;
-        assert!(message.as_str().ends_with("site_command_number_27"), "{}", message.as_str());
+        assert!(message.as_str().ends_with("site_command_number_26"), "{}", message.as_str());
     }
 
     #[test]
@@ -89,7 +99,7 @@ mod tests {
     fn features_lists_what_nova_looks_for() {
         assert_eq!(
             features(&mut FakePlatform::with(&[]), NAMES.into_iter()).message.as_str(),
-            "version,features,keyinit,password,resetnetwork,injectfile,file_inject,agentupdate"
+            "version,features,keyinit,password,resetnetwork,injectfile,file_inject,file_inject_parts,agentupdate"
         );
     }
 }

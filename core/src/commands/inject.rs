@@ -9,8 +9,8 @@ use crate::wire::json::walk::member;
 use crate::wire::json::{Text, Value};
 use crate::wire::xenstore::PAYLOAD_MAX;
 
-/// DecodingRoom for everything that one request can carry.
-type DecodingRoom = Zeroizing<[u8; PAYLOAD_MAX]>;
+/// Room for everything that one request can carry.
+pub(crate) type DecodingRoom = Zeroizing<[u8; PAYLOAD_MAX]>;
 
 /// Why no file could be made of the argument.
 enum ArgumentError {
@@ -39,33 +39,45 @@ pub fn injectfile<P: Files + Clock + Log>(value: Value<'_>, platform: &mut P) ->
         _ => Err(ArgumentError::Invalid("base64 of 'path,contents' is needed")),
     };
     match parts {
-        Ok((path, contents)) => write(path, contents, platform),
+        Ok((path, contents)) => match guest_path(path) {
+            Ok(path) => write(path, contents, platform),
+            Err(response) => response,
+        },
         Err(error) => error.response(),
     }
 }
 
 /// `file_inject`: path and contents as base64 each.
 pub fn file_inject<P: Files + Clock + Log>(value: Value<'_>, platform: &mut P) -> Response {
-    let text = |name| match value {
-        Value::Object(object) => match member(object, &[name]).map(Value::of) {
-            Some(Value::Text(text)) => Some(text),
-            _ => None,
-        },
-        _ => None,
-    };
-    let (Some(path), Some(contents)) = (text("b64_path"), text("b64_file")) else {
-        return ArgumentError::Invalid("an object with b64_path and b64_file is needed").response();
-    };
-    // Decoded they are shorter than the packet in which both of them were.
     let mut room = DecodingRoom::new([0; PAYLOAD_MAX]);
+    match path_and_bytes(value, &mut room) {
+        Ok((path, contents)) => write(path, contents, platform),
+        Err(response) => response,
+    }
+}
+
+/// What `b64_path` and `b64_file` say. Decoded they are shorter than the packet in which both of them were.
+pub(crate) fn path_and_bytes<'r>(
+    value: Value<'_>,
+    room: &'r mut DecodingRoom,
+) -> Result<(GuestPath<'r>, &'r [u8]), Response> {
+    let (Value::Text(path), Value::Text(contents)) = (field(value, "b64_path"), field(value, "b64_file")) else {
+        return Err(ArgumentError::Invalid("an object with b64_path and b64_file is needed").response());
+    };
     let decoded = decode(path, &mut room[..]).map(<[u8]>::len).and_then(|len| {
         let len = len.min(room.len());
         let (path, room) = room.split_at_mut(len);
         Ok((&*path, decode(contents, room)?))
     });
-    match decoded {
-        Ok((path, contents)) => write(path, contents, platform),
-        Err(error) => error.response(),
+    let (path, contents) = decoded.map_err(|error| error.response())?;
+    Ok((guest_path(path)?, contents))
+}
+
+/// A member of an object.
+pub(crate) fn field<'a>(value: Value<'a>, name: &str) -> Value<'a> {
+    match value {
+        Value::Object(object) => member(object, &[name]).map_or(Value::Missing, Value::of),
+        _ => Value::Missing,
     }
 }
 
@@ -74,12 +86,16 @@ fn decode<'a>(text: Text<'_>, room: &'a mut [u8]) -> Result<&'a [u8], ArgumentEr
     text.base64(room).ok_or(ArgumentError::NotBase64)
 }
 
-fn write<P: Files + Clock + Log>(path: &[u8], contents: &[u8], platform: &mut P) -> Response {
-    let path = match core::str::from_utf8(path).map(GuestPath::new) {
-        Ok(Ok(path)) => path,
-        Ok(Err(why)) => return Response::failed(format_args!("Invalid arguments: {why}")),
-        Err(_) => return ArgumentError::Invalid("the path is not UTF-8").response(),
-    };
+fn guest_path(path: &[u8]) -> Result<GuestPath<'_>, Response> {
+    match core::str::from_utf8(path).map(GuestPath::new) {
+        Ok(Ok(path)) => Ok(path),
+        Ok(Err(why)) => Err(Response::failed(format_args!("Invalid arguments: {why}"))),
+        Err(_) => Err(ArgumentError::Invalid("the path is not UTF-8").response()),
+    }
+}
+
+#[inline(never)]
+fn write<P: Files + Clock + Log>(path: GuestPath<'_>, contents: &[u8], platform: &mut P) -> Response {
     match inject(platform, path, contents) {
         Ok(unsynced) => Response::done_and(unsynced),
         Err(error) => Response::failed(format_args!("{error}")),

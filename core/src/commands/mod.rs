@@ -13,11 +13,15 @@ pub mod identity;
 pub mod inject;
 #[cfg(feature = "long-commands")]
 pub mod long;
+#[cfg(all(feature = "inject", feature = "sealed"))]
+pub mod parts;
 pub mod password;
 pub mod request;
 #[cfg(feature = "network")]
 pub mod reset_network;
 pub mod response;
+#[cfg(feature = "sealed")]
+pub mod sealed;
 #[cfg(feature = "xapi")]
 pub mod static_ip;
 pub mod table;

@@ -16,7 +16,7 @@ use zeroize::Zeroize;
 
 /// What a list of disabled commands calls passwords whose key was derived with MD5.
 const MD5: &str = "md5";
-/// The same for the exchange over the group of 107 bits, which is the only one.
+/// The same for the exchange over the group of 107 bits.
 const KEYINIT_107: &str = "keyinit-107";
 
 /// How long a key waits for its password, in milliseconds. The host sends it at once, and gives up after half a minute.
@@ -44,6 +44,12 @@ impl Exchange {
             self.secret = None;
         }
         self.secret.as_ref().map(|_| self.forget_at)
+    }
+
+    /// Forgets the key, if there is one.
+    #[cfg(feature = "sealed")]
+    pub(crate) fn forget(&mut self) {
+        self.secret = None;
     }
 
     /// `keyinit`: takes the host's public key (decimal text, or a bare number as very old hosts write it) and answers
@@ -87,13 +93,35 @@ impl Exchange {
         let result = with_wiped_stack(|| set(secret, value, platform));
         // Dropped, and so wiped, where it is: moved away before, it would leave its bytes behind.
         self.secret = None;
-        match result {
-            Ok(unsynced) => {
-                warn_of(platform, &unsynced);
-                Response::done_and(unsynced)
-            }
-            Err(error) => Response::failed(format_args!("{error}")),
+        respond(result, platform)
+    }
+}
+
+/// `password` in a sealed request: sets root's new password, which is the value as it stands.
+#[cfg(feature = "sealed")]
+pub fn password_in_clear<P: Files + Clock + Entropy + Log>(value: Value<'_>, platform: &mut P) -> Response {
+    let result = with_wiped_stack(|| set_clear(value, platform));
+    respond(result, platform)
+}
+
+#[cfg(feature = "sealed")]
+#[inline(never)]
+fn set_clear<P: Files + Clock + Entropy + Log>(
+    value: Value<'_>,
+    platform: &mut P,
+) -> Result<Option<Unsynced<'static>>, NotSet> {
+    let text = if let Value::Text(text) = value { text } else { Text::EMPTY };
+    let password = Password::of_text(text).map_err(NotSet::Cipher)?;
+    set_root_password(platform, &password).map_err(NotSet::Account)
+}
+
+fn respond<P: Log>(result: Result<Option<Unsynced<'static>>, NotSet>, platform: &mut P) -> Response {
+    match result {
+        Ok(unsynced) => {
+            warn_of(platform, &unsynced);
+            Response::done_and(unsynced)
         }
+        Err(error) => Response::failed(format_args!("{error}")),
     }
 }
 

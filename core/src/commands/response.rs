@@ -68,8 +68,11 @@ pub struct Response {
     pub message: Bounded<MESSAGE_MAX>,
 }
 
+/// Room for a response's JSON.
+pub type Json = heapless::Vec<u8, RESPONSE_MAX>;
+
 #[derive(Serialize)]
-struct Json<'a> {
+struct Fields<'a> {
     returncode: &'a str,
     message: &'a str,
 }
@@ -99,13 +102,13 @@ impl Response {
         Response::new(Code::Failed, message)
     }
 
-    /// The response as JSON, its message shortened until it fits.
-    pub fn to_json(&self, json: &mut heapless::Vec<u8, RESPONSE_MAX>) {
+    /// The response as JSON, its message shortened until it has `most` bytes.
+    pub fn to_json(&self, most: usize, json: &mut Json) {
         let mut message = self.message.clone();
         loop {
             // All the room there is.
-            let _ = json.resize_default(RESPONSE_MAX);
-            let value = Json { returncode: self.code.as_str(), message: message.as_str() };
+            let _ = json.resize_default(most.min(RESPONSE_MAX));
+            let value = Fields { returncode: self.code.as_str(), message: message.as_str() };
             match serde_json_core::to_slice(&value, json) {
                 Ok(len) => return json.truncate(len),
                 Err(_) => message.shorten(message.as_str().len() * 3 / 4),
@@ -122,7 +125,7 @@ mod tests {
     /// Written over another one, which leaves nothing of itself.
     fn json(response: &Response) -> String {
         let mut json = heapless::Vec::from_slice(b"what was there before").unwrap();
-        response.to_json(&mut json);
+        response.to_json(RESPONSE_MAX, &mut json);
         String::from_utf8(json.to_vec()).unwrap()
     }
 

@@ -9,12 +9,18 @@ use crate::commands::identity;
 use crate::commands::inject;
 #[cfg(feature = "long-commands")]
 use crate::commands::long::Task;
+#[cfg(all(feature = "inject", feature = "sealed"))]
+use crate::commands::parts;
 use crate::commands::password::Exchange;
 #[cfg(feature = "network")]
 use crate::commands::reset_network;
 use crate::commands::response::Response;
+#[cfg(feature = "sealed")]
+use crate::commands::sealed::{SEALED, Sealed, refuse_inside};
 #[cfg(feature = "update")]
 use crate::commands::update;
+#[cfg(all(feature = "inject", feature = "sealed"))]
+use crate::files::parts::Parts;
 #[cfg(feature = "network")]
 use crate::network::Network;
 use crate::network::Target;
@@ -26,6 +32,12 @@ use crate::xenstore::{Client, Error, Transport};
 pub struct Session {
     /// The key that was agreed on.
     pub(crate) exchange: Exchange,
+    /// The session of sealed requests.
+    #[cfg(feature = "sealed")]
+    pub(crate) sealed: Sealed,
+    /// The file that comes in parts.
+    #[cfg(all(feature = "inject", feature = "sealed"))]
+    pub(crate) parts: Parts,
     /// Room for the network of a reset: it is large.
     #[cfg(feature = "network")]
     pub(crate) network: Network,
@@ -44,6 +56,10 @@ impl Session {
     pub const fn new() -> Session {
         Session {
             exchange: Exchange::new(),
+            #[cfg(feature = "sealed")]
+            sealed: Sealed::new(),
+            #[cfg(all(feature = "inject", feature = "sealed"))]
+            parts: Parts::new(),
             #[cfg(feature = "network")]
             network: Network::new(),
         }
@@ -51,7 +67,46 @@ impl Session {
 
     /// Forgets what was remembered for too long. Returns when to ask again, if there is anything.
     pub fn forget_unused(&mut self, now: u64) -> Option<u64> {
-        self.exchange.forget_unused(now)
+        let key_at = self.exchange.forget_unused(now);
+        #[cfg(feature = "sealed")]
+        return [key_at, self.sealed.end_unused(now)].into_iter().flatten().min();
+        #[cfg(not(feature = "sealed"))]
+        key_at
+    }
+
+    /// `keyinit`, over the group that its value is of. Whatever was agreed on before is forgotten.
+    fn keyinit<P: Platform>(&mut self, value: Value<'_>, platform: &mut P) -> Response {
+        #[cfg(feature = "sealed")]
+        {
+            if self.sealed.is_in_hand() {
+                return refuse_inside();
+            }
+            if let Value::Object(object) = value {
+                self.exchange.forget();
+                return self.sealed.keyinit(object, platform);
+            }
+            self.sealed.end();
+        }
+        self.exchange.keyinit(value, platform)
+    }
+
+    /// `file_inject`: a file, or a part of one.
+    #[cfg(feature = "inject")]
+    fn file_inject<P: Platform>(&mut self, value: Value<'_>, platform: &mut P) -> Response {
+        #[cfg(feature = "sealed")]
+        if parts::is_part(value) {
+            return parts::file_part(value, &mut self.parts, platform);
+        }
+        inject::file_inject(value, platform)
+    }
+
+    /// `password`: under the key that was agreed on, or as it is where the whole request is sealed.
+    fn password<P: Platform>(&mut self, value: Value<'_>, platform: &mut P) -> Response {
+        #[cfg(feature = "sealed")]
+        if self.sealed.is_in_hand() {
+            return crate::commands::password::password_in_clear(value, platform);
+        }
+        self.exchange.password(value, platform)
     }
 }
 
@@ -128,12 +183,12 @@ impl<'t, T: Transport + 't, P: Platform + 't> Table<'t, T, P> {
         Command {
             name: "keyinit",
             shows_argument: false,
-            entry: Entry::Local(|value, session, platform| session.exchange.keyinit(value, platform)),
+            entry: Entry::Local(|value, session, platform| session.keyinit(value, platform)),
         },
         Command {
             name: "password",
             shows_argument: false,
-            entry: Entry::Local(|value, session, platform| session.exchange.password(value, platform)),
+            entry: Entry::Local(|value, session, platform| session.password(value, platform)),
         },
         #[cfg(feature = "network")]
         Command {
@@ -153,7 +208,7 @@ impl<'t, T: Transport + 't, P: Platform + 't> Table<'t, T, P> {
         Command {
             name: "file_inject",
             shows_argument: false,
-            entry: Entry::Local(|value, _, platform| inject::file_inject(value, platform)),
+            entry: Entry::Local(|value, session, platform| session.file_inject(value, platform)),
         },
         #[cfg(feature = "update")]
         Command {
@@ -161,6 +216,9 @@ impl<'t, T: Transport + 't, P: Platform + 't> Table<'t, T, P> {
             shows_argument: false,
             entry: Entry::Long(|value, platform| update::begin(value, platform).map(Task::Update)),
         },
+        // It is opened before a command is looked up: what comes here was inside another one.
+        #[cfg(feature = "sealed")]
+        Command { name: SEALED, shows_argument: false, entry: Entry::Local(|_, _, _| refuse_inside()) },
     ];
 
     /// The command with this name.

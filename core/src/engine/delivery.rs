@@ -6,8 +6,7 @@
 //! What is rare stands by itself (`inline(never)`): paths are large, and those of all ways at once would be 12 KB of
 //! stack for each answer.
 
-use crate::commands::Response;
-use crate::commands::response::RESPONSE_MAX;
+use crate::commands::response::Json;
 use crate::engine::note;
 use crate::engine::responses::{GUEST, Responses};
 use crate::platform::Notes;
@@ -37,7 +36,7 @@ pub(crate) struct Pending {
     pub(crate) name: heapless::String<RELATIVE_MAX>,
     /// The cursor's number when it was found.
     pub(crate) found_in: u32,
-    json: heapless::Vec<u8, RESPONSE_MAX>,
+    pub(crate) json: Json,
     /// Whether the connection was lost while it was written: it may be there.
     pub(crate) unsure: bool,
 }
@@ -46,22 +45,16 @@ impl Pending {
     // Inlined, so that it is made where it stays.
     #[inline(always)]
     pub(crate) const fn none() -> Pending {
-        Pending {
-            is_there: false,
-            name: heapless::String::new(),
-            found_in: 0,
-            json: heapless::Vec::new(),
-            unsure: false,
-        }
+        Pending { is_there: false, name: heapless::String::new(), found_in: 0, json: Json::new(), unsure: false }
     }
 
-    /// The request of this name has this response.
-    pub(crate) fn put(&mut self, name: &str, found_in: u32, response: &Response) {
+    /// The request of this name has a response, which is then to be written to `json`.
+    pub(crate) fn put(&mut self, name: &str, found_in: u32) -> &mut Json {
         (self.is_there, self.found_in, self.unsure) = (true, found_in, false);
         self.name.clear();
         // It fits: it is a part of the request's path.
         let _ = self.name.push_str(name);
-        response.to_json(&mut self.json);
+        &mut self.json
     }
 }
 

@@ -6,8 +6,17 @@ use crate::commands::disabled::is_disabled;
 use crate::commands::drop_in;
 #[cfg(feature = "long-commands")]
 use crate::commands::long::Long;
-#[cfg(feature = "drop-in")]
+#[cfg(feature = "long-commands")]
 use crate::commands::long::Task;
+#[cfg(feature = "sealed")]
+use crate::commands::request::Located;
+use crate::commands::response::Json;
+#[cfg(not(feature = "sealed"))]
+use crate::commands::response::RESPONSE_MAX;
+#[cfg(all(feature = "sealed", feature = "long-commands"))]
+use crate::commands::sealed::Reply;
+#[cfg(feature = "sealed")]
+use crate::commands::sealed::SEALED;
 use crate::commands::table::{OverXenstore, are_locked};
 use crate::commands::{Code, Command, Entry, Request, RequestError, Response, Session, Table};
 use crate::network::Target;
@@ -40,6 +49,9 @@ pub struct Dispatcher {
     /// The command that an errand is under way for.
     #[cfg(feature = "long-commands")]
     long: Option<Long>,
+    /// What its response needs, if it came sealed.
+    #[cfg(all(feature = "sealed", feature = "long-commands"))]
+    long_reply: Option<Reply>,
     /// Whether a new agent lies ready to be executed.
     update_is_ready: bool,
 }
@@ -59,6 +71,8 @@ impl Dispatcher {
             session: Session::new(),
             #[cfg(feature = "long-commands")]
             long: None,
+            #[cfg(all(feature = "sealed", feature = "long-commands"))]
+            long_reply: None,
             update_is_ready: false,
         }
     }
@@ -111,15 +125,20 @@ impl Dispatcher {
         crate::commands::static_ip::apply(client, platform, &mut self.session.network, target)
     }
 
+    /// Writes the response of the request that was handled last: sealed, if that was.
+    pub(crate) fn write(&mut self, response: &Response, json: &mut Json) {
+        #[cfg(feature = "sealed")]
+        self.session.sealed.write(response, json);
+        #[cfg(not(feature = "sealed"))]
+        response.to_json(RESPONSE_MAX, json);
+    }
+
     /// Runs the command of a request, which may be any bytes.
     pub fn handle<T: Transport, P: Platform>(&mut self, request: &mut [u8], platform: &mut P) -> Dispatched<T, P> {
-        let request = match Request::parse(request) {
+        let request = match self.open(request, platform) {
             Ok(request) => request,
             Err(error) => {
-                let response = Response::failed(match error {
-                    RequestError::Malformed => format_args!("Request is malformed"),
-                    RequestError::NoName => format_args!("Request is missing 'name' key"),
-                });
+                let response = Response::new(error.code(), format_args!("{error}"));
                 platform.log(Level::Warn, format_args!("unreadable request: {}", response.message.as_str()));
                 return Dispatched::Answered(response);
             }
@@ -133,27 +152,48 @@ impl Dispatcher {
             if let (false, Some(program)) = (disabled, drop_in::program(platform, name)) {
                 return self.handle_site(&request, program, platform);
             }
-            log_received(&request, false, platform);
+            self.log_received(&request, false, platform);
             let response = Response::new(Code::NotFound, format_args!("No such agent command '{}'", request.name));
             log_completed(request.name, &response, platform);
             return Dispatched::Answered(response);
         };
         #[cfg(feature = "long-commands")]
         if self.long.is_some() && matches!(command.entry, Entry::Long(_)) {
-            return Dispatched::Later;
+            return self.later();
         }
-        log_received(&request, command.shows_argument, platform);
+        let is_routine = is_routine(&request);
+        if !is_routine {
+            self.log_received(&request, command.shows_argument, platform);
+        }
         let response = match command.entry {
             Entry::OverXenstore(run) => return Dispatched::OverXenstore(command.name, run),
             Entry::Local(run) => run(request.value, &mut self.session, platform),
             #[cfg(feature = "long-commands")]
             Entry::Long(begin) => match begin(request.value, platform) {
-                Ok(task) => return self.begun(Long { name: shown_name(&request), shows_response: true, task }),
+                Ok(task) => return self.begun(&request, true, task),
                 Err(response) => response,
             },
         };
-        log_completed(request.name, &response, platform);
+        if !is_routine || response.code != Code::Done {
+            log_completed(request.name, &response, platform);
+        }
         Dispatched::Answered(response)
+    }
+
+    /// When what a command has begun is to be given up if no other goes on with it.
+    pub fn give_up_at(&self) -> Option<u64> {
+        #[cfg(all(feature = "inject", feature = "sealed"))]
+        return self.session.parts.give_up_at();
+        #[cfg(not(all(feature = "inject", feature = "sealed")))]
+        None
+    }
+
+    /// Gives that up, if it is time.
+    pub fn give_up_silent<P: Platform>(&mut self, platform: &mut P, now: u64) {
+        #[cfg(all(feature = "inject", feature = "sealed"))]
+        self.session.parts.give_up_silent(platform, now);
+        #[cfg(not(all(feature = "inject", feature = "sealed")))]
+        let _ = (platform, now);
     }
 
     /// A site's own command. What its program says is between it and the host.
@@ -166,12 +206,12 @@ impl Dispatcher {
         platform: &mut P,
     ) -> Dispatched<T, P> {
         if self.long.is_some() && program.is_ok() {
-            return Dispatched::Later;
+            return self.later();
         }
-        log_received(request, false, platform);
+        self.log_received(request, false, platform);
         let begun = program.and_then(|path| drop_in::begin(platform, &path, request.value).map(|()| path));
         match begun {
-            Ok(path) => self.begun(Long { name: shown_name(request), shows_response: false, task: Task::Site(path) }),
+            Ok(path) => self.begun(request, false, Task::Site(path)),
             Err(response) => {
                 log_completed(request.name, &not_shown(&response), platform);
                 Dispatched::Answered(response)
@@ -180,9 +220,52 @@ impl Dispatcher {
     }
 
     #[cfg(feature = "long-commands")]
-    fn begun<T, P>(&mut self, long: Long) -> Dispatched<T, P> {
-        self.long = Some(long);
+    fn begun<T, P>(&mut self, request: &Request<'_>, shows_response: bool, task: Task) -> Dispatched<T, P> {
+        #[cfg(feature = "sealed")]
+        {
+            self.long_reply = self.session.sealed.put_aside();
+        }
+        self.long = Some(Long { name: shown_name(request), shows_response, task });
         Dispatched::Begun
+    }
+
+    #[cfg(feature = "long-commands")]
+    fn later<T, P>(&mut self) -> Dispatched<T, P> {
+        #[cfg(feature = "sealed")]
+        self.session.sealed.give_back();
+        Dispatched::Later
+    }
+
+    /// Reads a request; of a sealed one, what is in it.
+    #[cfg(feature = "sealed")]
+    fn open<'r, P: Platform>(&mut self, bytes: &'r mut [u8], platform: &mut P) -> Result<Request<'r>, RequestError> {
+        self.session.sealed.put_aside();
+        let located = Located::of(bytes)?;
+        if located.request(bytes)?.name.plain() == Some(SEALED) && !is_disabled(platform, SEALED) {
+            let opened = self.session.sealed.open(located.text_mut(bytes), platform.uptime_ms());
+            return Request::parse(opened.map_err(RequestError::Sealed)?);
+        }
+        located.request(bytes)
+    }
+
+    #[cfg(not(feature = "sealed"))]
+    fn open<'r, P>(&mut self, bytes: &'r mut [u8], _: &mut P) -> Result<Request<'r>, RequestError> {
+        Request::parse(bytes)
+    }
+
+    fn log_received<P: Log>(&self, request: &Request<'_>, shows_argument: bool, platform: &mut P) {
+        #[cfg(feature = "sealed")]
+        let sealed = self.session.sealed.is_in_hand();
+        #[cfg(not(feature = "sealed"))]
+        let sealed = false;
+        let argument = match request.value {
+            Value::Missing | Value::Text(Text::EMPTY) => Shown::new(),
+            Value::Text(text) if shows_argument && !sealed => shown(text),
+            _ => shown("(not shown)"),
+        };
+        let (name, sealed) = (shown(request.name), if sealed { "sealed " } else { "" });
+        let (name, argument) = (name.as_str(), argument.as_str());
+        platform.log(Level::Info, format_args!("Received {sealed}command '{name}' with argument: '{argument}'"));
     }
 
     /// Goes on with the command that an errand is under way for, if that has ended; returns the response, if there is
@@ -199,10 +282,23 @@ impl Dispatcher {
             }
             Err(response) => response,
         };
+        #[cfg(feature = "sealed")]
+        self.session.sealed.take_up(self.long_reply.take());
         self.update_is_ready |= updates && response.code == Code::Done;
         let shown = if shows_response { response.clone() } else { not_shown(&response) };
         log_completed(name.as_str(), &shown, platform);
         Some(response)
+    }
+}
+
+/// Whether a request is one of so many that only their end and what fails is logged.
+fn is_routine(request: &Request<'_>) -> bool {
+    #[cfg(all(feature = "inject", feature = "sealed"))]
+    return crate::commands::parts::is_later_part(request.value);
+    #[cfg(not(all(feature = "inject", feature = "sealed")))]
+    {
+        let _ = request;
+        false
     }
 }
 
@@ -214,17 +310,6 @@ fn shown_name(request: &Request<'_>) -> Bounded<64> {
 #[cfg(feature = "long-commands")]
 fn not_shown(response: &Response) -> Response {
     Response { code: response.code, message: Bounded::of(format_args!("(not shown)")) }
-}
-
-fn log_received<P: Log>(request: &Request<'_>, shows_argument: bool, platform: &mut P) {
-    let argument = match request.value {
-        Value::Missing | Value::Text(Text::EMPTY) => Shown::new(),
-        Value::Text(text) if shows_argument => shown(text),
-        _ => shown("(not shown)"),
-    };
-    let name = shown(request.name);
-    platform
-        .log(Level::Info, format_args!("Received command '{}' with argument: '{}'", name.as_str(), argument.as_str()));
 }
 
 pub(crate) fn log_completed<P: Log>(name: impl core::fmt::Display, response: &Response, platform: &mut P) {
@@ -247,3 +332,7 @@ fn shown(text: impl core::fmt::Display) -> Shown {
 #[cfg(test)]
 #[path = "dispatch_tests.rs"]
 mod tests;
+
+#[cfg(all(test, feature = "sealed"))]
+#[path = "sealed_tests.rs"]
+mod sealed_tests;

@@ -389,7 +389,7 @@ fn what_takes_a_program_is_not_there_when_the_agent_is_locked_down() {
     platform.locked = true;
     let mut agent = Dispatcher::new();
     let mut asked = |request: &str| ask(&mut agent, &mut platform, request);
-    let listed = "version,features,keyinit,password,resetnetwork,injectfile,file_inject";
+    let listed = "version,features,keyinit,password,resetnetwork,injectfile,file_inject,file_inject_parts,sealed";
     assert_eq!(asked(r#"{"name":"features"}"#), ("0".to_owned(), listed.to_owned()));
     let update = asked(r#"{"name":"agentupdate","value":"http://192.0.2.1/a,0123456789abcdef0123456789abcdef"}"#);
     assert_eq!(update, ("404".to_owned(), "No such agent command 'agentupdate'".to_owned()));
@@ -407,7 +407,8 @@ fn a_command_of_the_site_is_served_and_listed_and_any_can_be_taken_away() {
     platform.nodes.insert("/etc/nanova/commands.d/open".to_owned(), open);
     let mut agent = Dispatcher::new();
     let mut asked = |request: &str| ask(&mut agent, &mut platform, request);
-    let listed = "version,features,keyinit,password,resetnetwork,file_inject,agentupdate,kmsactivate";
+    let listed =
+        "version,features,keyinit,password,resetnetwork,file_inject,file_inject_parts,agentupdate,sealed,kmsactivate";
     assert_eq!(asked(r#"{"name":"features"}"#), ("0".to_owned(), listed.to_owned()));
     let object = r#"{"name":"kmsactivate","value":{"activation_key": "se\u0063ret", "domains":["a"]}}"#;
     assert_eq!(asked(object).1, r#"got {"activation_key":"secret","domains":["a"]}"#);

@@ -46,6 +46,14 @@ impl Requests {
         None
     }
 
+    /// Nothing was begun.
+    pub fn give_up_at(&self) -> Option<u64> {
+        None
+    }
+
+    /// Does nothing.
+    pub fn give_up_silent<P>(&mut self, _platform: &mut P, _now: u64) {}
+
     /// No.
     pub fn is_under_way(&self) -> bool {
         false

@@ -22,6 +22,7 @@
 //! milliseconds since any fixed moment.
 
 use crate::account::shadow::{PASSWD, SHADOW};
+use crate::commands::response::RESPONSE_MAX;
 use crate::commands::{Code, Response};
 use crate::engine::delivery::{Delivery, HOST, Pending, commit_in_parts, deliver, is_written, remove_request};
 use crate::engine::dispatch::{Dispatched, Dispatcher, log_completed};
@@ -389,6 +390,16 @@ impl Requests {
         self.dispatcher.forget_unused(now)
     }
 
+    /// When what a command has begun is to be given up if no other goes on with it.
+    pub fn give_up_at(&self) -> Option<u64> {
+        self.dispatcher.give_up_at()
+    }
+
+    /// Gives that up, if it is time.
+    pub fn give_up_silent<P: Platform>(&mut self, platform: &mut P, now: u64) {
+        self.dispatcher.give_up_silent(platform, now);
+    }
+
     /// Whether a command waits for its errand.
     pub fn is_under_way(&self) -> bool {
         #[cfg(feature = "long-commands")]
@@ -435,7 +446,7 @@ impl Requests {
         {
             // The list that it was found in may be over.
             let found_in = self.cursor.number.wrapping_sub(1);
-            self.pending.put(&name, found_in, &response);
+            self.dispatcher.write(&response, self.pending.put(&name, found_in));
             self.long.list_owed |= !self.long.waiting.is_empty();
             self.long.waiting.clear();
         }
@@ -547,7 +558,7 @@ impl Requests {
             Ok(_) if before == Before::TooOften => {
                 let response = Response::failed(format_args!("this command ended the agent each time: not run again"));
                 platform.log(Level::Error, format_args!("request {name}: {}", response.message.as_str()));
-                self.pending.put(name, self.cursor.number, &response);
+                response.to_json(RESPONSE_MAX, self.pending.put(name, self.cursor.number));
                 Ok(true)
             }
             Ok(value) => {
@@ -589,7 +600,7 @@ impl Requests {
                         return Ok(true);
                     }
                 };
-                self.pending.put(name, self.cursor.number, &response);
+                self.dispatcher.write(&response, self.pending.put(name, self.cursor.number));
                 Ok(true)
             }
             // The host has given up and removed it.

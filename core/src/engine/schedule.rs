@@ -277,7 +277,7 @@ impl Engine {
             return Action::Beat;
         }
         match self.phase {
-            Phase::Apart(until) if now < until => return self.wait([Some(until), None, None], false),
+            Phase::Apart(until) if now < until => return self.wait([Some(until), None, None, None], false),
             Phase::Apart(_) => return Action::Connect,
             Phase::Fresh => return Action::Serve,
             Phase::Serving => {}
@@ -298,8 +298,9 @@ impl Engine {
         if report_in == Some(0) && !core::mem::replace(&mut self.links_asked, true) {
             return Action::ListenForLinks;
         }
-        if !self.idle || report_in == Some(0) || [self.room_at, self.tidy_at].into_iter().flatten().any(|at| now >= at)
-        {
+        let give_up_at = self.requests.give_up_at();
+        let moments = [self.room_at, self.tidy_at, give_up_at];
+        if !self.idle || report_in == Some(0) || moments.into_iter().flatten().any(|at| now >= at) {
             return Action::Serve;
         }
         if self.options.once && self.room_at.is_none() && !self.errands.under_way {
@@ -307,7 +308,10 @@ impl Engine {
         }
         let is_timed = self.report.knows_time() || now < self.report_held_until;
         let report_at = report_in.filter(|_| is_timed).map(|left| now + left);
-        self.wait([self.room_at, self.tidy_at, report_at], self.options.report && !self.report.is_pausing(now))
+        self.wait(
+            [self.room_at, self.tidy_at, give_up_at, report_at],
+            self.options.report && !self.report.is_pausing(now),
+        )
     }
 
     /// What is to be done before the end.
@@ -315,10 +319,10 @@ impl Engine {
         if self.phase != Phase::Serving || !self.requests.is_under_way() {
             return Action::Done;
         }
-        if !self.idle || now >= until { Action::Serve } else { self.wait([Some(until), None, None], false) }
+        if !self.idle || now >= until { Action::Serve } else { self.wait([Some(until), None, None, None], false) }
     }
 
-    fn wait(&self, moments: [Option<u64>; 3], links: bool) -> Action {
+    fn wait(&self, moments: [Option<u64>; 4], links: bool) -> Action {
         let until = moments.into_iter().chain([self.beat_at(), self.forget_at]).flatten().min();
         Action::Wait { until, links }
     }
@@ -340,6 +344,7 @@ impl Engine {
             self.idle = true;
             return Ok(());
         }
+        self.requests.give_up_silent(platform, now);
         (self.room_at, self.tidy_at, self.held) = (None, None, false);
         #[cfg(all(feature = "commands", feature = "network"))]
         if self.reset_due {

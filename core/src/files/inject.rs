@@ -54,6 +54,30 @@ pub fn inject<'a, P: Files + Clock + Log>(
     path: GuestPath<'a>,
     contents: &[u8],
 ) -> Result<Option<Unsynced<'a>>, InjectError<'a>> {
+    let kind = look(platform, path)?;
+    let mut rest = contents;
+    let is_same = kind == Some(FileKind::Regular)
+        && at("read", path, read_all(platform, path, &mut |bytes| strip(&mut rest, bytes)))?
+        && rest.is_empty();
+    if is_same {
+        platform.log(Level::Info, format_args!("skipping {path} (no changes)"));
+        return Ok(None);
+    }
+    let old = prepare(platform, path, kind)?;
+    platform.log(Level::Info, format_args!("staging {path} ({} bytes)", contents.len()));
+    replace(platform, path, |platform, staged| {
+        at("write beside", path, platform.append(staged, contents))?;
+        settle(platform, path, staged, kind, &old)
+    })
+    .map_err(InjectError::File)
+    .inspect(|unsynced| warn_of(platform, unsynced))
+}
+
+/// Looks at what is to be replaced.
+pub(super) fn look<'a, P: Files + Log>(
+    platform: &mut P,
+    path: GuestPath<'a>,
+) -> Result<Option<FileKind>, InjectError<'a>> {
     let name = path.split().1;
     if name.starts_with(STAGED_NAME) || name == UPDATE_NAME {
         return Err(InjectError::Reserved(path));
@@ -70,52 +94,67 @@ pub fn inject<'a, P: Files + Clock + Log>(
         }
         kind => at("look at", path, kind)?,
     };
-    let old = match kind {
-        None => {
-            make_parents(platform, path)?;
-            None
-        }
-        Some(FileKind::Regular) => {
-            if at("read", path, holds(platform, path, contents))? {
-                platform.log(Level::Info, format_args!("skipping {path} (no changes)"));
-                return Ok(None);
-            }
-            Some(at("open", path, platform.open(path))?)
-        }
-        Some(FileKind::Symlink) => None,
-        Some(FileKind::Directory | FileKind::Other) => return Err(InjectError::NotAFile(path)),
-    };
-    platform.log(Level::Info, format_args!("staging {path} ({} bytes)", contents.len()));
-    replace(platform, path, |platform, staged| {
-        at("write beside", path, platform.append(staged, contents))?;
-        if let Some(old) = &old {
-            at("keep owner, mode and attributes of", path, platform.take_over(staged, old))?;
-        }
-        if kind.is_some() {
-            back_up(platform, path)?;
-        }
-        platform.log(Level::Info, format_args!("updating {path}"));
-        Ok(())
-    })
-    .map_err(InjectError::File)
-    .inspect(|unsynced| warn_of(platform, unsynced))
+    match kind {
+        Some(FileKind::Directory | FileKind::Other) => Err(InjectError::NotAFile(path)),
+        kind => Ok(kind),
+    }
 }
 
-/// Whether the file holds exactly these bytes.
-fn holds<P: Files>(platform: &mut P, path: GuestPath<'_>, contents: &[u8]) -> Result<bool, Errno> {
+/// Makes the directories that are missing, or opens the file that is to be replaced.
+pub(super) fn prepare<'a, P: Files>(
+    platform: &mut P,
+    path: GuestPath<'a>,
+    kind: Option<FileKind>,
+) -> Result<Option<P::File>, FileError<'a>> {
+    match kind {
+        None => make_parents(platform, path).map(|()| None),
+        Some(FileKind::Regular) => at("open", path, platform.open(path)).map(Some),
+        Some(_) => Ok(None),
+    }
+}
+
+/// What a staged file needs before it takes the place of what is there.
+pub(super) fn settle<'a, P: Files + Clock + Log>(
+    platform: &mut P,
+    path: GuestPath<'a>,
+    staged: &mut P::Staged,
+    kind: Option<FileKind>,
+    old: &Option<P::File>,
+) -> Result<(), FileError<'a>> {
+    if let Some(old) = old {
+        at("keep owner, mode and attributes of", path, platform.take_over(staged, old))?;
+    }
+    if kind.is_some() {
+        back_up(platform, path)?;
+    }
+    platform.log(Level::Info, format_args!("updating {path}"));
+    Ok(())
+}
+
+/// Has a file read, piece by piece, as long as that says to go on. Returns whether that was to its end.
+pub(super) fn read_all<P: Files>(
+    platform: &mut P,
+    path: GuestPath<'_>,
+    each: &mut dyn FnMut(&[u8]) -> bool,
+) -> Result<bool, Errno> {
     let mut file = platform.open(path)?;
     let mut chunk = Zeroizing::new([0; CHUNK]);
-    let mut rest = contents;
     loop {
         let len = platform.read(&mut file, &mut chunk[..])?;
         if len == 0 {
-            return Ok(rest.is_empty());
+            return Ok(true);
         }
-        match chunk.get(..len).and_then(|there| rest.strip_prefix(there)) {
-            Some(after) => rest = after,
-            None => return Ok(false),
+        if !each(chunk.get(..len).unwrap_or_default()) {
+            return Ok(false);
         }
     }
+}
+
+/// Takes these bytes from the beginning of others, if they are there.
+fn strip(rest: &mut &[u8], bytes: &[u8]) -> bool {
+    let after = rest.strip_prefix(bytes);
+    *rest = after.unwrap_or(rest);
+    after.is_some()
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 //! | `in_place` | the same where a file is a mount point |
 //! | `transaction` | several files edited as one |
 //! | `inject` | a file that the host sends |
+//! | `parts` | one that it sends in parts |
 //! | `sysfs` | what sysfs says of devices |
 
 #[cfg(any(feature = "commands", feature = "dhcp", feature = "managers"))]
@@ -18,6 +19,8 @@ pub(crate) mod in_place;
 pub mod inject;
 #[cfg(any(feature = "commands", feature = "dhcp", feature = "managers"))]
 pub mod lines;
+#[cfg(all(feature = "inject", feature = "sealed"))]
+pub mod parts;
 #[cfg(any(feature = "commands", feature = "dhcp", feature = "managers"))]
 pub(crate) mod place;
 pub mod read;

@@ -80,6 +80,14 @@ pub trait Files {
     /// other nanova stages any ([`Errno::AGAIN`] if one does so for too long): their names are the same.
     /// ([`UPDATE_NUMBER`] has one of its own.)
     fn stage(&mut self, path: GuestPath<'_>, number: u8) -> Result<Self::Staged, Errno>;
+    /// Makes an empty file in the directory of `path`, as [`Files::stage`] does, but one without a name: it gets that when
+    /// it is published, and no other nanova is kept out before. It is kept until it is asked for; the one before goes.
+    /// Whatever ends the agent, it is gone. [`Errno::OPNOTSUPP`]: not on this file system.
+    fn stage_unnamed(&mut self, path: GuestPath<'_>) -> Result<(), Errno>;
+    /// Adds bytes to the file that is kept.
+    fn append_kept(&mut self, bytes: &[u8]) -> Result<(), Errno>;
+    /// The file that is kept, which then is no more.
+    fn kept(&mut self) -> Option<Self::Staged>;
     /// Adds bytes to a staged file.
     fn append(&mut self, staged: &mut Self::Staged, bytes: &[u8]) -> Result<(), Errno>;
     /// Gives a staged file the owner, mode and exactly the extended attributes of another.

@@ -14,13 +14,13 @@ use core::fmt;
 
 use aes::Aes128;
 use aes::cipher::{Block, BlockModeDecrypt, KeyIvInit};
-use md5::Md5;
-use sha2::{Digest, Sha256};
+use md5::{Digest, Md5};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq, ConstantTimeGreater};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::secret::exchange::SharedSecret;
 use crate::wire::json::text::Text;
+use crate::wire::sha256::sha256;
 
 /// Longest password, in bytes: the longest that libxcrypt hashes (`CRYPT_MAX_PASSPHRASE_SIZE`) and that PAM asks for
 /// (`PAM_MAX_RESP_SIZE`), both 512 with a zero byte.
@@ -124,6 +124,20 @@ impl Password {
         }
     }
 
+    /// The password that a text is: without the newline at its end, if it has one.
+    #[cfg(feature = "sealed")]
+    pub fn of_text(text: Text<'_>) -> Result<Password, CipherError> {
+        let mut password = Password { bytes: [0; CIPHERTEXT_MAX], len: 0, newline: false };
+        let copied = text.pieces(&mut |piece| {
+            let room = password.bytes.get_mut(password.len..).unwrap_or_default();
+            room.get_mut(..piece.len()).ok_or(fmt::Error)?.copy_from_slice(piece.as_bytes());
+            password.len += piece.len();
+            Ok(())
+        });
+        copied.map_err(|_| CipherError::TooLong)?;
+        password.check_text().map(|()| password)
+    }
+
     fn try_key(key: &KeyIv, ciphertext: &[u8]) -> Result<Password, CipherError> {
         let mut plain = Password { bytes: [0; CIPHERTEXT_MAX], len: 0, newline: false };
         decrypt_blocks(key, ciphertext, &mut plain.bytes);
@@ -136,6 +150,11 @@ impl Password {
     fn find_text(&mut self, len: usize) -> Result<(), CipherError> {
         let last = self.bytes.get(..len).and_then(<[u8]>::last_chunk);
         self.len = len - last.and_then(padding).ok_or(CipherError::Invalid)?;
+        self.check_text()
+    }
+
+    /// Whether it is a password, but for the newline at its end, which goes.
+    fn check_text(&mut self) -> Result<(), CipherError> {
         if self.as_bytes().ends_with(b"\n") {
             self.newline = true;
             self.len -= 1;
@@ -201,7 +220,7 @@ pub(super) fn md5_key(secret: &SharedSecret) -> KeyIv {
 
 /// SHA-256 gives 32 bytes a round: key and IV at once.
 pub(super) fn sha256_key(secret: &SharedSecret) -> KeyIv {
-    KeyIv::of(Sha256::digest(secret.as_bytes()).into())
+    KeyIv::of(sha256(&[secret.as_bytes()]))
 }
 
 /// How much of the last block is PKCS#7 padding, every byte of it checked, in constant time.

@@ -5,7 +5,11 @@
 //! that they can be told by name.
 
 use super::cipher::{self, BLOCK, KeyIv};
-use super::exchange::{self, DIGITS, KeyPair, RANDOM_LEN};
+use super::exchange::{self, BadPublicKey, DIGITS, KeyPair, RANDOM_LEN};
+use super::group::{LongKeyPair, Number, PRIVATE_LEN};
+use super::host::{HostExchange, HostSession};
+use super::kdf::KEY_LEN;
+use super::sealed::{Direction, Keys};
 use super::{Password, SharedSecret};
 
 /// `base` to the power of a private key, modulo p.
@@ -62,4 +66,28 @@ impl Key {
 #[inline(never)]
 pub fn padding(last: &[u8; BLOCK]) -> Option<usize> {
     cipher::padding(last)
+}
+
+/// What a private key of ffdhe2048 and that public key agree on.
+#[inline(never)]
+pub fn agree(private: &[u8; PRIVATE_LEN], public: &Number, shared: &mut Number) -> Result<(), BadPublicKey> {
+    LongKeyPair::new(private).agree(public, shared)
+}
+
+/// The number that a host has agreed on with this guest, and the keys that a session has: `to_guest`, `to_host`, of each
+/// the cipher's and the code's.
+pub fn number_of(exchange: &HostExchange, guest: &Number, shared: &mut Number) -> Result<(), BadPublicKey> {
+    exchange.pair().agree(guest, shared)
+}
+
+/// See [`number_of`].
+pub fn keys_of(session: &HostSession) -> [[u8; KEY_LEN]; 4] {
+    let Keys { to_guest, to_host } = session.keys();
+    let [[a, b], [c, d]] = [to_guest, to_host].map(Direction::bytes);
+    [a, b, c, d]
+}
+
+/// Keys of one direction that are made of these bytes.
+pub fn direction(cipher: [u8; KEY_LEN], code: [u8; KEY_LEN]) -> Direction {
+    Direction::of(cipher, code)
 }

@@ -1,12 +1,26 @@
-//! The key exchange and what is encrypted under its key, in constant time and wiped after use.
+//! Key exchanges and what is encrypted under their keys, in constant time and wiped after use.
 //!
-//! The exchange is a 107-bit Diffie-Hellman, which a laptop breaks in seconds: it hides a password from a casual reader
-//! of xenstore and no more (SECURITY.md). It is what the host speaks.
+//! | file | is |
+//! |---|---|
+//! | `exchange`, `cipher` | what nova speaks: a 107-bit Diffie-Hellman, which a laptop breaks in seconds, and a password under its key |
+//! | `group`, `kdf`, `sealed` | sealed requests, as SEALED.md specifies them |
+//! | `host` | the host's side of those |
+//!
+//! The first hides a password from a casual reader of xenstore and no more; the second hides all that the host asks from
+//! whoever reads along. Neither tells a host from somebody else who may write requests (SECURITY.md).
 
 pub mod cipher;
 pub mod exchange;
+#[cfg(feature = "sealed")]
+pub mod group;
+#[cfg(any(feature = "sealed-host", all(test, feature = "sealed")))]
+pub mod host;
+#[cfg(feature = "sealed")]
+mod kdf;
 #[cfg(feature = "measured")]
 pub mod measured;
+#[cfg(feature = "sealed")]
+pub mod sealed;
 
 pub use cipher::{PASSWORD_MAX, Password};
 pub use exchange::{KeyPair, SharedSecret};

@@ -4,11 +4,11 @@
 
 use core::fmt;
 
-use md5::Md5;
-use sha2::{Digest, Sha256};
+use md5::{Digest, Md5};
 
 use crate::wire::json::Value;
 use crate::wire::json::walk::member;
+use crate::wire::sha256::Sha256;
 
 /// What to fetch.
 pub struct Order<'a> {
@@ -98,7 +98,7 @@ impl Hasher {
         let mut got = heapless::Vec::new();
         let _ = match self {
             Hasher::Md5(md5) => got.extend_from_slice(&md5.finalize()),
-            Hasher::Sha256(sha256) => got.extend_from_slice(&sha256.finalize()),
+            Hasher::Sha256(mut sha256) => got.extend_from_slice(&sha256.finish()),
         };
         let got = Sum(got);
         (got == *sum, got)

@@ -11,6 +11,7 @@
 //! | `errno` | error numbers as sentences |
 //! | `buffer` | buffers that are filled behind what has yet to be looked at |
 //! | `fingerprint` | texts as numbers, to recognise them again |
+//! | `sha256` | sums |
 
 pub(crate) mod buffer;
 pub mod errno;
@@ -22,6 +23,8 @@ pub mod json;
 pub mod net;
 #[cfg(any(feature = "network", feature = "report"))]
 pub mod netlink;
+#[cfg(feature = "commands")]
+pub mod sha256;
 pub mod text;
 pub mod time;
 pub mod xenstore;

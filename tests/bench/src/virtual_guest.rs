@@ -220,6 +220,18 @@ impl Files for BareGuest {
     fn stage(&mut self, _path: GuestPath<'_>, _number: u8) -> Result<(), Errno> {
         Err(Errno::IO)
     }
+    fn stage_unnamed(&mut self, _path: GuestPath<'_>) -> Result<(), Errno> {
+        Err(Errno::IO)
+    }
+
+    fn append_kept(&mut self, _bytes: &[u8]) -> Result<(), Errno> {
+        Err(Errno::IO)
+    }
+
+    fn kept(&mut self) -> Option<()> {
+        None
+    }
+
     fn append(&mut self, _staged: &mut (), _bytes: &[u8]) -> Result<(), Errno> {
         Err(Errno::IO)
     }

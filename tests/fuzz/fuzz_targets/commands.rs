@@ -13,7 +13,7 @@ use nanova_core::xenstore::Client;
 
 fn check(response: &Response) {
     let mut json = Default::default();
-    response.to_json(&mut json);
+    response.to_json(nanova_core::commands::response::RESPONSE_MAX, &mut json);
     let answer: serde_json::Value = serde_json::from_slice(&json).expect("an answer is JSON");
     assert!(answer["returncode"].is_string() && answer["message"].is_string(), "{answer}");
 }

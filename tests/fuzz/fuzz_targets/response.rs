@@ -15,7 +15,7 @@ fuzz_target!(|input: (&str, &str, u8)| {
     };
     let response = Response::new(code, format_args!("{text}"));
     let mut json = Default::default();
-    response.to_json(&mut json);
+    response.to_json(nanova_core::commands::response::RESPONSE_MAX, &mut json);
     let told: serde_json::Value = serde_json::from_slice(&json).expect("a response is JSON");
     assert_eq!(told["returncode"], code.as_str());
     let message = told["message"].as_str().expect("the message is a string");

@@ -53,9 +53,25 @@ impl<'a> Value<'a> {
     }
 }
 
+/// Where a member has its value, as plain JSON text; nowhere if it is missing.
+pub type Place = Option<Range<usize>>;
+
 /// Makes the object in `document` plain and returns the values of the members named `keys`. When a name occurs twice
 /// the last one counts, as in Python.
 pub fn members<'a, const N: usize>(document: &'a mut [u8], keys: [&str; N]) -> Result<[Value<'a>; N], Malformed> {
+    let places = locate(document, keys)?;
+    let document: &'a [u8] = document;
+    Ok(places.map(|place| at(document, &place)))
+}
+
+/// The value at a place.
+pub fn at<'a>(document: &'a [u8], place: &Place) -> Value<'a> {
+    let text = place.clone().and_then(|place| core::str::from_utf8(document.get(place)?).ok());
+    text.map_or(Value::Missing, Value::of)
+}
+
+/// As [`members`], but returns where the values are, so that one can be changed in its place.
+pub fn locate<const N: usize>(document: &mut [u8], keys: [&str; N]) -> Result<[Place; N], Malformed> {
     core::str::from_utf8(document).map_err(|_| Malformed)?;
     let mut found = [const { None }; N];
     let mut pass = Pass { bytes: document, read: 0, written: 0 };
@@ -70,14 +86,7 @@ pub fn members<'a, const N: usize>(document: &'a mut [u8], keys: [&str; N]) -> R
         }
     })?;
     pass.space();
-    if pass.peek().is_some() {
-        return Err(Malformed);
-    }
-    let written = pass.written;
-    let document: &'a [u8] = document;
-    let plain = document.get(..written).and_then(|plain| core::str::from_utf8(plain).ok());
-    let cut = |range: Range<usize>| plain.and_then(|plain| plain.get(range)).map(Value::of);
-    Ok(found.map(|range| range.and_then(cut).unwrap_or(Value::Missing)))
+    if pass.peek().is_some() { Err(Malformed) } else { Ok(found) }
 }
 
 /// Receives the document so far, and where a member of the outermost object has its name and its value.
