@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use nanova_core::commands::password::Exchange;
+use nanova_core::secret::sealed::Direction;
 use nanova_core::secret::{KeyPair, SharedSecret, measured};
 use nanova_core::wire::json::Value;
 use nanova_tests::virtual_guest::BareGuest;
@@ -36,6 +37,8 @@ const HOST: u128 = 1_234_567_890_123_456_789;
 /// The least number with as many digits as p.
 const TEN_POW_32: u128 = 10u128.pow(32);
 const P: u128 = (1 << 107) - 1;
+/// Another one, of the group of 2048 bits: any number but a few is one.
+const LONG_HOST: [u8; 256] = [0x5a; 256];
 const MESSAGE: [u8; 64] = [0x5a; 64];
 
 fn main() -> ExitCode {
@@ -66,6 +69,17 @@ fn main() -> ExitCode {
     good &= is_constant("unpadding", 16, &mut random, last_block, |block| {
         black_box(measured::padding(block));
     });
+    good &= is_constant_in("DH power, 2048 bits", SAMPLES / 20, 1, &mut random, long_key, |key| {
+        let mut shared = [0; 256];
+        black_box((measured::agree(key, &LONG_HOST, &mut shared), shared)).0.unwrap_or_default();
+    });
+    good &= is_constant("sealing", 1, &mut random, direction, |keys| {
+        let mut room = [0x5a; 120];
+        black_box(keys.seal(7, &mut room, 64));
+    });
+    good &= is_constant("the code of a frame, wrong", 1, &mut random, direction, |keys| {
+        black_box(keys.check(&[0x5a; 120])).unwrap_or_default();
+    });
     let times = Times::of(1, SAMPLES / 8, &mut random, guess, |(guess, known)| {
         black_box(leaks(guess, known));
     });
@@ -83,8 +97,20 @@ fn is_constant<S>(
     prepare: impl Fn(&mut Random, Class) -> S,
     run: impl Fn(&S),
 ) -> bool {
+    is_constant_in(name, SAMPLES, repeat, random, prepare, run)
+}
+
+/// The same in so many samples.
+fn is_constant_in<S>(
+    name: &str,
+    samples: usize,
+    repeat: usize,
+    random: &mut Random,
+    prepare: impl Fn(&mut Random, Class) -> S,
+    run: impl Fn(&S),
+) -> bool {
     (0..TRIES).any(|_| {
-        let times = Times::of(repeat, SAMPLES, random, &prepare, &run);
+        let times = Times::of(repeat, samples, random, &prepare, &run);
         times.print(name);
         times.t() < LIMIT
     })
@@ -265,6 +291,15 @@ fn number(random: &mut Random, class: Class) -> u128 {
 
 fn key_and_iv(random: &mut Random, class: Class) -> measured::Key {
     measured::Key::of(class.choose([0; 32], random.bytes()))
+}
+
+fn long_key(random: &mut Random, class: Class) -> [u8; 32] {
+    class.choose([7; 32], random.bytes())
+}
+
+fn direction(random: &mut Random, class: Class) -> Direction {
+    let (cipher, code) = (random.bytes(), random.bytes());
+    measured::direction(class.choose([0; 32], cipher), class.choose([0; 32], code))
 }
 
 /// A padding that is right, and noise, which is none.

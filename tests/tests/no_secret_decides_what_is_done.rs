@@ -55,10 +55,17 @@ fn what_is_done_with_a_secret_does_not_depend_on_it_but_for_the_exceptions() -> 
     assert!(output.status.success(), "{said}");
     let printed = String::from_utf8_lossy(&output.stdout);
     assert!(!printed.contains("no valgrind") && printed.contains("field: $6$"), "{printed}");
+    // Whether the padding of what is opened is right is public: its sender is who made it.
+    let (output, sealed) = valgrind("sealed", &[&format!("--suppressions={EXCEPTIONS}")])?;
+    assert!(output.status.success(), "{sealed}");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(!printed.contains("no valgrind") && printed.contains("message: 40 bytes, true"), "{printed}");
+    assert!(printed.contains("changed: Err(WrongCode)"), "{printed}");
     // An exception that is none any more goes.
     let names = names()?;
     assert!(!names.is_empty());
     for name in names {
+        let said = format!("{said}{sealed}");
         assert!(said.lines().any(|line| line.contains("used_suppression:") && line.contains(&name)), "{name}: {said}");
     }
     Ok(())

@@ -126,7 +126,7 @@ impl Dispatcher {
     }
 
     /// Writes the response of the request that was handled last: sealed, if that was.
-    pub(crate) fn write(&mut self, response: &Response, json: &mut Json) {
+    pub fn write(&mut self, response: &Response, json: &mut Json) {
         #[cfg(feature = "sealed")]
         self.session.sealed.write(response, json);
         #[cfg(not(feature = "sealed"))]

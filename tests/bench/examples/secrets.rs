@@ -1,5 +1,5 @@
 //! What secrets go through, for valgrind: `secrets password` has a key agreed on and a password decrypted and hashed, as
-//! the agent does it, with every secret byte marked as undefined. Memcheck then reports each branch and each index that
+//! the agent does it, `secrets sealed` a session with its messages, with every secret byte marked as undefined. Memcheck then reports each branch and each index that
 //! depends on one (the method is Adam Langley's ctgrind). `secrets branch` and `secrets index` leak, and must be reported.
 //!
 //! tests/tests/no_secret_decides_what_is_done.rs runs it. By itself it marks nothing, and only says so.
@@ -8,6 +8,8 @@ use std::hint::black_box;
 use std::process::ExitCode;
 
 use nanova_core::account::hash::shadow_field;
+use nanova_core::secret::group::{LongKeyPair, NUMBER_LEN};
+use nanova_core::secret::sealed::{Keys, frame_len};
 use nanova_core::secret::{KeyPair, Password, measured};
 use nanova_core::wire::json::{Value, members};
 
@@ -23,10 +25,11 @@ fn main() -> ExitCode {
     }
     match std::env::args().nth(1).as_deref() {
         Some("password") => password(),
+        Some("sealed") => sealed(),
         Some("branch") => leaks(|byte| u8::from(black_box(byte) > 7 && black_box(true))),
         Some("index") => leaks(|byte| black_box([7; 256])[usize::from(byte)]),
         _ => {
-            eprintln!("secrets: say password, branch or index");
+            eprintln!("secrets: say password, sealed, branch or index");
             return ExitCode::FAILURE;
         }
     }
@@ -65,6 +68,43 @@ fn password() {
         memcheck::set_public(&mut padding);
         println!("padding: {padding:?}");
     }
+}
+
+/// A session of sealed requests: its keys and private key are secret, what is sealed is until it is, and what was opened.
+fn sealed() {
+    const LEN: usize = 40;
+    let (mut random, mut number) = ([0x5a; 32], [0; NUMBER_LEN]);
+    memcheck::set_secret(&mut random);
+    let pair = LongKeyPair::new(&random);
+    pair.public(&mut number);
+    memcheck::set_public(&mut number);
+    println!("public key: {:02x}{:02x}...", number[0], number[1]);
+    let mut shared = [0; NUMBER_LEN];
+    let agreed = pair.agree(&{ number }, &mut shared);
+    assert!(agreed.is_ok(), "what is the guest's own is a public key");
+    memcheck::set_secret(&mut shared);
+
+    let mut keys = Keys::NONE;
+    keys.derive(&shared, &number, &number);
+    memcheck::set_secret(&mut keys);
+    let mut room = [0x2a; frame_len(LEN)];
+    memcheck::set_secret(&mut room);
+    let len = keys.to_guest.seal(7, &mut room, LEN);
+    assert_eq!(len, Some(room.len()), "its length is no secret");
+    // What is sent is public, and so is whether it is right.
+    memcheck::set_public(&mut room);
+    let mut checked = keys.to_guest.check(&room);
+    memcheck::set_public(&mut checked);
+    assert_eq!(checked, Ok(7));
+    let mut opened = keys.to_guest.decrypt(7, &mut room);
+    memcheck::set_public(&mut opened);
+    let Ok(message) = opened else { unreachable!("it was sealed here") };
+    memcheck::set_public(message);
+    println!("message: {} bytes, {}", message.len(), message.iter().all(|byte| *byte == 0x2a));
+    room[20] ^= 1;
+    let mut checked = keys.to_guest.check(&room);
+    memcheck::set_public(&mut checked);
+    println!("changed: {checked:?}");
 }
 
 #[inline(never)]
