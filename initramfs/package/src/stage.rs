@@ -1,0 +1,78 @@
+//! A folder for each processor with all that goes into anything: the agent, service files, hooks, licences.
+//!
+//! Guarantees: modes do not depend on the umask or on who checked the sources out.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use nanova_tests::agent;
+
+use crate::agents::{Agent, Processor};
+use crate::notices::Bill;
+use crate::options::Options;
+use crate::tools;
+
+/// What all parts of a release share.
+#[derive(Debug)]
+pub(crate) struct Release {
+    /// The workspace's version.
+    pub(crate) version: &'static str,
+    /// The time of all files, in seconds since 1970.
+    pub(crate) time: u64,
+    /// Who answers for it.
+    pub(crate) maintainer: String,
+}
+
+impl Release {
+    /// This workspace's.
+    pub(crate) fn new(options: &Options) -> Result<Release> {
+        let time = match std::env::var("SOURCE_DATE_EPOCH") {
+            Ok(time) => time,
+            Err(_) => last_commit().context("no SOURCE_DATE_EPOCH, and git knows of no last commit")?,
+        };
+        let time = time.trim().parse().with_context(|| format!("SOURCE_DATE_EPOCH: '{}' is no number", time.trim()))?;
+        Ok(Release { version: env!("CARGO_PKG_VERSION"), time, maintainer: options.maintainer.clone() })
+    }
+}
+
+fn last_commit() -> Result<String> {
+    let mut git = Command::new("git");
+    let printed = tools::run(git.arg("-C").arg(tools::workspace()).args(["log", "-1", "--format=%ct"]))?;
+    Ok(String::from_utf8(printed)?)
+}
+
+/// One processor's.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    /// For whom.
+    pub(crate) processor: &'static Processor,
+    /// Where: `nanova`, `services/`, `hooks/`, `files/`, `licences`, …
+    pub(crate) folder: PathBuf,
+}
+
+impl Stage {
+    /// Fills it.
+    pub(crate) fn of(release: &Release, agent: &Agent, bill: &Bill) -> Result<Stage> {
+        let folder = std::path::absolute(agent::target_dir())?.join("package").join(agent.processor.name);
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        let sources = tools::workspace().join("initramfs");
+        tools::write(&folder, "nanova", &agent.bytes, 0o755)?;
+        for name in ["services", "hooks", "package/files"] {
+            tools::copy(&sources.join(name), &folder.join(name.trim_start_matches("package/")))?;
+        }
+        // Where there is no /usr/sbin but as a link.
+        let unit = fs::read_to_string(sources.join("services/nanova.service"))?;
+        tools::write(&folder, "usr-bin/nanova.service", unit.replace("/usr/sbin/", "/usr/bin/").as_bytes(), 0o644)?;
+        let copyright = bill.copyright(&fs::read_to_string(tools::workspace().join("LICENSE-MIT"))?);
+        tools::write(&folder, "copyright", copyright.as_bytes(), 0o644)?;
+        for name in ["LICENSE-MIT", "LICENSE-APACHE", "README.md"] {
+            tools::write(&folder, name, &fs::read(tools::workspace().join(name))?, 0o644)?;
+        }
+        tools::write(&folder, "version", release.version.as_bytes(), 0o644)?;
+        Ok(Stage { processor: agent.processor, folder })
+    }
+}
