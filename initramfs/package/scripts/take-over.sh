@@ -2,21 +2,20 @@
 # our task now is stopped and no longer started at boot; its files stay, and its own package may bring it back.
 take_over() {
 	for old in nova-agent xe-linux-distribution xe-daemon xen-guest-agent; do
-		if command -v systemctl >/dev/null 2>&1; then
-			systemctl cat "$old.service" >/dev/null 2>&1 || [ -e "/etc/init.d/$old" ] || continue
-			[ ! -d /run/systemd/system ] || systemctl stop "$old.service" >/dev/null 2>&1 || true
-			systemctl disable "$old.service" >/dev/null 2>&1 || true
+		[ -x "/etc/init.d/$old" ] || systemctl cat "$old.service" >/dev/null 2>&1 || continue
+		if [ -d /run/systemd/system ]; then
+			systemctl stop "$old.service" >/dev/null 2>&1 || true
 		elif [ -x "/etc/init.d/$old" ]; then
 			"/etc/init.d/$old" stop >/dev/null 2>&1 || true
-			if command -v rc-update >/dev/null 2>&1; then
-				rc-update --all del "$old" >/dev/null 2>&1 || true
-			elif command -v update-rc.d >/dev/null 2>&1; then
-				update-rc.d "$old" disable >/dev/null 2>&1 || true
-			elif command -v chkconfig >/dev/null 2>&1; then
-				chkconfig "$old" off >/dev/null 2>&1 || true
-			fi
-		else
-			continue
+		fi
+		if command -v systemctl >/dev/null 2>&1; then
+			systemctl disable "$old.service" >/dev/null 2>&1 || true
+		elif command -v rc-update >/dev/null 2>&1; then
+			rc-update --all del "$old" >/dev/null 2>&1 || true
+		elif command -v update-rc.d >/dev/null 2>&1; then
+			update-rc.d "$old" disable >/dev/null 2>&1 || true
+		elif command -v chkconfig >/dev/null 2>&1; then
+			chkconfig "$old" off >/dev/null 2>&1 || true
 		fi
 		echo "nanova: the service $old is stopped and turned off; nanova does its task now"
 	done

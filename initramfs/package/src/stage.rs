@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use nanova_tests::agent;
+use tempfile::TempDir;
 
 use crate::agents::{Agent, Processor};
 use crate::notices::Bill;
@@ -23,6 +23,8 @@ pub(crate) struct Release {
     pub(crate) time: u64,
     /// Who answers for it.
     pub(crate) maintainer: String,
+    /// Where it is put together.
+    home: TempDir,
 }
 
 impl Release {
@@ -33,7 +35,8 @@ impl Release {
             Err(_) => last_commit().context("no SOURCE_DATE_EPOCH, and git knows of no last commit")?,
         };
         let time = time.trim().parse().with_context(|| format!("SOURCE_DATE_EPOCH: '{}' is no number", time.trim()))?;
-        Ok(Release { version: env!("CARGO_PKG_VERSION"), time, maintainer: options.maintainer.clone() })
+        let (maintainer, home) = (options.maintainer.clone(), tempfile::tempdir()?);
+        Ok(Release { version: env!("CARGO_PKG_VERSION"), time, maintainer, home })
     }
 }
 
@@ -55,10 +58,7 @@ pub(crate) struct Stage {
 impl Stage {
     /// Fills it.
     pub(crate) fn of(release: &Release, agent: &Agent, bill: &Bill) -> Result<Stage> {
-        let folder = std::path::absolute(agent::target_dir())?.join("package").join(agent.processor.name);
-        if folder.exists() {
-            fs::remove_dir_all(&folder)?;
-        }
+        let folder = release.home.path().join(agent.processor.name);
         let sources = tools::workspace().join("initramfs");
         tools::write(&folder, "nanova", &agent.bytes, 0o755)?;
         for name in ["services", "hooks", "package/files"] {
