@@ -95,6 +95,8 @@ pub(crate) fn in_a_system(script: &str) -> Vec<String> {
     let script = format!("set -u\n{PRELUDE}\n{script}\nexit 0");
     let mut command = Command::new("unshare");
     command.args(own).args(["sh", "-c", &script]);
+    let nfpm = std::path::absolute(agent::target_dir().join("supply/bin/nfpm")).unwrap();
+    command.env("NFPM", if nfpm.is_file() { nfpm } else { "nfpm".into() });
     command.env("DIST", dist()).env("XENSTORED", sockets.path()).stdin(Stdio::null());
     let output = command.output().unwrap();
     let said = [&output.stdout[..], &output.stderr].concat();
