@@ -1,5 +1,5 @@
-# Two agents would each serve a part of what the host asks, and the reports of two would overwrite each other. So what does
-# our task now is stopped and no longer started at boot; its files stay, and its own package may bring it back.
+# Two agents would each serve a part of what the host asks, and the reports of two would overwrite each other. So what
+# does our task now is stopped and no longer started at boot; its files stay, and its own package may bring it back.
 take_over() {
 	for old in nova-agent xe-linux-distribution xe-daemon xe-guest-utilities xen-guest-agent; do
 		[ -x "/etc/init.d/$old" ] || systemctl is-enabled "$old.service" >/dev/null 2>&1 ||

@@ -91,8 +91,8 @@ fn processor(bytes: &[u8]) -> Result<&'static Processor> {
     Ok(processor)
 }
 
-/// Builds the release triple: by the pinned compiler where that has the triple's core, else as `.ci/run release` does, by
-/// Debian's, which can build core itself.
+/// Builds the release triple: by the pinned compiler where that has the triple's core, else as `.ci/run release` does,
+/// by Debian's, which can build core itself.
 fn build(processor: &Processor) -> Result<PathBuf> {
     let triple = format!("{}-unknown-linux-musl", processor.name);
     let mut cargo = agent::cargo();

@@ -1,4 +1,5 @@
-//! Initramfs images with nanova as the first process, without a kernel's modules: `cargo initramfs` with the packed agent.
+//! Initramfs images with nanova as the first process, without a kernel's modules: `cargo initramfs` with the packed
+//! agent.
 
 use anyhow::Result;
 use nanova_tests::agent;

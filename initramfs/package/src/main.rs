@@ -1,12 +1,13 @@
-//! `cargo package-nanova`: what people install, from one agent a processor: packages of four distributions' kinds, a tarball,
-//! an OCI image, a system extension, initramfs images; with sums, a bill of materials and, given a key, a signature.
+//! `cargo package-nanova`: what people install, from one agent a processor: packages of four distributions' kinds, a
+//! tarball, an OCI image, a system extension, initramfs images; with sums, a bill of materials and, given a key, a
+//! signature.
 //!
-//! Guarantees: the same sources, agents and SOURCE_DATE_EPOCH give the same bytes; nothing needs root; nothing is installed.
-//! Refuses: an agent that is not static, or for a processor that nothing is made for.
+//! Guarantees: the same sources, agents and SOURCE_DATE_EPOCH give the same bytes; nothing needs root; nothing is
+//! installed. Refuses: an agent that is not static, or for a processor that nothing is made for.
 //!
-//! Way of the data: [`options`] -> [`agents`] (given or built) -> [`stage`] (one folder a processor with all that goes into
-//! anything) -> [`packages`], [`tarball`], [`oci`], [`sysext`], [`images`] -> [`sums`]. What a package holds is no code: a
-//! file `<name>.yaml` beside this folder is a package.
+//! Way of the data: [`options`] -> [`agents`] (given or built) -> [`stage`] (one folder a processor with all that goes
+//! into anything) -> [`packages`], [`tarball`], [`oci`], [`sysext`], [`images`] -> [`sums`]. What a package holds is no
+//! code: a file `<name>.yaml` beside this folder is a package.
 
 mod agents;
 mod images;

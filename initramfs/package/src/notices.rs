@@ -1,7 +1,7 @@
 //! The bill of materials, and what those whose code is in the agent want said: their copyright and licence.
 //!
-//! Where a crate lets one choose, the shorter one is taken: MIT's, BSD's or Boost's text, and Apache's only where there is no
-//! other.
+//! Where a crate lets one choose, the shorter one is taken: MIT's, BSD's or Boost's text, and Apache's only where there
+//! is no other.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,5 @@
-//! An extension of /usr for systemd-sysext(8): systems whose /usr cannot be written to, such as Flatcar and Fedora CoreOS.
+//! An extension of /usr for systemd-sysext(8): systems whose /usr cannot be written to, such as Flatcar and Fedora
+//! CoreOS.
 //!
 //! Installed as nanova.raw: systemd wants extension-release.NAME in it to be called as the file is.
 

@@ -1,4 +1,5 @@
-//! The agent, its service files, hooks and licences in a tar archive, for whoever installs by hand or packs something else.
+//! The agent, its service files, hooks and licences in a tar archive, for whoever installs by hand or packs something
+//! else.
 
 use std::fs;
 

@@ -1,6 +1,6 @@
-//! The Debian packages under the real dpkg, in this machine's own Debian without systemd running: the agent is started by the
-//! script of System V, and systemctl and update-rc.d say what would be started at boot. The packages of its predecessors are made here, and
-//! do in their scripts what theirs do.
+//! The Debian packages under the real dpkg, in this machine's own Debian without systemd running: the agent is started
+//! by the script of System V, and systemctl and update-rc.d say what would be started at boot. The packages of its
+//! predecessors are made here, and do in their scripts what theirs do.
 
 mod common;
 
@@ -110,8 +110,8 @@ fn it_takes_over_whenever_the_old_one_is_removed() {
         let done = with_old_ones(&format!("{before}; install $nanova; state; {is_gone}"));
         assert_eq!(done[..3], [&old, RUNNING[0], RUNNING[1]], "{name} together: {done:?}");
         assert_eq!(done[3..], ["install ok config-files", "disabled"], "{name} together");
-        // After: a site's own package with the same service, which ours has to turn off, as two agents would serve; that it is removed then
-        // takes nothing of ours away.
+        // After: a site's own package with the same service, which ours has to turn off, as two agents would serve;
+        // that it is removed then takes nothing of ours away.
         let done = with_old_ones(&format!(
             "make site-{name} {unit}; install $home/old/site-{name}.deb; about {unit}
             install $nanova; grep '^nanova:' /run/dpkg; tail -n 1 /run/old; about {unit}; state; remove -P site-{name}; state"

@@ -1,6 +1,6 @@
-//! The packages of other distributions by their own tools, in this machine's system without systemd running: systemctl says
-//! what would be started at boot. For apk there is no tool in Debian: what is in it is compared with what its format wants, and
-//! its scripts run.
+//! The packages of other distributions by their own tools, in this machine's system without systemd running: systemctl
+//! says what would be started at boot. For apk there is no tool in Debian: what is in it is compared with what its
+//! format wants, and its scripts run.
 
 mod common;
 

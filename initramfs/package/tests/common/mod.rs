@@ -1,4 +1,5 @@
-//! Packages of this workspace's agent, and this machine as a system of its own to install them in; nothing on it changes.
+//! Packages of this workspace's agent, and this machine as a system of its own to install them in; nothing on it
+//! changes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -42,8 +43,8 @@ until_ok() {
 agents() { grep -lsx nanova /proc/[0-9]*/comm | wc -l; }
 "#;
 
-/// The folder with all that is made, once in a test program. The one for aarch64 is x86_64's with the other number in its head:
-/// whether it runs is another test's.
+/// The folder with all that is made, once in a test program. The one for aarch64 is x86_64's with the other number in
+/// its head: whether it runs is another test's.
 pub(crate) fn dist() -> &'static Path {
     static DIST: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
     let (_, dist) = DIST.get_or_init(|| {
@@ -85,8 +86,8 @@ pub(crate) fn succeed(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Runs a script as the root of a system that is gone afterwards, with all its processes; $DIST has the packages. What it
-/// printed, line by line.
+/// Runs a script as the root of a system that is gone afterwards, with all its processes; $DIST has the packages. What
+/// it printed, line by line.
 pub(crate) fn in_a_system(script: &str) -> Vec<String> {
     let xenstored = Xenstored::start(Options::default()).unwrap();
     let sockets = tempfile::tempdir().unwrap();
