@@ -182,6 +182,34 @@ echo == script; try nova-agent.service script; cat /var/run/nova-agent.pid 2>&1 
 echo == end
 "#;
 
+/// What the scripts of a package do while systemd runs, with a predecessor that is enabled and running; its own removal
+/// comes before, or after.
+const TAKING_OVER: &str = r#"
+show() { systemctl show --property=$1 --value nanova.service; }
+about() { echo "$1: $(systemctl is-enabled $1 2>/dev/null) $(systemctl is-active $1)"; }
+old() {
+    printf '[Service]\nExecStart=/bin/sleep 1d\n[Install]\nWantedBy=multi-user.target\n' >/etc/systemd/system/$1.service
+    systemctl daemon-reload; systemctl enable -q --now $1
+}
+remove_old() { systemctl stop $1; systemctl disable -q $1; rm /etc/systemd/system/$1.service; }
+post() { bash /run/post $1; }
+preun() { bash /run/preun $1; }
+systemctl disable -q --now nanova; rm -f /etc/systemd/system/*/nanova.service; echo
+echo == before; old nova-agent; about nova-agent; remove_old nova-agent; post 1; about nanova; preun 0; about nanova
+echo == after; old nova-agent; post 1; about nova-agent; about nanova; remove_old nova-agent; about nanova; preun 0
+echo == upgraded; post 1; old=$(show MainPID); post 2; preun 1; about nanova; [ $old != $(show MainPID) ] && echo another process
+systemctl disable -q --now nanova; post 2; about nanova
+echo == end
+"#;
+
+/// A script of the package for rpm, as a file that a task writes.
+fn script_of_a_package(name: &str) -> String {
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("package/scripts");
+    let text = |name: &str| fs::read_to_string(scripts.join(name)).unwrap();
+    let whole = text(&format!("rpm.{name}")).replace("@TAKE_OVER@", &text("take-over.sh"));
+    format!("cat >/run/{name} <<'SCRIPT'\n{whole}\nSCRIPT\n")
+}
+
 /// A file system with the real agent as a service, and this task.
 fn disk(home: &Path, task: &str) -> Result<std::path::PathBuf> {
     let (root, disk) = (home.join("root"), home.join("root.ext4"));
@@ -300,5 +328,20 @@ fn the_service_files_of_its_predecessors_start_it() -> Result<()> {
         assert_eq!(console.section(unit), well, "{unit}");
     }
     assert_eq!(console.section("script"), format!("{well}1\n"));
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs systemd, qemu-system-x86, e2fsprogs, busybox, cc, a static libc and apt-get"]
+fn a_package_leaves_it_enabled_and_running_whenever_the_old_one_is_removed() -> Result<()> {
+    let task = script_of_a_package("post") + &script_of_a_package("preun") + TAKING_OVER;
+    let console = boot(&task, &["-smbios", "type=1,manufacturer=Xen,product=HVM domU"])?;
+    let before = "nova-agent: enabled active\nnanova: enabled active\nnanova: disabled inactive\n";
+    assert_eq!(console.section("before"), before);
+    let after = "nanova: the service nova-agent is stopped and turned off; nanova does its task now\n\
+        nova-agent: disabled inactive\nnanova: enabled active\nnanova: enabled active\n";
+    assert_eq!(console.section("after"), after);
+    let upgraded = "nanova: enabled active\nanother process\nnanova: disabled inactive\n";
+    assert_eq!(console.section("upgraded"), upgraded);
     Ok(())
 }
