@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`xenstored`] | an embedded xenstored: two sockets, and Linux's device, strictly |
 //! | [`nova`] | what nova's host does: answers, key exchange, openssl |
+//! | [`dom0`] | the real `nanova-host`, and guests for it |
 //! | [`host`] | such a host on the embedded xenstored |
 //! | [`agent`] | the real binary as a process |
 //! | [`guest_root`] | a guest's root directory to throw away |
@@ -16,6 +17,7 @@
 
 pub mod agent;
 pub mod code;
+pub mod dom0;
 pub mod guest_root;
 pub mod host;
 pub mod imports;

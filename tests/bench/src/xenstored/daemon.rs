@@ -199,11 +199,15 @@ impl Daemon {
         view.rm(&path::home(old)).expect("dom0 may remove everything, and the parent is there");
         let mut changes = view.changes;
         layout::build(&mut self.store, &self.options);
-        for special in ["@introduceDomain", "@releaseDomain"] {
-            let readers = vec![Perms::owned_by(0)];
-            changes.push(Change { path: special.to_owned(), exact: false, readers });
-        }
+        changes.extend(["@introduceDomain", "@releaseDomain"].map(special));
         self.fire(None, &changes);
+    }
+
+    /// Makes one more guest.
+    pub(super) fn introduce(&mut self, domid: u32, uuid: &str, name: &str) {
+        let options = Options { domid, uuid: uuid.to_owned(), name: name.to_owned(), ..self.options.clone() };
+        layout::build(&mut self.store, &options);
+        self.fire(None, &[special("@introduceDomain")]);
     }
 
     /// A new tree, with no transaction open; watches stay.
@@ -220,6 +224,11 @@ impl Daemon {
         let transactions = self.sum(domid, |connection| connection.transactions.len());
         (self.store.owned(domid), watches, transactions, self.requests.clone())
     }
+}
+
+/// Domains have come or gone, which dom0 alone is told.
+fn special(path: &str) -> Change {
+    Change { path: path.to_owned(), exact: false, readers: vec![Perms::owned_by(0)] }
 }
 
 impl Connection {

@@ -44,6 +44,8 @@ struct Adapter {
 pub struct Device {
     hub: Arc<Hub>,
     kernel: Kernel,
+    /// Whose kernel this is; the guest's, if nobody says so.
+    domid: Option<u32>,
     connection: u64,
     outbox: Arc<Outbox>,
     /// The beginning of a message whose rest was not written yet.
@@ -64,12 +66,13 @@ pub struct Device {
 
 impl Device {
     /// Opens the device.
-    pub(super) fn open(hub: Arc<Hub>, kernel: Kernel) -> io::Result<Device> {
+    pub(super) fn open(hub: Arc<Hub>, kernel: Kernel, domid: Option<u32>) -> io::Result<Device> {
         let outbox = Arc::new(Outbox::new()?);
-        let connection = connect(&hub, &outbox);
+        let connection = connect(&hub, &outbox, domid);
         Ok(Device {
             hub,
             kernel,
+            domid,
             connection,
             outbox,
             partial: Vec::new(),
@@ -149,7 +152,7 @@ impl Device {
     pub fn resume(&mut self) {
         self.take_events();
         self.hub.lock().disconnect(self.connection);
-        self.connection = connect(&self.hub, &self.outbox);
+        self.connection = connect(&self.hub, &self.outbox, self.domid);
         self.suspends += 1;
         let requests: Vec<Vec<u8>> =
             self.watches.iter().map(|watch| pair_payload(&watch.path, &watch.kernel_token)).collect();
@@ -164,7 +167,7 @@ impl Device {
     pub(super) fn reopen(&mut self) {
         self.hub.lock().disconnect(self.connection);
         self.outbox.clear();
-        self.connection = connect(&self.hub, &self.outbox);
+        self.connection = connect(&self.hub, &self.outbox, self.domid);
         self.partial.clear();
         self.replies.clear();
         self.unread = 0;
@@ -318,10 +321,10 @@ impl Drop for Device {
     }
 }
 
-/// A connection for the domain the guest is at present.
-fn connect(hub: &Hub, outbox: &Arc<Outbox>) -> u64 {
+/// A connection for this domain, or the one that the guest is at present.
+fn connect(hub: &Hub, outbox: &Arc<Outbox>, domid: Option<u32>) -> u64 {
     let mut daemon = hub.lock();
-    let domid = daemon.options.domid;
+    let domid = domid.unwrap_or(daemon.options.domid);
     daemon.connect(domid, outbox.clone())
 }
 

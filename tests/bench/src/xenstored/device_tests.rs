@@ -4,7 +4,7 @@ use super::super::{Options, Quotas};
 use super::*;
 
 fn open_with(options: Options, kernel: Kernel) -> Device {
-    Device::open(Arc::new(Hub::new(options)), kernel).unwrap()
+    Device::open(Arc::new(Hub::new(options)), kernel, None).unwrap()
 }
 
 fn open() -> Device {

@@ -54,7 +54,7 @@ pub use quota::Quotas;
 pub use wire::{Errno, HEADER, PAYLOAD_MAX, Packet, announced_len, decode, op};
 
 use daemon::Hub;
-use server::Sockets;
+use server::{Role, Sockets};
 
 /// What kind of guest and daemon a test wants.
 #[derive(Clone, Debug)]
@@ -168,12 +168,17 @@ impl Xenstored {
 
     /// The guest kernel's device, opened: a struct to call.
     pub fn device(&self, kernel: Kernel) -> io::Result<Device> {
-        Device::open(self.hub.clone(), kernel)
+        Device::open(self.hub.clone(), kernel, None)
     }
 
     /// The guest kernel's device: a path to open.
     pub fn guest_device(&self, kernel: Kernel) -> io::Result<Pty> {
         Pty::new(self.device(kernel)?)
+    }
+
+    /// dom0's device: a path to open.
+    pub fn host_device(&self, kernel: Kernel) -> io::Result<Pty> {
+        Pty::new(Device::open(self.hub.clone(), kernel, Some(0))?)
     }
 
     /// The guest's domain id.
@@ -216,6 +221,17 @@ impl Xenstored {
     /// at the device's `resume`; clients of the guest's socket go on acting for the old domain.
     pub fn migrate(&self, domid: u32) {
         self.hub.lock().migrate(domid);
+    }
+
+    /// Makes one more guest, with its tree and a socket of its own, until the daemon is restarted: quotas bind it, but
+    /// the figures of [`Xenstored::stats`] are the first guest's.
+    pub fn introduce(&mut self, domid: u32, uuid: &str, name: &str) -> io::Result<PathBuf> {
+        self.hub.lock().introduce(domid, uuid, name);
+        let socket = self.socket(&format!("guest-{domid}"));
+        if let Some(sockets) = &mut self.sockets {
+            sockets.listen(&self.hub, &socket, Role::Domain(domid))?;
+        }
+        Ok(socket)
     }
 
     /// Takes the sockets away and ends the connections to them. Devices stay, as a guest's ring does.

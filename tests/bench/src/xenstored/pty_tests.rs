@@ -12,7 +12,7 @@ use super::*;
 
 fn pty() -> (Arc<Hub>, Pty) {
     let hub = Arc::new(Hub::new(Options::default()));
-    let device = Device::open(hub.clone(), Kernel::default()).unwrap();
+    let device = Device::open(hub.clone(), Kernel::default(), None).unwrap();
     (hub, Pty::new(device).unwrap())
 }
 

@@ -22,6 +22,8 @@ use super::wire::PacketReader;
 pub(super) enum Role {
     /// The guest; which domain that is can change with a migration.
     Guest,
+    /// One of the others.
+    Domain(u32),
     Host,
 }
 
@@ -44,12 +46,18 @@ impl Sockets {
     pub(super) fn open(hub: &Arc<Hub>, guest: &Path, host: &Path) -> io::Result<Sockets> {
         let mut sockets = Sockets { listeners: Vec::new(), accepting: Vec::new(), clients: Arc::default() };
         for (path, role) in [(guest, Role::Guest), (host, Role::Host)] {
-            let listener = UnixListener::bind(path)?;
-            let (listening, hub, clients) = (listener.try_clone()?, hub.clone(), sockets.clients.clone());
-            sockets.listeners.push((listener, path.to_owned()));
-            sockets.accepting.push(thread::spawn(move || accept(&listening, &hub, role, &clients)));
+            sockets.listen(hub, path, role)?;
         }
         Ok(sockets)
+    }
+
+    /// Listens on one more.
+    pub(super) fn listen(&mut self, hub: &Arc<Hub>, path: &Path, role: Role) -> io::Result<()> {
+        let listener = UnixListener::bind(path)?;
+        let (listening, hub, clients) = (listener.try_clone()?, hub.clone(), self.clients.clone());
+        self.listeners.push((listener, path.to_owned()));
+        self.accepting.push(thread::spawn(move || accept(&listening, &hub, role, &clients)));
+        Ok(())
     }
 
     /// Takes the sockets away and ends every connection.
@@ -90,6 +98,7 @@ fn serve(stream: UnixStream, hub: &Hub, role: Role, outbox: Arc<Outbox>) {
         let mut daemon = hub.lock();
         let domid = match role {
             Role::Guest => daemon.options.domid,
+            Role::Domain(domid) => domid,
             Role::Host => 0,
         };
         daemon.connect(domid, outbox.clone())
