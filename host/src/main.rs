@@ -9,6 +9,9 @@
 //! | `answer`, `conversation` | what a guest says, and what is said next |
 //! | `runner` | many conversations at once |
 //! | `told`, `fault` | how outcomes are shown, and what went wrong |
+//! | `password`, `prompt` | root's password: exchanged and encrypted; asked for |
+//! | `inject` | a file, in one request |
+//! | `network/` | vm-data: shown, edited, judged, written |
 //! | `list/` | the running guests, in three forms |
 //!
 //! Decisions (`args`, `guests::choose`, `exchange`, `conversation`, `list`) make no system call and are tested in their
@@ -23,20 +26,28 @@ mod conversation;
 mod exchange;
 mod fault;
 mod guests;
+mod inject;
 mod interrupt;
 mod letter;
 mod list;
+mod network;
 mod op;
+mod password;
+mod prompt;
 mod runner;
 mod told;
 
 use std::process::ExitCode;
+use std::rc::Rc;
 
-use args::{Act, Args, Command};
+use args::{Act, Args, Command, NetworkAct};
 use connection::Connection;
 use conversation::{Conversation, Once, Ordered};
 use fault::Fault;
+use guests::Guest;
+use inject::{File, Inject};
 use interrupt::Interrupt;
+use password::Passwords;
 use runner::{Job, Patience};
 use told::Teller;
 
@@ -69,19 +80,47 @@ fn speak(args: &Args, words: &[String], command: &Command) -> Result<u8, Fault> 
     let mut connection = connect(args)?;
     let guests = guests::meant_by(&mut connection, words)?;
     let mut teller = Teller::new(args.json, words.len() > 1 || words.iter().any(|word| word == "all"));
-    if *command == Command::Status {
-        list::status(&mut connection, &guests)?;
+    match command {
+        Command::Status => list::status(&mut connection, &guests)?,
+        Command::Network(NetworkAct::Show) => return network::show(&mut connection, &guests).map(|()| 0),
+        Command::Network(NetworkAct::File(file)) => network::write_file(&mut connection, &guests, file)?,
+        Command::Network(NetworkAct::Edit) if !network::edit(&mut connection, &guests)? => return Ok(0),
+        _ => {}
     }
-    let mut jobs = Vec::new();
-    for guest in guests {
-        jobs.push(Job { guest, conversation: conversation(command)? });
-    }
+    let jobs = jobs(&mut connection, guests.clone(), command)?;
     let patience = Patience { timeout: args.timeout, follow: args.follow };
     runner::run(&mut connection, jobs, patience, &mut |guest, outcome| teller.tell(guest, &outcome))?;
+    if matches!(command, Command::Network(_)) {
+        list::addresses(&mut connection, &guests)?;
+    }
     Ok(teller.code())
 }
 
-fn conversation(command: &Command) -> Result<Box<dyn Conversation>, Fault> {
+/// A conversation, or why there is none.
+type Said = Result<Box<dyn Conversation>, Fault>;
+
+/// What is said to each.
+fn jobs(connection: &mut Connection, guests: Vec<Guest>, command: &Command) -> Result<Vec<Job>, Fault> {
+    let mut say: Box<dyn FnMut(&Guest) -> Said> = match command {
+        Command::Password(from) => {
+            let nanovas = password::nanovas(connection, &guests)?;
+            let mut passwords = Passwords::of(*from)?;
+            Box::new(move |guest| Ok(Box::new(passwords.change(nanovas.contains(&guest.domid))?)))
+        }
+        Command::Inject(local, path) => {
+            let file = Rc::new(File::read(local, path)?);
+            let room = connection.payload_max();
+            Box::new(move |guest| Ok(Box::new(Inject::new(file.clone(), room.saturating_sub(guest.home().len())))))
+        }
+        command => {
+            let command = command.clone();
+            Box::new(move |_| simple(&command))
+        }
+    };
+    guests.into_iter().map(|guest| Ok(Job { conversation: say(&guest)?, guest })).collect()
+}
+
+fn simple(command: &Command) -> Said {
     Ok(match command {
         Command::Version | Command::Status => Box::new(Once::new("version", "agent")),
         Command::Features => Box::new(Once::new("features", "")),
@@ -89,9 +128,8 @@ fn conversation(command: &Command) -> Result<Box<dyn Conversation>, Fault> {
         Command::Reboot => Box::new(Ordered("reboot")),
         Command::Update(url, sum) => Box::new(Once::new("agentupdate", format!("{url},{sum}"))),
         Command::Call(name, value) => Box::new(Once::new(name, argument(value))),
-        Command::Password(_) | Command::Inject(..) | Command::Network(_) => {
-            return Err(Fault::Usage("this build has no such command".into()));
-        }
+        Command::Network(_) => Box::new(Once::new("resetnetwork", "")),
+        Command::Password(_) | Command::Inject(..) => return Err(Fault::here("it is said otherwise")),
     })
 }
 

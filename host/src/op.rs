@@ -48,6 +48,11 @@ impl Op {
         Op::new(MessageType::WRITE, path, value, false)
     }
 
+    /// Lets a guest read a node of dom0's.
+    pub(crate) fn readable(path: impl Into<String>, domid: u32) -> Op {
+        Op::new(MessageType::SET_PERMS, path, format!("n0\0r{domid}\0"), true)
+    }
+
     /// Removes a node and all below it.
     pub(crate) fn remove(path: impl Into<String>) -> Op {
         Op::new(MessageType::RM, path, [], true)

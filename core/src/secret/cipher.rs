@@ -197,6 +197,11 @@ impl Drop for KeyIv {
 }
 
 impl KeyIv {
+    #[cfg(feature = "host")]
+    pub(super) fn parts(&self) -> (&[u8; BLOCK], &[u8; BLOCK]) {
+        (&self.key, &self.iv)
+    }
+
     pub(super) fn of(material: [u8; 2 * BLOCK]) -> KeyIv {
         let material = Zeroizing::new(material);
         let mut key_iv = KeyIv { key: [0; BLOCK], iv: [0; BLOCK] };

@@ -10,6 +10,8 @@
 //! whoever reads along. Neither tells a host from somebody else who may write requests (SECURITY.md).
 
 pub mod cipher;
+#[cfg(feature = "host")]
+pub mod encrypt;
 pub mod exchange;
 #[cfg(feature = "sealed")]
 pub mod group;

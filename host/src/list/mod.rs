@@ -64,6 +64,16 @@ pub(crate) fn status(connection: &mut Connection, guests: &[Guest]) -> Result<()
     print(&facts.iter().map(Facts::page).collect::<Vec<_>>().join("\n"))
 }
 
+/// Shows the addresses that guests report.
+pub(crate) fn addresses(connection: &mut Connection, guests: &[Guest]) -> Result<(), Fault> {
+    let facts = read(connection, guests)?;
+    let line = |guest: &Facts| match guest.addresses[..] {
+        [] => format!("{} reports no address yet\n", guest.name),
+        ref addresses => format!("{} reports {}\n", guest.name, addresses.join(" ")),
+    };
+    print(&facts.iter().map(line).collect::<String>())
+}
+
 fn print(text: &str) -> Result<(), Fault> {
     let mut out = io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());

@@ -1,0 +1,115 @@
+//! A guest's network: what `vm-data` says of it, shown, edited, written. What is written was judged by the guest's own
+//! reader before.
+
+mod document;
+mod judge;
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::process::Command;
+
+use crate::connection::Connection;
+use crate::fault::Fault;
+use crate::guests::Guest;
+use crate::op::Op;
+use document::Document;
+use judge::judge;
+
+/// What every toolstack's guest has below its home if XAPI made it (`xenopsd/xc/domain.ml`), and no other.
+const XAPI: &str = "unique-domain-id";
+
+/// Prints what vm-data says.
+pub(crate) fn show(connection: &mut Connection, guests: &[Guest]) -> Result<(), Fault> {
+    for guest in guests {
+        if guests.len() > 1 {
+            println!("{guest}:");
+        }
+        print!("{}", read(connection, guest)?.pretty());
+    }
+    Ok(())
+}
+
+/// Reads a file, judges it, and writes it for each guest.
+pub(crate) fn write_file(connection: &mut Connection, guests: &[Guest], file: &std::path::Path) -> Result<(), Fault> {
+    let text = std::fs::read_to_string(file);
+    let text = text.map_err(|error| Fault::here(format!("cannot read {}: {error}", file.display())))?;
+    let document = Document::parse(&text)?;
+    judge(&document)?;
+    guests.iter().try_for_each(|guest| write(connection, guest, &document))
+}
+
+/// Has a person edit what vm-data says. Returns whether it was changed.
+pub(crate) fn edit(connection: &mut Connection, guests: &[Guest]) -> Result<bool, Fault> {
+    let [guest] = guests else { return Err(Fault::Usage("one guest's network is edited at a time".into())) };
+    let before = read(connection, guest)?.pretty();
+    let after = edited(&before)?;
+    if after == before {
+        eprintln!("nanova-host: nothing was changed");
+        return Ok(false);
+    }
+    let document = Document::parse(&after)?;
+    judge(&document)?;
+    write(connection, guest, &document)?;
+    Ok(true)
+}
+
+/// What an editor makes of a text.
+fn edited(text: &str) -> Result<String, Fault> {
+    let wrong = |error: std::io::Error| Fault::here(format!("cannot have it edited: {error}"));
+    let name = std::env::temp_dir().join(format!("nanova-host-{}.json", std::process::id()));
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&name);
+    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(wrong)?;
+    let editor = ["VISUAL", "EDITOR"].iter().find_map(std::env::var_os).unwrap_or_else(|| "vi".into());
+    let mut words = editor.to_string_lossy().split_whitespace().map(str::to_owned).collect::<Vec<_>>().into_iter();
+    let status = Command::new(words.next().unwrap_or_else(|| "vi".into())).args(words).arg(&name).status();
+    let text = std::fs::read_to_string(&name);
+    let _ = std::fs::remove_file(&name);
+    match status.map_err(wrong)?.success() {
+        true => text.map_err(wrong),
+        false => Err(Fault::here("the editor failed; nothing was changed")),
+    }
+}
+
+fn read(connection: &mut Connection, guest: &Guest) -> Result<Document, Fault> {
+    let names = connection.list(&guest.path("vm-data/networking"))?;
+    let nodes = names.iter().map(|name| Op::read(guest.path(&format!("vm-data/networking/{name}"))));
+    let replies = connection.ask_all([Op::read(guest.path("vm-data/hostname"))].into_iter().chain(nodes))?;
+    let mut texts = replies.into_iter().map(|reply| Some(String::from_utf8_lossy(&reply.ok()?).into_owned()));
+    let hostname = texts.next().flatten().filter(|name| !name.is_empty());
+    let interfaces = names.into_iter().zip(texts).filter_map(|(name, text)| Some((name, text?))).collect();
+    Ok(Document { hostname, interfaces })
+}
+
+/// Writes it, removes the interfaces that are no more in it, and says how it is kept where XAPI owns it.
+fn write(connection: &mut Connection, guest: &Guest, document: &Document) -> Result<(), Fault> {
+    let old = connection.list(&guest.path("vm-data/networking"))?;
+    let gone = old.iter().filter(|name| !document.interfaces.contains_key(*name));
+    let gone = gone.map(|name| Op::remove(guest.path(&format!("vm-data/networking/{name}"))));
+    let nodes = document.nodes();
+    let new = nodes.iter().map(|(node, value)| Op::write(guest.path(node), *value));
+    for reply in connection.ask_all(new.chain(gone))? {
+        reply.map_err(|why| Fault::here(format!("xenstored refuses to write the network of {guest}: {why}")))?;
+    }
+    let is_of_xapi = connection.ask(Op::read(guest.path(XAPI)))?.is_ok();
+    if is_of_xapi {
+        keep(guest, &nodes);
+        return Ok(());
+    }
+    // dom0's, and the guest may read them; with XAPI they are the guest's, as their parents are.
+    let parents = ["vm-data".to_owned(), "vm-data/networking".to_owned()];
+    let all = parents.iter().chain(nodes.iter().map(|(node, _)| node));
+    let replies = connection.ask_all(all.map(|node| Op::readable(guest.path(node), guest.domid)))?;
+    // There is no such directory where there is no interface.
+    let refused = replies.into_iter().filter_map(Result::err).find(|why| why.name() != "ENOENT");
+    refused.map_or(Ok(()), |why| Err(Fault::here(format!("xenstored refuses to let {guest} read its network: {why}"))))
+}
+
+/// XAPI makes vm-data anew at every start, from what its own database has.
+fn keep(guest: &Guest, nodes: &[(String, &str)]) {
+    eprintln!("nanova-host: vm-data of {guest} is XAPI's, and lost at its next start, unless XAPI is told:");
+    for (node, value) in nodes {
+        let value = value.replace('\'', r"'\''");
+        eprintln!("  xe vm-param-set uuid={} xenstore-data:{node}='{value}'", guest.uuid);
+    }
+}
