@@ -12,6 +12,7 @@
 //! | `password`, `prompt` | root's password: exchanged and encrypted; asked for |
 //! | `inject` | a file, in one request |
 //! | `network/` | vm-data: shown, edited, judged, written |
+//! | `plugin` | the same as a plugin of XAPI's |
 //! | `list/` | the running guests, in three forms |
 //!
 //! Decisions (`args`, `guests::choose`, `exchange`, `conversation`, `list`) make no system call and are tested in their
@@ -33,10 +34,12 @@ mod list;
 mod network;
 mod op;
 mod password;
+mod plugin;
 mod prompt;
 mod runner;
 mod told;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::rc::Rc;
 
@@ -52,7 +55,12 @@ use runner::{Job, Patience};
 use told::Teller;
 
 fn main() -> ExitCode {
-    match args::parse(std::env::args_os().skip(1)).and_then(|args| run(&args)) {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    if let Some((plugin, call)) = plugin::called_as(&words) {
+        println!("{}", plugin::serve(plugin, call));
+        return ExitCode::SUCCESS;
+    }
+    match args::parse(words.into_iter().skip(1)).and_then(|args| run(&args)) {
         Ok(code) => ExitCode::from(code),
         Err(fault) => {
             eprintln!("nanova-host: {fault}");

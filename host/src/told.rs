@@ -37,7 +37,7 @@ impl Teller {
             Err(fault) => fault.code(),
         };
         self.worst = self.worst.max(code);
-        let (out, err) = if self.json { (json_line(guest, outcome), None) } else { self.lines(guest, outcome) };
+        let (out, err) = if self.json { (Some(json_line(guest, outcome)), None) } else { self.lines(guest, outcome) };
         // Nobody reads it any more: that is no reason to stop half way.
         let _ = out.map(|line| writeln!(io::stdout().lock(), "{line}"));
         let _ = err.map(|line| writeln!(io::stderr().lock(), "nanova-host: {line}"));
@@ -63,7 +63,8 @@ fn shown(message: &str) -> String {
     message.lines().map(|line| printable(line.as_bytes())).collect::<Vec<_>>().join("\n")
 }
 
-fn json_line(guest: &Guest, outcome: &Result<Answer, Fault>) -> Option<String> {
+/// One JSON object.
+pub(crate) fn json_line(guest: &Guest, outcome: &Result<Answer, Fault>) -> String {
     let mut line = json!({ "id": guest.domid, "uuid": guest.uuid, "name": guest.name });
     match outcome {
         Ok(answer) => {
@@ -72,7 +73,7 @@ fn json_line(guest: &Guest, outcome: &Result<Answer, Fault>) -> Option<String> {
         }
         Err(fault) => line["error"] = json!(fault.to_string()),
     }
-    Some(line.to_string())
+    line.to_string()
 }
 
 #[cfg(test)]
@@ -100,9 +101,9 @@ mod tests {
 
     #[test]
     fn programs_get_one_object_a_line() {
-        let line = json_line(&guest(), &answer("0", "1.2")).unwrap();
+        let line = json_line(&guest(), &answer("0", "1.2"));
         assert_eq!(line, r#"{"id":7,"message":"1.2","name":"web","returncode":"0","uuid":"u"}"#);
-        let line = json_line(&guest(), &Err(Fault::Silent("late".into()))).unwrap();
+        let line = json_line(&guest(), &Err(Fault::Silent("late".into())));
         assert!(line.contains(r#""error":"late""#));
     }
 

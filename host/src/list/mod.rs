@@ -64,6 +64,12 @@ pub(crate) fn status(connection: &mut Connection, guests: &[Guest]) -> Result<()
     print(&facts.iter().map(Facts::page).collect::<Vec<_>>().join("\n"))
 }
 
+/// The list for programs.
+pub(crate) fn json(connection: &mut Connection) -> Result<String, Fault> {
+    let guests = running(connection)?;
+    Ok(json::render(&read(connection, &guests)?))
+}
+
 /// Shows the addresses that guests report.
 pub(crate) fn addresses(connection: &mut Connection, guests: &[Guest]) -> Result<(), Fault> {
     let facts = read(connection, guests)?;

@@ -30,6 +30,11 @@ pub(crate) fn show(connection: &mut Connection, guests: &[Guest]) -> Result<(), 
     Ok(())
 }
 
+/// What vm-data says of one.
+pub(crate) fn shown(connection: &mut Connection, guest: &Guest) -> Result<String, Fault> {
+    Ok(read(connection, guest)?.pretty())
+}
+
 /// Reads a file, judges it, and writes it for each guest.
 pub(crate) fn write_file(connection: &mut Connection, guests: &[Guest], file: &std::path::Path) -> Result<(), Fault> {
     let text = std::fs::read_to_string(file);

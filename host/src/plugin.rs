@@ -1,0 +1,250 @@
+//! As a plugin of XAPI's: one argument is an XML-RPC call, standard output its response, the exit code 0.
+//!
+//! `/etc/xapi.d/plugins/agent.py` stands in the place of nova's own (os-xenapi), function for function: a success is the
+//! guest's response as it is, whatever it says, and a failure's text begins with the word that nova looks for.
+//! `/etc/xapi.d/plugins/nanova` has functions of our own, for a VM of a uuid; a success is JSON.
+//!
+//! XAPI logs what it is given, and the arguments are in dom0's list of processes: there is no function here that takes
+//! a password in clear.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use base64ct::{Base64, Encoding};
+use dxr::{MethodCall, MethodResponse, TryFromValue, Value};
+
+use crate::answer::Answer;
+use crate::connection::Connection;
+use crate::conversation::{Conversation, Once, Ordered};
+use crate::fault::Fault;
+use crate::guests::{Guest, meant_by};
+use crate::inject::{File, Inject};
+use crate::interrupt::Interrupt;
+use crate::runner::{Job, Patience, run};
+use crate::{list, network, told};
+
+/// How long an answer is waited for if the caller says nothing.
+const TIMEOUT: u64 = 30;
+
+/// The plugins that this program is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Plugin {
+    /// `agent.py`
+    Nova,
+    /// `nanova`
+    Ours,
+}
+
+type Arguments = BTreeMap<String, String>;
+
+/// Which plugin it is called as, and the call; none if it is called as a program.
+pub(crate) fn called_as(words: &[std::ffi::OsString]) -> Option<(Plugin, &str)> {
+    let [name, call] = words else { return None };
+    let plugin = match Path::new(name).file_name()?.to_str()? {
+        "agent.py" => Plugin::Nova,
+        "nanova" => Plugin::Ours,
+        _ => return None,
+    };
+    Some((plugin, call.to_str()?))
+}
+
+/// Serves the call; returns the response.
+pub(crate) fn serve(plugin: Plugin, call: &str) -> String {
+    let response = match parse(call) {
+        Err(why) => failure(&["XENAPI_PLUGIN_FAILURE", "", "ValueError", &why]),
+        Ok((function, arguments)) => match perform(plugin, &function, &arguments) {
+            None => failure(&["UNKNOWN_XENAPI_PLUGIN_FUNCTION", &function]),
+            Some(Ok(value)) => {
+                structure([("Status", Value::String("Success".into())), ("Value", Value::String(value))])
+            }
+            Some(Err(fault)) => {
+                let (class, text) = described(plugin, &fault);
+                failure(&["XENAPI_PLUGIN_FAILURE", &function, class, &text])
+            }
+        },
+    };
+    MethodResponse { value: response }.to_xml().unwrap_or_default()
+}
+
+/// The function and its arguments. What is wrong is told without them: they may be secret.
+fn parse(call: &str) -> Result<(String, Arguments), String> {
+    let call = MethodCall::from_xml(call).map_err(|_| "the argument is no XML-RPC call".to_owned())?;
+    let [_session, arguments] = &call.params[..] else { return Err("a call has a session and a struct".into()) };
+    let arguments = Arguments::try_from_value(arguments);
+    Ok((call.name.into_owned(), arguments.map_err(|_| "the arguments are no struct of strings")?))
+}
+
+fn structure<const N: usize>(members: [(&str, Value); N]) -> Value {
+    Value::Struct(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+fn failure(words: &[&str]) -> Value {
+    let words = words.iter().map(|word| Value::String((*word).to_owned())).collect();
+    structure([("Status", Value::String("Failure".into())), ("ErrorDescription", Value::Array(words))])
+}
+
+/// A failure's class, and its text: nova looks for its words in the last line.
+fn described(plugin: Plugin, fault: &Fault) -> (&'static str, String) {
+    let (class, word) = match fault {
+        Fault::Silent(_) => ("TimedOut", "TIMEOUT: "),
+        Fault::Gone(_) => ("Gone", "REBOOT: "),
+        Fault::Guest(text) if text.contains("injects no files") => ("NotImplemented", "NOT IMPLEMENTED: "),
+        Fault::Guest(_) => ("AgentRefused", ""),
+        _ => ("Failed", ""),
+    };
+    match plugin {
+        Plugin::Nova => ("PluginError", format!("{word}{fault}")),
+        Plugin::Ours => (class, fault.to_string()),
+    }
+}
+
+/// What the function comes to; none if there is no such function.
+fn perform(plugin: Plugin, function: &str, arguments: &Arguments) -> Option<Result<String, Fault>> {
+    let asks = Asks { arguments, patience: patience(arguments) };
+    match plugin {
+        Plugin::Nova => asks.nova(function),
+        Plugin::Ours => asks.ours(function),
+    }
+}
+
+fn patience(arguments: &Arguments) -> Patience {
+    let seconds = arguments.get("timeout").and_then(|text| text.parse().ok()).unwrap_or(TIMEOUT);
+    Patience { timeout: Duration::from_secs(seconds), follow: false }
+}
+
+/// A call's arguments, and how long to wait.
+struct Asks<'a> {
+    arguments: &'a Arguments,
+    patience: Patience,
+}
+
+impl Asks<'_> {
+    fn get(&self, name: &str) -> Result<&str, Fault> {
+        self.arguments
+            .get(name)
+            .map(String::as_str)
+            .ok_or_else(|| Fault::here(format!("the argument '{name}' is missing")))
+    }
+
+    fn nova(&self, function: &str) -> Option<Result<String, Fault>> {
+        let conversation = match function {
+            "version" => self.once("version", Ok("agent".into())),
+            "key_init" => self.once("keyinit", self.get("pub").map(str::to_owned)),
+            "password" => self.once("password", self.get("enc_pass").map(str::to_owned)),
+            "resetnetwork" => self.once("resetnetwork", Ok(String::new())),
+            "agentupdate" => self.once("agentupdate", self.update("url", "md5sum")),
+            "inject_file" => self.file("b64_path", "b64_contents"),
+            _ => return None,
+        };
+        let guest = || {
+            let domid = self.get("dom_id")?.parse().map_err(|_| Fault::here("'dom_id' is no domain id"))?;
+            Ok(Guest { domid, uuid: self.get("id")?.to_owned(), name: String::new() })
+        };
+        let asked = conversation.and_then(|conversation| self.ask(&mut connect()?, guest()?, conversation));
+        Some(asked.map(|(_, answer)| answer.text))
+    }
+
+    fn ours(&self, function: &str) -> Option<Result<String, Fault>> {
+        let conversation = match function {
+            "list" => return Some(connect().and_then(|mut connection| list::json(&mut connection))),
+            "network" => return Some(self.network()),
+            "version" => self.once("version", Ok("agent".into())),
+            "features" => self.once("features", Ok(String::new())),
+            "call" => self.get("name").and_then(|name| self.once(name, Ok(self.get("value").unwrap_or("").to_owned()))),
+            "update" => self.once("agentupdate", self.update("url", "sum")),
+            "inject" => self.file("path", "contents"),
+            "shutdown" => Ok(Box::new(Ordered("poweroff")) as Box<dyn Conversation>),
+            "reboot" => Ok(Box::new(Ordered("reboot")) as Box<dyn Conversation>),
+            _ => return None,
+        };
+        Some(conversation.and_then(|conversation| {
+            let mut connection = connect()?;
+            let guest = self.guest(&mut connection)?;
+            let (guest, answer) = self.ask(&mut connection, guest, conversation)?;
+            match answer.is_success() {
+                true => Ok(told::json_line(&guest, &Ok(answer))),
+                false => Err(Fault::Guest(format!("the agent answered {}: {}", answer.code, answer.message))),
+            }
+        }))
+    }
+
+    fn network(&self) -> Result<String, Fault> {
+        let mut connection = connect()?;
+        let guest = self.guest(&mut connection)?;
+        network::shown(&mut connection, &guest)
+    }
+
+    fn guest(&self, connection: &mut Connection) -> Result<Guest, Fault> {
+        let uuid = self.get("uuid")?;
+        let guest = meant_by(connection, &[uuid.to_owned()])?.into_iter().next();
+        guest.ok_or_else(|| Fault::here(format!("no VM of uuid {uuid} runs on this host")))
+    }
+
+    fn once(&self, name: &str, value: Result<String, Fault>) -> Result<Box<dyn Conversation>, Fault> {
+        Ok(Box::new(Once::new(name, value?)))
+    }
+
+    fn update(&self, url: &str, sum: &str) -> Result<String, Fault> {
+        Ok(format!("{},{}", self.get(url)?, self.get(sum)?))
+    }
+
+    /// A file whose path and contents are base64.
+    fn file(&self, path: &str, contents: &str) -> Result<Box<dyn Conversation>, Fault> {
+        let decoded = |name: &str| {
+            let bytes = Base64::decode_vec(self.get(name)?);
+            bytes.map_err(|_| Fault::here(format!("the argument '{name}' is no base64")))
+        };
+        let path = String::from_utf8(decoded(path)?).map_err(|_| Fault::here("the path is no UTF-8"))?;
+        // Longest home and packet; what does not fit is refused before it is written in any case.
+        Ok(Box::new(Inject::new(Rc::new(File::new(path, decoded(contents)?)), PACKET - "/local/domain/65535".len())))
+    }
+
+    fn ask(
+        &self,
+        connection: &mut Connection,
+        guest: Guest,
+        conversation: Box<dyn Conversation>,
+    ) -> Result<(Guest, Answer), Fault> {
+        let mut outcome = Err(Fault::here("the guest was not asked"));
+        run(connection, vec![Job { guest: guest.clone(), conversation }], self.patience, &mut |guest, told| {
+            outcome = told.map(|answer| (guest.clone(), answer));
+        })?;
+        outcome
+    }
+}
+
+/// What a device takes, the least of all.
+const PACKET: usize = nanova_core::wire::xenstore::DEVICE_REQUEST_MAX - nanova_core::wire::xenstore::HEADER_LEN;
+
+fn connect() -> Result<Connection, Fault> {
+    let interrupt = Interrupt::new().map_err(|error| Fault::here(format!("cannot take signals: {error}")))?;
+    Connection::open(None, false, interrupt)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_a_plugin_by_its_name_and_its_one_argument() {
+        let words = |words: &[&str]| words.iter().map(std::ffi::OsString::from).collect::<Vec<_>>();
+        assert_eq!(called_as(&words(&["/etc/xapi.d/plugins/agent.py", "<x>"])), Some((Plugin::Nova, "<x>")));
+        assert_eq!(called_as(&words(&["/etc/xapi.d/plugins/nanova", "<x>"])), Some((Plugin::Ours, "<x>")));
+        assert_eq!(called_as(&words(&["/usr/bin/nanova-host", "list"])), None);
+        assert_eq!(called_as(&words(&["/etc/xapi.d/plugins/nanova"])), None);
+    }
+
+    #[test]
+    fn nova_finds_its_words_in_the_last_line() {
+        for (fault, word) in [
+            (Fault::Silent("s".into()), "TIMEOUT:"),
+            (Fault::Gone("g".into()), "REBOOT:"),
+            (Fault::Guest("this agent injects no files".into()), "NOT IMPLEMENTED:"),
+        ] {
+            let (_, text) = described(Plugin::Nova, &fault);
+            assert!(text.lines().last().unwrap().starts_with(word), "{text}");
+        }
+    }
+}
