@@ -1,8 +1,9 @@
 //! What a guest answers: `{"returncode": "<string>", "message": "<string>"}`.
 
 use serde_json::Value;
+use zeroize::Zeroize;
 
-/// An answer.
+/// An answer. It may hold a secret, and is overwritten when it is dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     /// "0" is success; for keyinit "D0".
@@ -17,9 +18,9 @@ impl Answer {
     /// Reads it. A code that is a number counts as its digits, and a message that is missing as none: guests are
     /// many. Anything else is no answer.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Answer> {
-        let value: Value = serde_json::from_slice(bytes).ok()?;
-        let text = |name| match value.get(name) {
-            Some(Value::String(text)) => Some(text.clone()),
+        let mut value: Value = serde_json::from_slice(bytes).ok()?;
+        let mut text = |name| match value.get_mut(name).map(Value::take) {
+            Some(Value::String(text)) => Some(text),
             Some(Value::Number(number)) => Some(number.to_string()),
             _ => None,
         };
@@ -35,6 +36,13 @@ impl Answer {
     /// Whether it is a success.
     pub(crate) fn is_success(&self) -> bool {
         matches!(self.code.as_str(), "0" | "D0")
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.message.zeroize();
+        self.text.zeroize();
     }
 }
 

@@ -226,6 +226,7 @@ impl Connection {
         loop {
             if !self.rest.is_empty() {
                 match self.file.write(&self.rest) {
+                    Ok(written) if written == self.rest.len() => self.rest.zeroize(),
                     Ok(written) => self.rest.drain(..written).for_each(drop),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -2,15 +2,14 @@
 //!
 //! A conversation can stand in another one's place: one that seals has the letters of the inner one in its own.
 
-use serde_json::Value;
-
 use crate::answer::Answer;
 use crate::fault::Fault;
+use crate::request::Request;
 
 /// What to say next.
 pub(crate) enum Step {
-    /// A command and its argument.
-    Command(String, Value),
+    /// A request to the agent.
+    Request(Request),
     /// An order for the guest's kernel.
     Order(&'static str),
     /// Nothing more.
@@ -23,20 +22,20 @@ pub(crate) trait Conversation {
     fn next(&mut self, answer: Option<Answer>) -> Step;
 }
 
-/// One command, and its answer is all.
-pub(crate) struct Once(Option<(String, Value)>);
+/// One request, and its answer is all.
+pub(crate) struct Once(Option<Request>);
 
 impl Once {
-    /// This command.
-    pub(crate) fn new(name: impl Into<String>, value: impl Into<Value>) -> Once {
-        Once(Some((name.into(), value.into())))
+    /// This one.
+    pub(crate) fn new(request: Request) -> Once {
+        Once(Some(request))
     }
 }
 
 impl Conversation for Once {
     fn next(&mut self, answer: Option<Answer>) -> Step {
         match (answer, self.0.take()) {
-            (None, Some((name, value))) => Step::Command(name, value),
+            (None, Some(request)) => Step::Request(request),
             (answer, _) => Step::Done(judged(answer)),
         }
     }

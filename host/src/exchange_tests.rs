@@ -1,7 +1,7 @@
 //! Every step of a letter, and what may come between any two.
 
 use super::*;
-use serde_json::json;
+use crate::request::Request;
 
 fn guest() -> Guest {
     Guest { domid: 7, uuid: "u".into(), name: "web".into() }
@@ -13,7 +13,7 @@ fn begin(letter: Letter) -> (Exchange, Option<Op>) {
 }
 
 fn command() -> Letter {
-    Letter::command("id", "version", &json!("agent"))
+    Letter::request("id", &Request::text("version", "agent"))
 }
 
 fn shown(op: Option<Op>) -> String {

@@ -6,17 +6,16 @@ use std::path::Path;
 use std::rc::Rc;
 
 use base64ct::{Base64, Encoding};
-use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::answer::Answer;
-use crate::conversation::{Conversation, Step};
+use crate::conversation::{Conversation, Step, judged};
 use crate::fault::Fault;
+use crate::request::Request;
+use crate::sealing::{Speech, Terms};
 
 /// More than any request has room for is not even read.
 const READ_MAX: u64 = 1 << 20;
-/// What is in the packet beside the argument's own bytes: `/data/host/`, a uuid, the names of the members.
-const AROUND: usize = 11 + 36 + 1 + 32;
 
 /// A file, and where it goes.
 pub(crate) struct File {
@@ -43,59 +42,60 @@ impl File {
     pub(crate) fn new(path: String, contents: Vec<u8>) -> File {
         File { path, contents: Zeroizing::new(contents) }
     }
+
+    /// As an object.
+    fn object(&self) -> Request {
+        let (path, contents) = (base64(self.path.as_bytes()), base64(&self.contents));
+        let members = [r#"{"b64_path":""#, &path, r#"","b64_file":""#, &contents, r#""}"#];
+        Request::json("file_inject", &Zeroizing::new(members.concat()))
+    }
+
+    /// How long the contents may be, in a request of so many bytes.
+    fn most_bytes(&self, room: usize) -> usize {
+        let empty = File { path: self.path.clone(), contents: Zeroizing::default() };
+        room.saturating_sub(empty.object().bytes().len()) / 4 * 3
+    }
 }
 
-/// Asks what the agent can do, then sends.
-pub(crate) struct Inject {
-    file: Rc<File>,
-    /// Bytes of a request's payload behind the guest's home.
-    room: usize,
-    sent: bool,
-}
+/// Sends it.
+pub(crate) struct Inject(Option<Request>);
 
 impl Inject {
-    /// This file, into a guest whose requests have so much room behind its home's path.
-    pub(crate) fn new(file: Rc<File>, room: usize) -> Inject {
-        Inject { file, room, sent: false }
-    }
-
-    fn send(&mut self, features: &str) -> Step {
-        let has = |name: &str| features.split(',').any(|feature| feature.trim() == name);
-        let File { path, contents } = &*self.file;
-        let (name, value) = if has("file_inject") {
-            let (b64_path, b64_file) = (Base64::encode_string(path.as_bytes()), Base64::encode_string(contents));
-            ("file_inject", json!({ "b64_path": b64_path, "b64_file": b64_file }))
-        } else if has("injectfile") && path.contains(',') {
-            return Step::Done(Err(Fault::Guest("this agent takes no path with a comma in it".into())));
-        } else if has("injectfile") {
-            let both = Zeroizing::new([path.as_bytes(), b",", contents].concat());
-            ("injectfile", Base64::encode_string(&both).into())
-        } else {
-            return Step::Done(Err(Fault::Guest("this agent injects no files".into())));
-        };
-        if value.to_string().len() + AROUND > self.room {
-            let most = most_bytes(self.room, path.len());
-            let len = contents.len();
-            let text = format!("the file has {len} bytes; one request to this agent takes {most}");
-            return Step::Done(Err(Fault::here(text)));
-        }
-        self.sent = true;
-        Step::Command(name.into(), value)
+    /// This file, into any guest.
+    pub(crate) fn speech(file: Rc<File>) -> Speech {
+        Speech::Sealed(Box::new(move |terms| Ok(Box::new(Inject(Some(request(&file, terms)?))))))
     }
 }
 
-/// How long the contents may be, with such a path.
-fn most_bytes(room: usize, path: usize) -> usize {
-    const MEMBERS: usize = r#"{"b64_file":"","b64_path":""}"#.len();
-    room.saturating_sub(AROUND + MEMBERS + path.div_ceil(3) * 4) / 4 * 3
+/// What an agent of these terms takes.
+fn request(file: &File, terms: &Terms) -> Result<Request, Fault> {
+    let File { path, contents } = file;
+    let request = if terms.has("file_inject") {
+        file.object()
+    } else if terms.has("injectfile") && path.contains(',') {
+        return Err(Fault::Guest("this agent takes no path with a comma in it".into()));
+    } else if terms.has("injectfile") {
+        let both = Zeroizing::new([path.as_bytes(), b",", contents].concat());
+        Request::text("injectfile", &base64(&both))
+    } else {
+        return Err(Fault::Guest("this agent injects no files".into()));
+    };
+    if request.bytes().len() <= terms.room {
+        return Ok(request);
+    }
+    let (len, most) = (contents.len(), file.most_bytes(terms.room));
+    Err(Fault::here(format!("the file has {len} bytes; one request to this agent takes {most}")))
+}
+
+fn base64(bytes: &[u8]) -> Zeroizing<String> {
+    Zeroizing::new(Base64::encode_string(bytes))
 }
 
 impl Conversation for Inject {
     fn next(&mut self, answer: Option<Answer>) -> Step {
-        match answer {
-            None => Step::Command("features".into(), "".into()),
-            Some(answer) if !self.sent && answer.is_success() => self.send(&answer.message),
-            Some(answer) => Step::Done(Ok(answer)),
+        match (answer, self.0.take()) {
+            (None, Some(request)) => Step::Request(request),
+            (answer, _) => Step::Done(judged(answer)),
         }
     }
 }
@@ -105,21 +105,15 @@ mod tests {
     use super::*;
 
     fn sent(features: &str, path: &str, contents: usize) -> Result<String, Fault> {
-        let file = Rc::new(File::new(path.into(), vec![b'x'; contents]));
-        let mut inject = Inject::new(file, 4096 - "/local/domain/7".len());
-        assert!(matches!(inject.next(None), Step::Command(name, _) if name == "features"));
-        match inject.next(Some(Answer::done(features))) {
-            Step::Command(name, value) => Ok(format!("{name} {value}")),
-            Step::Done(Err(fault)) => Err(fault),
-            _ => panic!("something else"),
-        }
+        let request = request(&File::new(path.into(), vec![b'x'; contents]), &Terms::new(features, 4000))?;
+        Ok(String::from_utf8_lossy(request.bytes()).into_owned())
     }
 
     #[test]
     fn the_newer_form_is_used_where_there_is_one() {
         let newer = sent("version,file_inject,injectfile", "/a", 2).unwrap();
-        assert_eq!(newer, r#"file_inject {"b64_file":"eHg=","b64_path":"L2E="}"#);
-        assert_eq!(sent("version,injectfile", "/a", 2).unwrap(), r#"injectfile "L2EseHg=""#);
+        assert_eq!(newer, r#"{"name":"file_inject","value":{"b64_path":"L2E=","b64_file":"eHg="}}"#);
+        assert_eq!(sent("version,injectfile", "/a", 2).unwrap(), r#"{"name":"injectfile","value":"L2EseHg="}"#);
         assert!(sent("version", "/a", 2).unwrap_err().to_string().contains("injects no files"));
         assert!(sent("injectfile", "/a,b", 2).unwrap_err().to_string().contains("comma"));
     }

@@ -1,9 +1,9 @@
 //! What is put into a guest's mailbox: a command for its agent, or an order for its kernel.
 
-use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::guests::Guest;
+use crate::request::Request;
 
 /// What is written, and where its answer appears.
 pub(crate) struct Letter {
@@ -27,9 +27,9 @@ pub(crate) enum Kind {
 }
 
 impl Letter {
-    /// A command with its argument.
-    pub(crate) fn command(id: &str, name: &str, value: &Value) -> Letter {
-        let body = Zeroizing::new(json!({ "name": name, "value": value }).to_string().into_bytes());
+    /// A request to the agent.
+    pub(crate) fn request(id: &str, request: &Request) -> Letter {
+        let body = Zeroizing::new(request.bytes().to_vec());
         Letter { to: format!("data/host/{id}"), body, answered_at: format!("data/guest/{id}"), kind: Kind::Command }
     }
 
@@ -42,6 +42,13 @@ impl Letter {
             answered_at: node,
             kind: Kind::Order,
         }
+    }
+
+    /// How many bytes a request to this guest may have, if a payload may have so many.
+    pub(crate) fn room(guest: &Guest, payload_max: usize) -> usize {
+        /// A uuid and the zero byte behind a path.
+        const ID_LEN: usize = 36 + 1;
+        payload_max.saturating_sub(guest.path("data/host/").len() + ID_LEN)
     }
 
     /// How long the payload of its WRITE is.

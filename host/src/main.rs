@@ -5,11 +5,12 @@
 //! | `args`, `help.txt` | what a person types |
 //! | `op`, `connection`, `interrupt` | one request of xenstored's; the way there; Ctrl-C |
 //! | `guests` | who runs, and who is meant |
-//! | `letter`, `exchange` | what a guest gets, and its way until the answer |
+//! | `request`, `letter`, `exchange` | what a guest gets, and its way until the answer |
 //! | `answer`, `conversation` | what a guest says, and what is said next |
+//! | `sealing` | sealed requests around it, where the agent knows them |
 //! | `runner` | many conversations at once |
 //! | `told`, `fault` | how outcomes are shown, and what went wrong |
-//! | `password`, `prompt` | root's password: exchanged and encrypted; asked for |
+//! | `password`, `prompt`, `random` | root's password: sealed, or exchanged and encrypted; asked for; made |
 //! | `inject` | a file, in one request |
 //! | `network/` | vm-data: shown, edited, judged, written |
 //! | `plugin` | the same as a plugin of XAPI's |
@@ -36,7 +37,10 @@ mod op;
 mod password;
 mod plugin;
 mod prompt;
+mod random;
+mod request;
 mod runner;
+mod sealing;
 mod told;
 
 use std::ffi::OsString;
@@ -45,13 +49,16 @@ use std::rc::Rc;
 
 use args::{Act, Args, Command, NetworkAct};
 use connection::Connection;
-use conversation::{Conversation, Once, Ordered};
+use conversation::Ordered;
 use fault::Fault;
 use guests::Guest;
 use inject::{File, Inject};
 use interrupt::Interrupt;
+use letter::Letter;
 use password::Passwords;
+use request::Request;
 use runner::{Job, Patience};
+use sealing::Speech;
 use told::Teller;
 
 fn main() -> ExitCode {
@@ -104,45 +111,44 @@ fn speak(args: &Args, words: &[String], command: &Command) -> Result<u8, Fault> 
     Ok(teller.code())
 }
 
-/// A conversation, or why there is none.
-type Said = Result<Box<dyn Conversation>, Fault>;
+/// Decides what is said to a guest.
+type Say = Box<dyn FnMut(&Guest) -> Result<Speech, Fault>>;
 
 /// What is said to each.
 fn jobs(connection: &mut Connection, guests: Vec<Guest>, command: &Command) -> Result<Vec<Job>, Fault> {
-    let mut say: Box<dyn FnMut(&Guest) -> Said> = match command {
+    let mut say: Say = match command {
         Command::Password(from) => {
             let nanovas = password::nanovas(connection, &guests)?;
             let mut passwords = Passwords::of(*from)?;
-            Box::new(move |guest| Ok(Box::new(passwords.change(nanovas.contains(&guest.domid))?)))
+            Box::new(move |guest| passwords.change(nanovas.contains(&guest.domid)))
         }
         Command::Inject(local, path) => {
             let file = Rc::new(File::read(local, path)?);
-            let room = connection.payload_max();
-            Box::new(move |guest| Ok(Box::new(Inject::new(file.clone(), room.saturating_sub(guest.home().len())))))
+            Box::new(move |_| Ok(Inject::speech(file.clone())))
         }
         command => {
             let command = command.clone();
             Box::new(move |_| simple(&command))
         }
     };
-    guests.into_iter().map(|guest| Ok(Job { conversation: say(&guest)?, guest })).collect()
+    let max = connection.payload_max();
+    let mut job = |guest: Guest| {
+        let conversation = say(&guest)?.conversation(Letter::room(&guest, max));
+        Ok(Job { guest, conversation })
+    };
+    guests.into_iter().map(&mut job).collect()
 }
 
-fn simple(command: &Command) -> Said {
+fn simple(command: &Command) -> Result<Speech, Fault> {
+    let plain = |name, value| Speech::plain(Request::text(name, value));
     Ok(match command {
-        Command::Version | Command::Status => Box::new(Once::new("version", "agent")),
-        Command::Features => Box::new(Once::new("features", "")),
-        Command::Shutdown => Box::new(Ordered("poweroff")),
-        Command::Reboot => Box::new(Ordered("reboot")),
-        Command::Update(url, sum) => Box::new(Once::new("agentupdate", format!("{url},{sum}"))),
-        Command::Call(name, value) => Box::new(Once::new(name, argument(value))),
-        Command::Network(_) => Box::new(Once::new("resetnetwork", "")),
+        Command::Version | Command::Status => plain("version", "agent"),
+        Command::Features => plain("features", ""),
+        Command::Shutdown => Speech::Plain(Box::new(Ordered("poweroff"))),
+        Command::Reboot => Speech::Plain(Box::new(Ordered("reboot"))),
+        Command::Update(url, sum) => Speech::once("agentupdate", Request::text("agentupdate", &format!("{url},{sum}"))),
+        Command::Call(name, value) => Speech::once(name, Request::of_typed(name, value)),
+        Command::Network(_) => plain("resetnetwork", ""),
         Command::Password(_) | Command::Inject(..) => return Err(Fault::here("it is said otherwise")),
     })
-}
-
-/// What a person writes as an argument: an object as it is, anything else as text.
-fn argument(value: &str) -> serde_json::Value {
-    let object = serde_json::from_str(value).ok().filter(serde_json::Value::is_object);
-    object.unwrap_or_else(|| value.into())
 }

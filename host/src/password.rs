@@ -1,4 +1,4 @@
-//! Root's password: keys are exchanged, and it goes encrypted, as nova does it.
+//! Root's password: sealed as it is, or keys are exchanged and it goes encrypted, as nova does it.
 //!
 //! Guarantees: it is in no argument, log or error, and overwritten. An agent that may know MD5 only is never sent
 //! another derivation: once in 256 times it would take noise for a password.
@@ -19,6 +19,9 @@ use crate::fault::Fault;
 use crate::guests::Guest;
 use crate::op::Op;
 use crate::prompt;
+use crate::random::random;
+use crate::request::Request;
+use crate::sealing::{Begin, Speech};
 
 /// What a generated one is made of: what is not mistaken for another on paper, 5 bits each.
 const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
@@ -47,12 +50,19 @@ impl Passwords {
     }
 
     /// A change for the next guest.
-    pub(crate) fn change(&mut self, nanova: bool) -> Result<Change, Fault> {
+    pub(crate) fn change(&mut self, nanova: bool) -> Result<Speech, Fault> {
         let derivation = if nanova { Derivation::Sha256 } else { Derivation::Md5 };
-        match self {
-            Passwords::Same(password) => Change::new(password.clone(), derivation, false),
-            Passwords::Generated => Change::new(Rc::new(generate()?), derivation, true),
-        }
+        let (password, shown) = match self {
+            Passwords::Same(password) => (password.clone(), false),
+            Passwords::Generated => (Rc::new(generate()?), true),
+        };
+        let begin: Begin = Box::new(move |terms| {
+            Ok(match terms.is_sealed {
+                true => Box::new(Plain { password, shown }),
+                false => Box::new(Change::new(password, derivation, shown)?),
+            })
+        });
+        Ok(Speech::Sealed(begin))
     }
 }
 
@@ -75,15 +85,6 @@ fn check(password: &[u8]) -> Result<(), Fault> {
     Err(Fault::here(format!("{why}; nothing was changed")))
 }
 
-fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, Fault> {
-    let mut bytes = Zeroizing::new([0; N]);
-    let got = rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::empty());
-    match got {
-        Ok(len) if len == N => Ok(bytes),
-        _ => Err(Fault::here("the kernel gives no random bytes")),
-    }
-}
-
 /// A new one.
 pub(crate) fn generate() -> Result<Zeroizing<Vec<u8>>, Fault> {
     let random = random::<GENERATED_LEN>()?;
@@ -91,7 +92,30 @@ pub(crate) fn generate() -> Result<Zeroizing<Vec<u8>>, Fault> {
     Ok(Zeroizing::new(random.iter().map(letter).collect()))
 }
 
-/// The conversation that changes it.
+/// The conversation that changes it in a sealed request.
+struct Plain {
+    password: Secret,
+    shown: bool,
+}
+
+impl Conversation for Plain {
+    fn next(&mut self, answer: Option<Answer>) -> Step {
+        match (answer, std::str::from_utf8(&self.password)) {
+            (None, Ok(password)) => Step::Request(Request::text("password", password)),
+            (answer, _) => Step::Done(judged(answer).map(|answer| told(answer, &self.password, self.shown))),
+        }
+    }
+}
+
+/// The agent's answer; a success has the password in it if that is to be shown.
+fn told(mut answer: Answer, password: &[u8], shown: bool) -> Answer {
+    if shown && answer.is_success() {
+        answer.message = String::from_utf8_lossy(password).into_owned();
+    }
+    answer
+}
+
+/// The conversation that exchanges keys and changes it.
 pub(crate) struct Change {
     password: Secret,
     derivation: Derivation,
@@ -117,7 +141,7 @@ impl Change {
 
     fn begin(&mut self) -> Step {
         self.state = State::Exchanging;
-        Step::Command("keyinit".into(), self.keys.public().as_str().into())
+        Step::Request(Request::text("keyinit", self.keys.public().as_str()))
     }
 
     /// With the agent's public key.
@@ -132,21 +156,18 @@ impl Change {
             None => Step::Done(Err(Fault::here("the password is too long"))),
             Some(base64) => {
                 self.state = State::Sent;
-                Step::Command("password".into(), base64.into())
+                Step::Request(Request::text("password", base64))
             }
         }
     }
 
-    fn sent(&mut self, mut answer: Answer) -> Step {
-        if answer.is_success() && self.shown {
-            answer.message = String::from_utf8_lossy(&self.password).into_owned();
-        }
+    fn sent(&mut self, answer: Answer) -> Step {
         // nanova's answer where /etc/nanova/disable forbids it: this agent knows the other one.
         if !answer.is_success() && self.derivation == Derivation::Md5 && answer.message.contains("derived with MD5") {
             self.derivation = Derivation::Sha256;
             return self.begin();
         }
-        Step::Done(Ok(answer))
+        Step::Done(Ok(told(answer, &self.password, self.shown)))
     }
 }
 

@@ -8,6 +8,7 @@
 //! a password in clear.
 
 use std::collections::BTreeMap;
+use std::mem::take;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
@@ -17,12 +18,15 @@ use dxr::{MethodCall, MethodResponse, TryFromValue, Value};
 
 use crate::answer::Answer;
 use crate::connection::Connection;
-use crate::conversation::{Conversation, Once, Ordered};
+use crate::conversation::Ordered;
 use crate::fault::Fault;
 use crate::guests::{Guest, meant_by};
 use crate::inject::{File, Inject};
 use crate::interrupt::Interrupt;
+use crate::letter::Letter;
+use crate::request::Request;
 use crate::runner::{Job, Patience, run};
+use crate::sealing::Speech;
 use crate::{list, network, told};
 
 /// How long an answer is waited for if the caller says nothing.
@@ -129,12 +133,12 @@ impl Asks<'_> {
     }
 
     fn nova(&self, function: &str) -> Option<Result<String, Fault>> {
-        let conversation = match function {
-            "version" => self.once("version", Ok("agent".into())),
-            "key_init" => self.once("keyinit", self.get("pub").map(str::to_owned)),
-            "password" => self.once("password", self.get("enc_pass").map(str::to_owned)),
-            "resetnetwork" => self.once("resetnetwork", Ok(String::new())),
-            "agentupdate" => self.once("agentupdate", self.update("url", "md5sum")),
+        let speech = match function {
+            "version" => self.plain("version", Ok("agent".into())),
+            "key_init" => self.plain("keyinit", self.get("pub").map(str::to_owned)),
+            "password" => self.plain("password", self.get("enc_pass").map(str::to_owned)),
+            "resetnetwork" => self.plain("resetnetwork", Ok(String::new())),
+            "agentupdate" => self.plain("agentupdate", self.update("url", "md5sum")),
             "inject_file" => self.file("b64_path", "b64_contents"),
             _ => return None,
         };
@@ -142,27 +146,27 @@ impl Asks<'_> {
             let domid = self.get("dom_id")?.parse().map_err(|_| Fault::here("'dom_id' is no domain id"))?;
             Ok(Guest { domid, uuid: self.get("id")?.to_owned(), name: String::new() })
         };
-        let asked = conversation.and_then(|conversation| self.ask(&mut connect()?, guest()?, conversation));
-        Some(asked.map(|(_, answer)| answer.text))
+        let asked = speech.and_then(|speech| self.ask(&mut connect()?, guest()?, speech));
+        Some(asked.map(|(_, mut answer)| take(&mut answer.text)))
     }
 
     fn ours(&self, function: &str) -> Option<Result<String, Fault>> {
-        let conversation = match function {
+        let speech = match function {
             "list" => return Some(connect().and_then(|mut connection| list::json(&mut connection))),
             "network" => return Some(self.network()),
-            "version" => self.once("version", Ok("agent".into())),
-            "features" => self.once("features", Ok(String::new())),
-            "call" => self.get("name").and_then(|name| self.once(name, Ok(self.get("value").unwrap_or("").to_owned()))),
+            "version" => self.plain("version", Ok("agent".into())),
+            "features" => self.plain("features", Ok(String::new())),
+            "call" => self.call(),
             "update" => self.once("agentupdate", self.update("url", "sum")),
             "inject" => self.file("path", "contents"),
-            "shutdown" => Ok(Box::new(Ordered("poweroff")) as Box<dyn Conversation>),
-            "reboot" => Ok(Box::new(Ordered("reboot")) as Box<dyn Conversation>),
+            "shutdown" => Ok(Speech::Plain(Box::new(Ordered("poweroff")))),
+            "reboot" => Ok(Speech::Plain(Box::new(Ordered("reboot")))),
             _ => return None,
         };
-        Some(conversation.and_then(|conversation| {
+        Some(speech.and_then(|speech| {
             let mut connection = connect()?;
             let guest = self.guest(&mut connection)?;
-            let (guest, answer) = self.ask(&mut connection, guest, conversation)?;
+            let (guest, answer) = self.ask(&mut connection, guest, speech)?;
             match answer.is_success() {
                 true => Ok(told::json_line(&guest, &Ok(answer))),
                 false => Err(Fault::Guest(format!("the agent answered {}: {}", answer.code, answer.message))),
@@ -182,8 +186,18 @@ impl Asks<'_> {
         guest.ok_or_else(|| Fault::here(format!("no VM of uuid {uuid} runs on this host")))
     }
 
-    fn once(&self, name: &str, value: Result<String, Fault>) -> Result<Box<dyn Conversation>, Fault> {
-        Ok(Box::new(Once::new(name, value?)))
+    fn plain(&self, name: &str, value: Result<String, Fault>) -> Result<Speech, Fault> {
+        Ok(Speech::plain(Request::text(name, &value?)))
+    }
+
+    fn once(&self, name: &str, value: Result<String, Fault>) -> Result<Speech, Fault> {
+        Ok(Speech::once(name, Request::text(name, &value?)))
+    }
+
+    /// Any command; a value that is a JSON object is sent as one.
+    fn call(&self) -> Result<Speech, Fault> {
+        let (name, value) = (self.get("name")?, self.get("value").unwrap_or(""));
+        Ok(Speech::once(name, Request::of_typed(name, value)))
     }
 
     fn update(&self, url: &str, sum: &str) -> Result<String, Fault> {
@@ -191,32 +205,24 @@ impl Asks<'_> {
     }
 
     /// A file whose path and contents are base64.
-    fn file(&self, path: &str, contents: &str) -> Result<Box<dyn Conversation>, Fault> {
+    fn file(&self, path: &str, contents: &str) -> Result<Speech, Fault> {
         let decoded = |name: &str| {
             let bytes = Base64::decode_vec(self.get(name)?);
             bytes.map_err(|_| Fault::here(format!("the argument '{name}' is no base64")))
         };
         let path = String::from_utf8(decoded(path)?).map_err(|_| Fault::here("the path is no UTF-8"))?;
-        // Longest home and packet; what does not fit is refused before it is written in any case.
-        Ok(Box::new(Inject::new(Rc::new(File::new(path, decoded(contents)?)), PACKET - "/local/domain/65535".len())))
+        Ok(Inject::speech(Rc::new(File::new(path, decoded(contents)?))))
     }
 
-    fn ask(
-        &self,
-        connection: &mut Connection,
-        guest: Guest,
-        conversation: Box<dyn Conversation>,
-    ) -> Result<(Guest, Answer), Fault> {
+    fn ask(&self, connection: &mut Connection, guest: Guest, speech: Speech) -> Result<(Guest, Answer), Fault> {
         let mut outcome = Err(Fault::here("the guest was not asked"));
+        let conversation = speech.conversation(Letter::room(&guest, connection.payload_max()));
         run(connection, vec![Job { guest: guest.clone(), conversation }], self.patience, &mut |guest, told| {
             outcome = told.map(|answer| (guest.clone(), answer));
         })?;
         outcome
     }
 }
-
-/// What a device takes, the least of all.
-const PACKET: usize = nanova_core::wire::xenstore::DEVICE_REQUEST_MAX - nanova_core::wire::xenstore::HEADER_LEN;
 
 fn connect() -> Result<Connection, Fault> {
     let interrupt = Interrupt::new().map_err(|error| Fault::here(format!("cannot take signals: {error}")))?;

@@ -16,6 +16,7 @@ use crate::fault::Fault;
 use crate::guests::{Guest, running};
 use crate::letter::{Kind, Letter};
 use crate::op::Op;
+use crate::request::Request;
 
 /// The tokens of the watches on domains that come and go.
 const CAME: &str = "came";
@@ -57,14 +58,14 @@ struct Task {
 
 /// A letter that can be written once more.
 enum Said {
-    Command(String, serde_json::Value),
+    Request(Request),
     Order(&'static str),
 }
 
 impl Said {
     fn letter(&self) -> Result<Letter, Fault> {
         Ok(match self {
-            Said::Command(name, value) => Letter::command(&fresh_id()?, name, value),
+            Said::Request(request) => Letter::request(&fresh_id()?, request),
             Said::Order(what) => Letter::order(what),
         })
     }
@@ -152,7 +153,7 @@ impl Runner<'_> {
     fn over(&mut self, tag: Tag, outcome: Outcome) -> Result<(), Fault> {
         let Some(task) = self.tasks.get_mut(tag) else { return Ok(()) };
         let kind = task.said.as_ref().map_or(Kind::Command, |said| match said {
-            Said::Command(..) => Kind::Command,
+            Said::Request(_) => Kind::Command,
             Said::Order(_) => Kind::Order,
         });
         task.exchange = None;
@@ -184,7 +185,7 @@ impl Runner<'_> {
     fn go_on(&mut self, tag: Tag, answer: Option<Answer>) -> Result<(), Fault> {
         let Some(task) = self.tasks.get_mut(tag) else { return Ok(()) };
         let said = match task.job.conversation.next(answer) {
-            Step::Command(name, value) => Said::Command(name, value),
+            Step::Request(request) => Said::Request(request),
             Step::Order(what) => Said::Order(what),
             Step::Done(outcome) => {
                 self.tell(tag, outcome);

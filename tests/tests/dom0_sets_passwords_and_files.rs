@@ -89,7 +89,7 @@ fn agents_that_know_md5_alone_get_the_password_and_no_noise() -> Result<()> {
     assert_eq!((out.code, out.err.as_str()), (0, ""));
     assert_eq!(*got.lock().unwrap(), b"correct horse\n");
     let names: Vec<String> = agent.heard().into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names, ["keyinit", "password"]);
+    assert_eq!(names, ["features", "keyinit", "password"]);
     Ok(())
 }
 

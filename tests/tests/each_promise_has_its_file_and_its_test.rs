@@ -22,7 +22,8 @@ fn quoted(cell: &str) -> impl Iterator<Item = &str> {
 /// The names of all tests of the workspace.
 fn tests() -> Result<BTreeSet<String>> {
     let mut names = BTreeSet::new();
-    let mut left: Vec<PathBuf> = ["core/src", "tests", "initramfs"].map(|directory| root().join(directory)).into();
+    let mut left: Vec<PathBuf> =
+        ["core/src", "host/src", "tests", "initramfs"].map(|directory| root().join(directory)).into();
     while let Some(path) = left.pop() {
         if path.is_dir() {
             left.extend(fs::read_dir(&path)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?);

@@ -18,6 +18,8 @@ fn there_are_no_circles() -> Result<()> {
     assert_eq!(core.module_circles(), [] as [std::collections::BTreeSet<String>; 0], "modules of core");
     let agent = Imports::of(&src("agent"))?;
     assert_eq!(agent.circles(), [] as [std::collections::BTreeSet<String>; 0], "files of the agent");
+    let host = Imports::of(&src("host"))?;
+    assert_eq!(host.circles(), [] as [std::collections::BTreeSet<String>; 0], "files of nanova-host");
     Ok(())
 }
 
