@@ -11,7 +11,7 @@
 //! | `runner` | many conversations at once |
 //! | `told`, `fault` | how outcomes are shown, and what went wrong |
 //! | `password`, `prompt`, `random` | root's password: sealed, or exchanged and encrypted; asked for; made |
-//! | `inject` | a file, in one request |
+//! | `inject`, `progress` | a file, in one request or in parts; how far it is |
 //! | `network/` | vm-data: shown, edited, judged, written |
 //! | `plugin` | the same as a plugin of XAPI's |
 //! | `list/` | the running guests, in three forms |
@@ -36,6 +36,7 @@ mod network;
 mod op;
 mod password;
 mod plugin;
+mod progress;
 mod prompt;
 mod random;
 mod request;
@@ -56,6 +57,7 @@ use inject::{File, Inject};
 use interrupt::Interrupt;
 use letter::Letter;
 use password::Passwords;
+use progress::Progress;
 use request::Request;
 use runner::{Job, Patience};
 use sealing::Speech;
@@ -102,9 +104,15 @@ fn speak(args: &Args, words: &[String], command: &Command) -> Result<u8, Fault> 
         Command::Network(NetworkAct::Edit) if !network::edit(&mut connection, &guests)? => return Ok(0),
         _ => {}
     }
-    let jobs = jobs(&mut connection, guests.clone(), command)?;
+    let mut progress = Rc::default();
+    let jobs = jobs(&mut connection, guests.clone(), command, &mut progress)?;
     let patience = Patience { timeout: args.timeout, follow: args.follow };
-    runner::run(&mut connection, jobs, patience, &mut |guest, outcome| teller.tell(guest, &outcome))?;
+    let ended = runner::run(&mut connection, jobs, patience, &mut |guest, outcome| {
+        progress.clear();
+        teller.tell(guest, &outcome);
+    });
+    progress.clear();
+    ended?;
     if matches!(command, Command::Network(_)) {
         list::addresses(&mut connection, &guests)?;
     }
@@ -115,7 +123,12 @@ fn speak(args: &Args, words: &[String], command: &Command) -> Result<u8, Fault> 
 type Say = Box<dyn FnMut(&Guest) -> Result<Speech, Fault>>;
 
 /// What is said to each.
-fn jobs(connection: &mut Connection, guests: Vec<Guest>, command: &Command) -> Result<Vec<Job>, Fault> {
+fn jobs(
+    connection: &mut Connection,
+    guests: Vec<Guest>,
+    command: &Command,
+    progress: &mut Rc<Progress>,
+) -> Result<Vec<Job>, Fault> {
     let mut say: Say = match command {
         Command::Password(from) => {
             let nanovas = password::nanovas(connection, &guests)?;
@@ -124,7 +137,9 @@ fn jobs(connection: &mut Connection, guests: Vec<Guest>, command: &Command) -> R
         }
         Command::Inject(local, path) => {
             let file = Rc::new(File::read(local, path)?);
-            Box::new(move |_| Ok(Inject::speech(file.clone())))
+            *progress = Rc::new(Progress::of(file.len() as u64 * guests.len() as u64));
+            let progress = progress.clone();
+            Box::new(move |_| Ok(Inject::speech(file.clone(), progress.clone())))
         }
         command => {
             let command = command.clone();

@@ -211,7 +211,7 @@ impl Asks<'_> {
             bytes.map_err(|_| Fault::here(format!("the argument '{name}' is no base64")))
         };
         let path = String::from_utf8(decoded(path)?).map_err(|_| Fault::here("the path is no UTF-8"))?;
-        Ok(Inject::speech(Rc::new(File::new(path, decoded(contents)?))))
+        Ok(Inject::speech(Rc::new(File::new(path, decoded(contents)?)), Rc::default()))
     }
 
     fn ask(&self, connection: &mut Connection, guest: Guest, speech: Speech) -> Result<(Guest, Answer), Fault> {
