@@ -5,7 +5,8 @@
 //! `/etc/xapi.d/plugins/nanova` has functions of our own, for a VM of a uuid; a success is JSON.
 //!
 //! XAPI logs what it is given, and the arguments are in dom0's list of processes: there is no function here that takes
-//! a password in clear.
+//! a password in clear. `keyinit` and `sealed` hand sealed requests on: only who has called them and the guest can read
+//! what is in these (`core/src/secret/SEALED.md`), so that is the way for a password.
 
 use std::collections::BTreeMap;
 use std::mem::take;
@@ -15,6 +16,8 @@ use std::time::Duration;
 
 use base64ct::{Base64, Encoding};
 use dxr::{MethodCall, MethodResponse, TryFromValue, Value};
+use nanova_core::secret::group::GROUP;
+use serde_json::json;
 
 use crate::answer::Answer;
 use crate::connection::Connection;
@@ -157,6 +160,8 @@ impl Asks<'_> {
             "version" => self.plain("version", Ok("agent".into())),
             "features" => self.plain("features", Ok(String::new())),
             "call" => self.call(),
+            "keyinit" => self.keyinit(),
+            "sealed" => self.plain("sealed", self.get("value").map(str::to_owned)),
             "update" => self.once("agentupdate", self.update("url", "sum")),
             "inject" => self.file("path", "contents"),
             "shutdown" => Ok(Speech::Plain(Box::new(Ordered("poweroff")))),
@@ -192,6 +197,12 @@ impl Asks<'_> {
 
     fn once(&self, name: &str, value: Result<String, Fault>) -> Result<Speech, Fault> {
         Ok(Speech::once(name, Request::text(name, &value?)))
+    }
+
+    /// Begins a session between the guest and who has called.
+    fn keyinit(&self) -> Result<Speech, Fault> {
+        let value = json!({ "group": GROUP, "public": self.get("public")? });
+        Ok(Speech::plain(Request::json("keyinit", &value.to_string())))
     }
 
     /// Any command; a value that is a JSON object is sent as one.

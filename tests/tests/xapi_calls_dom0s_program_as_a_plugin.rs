@@ -3,7 +3,9 @@
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use nanova_core::secret::host::HostExchange;
 use nanova_tests::dom0::{StandIn, binary};
+use nanova_tests::nova::crypt;
 use nanova_tests::scene::Scene;
 use nanova_tests::xenstored::{Options, Xenstored};
 use serde_json::{Value, json};
@@ -98,5 +100,38 @@ fn our_own_functions_find_a_vm_by_its_uuid() -> Result<()> {
     assert!(refused["ErrorDescription"][2] == "AgentRefused" && last_line(&refused).contains("404"), "{refused}");
     let nobody = call(&scene.xenstored, "nanova", "version", json!({ "uuid": "nobody" }))?;
     assert!(nobody["Status"] == "Failure" && last_line(&nobody).contains("'nobody'"), "{nobody}");
+    Ok(())
+}
+
+#[test]
+fn a_password_goes_sealed_through_xapi_from_who_calls_to_the_guest() -> Result<()> {
+    let mut scene = Scene::new()?;
+    scene.agent.wait_until_serving();
+    let uuid = "7b3fd1ce-0f6b-4b0c-9d3c-2d4fb5ed8d2a";
+    let ours = |scene: &Scene, function: &str, name: &str, value: &Value| {
+        call(&scene.xenstored, "nanova", function, json!({ "uuid": uuid, name: value }))
+    };
+    let exchange = HostExchange::new(&[5; 32]);
+    let half: Value = serde_json::from_str(&exchange.value())?;
+    let theirs = response(&ours(&scene, "keyinit", "public", &half["public"])?)?;
+    let message = theirs["message"].as_str().context("a message is text")?;
+    let mut session = exchange.agree(message).ok().context("it is a public key")?;
+    let mut seal = || -> Result<(u64, Value)> {
+        let request = json!({ "name": "password", "value": "through XAPI" }).to_string();
+        let (counter, request) = session.seal(request.as_bytes()).context("it is short")?;
+        Ok((counter, serde_json::from_slice::<Value>(&request)?["value"].clone()))
+    };
+    let (first, second) = (seal()?, seal()?);
+    let answer = response(&ours(&scene, "sealed", "value", &first.1)?)?;
+    let message = answer["message"].as_str().context("a message is text")?;
+    let mut room = vec![0; message.len()];
+    let opened = session.open(first.0, message, &mut room).ok().context("it is the guest's")?;
+    assert_eq!(serde_json::from_slice::<Value>(opened)?["returncode"], "0");
+    let field = scene.root.shadow_of_root()[1].to_string();
+    assert_eq!(crypt("through XAPI", &field)?, field);
+    // Another session ends this one.
+    scene.host.begin_session()?;
+    let lost = ours(&scene, "sealed", "value", &second.1)?;
+    assert!(lost["ErrorDescription"][2] == "AgentRefused" && last_line(&lost).contains("answered 401"), "{lost}");
     Ok(())
 }
