@@ -227,13 +227,19 @@ fn a_public_key_that_is_none_is_refused_and_the_agent_goes_on() -> Result<()> {
     let numbers = [0, 1, PRIME - 1, PRIME, PRIME + 1, u128::MAX].map(|number| number.to_string());
     let long = "9".repeat(3000);
     let texts = ["abc", "", " 5", "5 ", "-5", "+5", "0x5", "1e9", "5.0", "\u{665}", &long];
-    let others = [Value::Null, json!({}), json!([]), json!(true), json!(-5), json!(1.5), json!(0), json!(1)];
+    let others = [Value::Null, json!([]), json!(true), json!(-5), json!(1.5), json!(0), json!(1)];
     let texts = numbers.iter().map(String::as_str).chain(texts).map(Value::from);
     for value in texts.chain(others) {
         let answer = scene.host.ask("keyinit", value.clone())?;
         assert_eq!(answer.code, "500", "{value}");
         assert!(answer.message.starts_with("Invalid public key"), "{}", answer.message);
     }
+    // An object is the other exchange's.
+    let answer = scene.host.ask("keyinit", json!({}))?;
+    assert_eq!(
+        (answer.code.as_str(), &*answer.message),
+        ("500", "an object with group and public is needed; the only group is ffdhe2048")
+    );
     for body in [r#"{"name":"keyinit"}"#.to_owned(), format!(r#"{{"name":"keyinit","value":{}}}"#, PRIME - 1)] {
         assert_eq!(scene.host.ask_raw(body)?.code, "500");
     }
