@@ -159,6 +159,8 @@ impl<'a> Candidates<'a> {
 }
 
 fn open(path: &str) -> Result<(OwnedFd, ChannelKind), Errno> {
+    // Looked at first: open(2) says of a socket what it is, too (ENXIO), but not to an agent that is locked down, which
+    // may write to no file that has come since.
     let is_socket =
         paths::with_path(path, |path| Ok(FileType::from_raw_mode(stat(path)?.st_mode) == FileType::Socket))?;
     if !is_socket {

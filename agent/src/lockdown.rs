@@ -34,7 +34,6 @@ pub(crate) fn begin(system: &mut System<'_>, candidates: &Candidates<'_>, option
         Ok(()) => true,
         Err((what, why)) => {
             complain(format_args!("cannot lock down: {what}: {why}; start without --lockdown"));
-            system.log(Level::Error, format_args!("cannot lock down: {what}: {why}"));
             false
         }
     }
@@ -101,11 +100,14 @@ fn limit_writing(
     let rules = Rules::new(candidates.environment.variable("NOTIFY_SOCKET").is_some_and(|name| name.starts_with(b"@")))
         .map_err(errno)?;
     let mut result = Ok(());
-    // What is not there is not written to.
     let mut allow = |place: Result<OwnedFd, Errno>, right| {
-        if let Ok(place) = place {
-            result = result.and(rules.allow(&place, right).map_err(errno));
-        }
+        let allowed = match place {
+            Ok(place) => rules.allow(&place, right).map_err(errno),
+            // What is not there, or what nobody or not this user may write, is not written to later either.
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::ROFS | Errno::ACCES) => Ok(()),
+            Err(why) => Err(why),
+        };
+        result = result.and(allowed);
     };
     duties.writes(system, &mut |system, directory| allow(system.look_at(directory), Right::Change));
     for lock in LOCKS {

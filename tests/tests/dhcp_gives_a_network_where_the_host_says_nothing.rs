@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use nanova_tests::agent::{Agent, binary};
+use nanova_tests::agent::{Agent, binary, lockdown};
 use nanova_tests::guest_root::GuestRoot;
 use nanova_tests::host::Host;
 use nanova_tests::scene::wait_until;
@@ -174,7 +174,7 @@ impl Site {
             command.args(["unshare", "--time", "--boottime", &seconds.to_string(), "--kill-child"]);
         }
         command.arg(binary()).arg("agent").arg("--xenbus").arg(self.xenstored.guest_socket());
-        command.arg("--root").arg(self.root.path()).args(options);
+        command.arg("--root").arg(self.root.path()).args(lockdown()).args(options);
         Agent::spawn(command)
     }
 
