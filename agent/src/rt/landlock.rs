@@ -1,5 +1,5 @@
-//! Landlock: what this process and its children may do from now on with files, TCP and other processes, whoever they are.
-//! What the kernel does not know of yet it does not forbid.
+//! Landlock: what this process and its children may do from now on with files, TCP and other processes, whoever they
+//! are. What the kernel does not know of yet it does not forbid.
 //!
 //! Layout and values: Linux, `include/uapi/linux/landlock.h`; landlock(7) has which version knows what.
 

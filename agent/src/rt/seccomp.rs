@@ -26,8 +26,8 @@ const KILL_PROCESS: u32 = 0x8000_0000;
 #[cfg(feature = "lockdown")]
 const FAIL: u32 = 0x0005_0001;
 
-/// What an agent may call that is locked down: made when the binary is built (`agent/build.rs`). Whatever else is called
-/// fails with EPERM.
+/// What an agent may call that is locked down: made when the binary is built (`agent/build.rs`). Whatever else is
+/// called fails with EPERM.
 #[cfg(feature = "lockdown")]
 const LOCKED_DOWN: &[Instruction] = &include!(concat!(env!("OUT_DIR"), "/lockdown.rs"));
 

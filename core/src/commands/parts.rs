@@ -2,8 +2,8 @@
 //! [`PARTS`]; a site's list of disabled commands turns it off by that name, and with `file_inject`.
 //!
 //! Beside `b64_path` and `b64_file`, which has the part's bytes, each part has `offset`, the number of bytes before it,
-//! and of the whole file `size`, its bytes, and `b64_sha256`, its sum. A part is answered with how many bytes are there,
-//! the last one as `file_inject` is.
+//! and of the whole file `size`, its bytes, and `b64_sha256`, its sum. A part is answered with how many bytes are
+//! there, the last one as `file_inject` is.
 
 use zeroize::Zeroizing;
 

@@ -1,10 +1,10 @@
-//! `sealed`: any other command, and its answer, encrypted and authenticated under a key of this session's. SEALED.md, in
-//! `core/src/secret/`, specifies what hosts send.
+//! `sealed`: any other command, and its answer, encrypted and authenticated under a key of this session's. SEALED.md,
+//! in `core/src/secret/`, specifies what hosts send.
 //!
 //! A session begins with a `keyinit` whose value is an object. It ends with the next `keyinit`, an hour after its last
-//! request, and with the agent. What is sealed is run as the command in it: the list of disabled commands holds for it, and
-//! the log has its name, marked as sealed, and never its argument. A command whose own answer is `sealed` or `keyinit` is
-//! refused inside.
+//! request, and with the agent. What is sealed is run as the command in it: the list of disabled commands holds for it,
+//! and the log has its name, marked as sealed, and never its argument. A command whose own answer is `sealed` or
+//! `keyinit` is refused inside.
 //!
 //! Each refusal is an answer; of one whose session there is none, it is not sealed.
 

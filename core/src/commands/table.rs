@@ -144,7 +144,8 @@ pub struct Command<T, P> {
 }
 
 impl<T, P> Command<T, P> {
-    /// Whether it is not served by an agent that runs no program: what is done by an errand ends in one, or fetches one.
+    /// Whether it is not served by an agent that runs no program: what is done by an errand ends in one, or fetches
+    /// one.
     pub fn needs_programs(&self) -> bool {
         #[cfg(feature = "long-commands")]
         return matches!(self.entry, Entry::Long(_));

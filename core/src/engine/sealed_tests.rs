@@ -342,7 +342,9 @@ fn a_file_comes_in_parts_sealed_or_not_and_the_log_has_its_first_and_its_end() {
     assert_eq!(guest.agent.give_up_at(), None);
     let log = guest.platform.logged();
     assert_eq!(log.matches("Received sealed command 'file_inject'").count(), 1, "{log}");
-    assert!(log.ends_with("staging /etc/large (10000 bytes, in parts)\n'file_inject' completed with code '0', message '2000'\nupdating /etc/large"), "{log}");
+    let end = "staging /etc/large (10000 bytes, in parts)\n'file_inject' completed with code '0', message '2000'\n\
+        updating /etc/large";
+    assert!(log.ends_with(end), "{log}");
     // What fails is in the log, whichever part it is.
     assert_eq!(guest.ask(part(&contents, 2000, 10).to_string().as_bytes()).0, "500");
     assert!(guest.platform.logged().contains("no such file is under way; send its first part again"));

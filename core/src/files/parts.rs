@@ -1,9 +1,9 @@
 //! A file that the host sends in parts, as it is longer than a request.
 //!
 //! The parts come one behind the other. They are written to a file that has no name (open(2), `O_TMPFILE`), in the
-//! directory of the one that is to be replaced: whatever ends the agent, nothing is left of it. When the last one is there,
-//! and SHA-256 is what the host said, the file takes the place of the old one as an injected one does, whole. What is
-//! not gone on with for [`SILENCE_MS`] is given up.
+//! directory of the one that is to be replaced: whatever ends the agent, nothing is left of it. When the last one is
+//! there, and SHA-256 is what the host said, the file takes the place of the old one as an injected one does, whole.
+//! What is not gone on with for [`SILENCE_MS`] is given up.
 //!
 //! One file is under way at a time: the first part of another one, or of the same, ends it.
 

@@ -80,9 +80,9 @@ pub trait Files {
     /// other nanova stages any ([`Errno::AGAIN`] if one does so for too long): their names are the same.
     /// ([`UPDATE_NUMBER`] has one of its own.)
     fn stage(&mut self, path: GuestPath<'_>, number: u8) -> Result<Self::Staged, Errno>;
-    /// Makes an empty file in the directory of `path`, as [`Files::stage`] does, but one without a name: it gets that when
-    /// it is published, and no other nanova is kept out before. It is kept until it is asked for; the one before goes.
-    /// Whatever ends the agent, it is gone. [`Errno::OPNOTSUPP`]: not on this file system.
+    /// Makes an empty file in the directory of `path`, as [`Files::stage`] does, but one without a name: it gets that
+    /// when it is published, and no other nanova is kept out before. It is kept until it is asked for; the one before
+    /// goes. Whatever ends the agent, it is gone. [`Errno::OPNOTSUPP`]: not on this file system.
     fn stage_unnamed(&mut self, path: GuestPath<'_>) -> Result<(), Errno>;
     /// Adds bytes to the file that is kept.
     fn append_kept(&mut self, bytes: &[u8]) -> Result<(), Errno>;

@@ -1,7 +1,7 @@
 //! Diffie-Hellman over the group ffdhe2048 (RFC 7919, appendix A.1): a safe prime of 2048 bits, generator 2.
 //!
-//! Private keys have 256 bits, more than the 225 that section 5.2 asks for. The other side's key is taken from 2 to p - 2
-//! only (section 5.1): the others would make the shared number known to everybody. Numbers are 256 bytes, the most
+//! Private keys have 256 bits, more than the 225 that section 5.2 asks for. The other side's key is taken from 2 to p -
+//! 2 only (section 5.1): the others would make the shared number known to everybody. Numbers are 256 bytes, the most
 //! significant first, leading zeros included, so that the length of none says anything of it.
 //!
 //! What is computed from a private key takes the same steps whatever that is: for each bit a square, a product, and a

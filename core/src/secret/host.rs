@@ -1,13 +1,13 @@
 //! The host's side of sealed requests: what nanova-host and the tests speak to the agent. SEALED.md specifies it.
 //!
-//! The order to call: [`HostExchange::new`] with 32 bytes of the system's secure generator; [`HostExchange::value`] is what
-//! `keyinit` is sent; [`HostExchange::agree`] takes the message of its answer, whose return code is `D0`, and gives the
-//! session. Then, for each request, [`HostSession::seal`] makes the whole of what is written below `data/host`, and
-//! [`HostSession::open`] takes the message of an answer whose return code is `0`.
+//! The order to call: [`HostExchange::new`] with 32 bytes of the system's secure generator; [`HostExchange::value`] is
+//! what `keyinit` is sent; [`HostExchange::agree`] takes the message of its answer, whose return code is `D0`, and
+//! gives the session. Then, for each request, [`HostSession::seal`] makes the whole of what is written below
+//! `data/host`, and [`HostSession::open`] takes the message of an answer whose return code is `0`.
 //!
 //! An answer with another return code was not sealed: its message says why the request was refused. `401` is a session
-//! that the agent does not know (any more): begin anew, and send the request again. Anybody who may write to xenstore can
-//! have written such an answer, so that it proves nothing.
+//! that the agent does not know (any more): begin anew, and send the request again. Anybody who may write to xenstore
+//! can have written such an answer, so that it proves nothing.
 
 use core::fmt;
 
@@ -85,8 +85,8 @@ impl HostSession {
         &self.keys
     }
 
-    /// Seals a request, `{"name": …, "value": …}` as JSON: what is to be written below `data/host`, and the counter that
-    /// its answer is opened with. None if it is longer than [`REQUEST_MAX`].
+    /// Seals a request, `{"name": …, "value": …}` as JSON: what is to be written below `data/host`, and the counter
+    /// that its answer is opened with. None if it is longer than [`REQUEST_MAX`].
     pub fn seal(&mut self, request: &[u8]) -> Option<(u64, SealedRequest)> {
         let mut frame = Zeroizing::new([0; frame_len(REQUEST_MAX)]);
         frame.get_mut(COUNTER_LEN..COUNTER_LEN + request.len())?.copy_from_slice(request);

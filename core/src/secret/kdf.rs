@@ -1,5 +1,5 @@
-//! HMAC-SHA256 (RFC 2104) and HKDF with it (RFC 5869), for keys of 32 bytes: a few lines over the hash that is here anyway,
-//! where crates for it would be three more to be read.
+//! HMAC-SHA256 (RFC 2104) and HKDF with it (RFC 5869), for keys of 32 bytes: a few lines over the hash that is here
+//! anyway, where crates for it would be three more to be read.
 
 use zeroize::Zeroizing;
 

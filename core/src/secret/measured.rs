@@ -74,8 +74,8 @@ pub fn agree(private: &[u8; PRIVATE_LEN], public: &Number, shared: &mut Number) 
     LongKeyPair::new(private).agree(public, shared)
 }
 
-/// The number that a host has agreed on with this guest, and the keys that a session has: `to_guest`, `to_host`, of each
-/// the cipher's and the code's.
+/// The number that a host has agreed on with this guest, and the keys that a session has: `to_guest`, `to_host`, of
+/// each the cipher's and the code's.
 pub fn number_of(exchange: &HostExchange, guest: &Number, shared: &mut Number) -> Result<(), BadPublicKey> {
     exchange.pair().agree(guest, shared)
 }

@@ -2,12 +2,13 @@
 //!
 //! | file | is |
 //! |---|---|
-//! | `exchange`, `cipher` | what nova speaks: a 107-bit Diffie-Hellman, which a laptop breaks in seconds, and a password under its key |
+//! | `exchange`, `cipher` | what nova speaks: a 107-bit Diffie-Hellman, which a laptop breaks in seconds, and a
+//! password under its key |
 //! | `group`, `kdf`, `sealed` | sealed requests, as SEALED.md specifies them |
 //! | `host` | the host's side of those |
 //!
-//! The first hides a password from a casual reader of xenstore and no more; the second hides all that the host asks from
-//! whoever reads along. Neither tells a host from somebody else who may write requests (SECURITY.md).
+//! The first hides a password from a casual reader of xenstore and no more; the second hides all that the host asks
+//! from whoever reads along. Neither tells a host from somebody else who may write requests (SECURITY.md).
 
 pub mod cipher;
 #[cfg(feature = "host")]

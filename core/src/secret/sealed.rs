@@ -1,9 +1,9 @@
 //! Sealed messages: what SEALED.md, beside this file, specifies. Pure: no time, no randomness, both sides' halves.
 //!
-//! A frame is `counter (8 bytes) || AES-256-CBC of the message || HMAC-SHA256 of all before it`. The code is compared, in
-//! constant time, before anything is decrypted, so that what is decrypted is the other side's, padding and all. The IV is
-//! the counter, encrypted under the same key (NIST SP 800-38A, appendix C, first method): no counter is used twice with a
-//! key, so no IV is either, and sealing needs no randomness that could fail.
+//! A frame is `counter (8 bytes) || AES-256-CBC of the message || HMAC-SHA256 of all before it`. The code is compared,
+//! in constant time, before anything is decrypted, so that what is decrypted is the other side's, padding and all. The
+//! IV is the counter, encrypted under the same key (NIST SP 800-38A, appendix C, first method): no counter is used
+//! twice with a key, so no IV is either, and sealing needs no randomness that could fail.
 
 use core::fmt;
 
@@ -119,8 +119,8 @@ impl Direction {
         [self.cipher, self.code]
     }
 
-    /// Seals the message that stands in `room` behind the place of the counter, so many bytes of it. Returns how long the
-    /// frame is; none if there is no room for it.
+    /// Seals the message that stands in `room` behind the place of the counter, so many bytes of it. Returns how long
+    /// the frame is; none if there is no room for it.
     #[inline(never)]
     pub fn seal(&self, counter: u64, room: &mut [u8], message: usize) -> Option<usize> {
         let len = frame_len(message);

@@ -177,7 +177,10 @@ proptest! {
 
     #[test]
     fn what_is_sealed_is_opened_and_no_changed_byte_is(
-        message in prop::collection::vec(any::<u8>(), 0..200), counter in 1u64.., at in any::<prop::sample::Index>(), by in 1u8..
+        message in prop::collection::vec(any::<u8>(), 0..200),
+        counter in 1u64..,
+        at in any::<prop::sample::Index>(),
+        by in 1u8..,
     ) {
         let keys = Direction { cipher: [1; KEY_LEN], code: [2; KEY_LEN] };
         let mut frame = seal(&keys, counter, &message);

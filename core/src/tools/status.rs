@@ -1,5 +1,5 @@
-//! `nanova status`: one page for a person. Its first line says whether all is well; the others what the host says, what is
-//! published, and why a key is missing.
+//! `nanova status`: one page for a person. Its first line says whether all is well; the others what the host says, what
+//! is published, and why a key is missing.
 
 use crate::cli::exit;
 use crate::tools::value::Escaped;
@@ -58,7 +58,7 @@ pub(super) fn status<T: Transport, U: Terminal>(client: &mut Client<T>, terminal
 
 /// The page. Returns whether all is well.
 fn page<T: Transport, U: Terminal>(client: &mut Client<T>, terminal: &mut U, names: &mut Names) -> Result<bool, Lost> {
-    let published = is_there(client, INSTALLED)?;
+    let published = !value(client, INSTALLED)?.is_empty();
     let well = headline(client, terminal, published)?;
     show_all(client, terminal, names, &ROWS, None)?;
     show_all(
@@ -77,11 +77,7 @@ fn headline<T: Transport, U: Terminal>(
     terminal: &mut U,
     published: bool,
 ) -> Result<bool, Lost> {
-    let state = match checked(STATE).and_then(|path| unless_refused(client.read(Transaction::NONE, path))) {
-        Err(Error::Lost(lost)) => return Err(lost),
-        Ok(Some(state)) => &*state,
-        _ => b"",
-    };
+    let state = value(client, STATE)?;
     let _ = match state {
         b"ready" => writeln!(terminal, "well: an agent serves the host's commands"),
         b"" if published => writeln!(terminal, "well: an agent publishes what the guest is, and serves no commands"),
@@ -91,11 +87,12 @@ fn headline<T: Transport, U: Terminal>(
     Ok(state == b"ready" || state.is_empty() && published)
 }
 
-/// Whether there is something at a key.
-fn is_there<T: Transport>(client: &mut Client<T>, key: &str) -> Result<bool, Lost> {
+/// What is at a key; empty where there is nothing, or nothing that may be read.
+fn value<'c, T: Transport>(client: &'c mut Client<T>, key: &str) -> Result<&'c [u8], Lost> {
     match checked(key).and_then(|path| unless_refused(client.read(Transaction::NONE, path))) {
         Err(Error::Lost(lost)) => Err(lost),
-        value => Ok(value.is_ok_and(|value| value.is_some_and(|value| !value.is_empty()))),
+        Ok(Some(value)) => Ok(value),
+        Ok(None) | Err(_) => Ok(b""),
     }
 }
 
