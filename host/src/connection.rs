@@ -24,7 +24,8 @@ use crate::fault::Fault;
 use crate::interrupt::Interrupt;
 use crate::op::{Op, Reply, printable};
 
-/// Where xenstored is, in the order in which it is looked for: xenstored's own sockets cost fewer turns than the device.
+/// Where xenstored is, in the order in which it is looked for: xenstored's own sockets cost fewer turns than the
+/// device.
 const PLACES: [&str; 4] = ["/run/xenstored/socket", "/var/run/xenstored/socket", "/dev/xen/xenbus", "/proc/xen/xenbus"];
 /// How many requests may be under way on a socket: enough that neither side waits for the other.
 const SOCKET_WINDOW: usize = 64;
@@ -193,7 +194,8 @@ impl Connection {
         }
     }
 
-    /// What happens next, until this moment; what is to be sent is sent meanwhile. That somebody wants an end is told once.
+    /// What happens next, until this moment; what is to be sent is sent meanwhile. That somebody wants an end is told
+    /// once.
     pub(crate) fn next(&mut self, until: Option<Instant>) -> Result<Happening, Fault> {
         loop {
             self.send()?;

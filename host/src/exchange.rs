@@ -1,8 +1,8 @@
 //! One letter to one guest, until its answer: what is asked of xenstored next, and what came of it. No system call.
 //!
 //! Guarantees: one request of xenstored's is under way at a time. The letter goes to a guest that is there, when its
-//! answer is watched for. The answer is removed after it was read, so that none piles up in the guest's quota; when it is
-//! given up the letter is taken back. Afterwards nothing of it is left.
+//! answer is watched for. The answer is removed after it was read, so that none piles up in the guest's quota; when it
+//! is given up the letter is taken back. Afterwards nothing of it is left.
 //!
 //! ```text
 //! look for the guest -> watch -> (first event) -> write -> (event) -> read -> remove the answer -> watch no more

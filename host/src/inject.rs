@@ -1,8 +1,8 @@
 //! A file into a guest: in one request, the agent's newer form if it has it, the older one otherwise; or in parts, one
 //! behind the other, with the sum of the whole, to agents that take parts.
 //!
-//! Guarantees: contents reach no log, and are overwritten. What does not fit is told with how much does. In parts it is in
-//! its place after the last one, or the old one is (`core/src/files/parts.rs`).
+//! Guarantees: contents reach no log, and are overwritten. What does not fit is told with how much does. In parts it is
+//! in its place after the last one, or the old one is (`core/src/files/parts.rs`).
 
 use std::fs;
 use std::io::{self, Read};

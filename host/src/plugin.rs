@@ -1,7 +1,7 @@
 //! As a plugin of XAPI's: one argument is an XML-RPC call, standard output its response, the exit code 0.
 //!
-//! `/etc/xapi.d/plugins/agent.py` stands in the place of nova's own (os-xenapi), function for function: a success is the
-//! guest's response as it is, whatever it says, and a failure's text begins with the word that nova looks for.
+//! `/etc/xapi.d/plugins/agent.py` stands in the place of nova's own (os-xenapi), function for function: a success is
+//! the guest's response as it is, whatever it says, and a failure's text begins with the word that nova looks for.
 //! `/etc/xapi.d/plugins/nanova` has functions of our own, for a VM of a uuid; a success is JSON.
 //!
 //! XAPI logs what it is given, and the arguments are in dom0's list of processes: there is no function here that takes

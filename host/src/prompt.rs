@@ -1,6 +1,7 @@
 //! A password from a person's terminal, which does not show it, or from standard input.
 //!
-//! Guarantees: the terminal shows again what is typed, however it ends. What was read is overwritten when it is dropped.
+//! Guarantees: the terminal shows again what is typed, however it ends. What was read is overwritten when it is
+//! dropped.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};

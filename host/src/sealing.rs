@@ -1,9 +1,9 @@
 //! A conversation in sealed requests (`core/src/secret/SEALED.md`) where the agent knows them, as it is otherwise.
 //!
 //! Guarantees: what is said in a session is said nowhere else; a session that cannot be begun is an error, and nothing
-//! falls back to less. A session that the agent lost is begun anew, and what it has not run is said again. An answer that
-//! is not sealed is nobody's: it is told and never a success. Keys, requests and answers are overwritten when they are
-//! dropped.
+//! falls back to less. A session that the agent lost is begun anew, and what it has not run is said again. An answer
+//! that is not sealed is nobody's: it is told and never a success. Keys, requests and answers are overwritten when they
+//! are dropped.
 //!
 //! ```text
 //! features -> (sealed) -> keyinit with an object -> sealed requests, as many as the inner conversation has

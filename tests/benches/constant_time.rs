@@ -1,11 +1,12 @@
-//! `cargo bench -p nanova-tests --bench constant_time`: whether the time that something takes tells of the secret in it.
+//! `cargo bench -p nanova-tests --bench constant_time`: whether the time that something takes tells of the secret in
+//! it.
 //!
-//! Method: Reparaz, Balasch, Verbauwhede, "Dude, is my code constant time?" (DATE 2017). Each part is run on a fixed secret
-//! and on random ones, in random turns; Welch's t says whether the two classes differ, of all times and of those below some
-//! percentiles, as what else the machine does is in the long ones. |t| from 4.5 on is taken for a leak. Beside it stands
-//! the t of two classes of the same fixed secret, which shows what the machine itself makes of it, and at the end a
-//! comparison that does leak, which must be noticed. A part that is above 4.5 is measured again with other secrets, and
-//! fails at the third time: what a busy machine did it hardly does three times, and a leak does.
+//! Method: Reparaz, Balasch, Verbauwhede, "Dude, is my code constant time?" (DATE 2017). Each part is run on a fixed
+//! secret and on random ones, in random turns; Welch's t says whether the two classes differ, of all times and of those
+//! below some percentiles, as what else the machine does is in the long ones. |t| from 4.5 on is taken for a leak.
+//! Beside it stands the t of two classes of the same fixed secret, which shows what the machine itself makes of it, and
+//! at the end a comparison that does leak, which must be noticed. A part that is above 4.5 is measured again with other
+//! secrets, and fails at the third time: what a busy machine did it hardly does three times, and a leak does.
 //!
 //! What is measured is core as it is shipped (`[profile.bench]`: opt-level "z"). Secrets of different lengths take
 //! different times, which SECURITY.md says; all here have as many digits as p. It measures this machine and no other:
@@ -135,8 +136,8 @@ impl Class {
 struct Times(Vec<(Class, u32)>);
 
 impl Times {
-    /// Prepares secrets, then runs them in random turns, all in the same place in memory. A sample is of `repeat` runs, as
-    /// one run of what is short is shorter than the clock's step.
+    /// Prepares secrets, then runs them in random turns, all in the same place in memory. A sample is of `repeat` runs,
+    /// as one run of what is short is shorter than the clock's step.
     fn of<S>(
         repeat: usize,
         samples: usize,

@@ -22,8 +22,8 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub const SIZE_MAX: u64 = 373_760;
 /// Most resident memory of an agent at any time, in KiB.
 pub const MEMORY_MAX: u64 = 488;
-/// Most anonymous memory of an idle agent with all parts, in KiB: 76 to 80, as the stack begins somewhere in a page, and
-/// a page for what a kernel does otherwise.
+/// Most anonymous memory of an idle agent with all parts, in KiB: 76 to 80, as the stack begins somewhere in a page,
+/// and a page for what a kernel does otherwise.
 pub const ANONYMOUS_MAX: u64 = 84;
 
 /// The release binary; built when it is asked for first. `NANOVA_BINARY` names another one, such as that of a release
@@ -75,7 +75,8 @@ pub fn executable(cargo: &mut Command) -> Result<PathBuf> {
     output.lines().find_map(executable).with_context(|| format!("{cargo:?} does not say what it built"))
 }
 
-/// The option that `.ci/run lockdown` has the agents of a whole suite started with: by `NANOVA_LOCKDOWN` in the environment.
+/// The option that `.ci/run lockdown` has the agents of a whole suite started with: by `NANOVA_LOCKDOWN` in the
+/// environment.
 pub fn lockdown() -> Option<&'static str> {
     std::env::var_os("NANOVA_LOCKDOWN").map(|_| "--lockdown")
 }
@@ -88,8 +89,8 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Starts `nanova agent` with these options; its standard error is the log. Where it might change this machine's host
-    /// name it has one of its own.
+    /// Starts `nanova agent` with these options; its standard error is the log. Where it might change this machine's
+    /// host name it has one of its own.
     pub fn start<S: AsRef<OsStr>>(options: impl IntoIterator<Item = S>) -> Agent {
         let mut command = Command::new(binary());
         if rustix::process::geteuid().is_root() {
@@ -168,7 +169,8 @@ impl Agent {
         self.number("status", name)
     }
 
-    /// Its anonymous memory in KiB, by the page tables: what /proc/PID/status says lags behind by up to a batch of pages.
+    /// Its anonymous memory in KiB, by the page tables: what /proc/PID/status says lags behind by up to a batch of
+    /// pages.
     pub fn anonymous_kib(&self) -> u64 {
         self.number("smaps_rollup", "Anonymous")
     }

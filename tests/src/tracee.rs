@@ -1,7 +1,7 @@
 //! A running process that is made to try system calls, as somebody would who has taken it over.
 //!
-//! Nothing of this is in the agent: the release binary is stopped by ptrace(2) where it waits, the registers are those of
-//! the call to try, one instruction is executed, and everything is as it was.
+//! Nothing of this is in the agent: the release binary is stopped by ptrace(2) where it waits, the registers are those
+//! of the call to try, one instruction is executed, and everything is as it was.
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::ptrace;

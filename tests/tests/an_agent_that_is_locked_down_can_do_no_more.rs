@@ -1,5 +1,5 @@
-//! `--lockdown`: what is left to whoever takes the agent over. The release binary is stopped and made to try; nothing in
-//! it knows of that.
+//! `--lockdown`: what is left to whoever takes the agent over. The release binary is stopped and made to try; nothing
+//! in it knows of that.
 #![cfg(target_arch = "x86_64")]
 
 use std::fs;
@@ -47,7 +47,8 @@ fn field(agent: &Agent, name: &str) -> Result<String> {
     Ok(line.with_context(|| format!("no {name}"))?.trim().to_owned())
 }
 
-/// What the kernel knows to forbid: landlock(7)'s version, 0 without. The agent says so, and the kernel whether it has any.
+/// What the kernel knows to forbid: landlock(7)'s version, 0 without. The agent says so, and the kernel whether it has
+/// any.
 fn landlock_version(agent: &Agent) -> Result<u32> {
     let log = agent.log();
     let has_it = fs::read_to_string("/sys/kernel/security/lsm").is_ok_and(|names| names.contains("landlock"));

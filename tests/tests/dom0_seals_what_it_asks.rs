@@ -102,7 +102,8 @@ fn who_reads_along_learns_neither_what_is_asked_nor_what_is_answered() -> Result
     Ok(())
 }
 
-/// What an agent that offers seals was asked, and what came of a call, if it answers so to keyinit and to what is sealed.
+/// What an agent that offers seals was asked, and what came of a call, if it answers so to keyinit and to what is
+/// sealed.
 fn call(keyinit: (&str, &str), sealed: (&str, &str)) -> Result<(Ran, Vec<String>)> {
     let xenstored = Xenstored::start(Options::default())?;
     let owned = |(code, message): (&str, &str)| (code.to_owned(), message.to_owned());

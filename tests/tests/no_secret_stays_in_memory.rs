@@ -1,4 +1,5 @@
-//! What is left of a key exchange and of a password in the memory of the agent, as whoever reads it later would find it.
+//! What is left of a key exchange and of a password in the memory of the agent, as whoever reads it later would find
+//! it.
 
 use std::fs::{self, File};
 use std::io::Read;

@@ -1,4 +1,5 @@
-//! Sealed requests, end to end: the release binary, nanova's own host, and one in Python that was written from SEALED.md.
+//! Sealed requests, end to end: the release binary, nanova's own host, and one in Python that was written from
+//! SEALED.md.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};

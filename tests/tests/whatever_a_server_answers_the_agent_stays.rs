@@ -1,5 +1,6 @@
 //! Hostile servers of an update, as data: `hostile/http.txt` and `hostile/dns.txt`. Whatever they send, the agent that
-//! runs stays and serves meanwhile, nothing is left of the attempt, and the answer is one sentence that names the fault.
+//! runs stays and serves meanwhile, nothing is left of the attempt, and the answer is one sentence that names the
+//! fault.
 
 use std::fs;
 use std::io::{Read, Write};

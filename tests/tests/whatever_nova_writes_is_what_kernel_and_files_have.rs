@@ -1,8 +1,9 @@
-//! Each model of what nova can write about an interface (`models`), in the kernel as nanova sets it and as every style's
-//! reader makes it of nanova's files, compared with the model by meaning.
+//! Each model of what nova can write about an interface (`models`), in the kernel as nanova sets it and as every
+//! style's reader makes it of nanova's files, compared with the model by meaning.
 //!
 //! `NANOVA_MODELS=N` takes about so many of them, or all; `NANOVA_SEED=N` others. The whole table:
-//! `NANOVA_MODELS=all cargo test -p nanova-tests --test whatever_nova_writes_is_what_kernel_and_files_have -- --ignored`
+//! `NANOVA_MODELS=all cargo test -p nanova-tests --test whatever_nova_writes_is_what_kernel_and_files_have --
+//! --ignored`
 
 mod managers;
 mod models;

@@ -1,5 +1,5 @@
-//! A hostile or broken xenstored, as data: `hostile/xenstored.txt`. Between the agent and a real one stands a proxy that
-//! spoils one packet; whatever that is, the agent lives, stays small, and answers what is asked behind it.
+//! A hostile or broken xenstored, as data: `hostile/xenstored.txt`. Between the agent and a real one stands a proxy
+//! that spoils one packet; whatever that is, the agent lives, stays small, and answers what is asked behind it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{Read, Write};

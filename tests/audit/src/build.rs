@@ -1,4 +1,5 @@
-//! Builds: which there are, and the twin of one, with symbols and line numbers, by cargo and with what cargo tells of it.
+//! Builds: which there are, and the twin of one, with symbols and line numbers, by cargo and with what cargo tells of
+//! it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;

@@ -1,5 +1,5 @@
-//! What the compiler has read: files of ours in reading order, their `unsafe` with its reasons, and how much of that there
-//! is in the crates of others.
+//! What the compiler has read: files of ours in reading order, their `unsafe` with its reasons, and how much of that
+//! there is in the crates of others.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

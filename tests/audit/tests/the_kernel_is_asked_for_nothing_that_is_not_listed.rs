@@ -1,5 +1,5 @@
-//! What the disassembled binary is said to do is what it does: every system call that strace sees is in the kept list of
-//! the profile.
+//! What the disassembled binary is said to do is what it does: every system call that strace sees is in the kept list
+//! of the profile.
 
 use std::collections::BTreeSet;
 use std::fs;

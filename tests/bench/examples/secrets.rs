@@ -1,6 +1,7 @@
-//! What secrets go through, for valgrind: `secrets password` has a key agreed on and a password decrypted and hashed, as
-//! the agent does it, `secrets sealed` a session with its messages, with every secret byte marked as undefined. Memcheck then reports each branch and each index that
-//! depends on one (the method is Adam Langley's ctgrind). `secrets branch` and `secrets index` leak, and must be reported.
+//! What secrets go through, for valgrind: `secrets password` has a key agreed on and a password decrypted and hashed,
+//! as the agent does it, `secrets sealed` a session with its messages, with every secret byte marked as undefined.
+//! Memcheck then reports each branch and each index that depends on one (the method is Adam Langley's ctgrind).
+//! `secrets branch` and `secrets index` leak, and must be reported.
 //!
 //! tests/tests/no_secret_decides_what_is_done.rs runs it. By itself it marks nothing, and only says so.
 
@@ -15,7 +16,8 @@ use nanova_core::wire::json::{Value, members};
 
 /// The host's public key.
 const HOST: &str = "1234567890123456789";
-/// `openssl enc -aes-128-cbc -a -nosalt -md sha256 -pass pass:SECRET`, where SECRET is what [`KEY`] and [`HOST`] agree on.
+/// `openssl enc -aes-128-cbc -a -nosalt -md sha256 -pass pass:SECRET`, where SECRET is what [`KEY`] and [`HOST`] agree
+/// on.
 const MESSAGE: &str = "WL6JqXJrqirA20/QiuQ+gs3Fejl4AXzdj0Gv53NLB3s=";
 const KEY: [u8; 16] = *b"sixteen of bytes";
 
@@ -70,7 +72,8 @@ fn password() {
     }
 }
 
-/// A session of sealed requests: its keys and private key are secret, what is sealed is until it is, and what was opened.
+/// A session of sealed requests: its keys and private key are secret, what is sealed is until it is, and what was
+/// opened.
 fn sealed() {
     const LEN: usize = 40;
     let (mut random, mut number) = ([0x5a; 32], [0; NUMBER_LEN]);
@@ -145,9 +148,9 @@ mod memcheck {
         let place = std::ptr::from_mut(value).expose_provenance();
         let arguments = [request, place, len, 0, 0, 0];
         let mut result = 0;
-        // SAFETY: the rotations add up to nothing, and exchanging a register with itself does nothing; valgrind reads six
-        // words of `arguments` and puts its answer into rdx. Nothing is written to memory; that it may be is not ruled
-        // out.
+        // SAFETY: the rotations add up to nothing, and exchanging a register with itself does nothing; valgrind reads
+        // six words of `arguments` and puts its answer into rdx. Nothing is written to memory; that it may be is not
+        // ruled out.
         unsafe {
             std::arch::asm!(
                 "rol rdi, 3", "rol rdi, 13", "rol rdi, 61", "rol rdi, 51",

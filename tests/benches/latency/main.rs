@@ -6,7 +6,8 @@
 //! machine does hits both, and all processes share one processor: how long another one takes to wake up, which in a
 //! virtual machine is more than the whole answer, is up to the scheduler and differed between the two (0.8 to 3.1 for
 //! the same binary). Figures are medians; no test depends on them. `-- --keep` (`cargo plots`) also keeps the plots for
-//! README; `-- --quick` takes a tenth of the time. Needs musl-tools, strace, perl, openssl, binutils, iproute2 and xenstore-utils, and root for namespaces.
+//! README; `-- --quick` takes a tenth of the time. Needs musl-tools, strace, perl, openssl, binutils, iproute2 and
+//! xenstore-utils, and root for namespaces.
 
 mod answers;
 mod bare;

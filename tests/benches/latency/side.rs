@@ -106,8 +106,8 @@ impl Side {
         });
     }
 
-    /// A request, until its answer can be read, in microseconds: until it is in xenstore, whoever the one processor goes
-    /// on with then.
+    /// A request, until its answer can be read, in microseconds: until it is in xenstore, whoever the one processor
+    /// goes on with then.
     pub(crate) fn ask(&mut self, id: &str) -> Result<f64> {
         self.xenstored.await_change(&self.host.path(&format!("data/guest/{id}")));
         let start = Instant::now();

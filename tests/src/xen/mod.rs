@@ -3,8 +3,8 @@
 //! The build machine holds all the logic. It fetches Debian's Xen ([`packages`]) and makes a bootable dom0 of it
 //! ([`lab`]), starts QEMU ([`machine`]), and has dom0 run one small script after the other over a [`channel`]
 //! ([`dom0`]). Guests ([`guest`]) boot what `cargo initramfs` made ([`images`]), some with a Debian on a disk behind it
-//! ([`debian`]); what happens inside them is read from their [`console`], where an observer answers that does not depend
-//! on the agent. [`cases`] run on a [`bench`], chosen and grouped by [`suite`], and come to one [`report`].
+//! ([`debian`]); what happens inside them is read from their [`console`], where an observer answers that does not
+//! depend on the agent. [`cases`] run on a [`bench`], chosen and grouped by [`suite`], and come to one [`report`].
 //!
 //! Guarantees: nothing is installed, no privilege is needed beyond what apt wants, everything lies below `xen-lab` in
 //! the build folder, but the packages of the Debian, which other tests share, below `machine`. Refuses: machines

@@ -1,10 +1,10 @@
 //! What nova's driver for XenServer can write about an interface, as a table of models, and what each means.
 //!
 //! 320 models: 0 to 3 subnets of each family, with and without gateways, without routes of the subnets, with some of
-//! either family, with default routes among them, twice over; prefixes run from 0 to 32 and to 128 and name servers from
-//! none to nine along the way. The form is nova's (`nova/virt/xenapi/vmops.py`): broadcast "None" for networks without
-//! one, IPv6 masks of routes as addresses, a gateway of null where there is none, a next hop of null or unspecified for
-//! what is on the link.
+//! either family, with default routes among them, twice over; prefixes run from 0 to 32 and to 128 and name servers
+//! from none to nine along the way. The form is nova's (`nova/virt/xenapi/vmops.py`): broadcast "None" for networks
+//! without one, IPv6 masks of routes as addresses, a gateway of null where there is none, a next hop of null or
+//! unspecified for what is on the link.
 //!
 //! What a model means is said here once more, by its own few rules, and not by nanova's reader.
 

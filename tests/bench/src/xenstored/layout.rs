@@ -5,7 +5,8 @@
 //!
 //! | owner | nodes |
 //! |---|---|
-//! | the guest | data attr drivers feature error, control/shutdown, control/sysrq, control/feature-*, device/suspend/event-channel |
+//! | the guest | data attr drivers feature error, control/shutdown, control/sysrq, control/feature-*,
+//! device/suspend/event-channel |
 //! | dom0, readable | the domain itself, name domid vm cpu memory console store device control control/platform-* |
 //! | the guest, with Xapi | also control device vm-data messages hvmloader rrd xenserver/attr |
 

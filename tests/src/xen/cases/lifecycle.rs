@@ -93,8 +93,8 @@ pub(super) fn busy_shutdown(bench: &mut Bench<'_>) -> Result<Outcome> {
     passed(format!("gone after {:.2} s", took.as_secs_f64()))
 }
 
-/// How often a processor is added and taken away: an agent that is there before the kernel is ready for it loses a race,
-/// not every time.
+/// How often a processor is added and taken away: an agent that is there before the kernel is ready for it loses a
+/// race, not every time.
 const ROUNDS: usize = 5;
 
 /// A processor that the toolstack adds is set online, each time; there is no udev that would do it.
