@@ -130,7 +130,8 @@ mod tests {
         assert_eq!(writes(injection, &mut platform), ["/"]);
         let network = Duties { network: true, ..Duties::default() };
         assert_eq!(writes(network, &mut platform), ["/etc"]);
-        assert_eq!(network.capabilities() & (1 << 12 | 1 << 21), 1 << 12 | 1 << 21);
+        assert_eq!(network.capabilities(), 0x8000_001b | 1 << 12 | 1 << 21);
+        assert_eq!(Duties { injection: true, ..Duties::default() }.capabilities(), 0x8000_001b);
         let dhcp = Duties { dhcp: true, ..Duties::default() };
         assert_eq!(dhcp.capabilities(), network.capabilities() | 1 << 13);
         assert_eq!(writes(dhcp, &mut platform), ["/etc"]);

@@ -385,7 +385,9 @@ fn a_slip_of_the_hand_gets_the_word_that_is_meant() {
         ("nanova agent --lock-down", "option '--lock-down' is not known here; is '--lockdown' meant?"),
         ("nanova agent --no-metric", "option '--no-metric' is not known here; is '--no-metrics' meant?"),
         ("nanova network --loglevl debug", "option '--loglevl' is not known here; is '--loglevel' meant?"),
+        ("nanova agent --lockdownxy", "option '--lockdownxy' is not known here; is '--lockdown' meant?"),
         // Nothing is like these.
+        ("nanova agent --lockdownxyz", "option '--lockdownxyz' is not known here"),
         ("nanova fly", "there is no subcommand 'fly'"),
         ("nanova agent --fly", "option '--fly' is not known here"),
         ("nanova agent -z", "option '-z' is not known here"),

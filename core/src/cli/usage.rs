@@ -108,7 +108,7 @@ pub(super) const OPTIONS: &[&str] = &[
     "--xenbus",
 ];
 
-/// Most letters in which a word may differ from the one that is meant.
+/// Most letters in which a word may differ from the one that is meant: half of the shortest.
 const SLIPS_MAX: usize = 2;
 
 /// The word that is most like this one, if any is like it.
@@ -117,19 +117,18 @@ fn nearest(word: &str, known: &[&'static str]) -> Option<&'static str> {
     for known in known {
         let slips = distance(word, known);
         // One that others take is none that is meant.
-        if (1..least).contains(&slips) && slips * 2 <= known.trim_start_matches('-').len() {
+        if (1..least).contains(&slips) {
             (least, nearest) = (slips, Some(*known));
         }
     }
     nearest
 }
 
-/// How many letters are to be put in, left out or changed to make one word of the other (Levenshtein); of words that
-/// are longer than any of ours, more than count.
+/// How many letters are to be put in, left out or changed to make one word of the other (Levenshtein).
 fn distance(word: &str, known: &str) -> usize {
     /// Longer than any word of ours.
     const LEN_MAX: usize = 32;
-    if known.len() >= LEN_MAX || word.len() >= LEN_MAX {
+    if known.len() >= LEN_MAX {
         return LEN_MAX;
     }
     // How far what was read of `word` is from each beginning of `known`.

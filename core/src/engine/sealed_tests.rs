@@ -280,6 +280,11 @@ fn an_answer_that_has_no_room_is_shortened_and_the_longest_request_is_opened() {
         let (code, message) = guest.ask_sealed(&mut session, &named(&"y".repeat(len)));
         assert!(code == "404" && message.len() >= len.min(480), "{len}");
     }
+    // Around the longest that has room: 56 bytes, and six for each of these, of 1,359.
+    for count in 205..235 {
+        let (code, message) = guest.ask_sealed(&mut session, &named(&"\u{1}".repeat(count)));
+        assert_eq!((code.as_str(), message.ends_with("...")), ("404", count > 217), "{count}");
+    }
 }
 
 #[test]
