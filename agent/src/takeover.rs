@@ -43,6 +43,8 @@ pub(crate) fn is_update(environment: &Environment) -> bool {
 
 /// This agent serves. If it is a new one it takes the old one's place, and ends the guard; if it cannot, the old one
 /// goes on.
+// Not a part of the frame of whoever acts: the paths are large.
+#[inline(never)]
 pub(crate) fn settle_in(environment: &Environment, system: &mut System<'_>) {
     let text = |name| core::str::from_utf8(environment.variable(name)?).ok();
     let (Some(guard), Some(old)) = (text(GUARD).and_then(number).and_then(Pid::from_raw), text(OLD)) else { return };

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use nanova_tests::agent::{ANONYMOUS_MAX, Agent, MEMORY_MAX};
+use nanova_tests::agent::{ANONYMOUS_MAX, Agent, IDLE_MEMORY_MAX, MEMORY_MAX};
 use nanova_tests::guest_root::GuestRoot;
 use nanova_tests::host::Host;
 use nanova_tests::nova::{Digest, uuid};
@@ -158,6 +158,9 @@ fn memory_stays_small_whatever_is_asked() -> Result<()> {
     let anonymous = scene.agent.anonymous_kib();
     println!("anonymous memory of an idle agent: {anonymous} KiB (limit {ANONYMOUS_MAX})");
     assert!(anonymous <= ANONYMOUS_MAX, "{anonymous} KiB");
+    let idle = scene.agent.status_number("VmRSS");
+    println!("RSS of an idle agent: {idle} KiB (limit {IDLE_MEMORY_MAX})");
+    assert!(idle <= IDLE_MEMORY_MAX, "{idle} KiB");
     let before = open_files(&scene)?;
     work(&mut scene.host)?;
     for _ in 0..200 {

@@ -191,6 +191,8 @@ impl Way {
     }
 
     /// Puts where a link leads before what is left. Returns whether that is an absolute path.
+    // In a frame of its own: links are few, and the room is large.
+    #[inline(never)]
     fn go_on_behind(&mut self, read: &mut dyn FnMut(&mut [u8]) -> Result<usize, Errno>) -> Result<bool, Errno> {
         let mut room = [0; GUEST_PATH_MAX];
         let len = read(&mut room)?;

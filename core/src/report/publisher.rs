@@ -210,6 +210,8 @@ impl Report {
     }
 
     /// What does not change while the system runs.
+    // Of what follows each has a frame of its own, so that the deepest of them sets the stack's size, not their sum.
+    #[inline(never)]
     fn system<T: Transport, P: Files + Log + Identity>(
         &mut self,
         writer: &mut KeyWriter<'_, T>,
@@ -237,6 +239,7 @@ impl Report {
     }
 
     /// What changes slowly. Returns whether XAPI should look.
+    #[inline(never)]
     fn look<T: Transport, P: Errands + Log + Identity>(
         &mut self,
         writer: &mut KeyWriter<'_, T>,
@@ -391,6 +394,7 @@ impl Report {
         }
     }
 
+    #[inline(never)]
     fn network<T: Transport, P: Files + Log + KernelNet>(
         &mut self,
         writer: &mut KeyWriter<'_, T>,
