@@ -56,16 +56,21 @@ impl System<'_> {
     fn directory_of(&self, path: GuestPath<'_>) -> Result<OwnedFd, Errno> {
         let relative = path.split().0.trim_start_matches('/');
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let here = if relative.is_empty() { "." } else { relative };
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
-        match with_path(here, |here| fs::openat2(&self.root, here, flags, Mode::empty(), resolve)) {
-            // There is a link on the way; or the kernel is older than 5.6, or a sandbox does not know the call.
+        match self.open_unlinked(relative, flags) {
             Err(SystemErrno::LOOP | SystemErrno::NOSYS | SystemErrno::PERM) => {
                 let end = walk(&mut Walk(&self.root), relative).map_err(Stopped::errno)?;
                 fs::openat(end, c".", flags, Mode::empty()).map_err(errno)
             }
             directory => directory.map_err(errno),
         }
+    }
+
+    /// Opens what is at a relative path without any link on the way. That fails if there is one (LOOP), if the kernel
+    /// is older than 5.6 (NOSYS), and where a sandbox does not know the call (PERM).
+    fn open_unlinked(&self, relative: &str, flags: OFlags) -> Result<OwnedFd, SystemErrno> {
+        let relative = if relative.is_empty() { "." } else { relative };
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
+        with_path(relative, |relative| fs::openat2(&self.root, relative, flags, Mode::empty(), resolve))
     }
 
     /// Goes to a file, whatever links lead there, as far as they are followed.
@@ -286,10 +291,18 @@ impl Files for System<'_> {
     type Lock = OwnedFd;
 
     fn kind(&mut self, path: GuestPath<'_>) -> Result<Option<FileKind>, Errno> {
-        let mut room = NAME_ROOM;
-        let Some((directory, name)) = unless_missing(self.place_of(path, &mut room))? else { return Ok(None) };
-        let stat = fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW).map_err(errno);
-        Ok(unless_missing(stat)?.map(|stat| kind_of(stat.st_mode)))
+        // One call where nothing is there, as before every command.
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let stat = match self.open_unlinked(path.as_str().trim_start_matches('/'), flags) {
+            // As in `directory_of`.
+            Err(SystemErrno::LOOP | SystemErrno::NOSYS | SystemErrno::PERM) => {
+                let mut room = NAME_ROOM;
+                let Some((directory, name)) = unless_missing(self.place_of(path, &mut room))? else { return Ok(None) };
+                fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW)
+            }
+            found => found.and_then(fs::fstat),
+        };
+        Ok(unless_missing(stat.map_err(errno))?.map(|stat| kind_of(stat.st_mode)))
     }
 
     fn exists(&mut self, path: GuestPath<'_>) -> Result<bool, Errno> {
