@@ -39,6 +39,8 @@ pub enum State {
     Ready,
     /// The host's last `resetnetwork` failed, with this message.
     Failed(Bounded<128>),
+    /// Nobody serves any more.
+    Stopped,
 }
 
 impl fmt::Display for State {
@@ -46,6 +48,7 @@ impl fmt::Display for State {
         match self {
             State::Starting => f.write_str("starting"),
             State::Ready => f.write_str("ready"),
+            State::Stopped => f.write_str("stopped"),
             State::Failed(why) => write!(f, "failed: {}", why.as_str()),
         }
     }

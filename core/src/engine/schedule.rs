@@ -304,7 +304,8 @@ impl Engine {
             return Action::Serve;
         }
         if self.options.once && self.room_at.is_none() && !self.errands.under_way {
-            return Action::Done;
+            self.handle_end(now);
+            return self.poll_end(now, now);
         }
         let is_timed = self.report.knows_time() || now < self.report_held_until;
         let report_at = report_in.filter(|_| is_timed).map(|left| now + left);
@@ -314,12 +315,13 @@ impl Engine {
         )
     }
 
-    /// What is to be done before the end.
+    /// What is to be done before the end: what is under way, and that the host is told of it.
     fn poll_end(&self, until: u64, now: u64) -> Action {
-        if self.phase != Phase::Serving || !self.requests.is_under_way() {
+        if self.phase != Phase::Serving || matches!(self.told, State::Stopped) {
             return Action::Done;
         }
-        if !self.idle || now >= until { Action::Serve } else { self.wait([Some(until), None, None, None], false) }
+        let waits = self.idle && now < until && self.requests.is_under_way();
+        if waits { self.wait([Some(until), None, None, None], false) } else { Action::Serve }
     }
 
     fn wait(&self, moments: [Option<u64>; 4], links: bool) -> Action {
@@ -342,7 +344,11 @@ impl Engine {
         if let Some(until) = self.ending {
             self.requests.finish(client, platform, now >= until, now)?;
             self.idle = true;
-            return Ok(());
+            if self.requests.is_under_way() {
+                return Ok(());
+            }
+            self.told = State::Stopped;
+            return self.tell(client);
         }
         self.requests.give_up_silent(platform, now);
         (self.room_at, self.tidy_at, self.held) = (None, None, false);
@@ -379,9 +385,7 @@ impl Engine {
         };
         if !requests_wait && self.told != *self.requests.state() {
             self.told.clone_from(self.requests.state());
-            if self.options.commands {
-                Requests::tell(client, &self.told)?;
-            }
+            self.tell(client)?;
             self.ready_due = true;
             return Ok(());
         }
@@ -401,10 +405,15 @@ impl Engine {
         self.told = State::Starting;
         if self.options.commands {
             self.requests.start(client, platform)?;
-            Requests::tell(client, &self.told)?;
         }
+        self.tell(client)?;
         (self.phase, self.settle_due, self.report_begun) = (Phase::Serving, true, false);
         Ok(())
+    }
+
+    /// Tells the host what the guest is, if it is one that serves.
+    fn tell<T: Transport>(&self, client: &mut Client<T>) -> Result<(), Error> {
+        if self.options.commands { Requests::tell(client, &self.told) } else { Ok(()) }
     }
 
     /// Takes note of the events that came. Returns whether there may be requests.

@@ -143,6 +143,7 @@ fn once_is_once() {
     let up = [Action::SettleIn, Action::ListenForLinks, Action::TellReady, Action::Done];
     assert_eq!(guest.connect(), up);
     assert!(guest.get("data/guest/a").is_some() && guest.get("data/updated").is_some());
+    assert_eq!(guest.get("data/nanova/state").as_deref(), Some("stopped"));
     assert_eq!(guest.store().watches, [("data/host".to_owned(), "nanova".to_owned())]);
     // A response that waits for room is waited for.
     let options = Options { once: true, report: false, ..ALL };
@@ -281,6 +282,27 @@ fn what_is_to_end_ends() {
     guest.engine.handle_end(guest.now);
     assert_eq!(guest.run(), [Action::Done]);
     assert_eq!(guest.get("data/guest/a"), None);
+}
+
+#[test]
+fn the_host_is_told_that_nobody_serves_any_more() {
+    for (options, state) in [(ALL, Some("stopped")), (Options { commands: false, ..ALL }, None)] {
+        let mut guest = Guest::with(options, &[]);
+        guest.connect();
+        assert_eq!(guest.get("data/nanova/state").as_deref(), state.and(Some("ready")));
+        guest.engine.handle_end(guest.now);
+        assert_eq!(guest.run(), [Action::Done]);
+        assert_eq!(guest.get("data/nanova/state").as_deref(), state);
+    }
+    // It ends though it cannot say so.
+    let mut guest = Guest::with(ALL, &[]);
+    guest.connect();
+    guest.engine.handle_end(guest.now);
+    guest.store().lose = Some((0, false));
+    assert_eq!(guest.engine.poll(guest.now), Action::Serve);
+    assert!(guest.engine.serve(&mut guest.client, &mut guest.platform, 0).is_err());
+    guest.engine.handle_lost(0);
+    assert_eq!(guest.engine.poll(guest.now), Action::Done);
 }
 
 #[test]
