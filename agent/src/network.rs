@@ -23,7 +23,7 @@ use crate::output::{complain, print};
 use crate::rt::Environment;
 use crate::rt::place::{Filled, Place};
 use crate::rt::signals::Signals;
-use crate::serve::{denied, open, out_of_memory, timed_out};
+use crate::serve::{denied, not_a_guest, open, out_of_memory, timed_out};
 use crate::supervise::OrdinaryProcess;
 use crate::system::System;
 use crate::wait::{running_ms, sleep_until_event};
@@ -38,8 +38,7 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &Netw
     let deadline = options.wait.map(|seconds| running_ms() + u64::from(seconds) * 1000);
     let candidates = Candidates::new(environment, common);
     if candidates.hopeless() {
-        // Without a word: initramfs hooks ask on every machine.
-        return exit::NOT_A_GUEST;
+        return not_a_guest(common);
     }
     let (opened, signals) = match open(common) {
         Ok(opened) => opened,

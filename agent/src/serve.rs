@@ -44,8 +44,7 @@ const REPORT_HELD_MS: u64 = 1_000;
 pub(crate) fn run(environment: &Environment, common: &Common<'_>, options: &AgentOptions<'_>) -> i32 {
     let candidates = Candidates::new(environment, common);
     if candidates.hopeless() {
-        complain(format_args!("not a Xen guest: neither xenstore nor Xen is here; nothing to do"));
-        return exit::NOT_A_GUEST;
+        return not_a_guest(common);
     }
     #[cfg(not(feature = "update"))]
     let is_update = |_: &Environment| false;
@@ -101,6 +100,14 @@ pub(crate) fn open<'a>(common: &Common<'a>) -> Result<(Opened<'a>, Signals), i32
         (_, Err(error)) => complain(format_args!("cannot wait for signals: {}", errno(error))),
     }
     Err(exit::FAILED)
+}
+
+/// Says that this is no Xen guest, unless that is not to be said; returns the exit code.
+pub(crate) fn not_a_guest(common: &Common<'_>) -> i32 {
+    if !common.quiet {
+        complain(format_args!("not a Xen guest: neither xenstore nor Xen is here; nothing to do"));
+    }
+    exit::NOT_A_GUEST
 }
 
 /// Says that xenstore is there, but not for this user; returns the exit code.

@@ -14,7 +14,7 @@ use crate::rt::Environment;
 use crate::rt::place::Place;
 use crate::rt::signals::SignalSet;
 use crate::rt::stdio::stdout;
-use crate::serve::{denied, out_of_memory};
+use crate::serve::{denied, not_a_guest, out_of_memory};
 use crate::xenbus::Xenbus;
 
 /// Columns left free at the end of a terminal's line.
@@ -38,10 +38,7 @@ pub(crate) fn run(environment: &Environment, common: &Common<'_>, call: &Xenstor
             complain(format_args!("cannot open {path}: {}", errno(error)));
             exit::FAILED
         }
-        Attempt::Nothing if candidates.hopeless() => {
-            complain(format_args!("not a Xen guest: there is no xenstore here"));
-            exit::NOT_A_GUEST
-        }
+        Attempt::Nothing if candidates.hopeless() => not_a_guest(common),
         Attempt::Nothing => {
             complain(format_args!("no xenstore found; name its device or socket with --xenbus PATH"));
             exit::FAILED

@@ -38,7 +38,7 @@ fn early_network(home: &Path, cmdline: &str, nanova: &str, timeout: &str) -> (St
 }
 
 const TIMEOUT: &str = "#!/bin/sh\nshift\nexec \"$@\"\n";
-const CALL: &str = "network --handover klibc --wait 10 -l warn\n";
+const CALL: &str = "network --handover klibc --wait 10 -q -l warn\n";
 
 #[test]
 fn it_is_silent_when_all_is_well_and_outside_xen() {

@@ -166,9 +166,10 @@ impl<'b> Run<'b> {
                 &["--mount"],
                 format!("mount --bind {root}/etc /etc; mount --bind {root}/run /run; {by} {root}/bin/nanova {options}"),
             ),
-            ResetNetwork => {
-                (&["--net", "--uts"], format!("{LINKS}{by} {} {options} --root {root}", binary().display()))
-            }
+            ResetNetwork => (
+                &["--net", "--uts"],
+                format!("{LINKS}{by} {} {options} --network both --root {root}", binary().display()),
+            ),
             _ => (&[], format!("{by} {} {options} --root {root}", binary().display())),
         };
         let mut command = Command::new(if namespaces.is_empty() { "sh" } else { "unshare" });

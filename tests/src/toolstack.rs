@@ -68,7 +68,7 @@ impl Guest {
 
     /// The agent in namespaces of its own, after a script that makes its interfaces.
     pub fn agent(&self, links: &str, options: &str) -> Agent {
-        Agent::spawn(self.command(links, &format!("agent {options}")))
+        Agent::spawn(self.command(links, &format!("agent --network both {options}")))
     }
 }
 

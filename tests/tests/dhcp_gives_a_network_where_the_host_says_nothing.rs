@@ -173,7 +173,7 @@ impl Site {
         if seconds > 0 {
             command.args(["unshare", "--time", "--boottime", &seconds.to_string(), "--kill-child"]);
         }
-        command.arg(binary()).arg("agent").arg("--xenbus").arg(self.xenstored.guest_socket());
+        command.arg(binary()).args(["agent", "--network", "both", "--xenbus"]).arg(self.xenstored.guest_socket());
         command.arg("--root").arg(self.root.path()).args(lockdown()).args(options);
         Agent::spawn(command)
     }
@@ -181,7 +181,7 @@ impl Site {
     /// Runs `nanova network` to its end: whether it did what was asked, and what it said and printed.
     fn network(&self, options: &[&str]) -> (bool, String) {
         let mut command = within(&self.guest, true);
-        command.arg(binary()).arg("network").arg("--xenbus").arg(self.xenstored.guest_socket());
+        command.arg(binary()).args(["network", "--network", "both", "--xenbus"]).arg(self.xenstored.guest_socket());
         let output = command.arg("--root").arg(self.root.path()).args(options).output().expect("it runs");
         let said = [output.stdout, output.stderr].concat();
         (output.status.success(), String::from_utf8_lossy(&said).into_owned())

@@ -152,6 +152,29 @@ fn the_loopback_comes_up_whatever_xenstore_holds() -> Result<()> {
     Ok(())
 }
 
+#[test]
+#[ignore = "needs iproute2 and root"]
+fn below_another_root_the_kernel_keeps_its_network_and_its_name_unless_that_is_asked_for() -> Result<()> {
+    for asked in [false, true] {
+        for command in ["$NANOVA", "$AGENT"] {
+            let guest = Guest::new()?;
+            let home = guest.xenstored.home();
+            guest.xenstored.host().write(&format!("{home}/data/host/1"), r#"{"name":"resetnetwork","value":""}"#)?;
+            let plain = format!("$(echo \"{command}\" | sed 's/ --network both//') >&2");
+            let command = if asked { format!("{command} >&2") } else { plain };
+            let shown = succeeded(&guest.shell(&format!("{LINKS}hostname before\n{command}\n{SHOW}"))?);
+            if asked {
+                assert_all_set_up(&shown)?;
+            } else {
+                let lines: Vec<_> = shown.lines().collect();
+                assert_eq!((addresses(lines[0])?, lines[4]), (Vec::new(), "before"), "{shown}");
+            }
+            assert_eq!(guest.root.text("/etc/hostname"), "web01.example.org\n");
+        }
+    }
+    Ok(())
+}
+
 /// The lines of initramfs/vm-data.md that a person types, in the section of this heading.
 fn typed(heading: &str) -> Result<String> {
     let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../initramfs/vm-data.md"))?;

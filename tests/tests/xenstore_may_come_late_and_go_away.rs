@@ -332,11 +332,23 @@ fn a_machine_that_is_no_guest_is_left_alone() -> Result<()> {
         println!("not tested: this machine has a xenstore of its own, or no sysfs");
         return Ok(());
     }
-    for arguments in [&["agent"][..], &["agent", "--wait", "5"], &["agent", "--once"], &["xenstore", "ls"]] {
+    for arguments in [
+        &["agent"][..],
+        &["agent", "--wait", "5"],
+        &["agent", "--once"],
+        &["network", "-l", "warn"],
+        &["status"],
+        &["xenstore", "ls"],
+    ] {
         let output = run(arguments)?;
         assert_eq!(output.status.code(), Some(77), "{arguments:?}");
         assert!(text(&output.stderr).starts_with("nanova: not a Xen guest: "), "{}", text(&output.stderr));
         assert_eq!(output.stdout, b"");
+    }
+    // Hooks ask on every machine, and want to hear what goes wrong on a guest.
+    for arguments in [&["network", "-q", "-l", "warn"][..], &["agent", "-q"], &["xenstore", "-q", "ls"]] {
+        let output = run(arguments)?;
+        assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(77), ""), "{arguments:?}");
     }
     Ok(())
 }

@@ -133,6 +133,7 @@ pub(super) fn parse<'a, I: Iterator<Item = &'a [u8]>>(
     use Called::{Agent, NovaAgent, XeDaemon};
     let commands = matches!(called, Agent | NovaAgent);
     let mut options = AgentOptions { commands, background: called == NovaAgent, ..AgentOptions::default() };
+    let mut network = None;
     while let Some(word) = words.next() {
         if common.takes(word, words) {
             continue;
@@ -141,7 +142,7 @@ pub(super) fn parse<'a, I: Iterator<Item = &'a [u8]>>(
             (Word::Option("--once"), _) => options.once = true,
             (Word::Option("--wait"), _) => options.wait = Some(words.number()),
             (Word::Option("--network"), _) if cfg!(feature = "network") => {
-                options.network = words.choice(Target::CHOICES, Target::named).unwrap_or_default();
+                network = words.choice(Target::CHOICES, Target::named);
             }
             (Word::Option("--network"), _) => words.fail(UsageError::NotBuilt("network")),
             (Word::Option("--dhcp"), Agent) if cfg!(feature = "dhcp") => {
@@ -186,5 +187,6 @@ pub(super) fn parse<'a, I: Iterator<Item = &'a [u8]>>(
             _ => words.refuse(),
         }
     }
+    options.network = common.target(network, options.dhcp, words);
     options
 }

@@ -1,6 +1,8 @@
 //! What every subcommand takes: where xenstore is, where the guest's files are, and the log.
 
+use crate::cli::usage::UsageError;
 use crate::cli::words::{Word, Words};
+use crate::network::{DhcpMode, Target};
 use crate::platform::Level;
 
 /// Where log lines go.
@@ -29,11 +31,20 @@ pub struct Common<'a> {
     pub level: Option<Level>,
     /// Where they go.
     pub log: LogTarget<'a>,
+    /// Nothing is said of a machine that is no Xen guest.
+    pub quiet: bool,
 }
 
 impl Default for Common<'_> {
     fn default() -> Self {
-        Common { xenbus: None, sockets_only: false, root: "/", level: Some(Level::Info), log: LogTarget::Stderr }
+        Common {
+            xenbus: None,
+            sockets_only: false,
+            root: "/",
+            level: Some(Level::Info),
+            log: LogTarget::Stderr,
+            quiet: false,
+        }
     }
 }
 
@@ -53,9 +64,23 @@ impl<'a> Common<'a> {
                     path => LogTarget::File(path),
                 };
             }
-            Word::Option("--quiet" | "q") => self.level = None,
+            Word::Option("--quiet" | "q") => (self.level, self.quiet) = (None, true),
             _ => return false,
         }
         true
+    }
+
+    /// What of the network changes, where `said` was: of a system that is not the running one its files alone, unless
+    /// the kernel's is asked for.
+    pub(super) fn target<'w, I>(&self, said: Option<Target>, dhcp: DhcpMode, words: &mut Words<'w, I>) -> Target
+    where
+        I: Iterator<Item = &'w [u8]>,
+    {
+        let elsewhere = self.root != "/";
+        let target = said.unwrap_or(if elsewhere { Target::Files } else { Target::Both });
+        if elsewhere && dhcp != DhcpMode::Off && matches!(target, Target::Files | Target::Off) {
+            words.fail(UsageError::Operands("with --root, --dhcp needs --network kernel or both"));
+        }
+        target
     }
 }

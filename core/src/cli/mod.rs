@@ -55,7 +55,7 @@ const NANOVA: &str = page!(
     "network": "  nanova network          apply vm-data's hostname and network once\n",
     "report": "  nanova report           publish what toolstacks show of a guest; the agent does, too\n",
     "init": "  nanova init             be the first process (also as init)\n",
-    "status": "  nanova status           one page: what the host says, what is published, and why not\n",
+    "status": "  nanova status [--json]  one page: what the host says, what is published, and why not\n",
     "tools": "  nanova xenstore TOOL …  read and write xenstore\n",
     "\
   nanova --version, nanova COMMAND --help
@@ -63,8 +63,10 @@ const NANOVA: &str = page!(
 Options of agent, network, report and xenstore:
   --xenbus PATH           device or socket; default: /dev/xen/xenbus, /proc/xen/xenbus,
                           $XENSTORED_PATH, /run/xenstored/socket, /var/run/xenstored/socket
-  --root DIR              the guest's files are below DIR
-  -l, --loglevel LEVEL    error, warn, info (default), debug, trace; -q, --quiet: none
+  --root DIR              the guest's files are below DIR, and no program is run; xenstore, log and
+                          PIDFILE are not, nor what --network kernel|both, if given, changes
+  -l, --loglevel LEVEL    error, warn, info (default), debug, trace; -q, --quiet: none, and nothing
+                          is said where there is no Xen
   -o, --logfile FILE|-|kmsg|syslog
 Exit codes: 0 done, 1 failed, 2 usage, 77 not a Xen guest
 ",
@@ -190,6 +192,8 @@ impl Program {
             #[cfg(feature = "network")]
             Program::Network => network::HELP,
             #[cfg(feature = "tools")]
+            Program::Xenstore(Some(Tool::Status)) => xenstore::STATUS,
+            #[cfg(feature = "tools")]
             Program::Xenstore(_) => xenstore::HELP,
             #[cfg(feature = "init")]
             Program::Init => INIT,
@@ -274,6 +278,8 @@ impl<'a, I: Iterator<Item = &'a [u8]>> CommandLine<'a, I> {
             Program::Agent(Called::XeDaemon) => "xe-daemon",
             #[cfg(feature = "network")]
             Program::Network => "nanova network",
+            #[cfg(feature = "tools")]
+            Program::Xenstore(Some(Tool::Status)) => "nanova status",
             #[cfg(feature = "tools")]
             Program::Xenstore(_) => "nanova xenstore",
             _ => "nanova",

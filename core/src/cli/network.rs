@@ -134,12 +134,13 @@ pub(super) fn parse<'a, I: Iterator<Item = &'a [u8]>>(
     words: &mut Words<'a, I>,
 ) -> NetworkOptions {
     let mut options = NetworkOptions::default();
+    let mut network = None;
     while let Some(word) = words.next() {
         match word {
             _ if common.takes(word, words) => {}
             Word::Option("--network") => {
                 let named = |name: &str| Target::named(name).filter(|target| *target != Target::Off);
-                options.network = words.choice("files, kernel, both", named).unwrap_or_default();
+                network = words.choice("files, kernel, both", named);
             }
             Word::Option("--dhcp") if cfg!(feature = "dhcp") => {
                 options.dhcp = words.choice(DhcpMode::CHOICES, DhcpMode::named).unwrap_or_default();
@@ -152,5 +153,6 @@ pub(super) fn parse<'a, I: Iterator<Item = &'a [u8]>>(
             _ => words.refuse(),
         }
     }
+    options.network = common.target(network, options.dhcp, words);
     options
 }

@@ -237,7 +237,7 @@ fn help_is_about_what_is_asked() {
         ("xe-daemon -h", "nanova report [options]"),
         ("nanova network --network files --help", "nanova network [options]"),
         ("xenstore-rm --help", "nanova xenstore TOOL"),
-        ("nanova help status", "nanova xenstore TOOL"),
+        ("nanova help status", "nanova status [--json]"),
         ("nanova init --help", "nanova init "),
         ("nanova help init", "nanova init "),
         ("poweroff --help", "poweroff, reboot, halt"),
@@ -428,4 +428,45 @@ fn what_may_be_meant_is_what_pages_of_help_speak_of() {
     assert_eq!(known.symmetric_difference(&spoken_of).copied().collect::<Vec<_>>(), ["--socket"]);
     let Ok(Invocation::Help(page)) = parse_line("nanova -h") else { panic!() };
     assert!(usage::SUBCOMMANDS.iter().all(|name| *name == "help" || page.contains(&format!("  nanova {name} "))));
+}
+
+#[test]
+fn below_another_root_the_kernels_network_changes_only_if_that_is_asked_for() {
+    for (line, target) in [
+        ("nanova agent", Target::Both),
+        ("nanova agent --root /", Target::Both),
+        ("nanova agent --root /r", Target::Files),
+        ("nanova agent --network kernel --root /r", Target::Kernel),
+        ("nova-agent -n --root /r --network=both", Target::Both),
+        ("nanova agent --root /r --network off", Target::Off),
+    ] {
+        assert_eq!(agent(line).1.network, target, "{line}");
+    }
+    let network = |line| match parse_line(line) {
+        Ok(Invocation::Network(options)) => options.network,
+        other => panic!("{line}: {other:?}"),
+    };
+    assert_eq!(network("nanova network --root /r --dry-run"), Target::Files);
+    assert_eq!(network("nanova network --root /r --network both --dhcp auto"), Target::Both);
+    assert_eq!(network("nanova network --network files --dhcp auto"), Target::Files);
+    for line in ["nanova agent --dhcp auto --root /r", "nanova network --root /r --network files --dhcp always"] {
+        let wrong = UsageError::Operands("with --root, --dhcp needs --network kernel or both");
+        assert_eq!(parse_line(line), Err(wrong), "{line}");
+    }
+    assert_eq!(agent("nanova agent --root /r --dhcp off").1.network, Target::Files);
+}
+
+#[test]
+fn quiet_is_without_a_log_unless_a_level_follows() {
+    assert_eq!((agent("nanova agent -q").0.level, agent("nanova agent -q").0.quiet), (None, true));
+    let common = agent("nanova agent -q -l warn").0;
+    assert_eq!((common.level, common.quiet), (Some(Level::Warn), true));
+    assert!(!agent("nanova agent -l warn").0.quiet);
+}
+
+#[test]
+fn the_status_page_is_for_programs_too() {
+    assert!(xenstore("nanova status --json").json && !xenstore("nanova status").json);
+    assert!(parse_line("nanova xenstore ls --json").is_err());
+    assert!(said("nanova status --jsn").starts_with("option '--jsn' is not known here; is '--json' meant?"));
 }

@@ -86,6 +86,7 @@ pub(super) const OPTIONS: &[&str] = &[
     "--force",
     "--handover",
     "--help",
+    "--json",
     "--level",
     "--lockdown",
     "--logfile",

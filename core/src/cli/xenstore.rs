@@ -20,6 +20,13 @@ nanova xenstore TOOL …    (also as xenstore-TOOL)
 Paths without a leading slash are below the domain's own home.
 ";
 
+pub(super) const STATUS: &str = "\
+nanova status [--json]
+
+Whether all is well (exit status 0, or 1), what the host says, what is published, and why not.
+--json: {\"well\":true,\"summary\":TEXT,\"keys\":{KEY:VALUE,…},\"missing\":{KEY:WHY,…}}
+";
+
 /// The operands of a call.
 pub type Operands<'a> = heapless::Vec<&'a str, OPERANDS_MAX>;
 
@@ -106,12 +113,14 @@ pub struct XenstoreCall<'a> {
     pub recursive: bool,
     /// `chmod -u`: all above, too.
     pub upwards: bool,
+    /// `status --json`: for programs.
+    pub json: bool,
     /// `watch -n`: how many events.
     pub events: Option<u32>,
 }
 
 impl<'a> XenstoreCall<'a> {
-    /// Takes a letter that only some of the tools take; returns whether this one does.
+    /// Takes an option that only some of the tools take; returns whether this one does.
     fn takes<I: Iterator<Item = &'a [u8]>>(&mut self, tool: Tool, letter: &str, words: &mut Words<'a, I>) -> bool {
         let flag = match (tool, letter) {
             (Tool::Read | Tool::List, "p") => &mut self.prefix,
@@ -121,6 +130,7 @@ impl<'a> XenstoreCall<'a> {
             (Tool::Rm, "t") => &mut self.tidy,
             (Tool::Chmod, "r") => &mut self.recursive,
             (Tool::Chmod, "u") => &mut self.upwards,
+            (Tool::Status, "--json") => &mut self.json,
             (Tool::Watch, "n") => {
                 self.events = Some(words.number());
                 return true;

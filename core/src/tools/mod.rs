@@ -34,6 +34,9 @@ pub type Names = [u8; NAMES_MAX];
 /// Most permissions of a node that can be given.
 const PERMISSIONS_MAX: usize = 16;
 
+/// Which nodes are a guest's own: what XAPI (xenopsd, xc/domain.ml) and libxl (libxl_create.c) make so.
+const MAY_WRITE: &str = ": a guest may write below data, attr and error; XAPI's below control and vm-data, too";
+
 /// Why a tool stops.
 pub(crate) enum ToolFailure<'a> {
     /// It has been said already, or needs no words.
@@ -68,7 +71,7 @@ pub fn run<T: Transport, U: Terminal>(
     names: &mut Names,
 ) -> i32 {
     let result = match call.tool {
-        Tool::Status => return status::status(client, terminal, names),
+        Tool::Status => return status::status(client, terminal, names, call.json),
         Tool::Read => read(call, client, terminal),
         Tool::Write => write(call, client),
         Tool::Ls => ls::run(call, client, terminal, names),
@@ -97,7 +100,9 @@ pub fn run<T: Transport, U: Terminal>(
             exit::FAILED
         }
         Err(ToolFailure::Path(what, path, error)) => {
-            terminal.complain(format_args!("{what} {path}: {error}"));
+            let changes = matches!(call.tool, Tool::Write | Tool::Rm | Tool::Mkdir | Tool::Chmod);
+            let may = if changes && error.is(Refusal::ACCES) { MAY_WRITE } else { "" };
+            terminal.complain(format_args!("{what} {path}: {error}{may}"));
             exit::FAILED
         }
     }

@@ -1,13 +1,13 @@
-//! `nanova status`: one page for a person. Its first line says whether all is well; the others what the host says, what
-//! is published, and why a key is missing.
+//! `nanova status`: one page for a person, or for a program. First it says whether all is well; then what the host says,
+//! what is published, and why a key is missing.
 
 use crate::cli::exit;
-use crate::tools::value::Escaped;
+use crate::tools::value::{Escaped, InJson};
 use crate::tools::{Names, Terminal, TreePosition, checked, walk};
 use crate::xenstore::{Client, Error, Lost, Transaction, Transport, unless_refused};
 
 /// What is shown: keys of the guest's, and why one may be missing. What ends in a slash is all below it.
-const ROWS: [(&str, &str); 9] = [
+const ROWS: [(&str, &str); 22] = [
     ("domid", "not a guest's xenstore"),
     ("name", "the toolstack gives none"),
     ("unique-domain-id", "not XAPI's guest"),
@@ -17,9 +17,6 @@ const ROWS: [(&str, &str); 9] = [
     ("xenserver/device/vif/", "XAPI has set no address"),
     (STATE, "no agent serves the host's commands, or it may not write it"),
     ("data/nanova/version", "as above"),
-];
-/// The same of what an agent publishes.
-const PUBLISHED: [(&str, &str); 13] = [
     (INSTALLED, ""),
     ("attr/PVAddons/MajorVersion", "xenstore refuses it"),
     ("data/os_name", "no release file below /etc that is known"),
@@ -34,14 +31,23 @@ const PUBLISHED: [(&str, &str); 13] = [
     ("xenserver/attr/net-sriov-vf/", "no virtual function has an address"),
     ("data/guest/", "no command was answered lately"),
 ];
+/// Where what an agent publishes begins, and why all of that may be missing.
+const PUBLISHED: usize = 9;
+const NOT_PUBLISHED: &str = "no agent has published anything: is nanova agent running, without --no-metrics?";
 /// What the agent says of itself, once it serves commands.
 const STATE: &str = "data/nanova/state";
 /// What is there once any agent has published something.
 const INSTALLED: &str = "attr/PVAddons/Installed";
 
 /// Prints the page; returns the exit code: [`exit::DONE`] if all is well.
-pub(super) fn status<T: Transport, U: Terminal>(client: &mut Client<T>, terminal: &mut U, names: &mut Names) -> i32 {
-    match page(client, terminal, names) {
+pub(super) fn status<T: Transport, U: Terminal>(
+    client: &mut Client<T>,
+    terminal: &mut U,
+    names: &mut Names,
+    json: bool,
+) -> i32 {
+    let printed = Page { terminal, json, comma: "" }.print(client, names);
+    match printed {
         Ok(well) => {
             if terminal.flush() && well {
                 exit::DONE
@@ -56,37 +62,6 @@ pub(super) fn status<T: Transport, U: Terminal>(client: &mut Client<T>, terminal
     }
 }
 
-/// The page. Returns whether all is well.
-fn page<T: Transport, U: Terminal>(client: &mut Client<T>, terminal: &mut U, names: &mut Names) -> Result<bool, Lost> {
-    let published = !value(client, INSTALLED)?.is_empty();
-    let well = headline(client, terminal, published)?;
-    show_all(client, terminal, names, &ROWS, None)?;
-    show_all(
-        client,
-        terminal,
-        names,
-        &PUBLISHED,
-        (!published).then_some("no agent has published anything: is nanova agent running, without --no-metrics?"),
-    )?;
-    Ok(well)
-}
-
-/// The first line. Returns what it says.
-fn headline<T: Transport, U: Terminal>(
-    client: &mut Client<T>,
-    terminal: &mut U,
-    published: bool,
-) -> Result<bool, Lost> {
-    let state = value(client, STATE)?;
-    let _ = match state {
-        b"ready" => writeln!(terminal, "well: an agent serves the host's commands"),
-        b"" if published => writeln!(terminal, "well: an agent publishes what the guest is, and serves no commands"),
-        b"" => writeln!(terminal, "not well: there is no agent, or none that got to say anything"),
-        other => writeln!(terminal, "not well: the agent is {}", Escaped(other)),
-    };
-    Ok(state == b"ready" || state.is_empty() && published)
-}
-
 /// What is at a key; empty where there is nothing, or nothing that may be read.
 fn value<'c, T: Transport>(client: &'c mut Client<T>, key: &str) -> Result<&'c [u8], Lost> {
     match checked(key).and_then(|path| unless_refused(client.read(Transaction::NONE, path))) {
@@ -96,46 +71,87 @@ fn value<'c, T: Transport>(client: &'c mut Client<T>, key: &str) -> Result<&'c [
     }
 }
 
-/// Shows these keys; where one is missing, this is the reason, if there is one for all.
-fn show_all<T: Transport, U: Terminal>(
-    client: &mut Client<T>,
-    terminal: &mut U,
-    names: &mut Names,
-    rows: &[(&str, &str)],
-    reason: Option<&str>,
-) -> Result<(), Lost> {
-    for (key, why) in rows {
-        let shown = match key.strip_suffix('/') {
-            None => show(client, terminal, key),
-            Some(directory) => {
-                let mut any = Ok(false);
-                let walked = TreePosition::new(directory).and_then(|mut place| {
-                    walk(client, Transaction::NONE, &mut place, names, &mut |client, place, _| {
-                        any = Ok(show(client, terminal, place.as_str())? || any == Ok(true));
-                        Ok(())
-                    })
-                });
-                walked.and(any)
-            }
-        };
-        match shown {
-            Ok(true) => {}
-            Err(Error::Lost(lost)) => return Err(lost),
-            Ok(false) | Err(_) => {
-                let _ = writeln!(terminal, "{key} is missing: {}", reason.unwrap_or(why));
-            }
-        }
-    }
-    Ok(())
+/// The page, as lines or as one object of JSON.
+struct Page<'t, U> {
+    terminal: &'t mut U,
+    json: bool,
+    /// What stands before the next member.
+    comma: &'static str,
 }
 
-/// Shows a key, if it is there and says something.
-fn show<T: Transport, U: Terminal>(client: &mut Client<T>, terminal: &mut U, key: &str) -> Result<bool, Error> {
-    match unless_refused(client.read(Transaction::NONE, checked(key)?))? {
-        None | Some([]) => Ok(false),
-        Some(value) => {
-            let _ = writeln!(terminal, "{key} = {}", Escaped(value));
-            Ok(true)
+impl<U: Terminal> Page<'_, U> {
+    /// Prints it. Returns whether all is well.
+    fn print<T: Transport>(mut self, client: &mut Client<T>, names: &mut Names) -> Result<bool, Lost> {
+        let published = !value(client, INSTALLED)?.is_empty();
+        let well = self.headline(value(client, STATE)?, published);
+        let why = |place: usize, why| if place >= PUBLISHED && !published { NOT_PUBLISHED } else { why };
+        let mut missing = [false; ROWS.len()];
+        for (place, ((key, reason), missing)) in ROWS.iter().zip(&mut missing).enumerate() {
+            *missing = !self.show(client, names, key)?;
+            if *missing && !self.json {
+                let _ = writeln!(self.terminal, "{key} is missing: {}", why(place, reason));
+            }
         }
+        if self.json {
+            let _ = self.terminal.write_str("},\"missing\":{");
+            self.comma = "";
+            for (place, ((key, reason), _)) in ROWS.iter().zip(missing).enumerate().filter(|(_, (_, missing))| *missing)
+            {
+                self.row(key, why(place, reason).as_bytes());
+            }
+            let _ = self.terminal.write_str("}}\n");
+        }
+        Ok(well)
+    }
+
+    /// What comes first. Returns whether that is good.
+    fn headline(&mut self, state: &[u8], published: bool) -> bool {
+        let (well, what, state) = match state {
+            b"ready" => (true, "an agent serves the host's commands", b"".as_slice()),
+            b"" if published => (true, "an agent publishes what the guest is, and serves no commands", state),
+            b"" => (false, "there is no agent, or none that got to say anything", state),
+            other => (false, "the agent is ", other),
+        };
+        let _ = if self.json {
+            let state = InJson(state);
+            write!(self.terminal, "{{\"well\":{well},\"summary\":\"{what}{state}\",\"keys\":{{")
+        } else {
+            writeln!(self.terminal, "{}well: {what}{}", if well { "" } else { "not " }, Escaped(state))
+        };
+        well
+    }
+
+    /// Shows a row, if any of it is there.
+    fn show<T: Transport>(&mut self, client: &mut Client<T>, names: &mut Names, row: &str) -> Result<bool, Lost> {
+        let Some(directory) = row.strip_suffix('/') else { return self.show_key(client, row) };
+        let mut any = false;
+        let walked = TreePosition::new(directory).and_then(|mut place| {
+            walk(client, Transaction::NONE, &mut place, names, &mut |client, place, _| {
+                any |= self.show_key(client, place.as_str()).map_err(Error::Lost)?;
+                Ok(())
+            })
+        });
+        match walked {
+            Err(Error::Lost(lost)) => Err(lost),
+            _ => Ok(any),
+        }
+    }
+
+    /// Shows a key, if it is there and says something.
+    fn show_key<T: Transport>(&mut self, client: &mut Client<T>, key: &str) -> Result<bool, Lost> {
+        let value = value(client, key)?;
+        if !value.is_empty() {
+            self.row(key, value);
+        }
+        Ok(!value.is_empty())
+    }
+
+    /// A key and what is there.
+    fn row(&mut self, key: &str, value: &[u8]) {
+        let _ = if self.json {
+            write!(self.terminal, "{}\"{key}\":\"{}\"", core::mem::replace(&mut self.comma, ","), InJson(value))
+        } else {
+            writeln!(self.terminal, "{key} = {}", Escaped(value))
+        };
     }
 }

@@ -77,6 +77,7 @@ impl Guest {
                 ("-t", _) => call.tidy = true,
                 ("-r", _) => call.recursive = true,
                 ("-u", _) => call.upwards = true,
+                ("--json", _) => call.json = true,
                 ("-n1", _) => call.events = Some(1),
                 ("-n3", _) => call.events = Some(3),
                 _ => call.operands.push(word).unwrap(),
@@ -143,7 +144,11 @@ fn values_are_written_with_escapes_or_as_they_are() {
 fn several_values_are_written_in_one_transaction_or_none_is() {
     let mut guest = Guest::with(&[("data/a", "1")]);
     guest.store().refuses.push((MessageType::WRITE, "control", "EACCES"));
-    guest.fails("write data/a 9 control/b 9 data/c 9", "could not write path control/b: xenstored answered EACCES");
+    guest.fails(
+        "write data/a 9 control/b 9 data/c 9",
+        "could not write path control/b: xenstored answered EACCES: a guest may write below data, \
+                 attr and error; XAPI's below control and vm-data, too",
+    );
     assert_eq!(guest.store().below("data"), [("a", "1")]);
     guest.store().conflicts = 5;
     guest.prints("write data/a 2 data/b 3", "");
@@ -184,7 +189,11 @@ fn nodes_are_made_and_removed_together_or_not_at_all() {
     guest.prints("mkdir data/a data/b/c", "");
     assert_eq!(["data/a", "data/b/c"].map(|path| guest.get(path)), [Some(String::new()), Some(String::new())]);
     guest.store().refuses.push((MessageType::MKDIR, "control", "EACCES"));
-    guest.fails("mkdir data/new control", "could not make path control: xenstored answered EACCES");
+    guest.fails(
+        "mkdir data/new control",
+        "could not make path control: xenstored answered EACCES: a guest may write below data, \
+                 attr and error; XAPI's below control and vm-data, too",
+    );
     assert_eq!(guest.store().get("data/new"), None);
     guest.prints("rm data/a data/nothing", "");
     assert_eq!(guest.store().get("data/a"), None);
@@ -387,6 +396,8 @@ xenserver/device/vif/ is missing: XAPI has set no address
         assert!(status.0.starts_with(says) && status.1 == code, "{status:?}");
     }
     assert!(!page.contains("attr/vif/ is missing") && !page.contains("D936"), "{page}");
+    guest.store().put("data/nanova/state", "stopped");
+    assert!(guest.run("status").0.starts_with("not well: the agent is stopped\n"));
     guest.terminal.read = false;
     assert_eq!(guest.run("status").1, exit::FAILED);
     guest.terminal.read = true;
@@ -396,4 +407,37 @@ xenserver/device/vif/ is missing: XAPI has set no address
         assert_eq!(guest.terminal.complaints, ["xenstore connection lost: closed by the other side"]);
         guest.store().reconnect();
     }
+}
+
+#[test]
+fn the_status_page_for_programs_says_the_same() {
+    let mut guest = Guest::with(&[
+        ("name", "\"web\" \u{fc}\n"),
+        ("vm-data/networking/BC764E04CFE5", "{}"),
+        ("data/nanova/state", "failed: \"x\""),
+    ]);
+    let read = |guest: &mut Guest| {
+        let (page, code) = guest.run("status --json");
+        let lines = page.lines().count();
+        (
+            serde_json::from_str::<serde_json::Value>(&page).unwrap_or_else(|error| panic!("{error}: {page}")),
+            code,
+            lines,
+        )
+    };
+    let (page, code, lines) = read(&mut guest);
+    assert_eq!((page["well"].as_bool(), code, lines), (Some(false), exit::FAILED, 1));
+    assert_eq!(page["summary"], "the agent is failed: \"x\"");
+    assert_eq!(page["keys"]["name"], "\"web\" \u{fc}\n");
+    assert_eq!(page["keys"]["vm-data/networking/BC764E04CFE5"], "{}");
+    assert_eq!(page["keys"].as_object().unwrap().len(), 3);
+    assert_eq!(page["missing"]["domid"], "not a guest's xenstore");
+    let nobody = "no agent has published anything: is nanova agent running, without --no-metrics?";
+    assert_eq!(page["missing"]["data/os_name"], nobody);
+    assert_eq!(page["missing"].as_object().unwrap().len(), 22 - 3);
+    guest.store().put("attr/PVAddons/Installed", "1");
+    guest.store().put("data/nanova/state", "ready");
+    let (page, code, _) = read(&mut guest);
+    assert_eq!((page["well"].as_bool(), code), (Some(true), exit::DONE));
+    assert_eq!(page["missing"]["data/os_name"], "no release file below /etc that is known");
 }

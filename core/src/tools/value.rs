@@ -25,6 +25,25 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
+/// Bytes as they stand in a string of JSON (RFC 8259, 7); of what is no text every byte but ASCII is U+FFFD.
+pub struct InJson<'a>(pub &'a [u8]);
+
+impl fmt::Display for InJson<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut put = |character| match character {
+            '"' | '\\' => write!(f, "\\{character}"),
+            '\0'..' ' => write!(f, "\\u00{:02x}", u32::from(character)),
+            _ => f.write_char(character),
+        };
+        match core::str::from_utf8(self.0) {
+            Ok(text) => text.chars().try_for_each(put),
+            Err(_) => {
+                self.0.iter().try_for_each(|byte| put(if byte.is_ascii() { char::from(*byte) } else { '\u{fffd}' }))
+            }
+        }
+    }
+}
+
 /// The bytes that a text with escapes means; `None` when there is no room for them. A backslash before anything else
 /// stands for what follows it.
 pub fn unescape<'r>(text: &str, room: &'r mut [u8]) -> Option<&'r [u8]> {
@@ -79,6 +98,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn in_json_a_text_is_itself_and_anything_is_json(
+            text in any::<String>(),
+            bytes in prop::collection::vec(any::<u8>(), 0..64),
+        ) {
+            let read = |bytes: &[u8]| serde_json::from_str::<String>(&format!("\"{}\"", InJson(bytes))).unwrap();
+            prop_assert_eq!(read(text.as_bytes()), text);
+            let shown = read(&[&bytes[..], b"\xff\"\n"].concat());
+            prop_assert!(shown.ends_with("\u{fffd}\"\n"), "{}", shown);
+        }
+
         #[test]
         fn what_is_shown_can_be_written_again(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
             let shown = Escaped(&bytes).to_string();

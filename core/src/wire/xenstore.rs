@@ -248,6 +248,8 @@ const NAMES: [&str; 18] = [
 impl Refusal {
     /// The request makes no sense.
     pub const INVAL: Refusal = Refusal(0);
+    /// The node is not this domain's to read or to write.
+    pub const ACCES: Refusal = Refusal(1);
     /// There is no such node.
     pub const NOENT: Refusal = Refusal(4);
     /// The operation is not known.

@@ -69,8 +69,8 @@ impl Guest {
         };
         let output = Command::new("unshare")
             .args(["--net", "--uts", "--mount", "sh", "-ec", script])
-            .env("NANOVA", nanova("network"))
-            .env("AGENT", nanova("agent --once"))
+            .env("NANOVA", nanova("network --network both"))
+            .env("AGENT", nanova("agent --once --network both"))
             .env("ROOT", self.root.path())
             .env("RUN", self.root.join("run"))
             .output()?;
