@@ -61,13 +61,15 @@ use progress::Progress;
 use request::Request;
 use runner::{Job, Patience};
 use sealing::Speech;
-use told::Teller;
+use told::{Teller, print};
 
 fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
     if let Some((plugin, call)) = plugin::called_as(&words) {
-        println!("{}", plugin::serve(plugin, call));
-        return ExitCode::SUCCESS;
+        return match print(&format!("{}\n", plugin::serve(plugin, call))) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(fault) => ExitCode::from(fault.code()),
+        };
     }
     match args::parse(words.into_iter().skip(1)).and_then(|args| run(&args)) {
         Ok(code) => ExitCode::from(code),
@@ -80,8 +82,8 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<u8, Fault> {
     match &args.act {
-        Act::Help => print!("{}", include_str!("help.txt")),
-        Act::Version => println!("nanova-host {}", env!("CARGO_PKG_VERSION")),
+        Act::Help => print(include_str!("help.txt"))?,
+        Act::Version => print(concat!("nanova-host ", env!("CARGO_PKG_VERSION"), "\n"))?,
         Act::List { form, watch } => return list::run(&mut connect(args)?, *form, *watch).map(|()| 0),
         Act::Guests(words, command) => return speak(args, words, command),
     }

@@ -4,7 +4,7 @@
 //! dropped.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
@@ -59,16 +59,32 @@ impl Drop for Hidden<'_> {
 }
 
 fn line_of(mut terminal: &File, interrupt: &Interrupt, prompt: &str) -> Result<Zeroizing<Vec<u8>>, Fault> {
-    let wrong = |error: io::Error| Fault::here(format!("cannot read the password: {error}"));
+    let wrong = |error: io::Error| match error.kind() {
+        ErrorKind::Interrupted => Fault::Interrupted,
+        _ => Fault::here(format!("cannot read the password: {error}")),
+    };
     terminal.write_all(prompt.as_bytes()).map_err(wrong)?;
-    let mut ready = [PollFd::new(terminal, PollFlags::IN), PollFd::new(interrupt, PollFlags::IN)];
-    while let Err(rustix::io::Errno::INTR) = poll(&mut ready, None) {}
-    if !ready[1].revents().is_empty() {
-        return Err(Fault::Interrupted);
-    }
-    let line = read_line(&mut terminal).map_err(wrong)?;
+    let line = read_line(&mut Asked { terminal, interrupt }).map_err(wrong);
+    // The one that was typed is not shown; what comes next, if only an error, begins a line.
     terminal.write_all(b"\n").map_err(wrong)?;
-    Ok(line)
+    line
+}
+
+/// A person who is asked, and may want an end at any letter.
+struct Asked<'a> {
+    terminal: &'a File,
+    interrupt: &'a Interrupt,
+}
+
+impl Read for Asked<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let mut ready = [PollFd::new(self.terminal, PollFlags::IN), PollFd::new(self.interrupt, PollFlags::IN)];
+        while let Err(rustix::io::Errno::INTR) = poll(&mut ready, None) {}
+        if !ready[1].revents().is_empty() {
+            return Err(ErrorKind::Interrupted.into());
+        }
+        self.terminal.read(bytes)
+    }
 }
 
 /// A line without its end, byte by byte: what follows is somebody else's, and no buffer keeps a copy.

@@ -9,6 +9,13 @@ use crate::fault::Fault;
 use crate::guests::Guest;
 use crate::op::printable;
 
+/// Prints a text.
+pub(crate) fn print(text: &str) -> Result<(), Fault> {
+    let mut out = io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.map_err(|error| Fault::here(format!("cannot print: {error}")))
+}
+
 /// Shows outcomes, and remembers the worst.
 pub(crate) struct Teller {
     /// One JSON object a line.
@@ -38,9 +45,13 @@ impl Teller {
         };
         self.worst = self.worst.max(code);
         let (out, err) = if self.json { (Some(json_line(guest, outcome)), None) } else { self.lines(guest, outcome) };
-        // Nobody reads it any more: that is no reason to stop half way.
-        let _ = out.map(|line| writeln!(io::stdout().lock(), "{line}"));
-        let _ = err.map(|line| writeln!(io::stderr().lock(), "nanova-host: {line}"));
+        let printed = out.map_or(Ok(()), |line| print(&format!("{line}\n")));
+        // Nobody reads it any more: that is no reason to stop half way; but a password that was made for nobody to know
+        // is no success.
+        self.worst = self.worst.max(printed.as_ref().map_or_else(Fault::code, |()| 0));
+        for line in err.into_iter().chain(printed.err().map(|fault| fault.to_string())) {
+            let _ = writeln!(io::stderr().lock(), "nanova-host: {line}");
+        }
     }
 
     fn lines(&self, guest: &Guest, outcome: &Result<Answer, Fault>) -> (Option<String>, Option<String>) {

@@ -5,7 +5,7 @@ mod json;
 mod openmetrics;
 mod table;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use crate::args::Form;
@@ -13,6 +13,7 @@ use crate::connection::{Connection, Happening};
 use crate::fault::Fault;
 use crate::guests::{Guest, running};
 use crate::op::Op;
+use crate::told::print;
 use facts::{Facts, read};
 
 /// How long changes are collected before they are shown: a guest that starts makes hundreds.
@@ -78,12 +79,6 @@ pub(crate) fn addresses(connection: &mut Connection, guests: &[Guest]) -> Result
         ref addresses => format!("{} reports {}\n", guest.name, addresses.join(" ")),
     };
     print(&facts.iter().map(line).collect::<String>())
-}
-
-fn print(text: &str) -> Result<(), Fault> {
-    let mut out = io::stdout().lock();
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    written.map_err(|error| Fault::here(format!("cannot write the list: {error}")))
 }
 
 /// The terminal's columns; more than anybody has where it is no terminal, as a program cuts nothing.

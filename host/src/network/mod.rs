@@ -13,6 +13,7 @@ use crate::connection::Connection;
 use crate::fault::Fault;
 use crate::guests::Guest;
 use crate::op::Op;
+use crate::told::print;
 use document::Document;
 use judge::judge;
 
@@ -22,10 +23,8 @@ const XAPI: &str = "unique-domain-id";
 /// Prints what vm-data says.
 pub(crate) fn show(connection: &mut Connection, guests: &[Guest]) -> Result<(), Fault> {
     for guest in guests {
-        if guests.len() > 1 {
-            println!("{guest}:");
-        }
-        print!("{}", read(connection, guest)?.pretty());
+        let head = if guests.len() > 1 { format!("{guest}:\n") } else { String::new() };
+        print(&(head + &read(connection, guest)?.pretty()))?;
     }
     Ok(())
 }
