@@ -326,12 +326,11 @@ fn once_means_what_is_pending_and_no_more() -> Result<()> {
 }
 
 #[test]
+#[ignore = "needs a machine with sysfs and without a xenstore"]
 fn a_machine_that_is_no_guest_is_left_alone() -> Result<()> {
     let there = ["/dev/xen/xenbus", "/proc/xen", "/run/xenstored/socket", "/var/run/xenstored/socket"];
-    if there.iter().any(|path| Path::new(path).exists()) || !Path::new("/sys/kernel").exists() {
-        println!("not tested: this machine has a xenstore of its own, or no sysfs");
-        return Ok(());
-    }
+    let is_guest = there.iter().any(|path| Path::new(path).exists());
+    assert!(!is_guest && Path::new("/sys/kernel").exists(), "this machine has a xenstore of its own, or no sysfs");
     for arguments in [
         &["agent"][..],
         &["agent", "--wait", "5"],
