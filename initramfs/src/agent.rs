@@ -1,4 +1,4 @@
-//! The binary that becomes /init: given, or built here and now.
+//! The binary that becomes /init: given, or, from the sources, built here and now, or else the installed one.
 //!
 //! Guarantees: what [`get`] returns can start in an image without a loader.
 //! Refuses: anything that is not a static ELF program.
@@ -24,7 +24,10 @@ pub(crate) struct Agent {
 pub(crate) fn get(given: Option<&Path>) -> Result<Agent> {
     let origin = match given {
         Some(path) => path.to_owned(),
-        None => build()?,
+        None => match installed() {
+            Some(path) => path,
+            None => build()?,
+        },
     };
     let bytes = fs::read(&origin).with_context(|| format!("cannot read the agent {}", origin.display()))?;
     let elf = elf::read(&bytes).with_context(|| format!("the agent {}", origin.display()))?;
@@ -36,9 +39,19 @@ pub(crate) fn get(given: Option<&Path>) -> Result<Agent> {
     Ok(Agent { origin, bytes, elf })
 }
 
+/// Where packages have it.
+const PLACES: [&str; 2] = ["/usr/sbin/nanova", "/usr/bin/nanova"];
+
+/// The installed one, unless cargo has called this program.
+fn installed() -> Option<PathBuf> {
+    let from_sources = std::env::var_os("CARGO").is_some();
+    PLACES.iter().map(PathBuf::from).find(|path| !from_sources && path.is_file())
+}
+
 /// Builds the workspace's agent. Cargo itself says where the program is, whatever target directory is configured.
 fn build() -> Result<PathBuf> {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the workspace has moved; build again")?;
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().filter(|workspace| workspace.is_dir());
+    let workspace = workspace.context("nanova is not installed, and its sources are not here; name it with --agent")?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let output = Command::new(cargo)
         .args(["build", "--release", "--package", "nanova", "--bin", "nanova"])

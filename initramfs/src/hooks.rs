@@ -1,13 +1,17 @@
 //! `--install-hooks`: nanova's part for the initramfs builders of distributions.
 //!
 //! Guarantees: the files below initramfs/hooks/ arrive below the destination at the same paths, each complete or not at
-//! all, with the modes their readers want. Nothing else is touched; nothing is enabled that has to be asked for.
+//! all, with the modes their readers want; none is there before all are written beside, so that a full disk leaves none,
+//! and whoever reads what is printed may go. Nothing else is touched; nothing is enabled that has to be asked for.
 
 use anyhow::{Context, Result};
 use std::fs::{self, Permissions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
+
+use crate::print;
 
 /// A file to install.
 struct Hook {
@@ -40,24 +44,29 @@ const HOOKS: [Hook; 11] = [
 
 /// Writes the hooks below a directory and says which.
 pub(crate) fn install(destination: &Path) -> Result<()> {
+    let mut staged: Vec<(NamedTempFile, PathBuf)> = Vec::new();
     for hook in &HOOKS {
         let path = destination.join(hook.path);
-        write(&path, hook).with_context(|| format!("cannot install {}", path.display()))?;
-        println!("{}", path.display());
+        staged.push((stage(&path, hook).with_context(|| format!("cannot install {}", path.display()))?, path));
     }
-    Ok(())
+    let mut installed = String::new();
+    for (file, path) in staged {
+        file.persist(&path).with_context(|| format!("cannot install {}", path.display()))?;
+        installed += &format!("{}\n", path.display());
+    }
+    print(&installed)
 }
 
-fn write(path: &Path, hook: &Hook) -> Result<()> {
+/// Writes it beside its place.
+fn stage(path: &Path, hook: &Hook) -> Result<NamedTempFile> {
     let directory = path.parent().context("no directory")?;
     fs::create_dir_all(directory)?;
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    let mut file = NamedTempFile::new_in(directory)?;
     file.write_all(hook.text.as_bytes())?;
     // A package's files have these modes whatever the umask of who builds it.
     file.as_file().set_permissions(Permissions::from_mode(hook.mode))?;
     file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
+    Ok(file)
 }
 
 #[cfg(test)]

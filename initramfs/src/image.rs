@@ -12,7 +12,7 @@ use crate::agent::{self, Agent};
 use crate::modules::{self, Selection};
 use crate::options::Build;
 use crate::tree::{Kind, Tree};
-use crate::{add, archive};
+use crate::{add, archive, print};
 use anyhow::{Context, Result, ensure};
 use std::fs::Permissions;
 use std::io::Write;
@@ -48,8 +48,7 @@ pub(crate) fn build(wanted: &Build) -> Result<()> {
     let plain_size = plain.len();
     let packed = wanted.compression.pack(plain)?;
     save(&wanted.output, &packed).with_context(|| format!("cannot write {}", wanted.output.display()))?;
-    print!("{}", summary(wanted, &agent, modules.as_ref(), plain_size, packed.len()));
-    Ok(())
+    print(&summary(wanted, &agent, modules.as_ref(), plain_size, packed.len()))
 }
 
 fn assemble(wanted: &Build, agent: &Agent, modules: Option<&Selection>) -> Result<Tree> {

@@ -1,4 +1,4 @@
-//! The command line of `cargo initramfs`.
+//! The command line of `nanova-initramfs`.
 //!
 //! Guarantees: what comes out of [`parse`] is complete and consistent; files are not looked at yet.
 //! Refuses: unknown options, options that say nothing without another, a path in the image that is not absolute, and
@@ -14,13 +14,13 @@ use std::path::PathBuf;
 pub(crate) const HELP: &str = "\
 Build a bootable initramfs whose only program is nanova.
 
-usage: cargo initramfs [options]
-       cargo initramfs --install-hooks DESTDIR
+usage: nanova-initramfs [options]        (from the sources: cargo initramfs)
+       nanova-initramfs --install-hooks DESTDIR
 
   --output FILE          the image (default: nanova.cpio, .cpio.gz or .cpio.zst in the current directory)
   --compress none|gzip|zstd
                          default: by FILE's ending (.cpio, .gz, .zst), else gzip
-  --agent FILE           a nanova binary to use as it is (default: build it, release profile)
+  --agent FILE           a nanova binary to use as it is (default: the installed one; from the sources: build it)
   --kernel-modules DIR   where kernel modules are: /lib/modules/VERSION, /lib/modules, or a root that contains that
   --kernel VERSION       which kernel's, if DIR holds more than one
   --module NAME          a module to load, with all it needs (repeatable; default: xen-netfront and xen-blkfront)

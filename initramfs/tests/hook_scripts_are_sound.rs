@@ -66,3 +66,33 @@ fn they_have_the_modes_their_readers_want() {
         assert_eq!(mode, if sourced { 0o644 } else { 0o755 }, "{}", path.display());
     }
 }
+
+#[test]
+fn all_is_installed_though_nobody_reads_what() {
+    let root = tempfile::tempdir().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_nanova-initramfs"));
+    let output = program.arg("--install-hooks").arg(root.path()).stdout(writer).output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    let again = hooks::install(root.path());
+    assert!(again.len() > 10 && again.iter().all(|path| path.is_file()), "{again:?}");
+}
+
+#[test]
+fn a_place_that_cannot_be_written_leaves_none_of_them() {
+    let root = tempfile::tempdir().unwrap();
+    // The last of them has no place.
+    std::fs::create_dir_all(root.path().join("etc")).unwrap();
+    std::fs::write(root.path().join("etc/mkinitfs"), "a file").unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_nanova-initramfs"))
+        .arg("--install-hooks")
+        .arg(root.path())
+        .env_remove("CARGO_MANIFEST_DIR")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && said.starts_with("nanova-initramfs: cannot install "), "{said}");
+    let files = walkdir::WalkDir::new(root.path()).into_iter().filter(|entry| entry.as_ref().unwrap().path().is_file());
+    assert_eq!(files.count(), 1);
+}

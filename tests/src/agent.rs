@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
+use std::sync::{OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -65,9 +65,22 @@ pub fn build(cargo: &mut Command, target: &Path, options: &[&str]) -> Result<Pat
 /// The option that makes cargo tell what it has built.
 pub const TELL: &str = "--message-format=json-render-diagnostics";
 
+/// How long a build may take without a word.
+const LONG: Duration = Duration::from_secs(3);
+
 /// Runs this cargo, which builds one program and was given [`TELL`]; returns where the program is.
 pub fn executable(cargo: &mut Command) -> Result<PathBuf> {
-    let output = cargo.stderr(Stdio::inherit()).output()?;
+    let (built, waits) = mpsc::channel::<()>();
+    let shown = format!("{cargo:?}");
+    let told = std::thread::spawn(move || {
+        if waits.recv_timeout(LONG) == Err(mpsc::RecvTimeoutError::Timeout) {
+            eprintln!("note: still building, which takes a minute or two the first time: {shown}");
+        }
+    });
+    let output = cargo.stderr(Stdio::inherit()).output();
+    drop(built);
+    let _ = told.join();
+    let output = output?;
     ensure!(output.status.success(), "{cargo:?} failed");
     let executable = |line: &str| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
