@@ -15,7 +15,7 @@ fn main() -> ExitCode {
         print!("{}", options::HELP);
         return ExitCode::SUCCESS;
     }
-    let chosen = match suite::choose(&options.words, options.all) {
+    let chosen = match suite::choose(&options.words, options.all, options.xen) {
         Ok(chosen) => chosen,
         Err(error) => return complain(&format!("{error:#}"), 2),
     };

@@ -17,8 +17,9 @@ use super::dom0::{Dom0, Xenstored};
 use super::guest::{Guest, Kind, MEMORY, Spec};
 use super::images::{Images, OBSERVE};
 use super::lab::Lab;
+use super::machine::Size;
 use super::mailbox;
-use super::packages::Flavour;
+use super::packages::{Flavour, Xen};
 use crate::nova::Answer;
 
 /// The MAC address of the standing guest's interface.
@@ -71,14 +72,16 @@ impl Milestones {
 /// What the machine of a group is.
 #[derive(Clone, Copy, Debug)]
 pub struct Machinery {
+    /// Its hypervisor, with the kernels of the same Debian.
+    pub xen: Xen,
     /// The guests' type.
     pub kind: Kind,
     /// The guests' kernel.
     pub flavour: Flavour,
     /// dom0's daemon.
     pub xenstored: Xenstored,
-    /// How many disks with a Debian dom0 has.
-    pub disks: usize,
+    /// What there is for guests.
+    pub size: Size,
 }
 
 /// How many guests in a row may fail to start, and machines to boot, before no other is tried: each takes minutes.
@@ -264,7 +267,7 @@ impl<'a> Bench<'a> {
 /// Boots a machine whose logs go to a new folder.
 fn boot(lab: &Lab, out: &Path, machinery: Machinery) -> Result<Dom0> {
     fs::create_dir_all(out.join("console"))?;
-    Dom0::boot(lab, out, machinery.xenstored, machinery.disks)
+    Dom0::boot(lab, out, machinery.xenstored, machinery.size)
 }
 
 /// Unpauses a new guest with two version requests in its mailbox; an answer, and when the first was there.

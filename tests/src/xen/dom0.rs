@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 
 use super::channel::{Channel, Reply};
 use super::lab::Lab;
-use super::machine::Machine;
+use super::machine::{Machine, Size};
 use super::tools;
 
 /// How long Xen and dom0 may take to come up.
@@ -31,21 +31,21 @@ const SWEEP: &str = "for pid in $(pidof xl); do kill -KILL $pid; done
 /// dom0's address on the guests' bridge.
 pub const ADDRESS: &str = "10.99.0.1";
 
-/// Which of Debian's two daemons holds xenstore.
+/// Which of Xen's two daemons holds xenstore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Xenstored {
-    /// The OCaml one, Debian's default.
-    Oxenstored,
-    /// The C one.
-    Xenstored,
+    /// The OCaml one, Debian 12's default.
+    Ocaml,
+    /// The C one, Debian 13's.
+    C,
 }
 
 impl Xenstored {
     /// The program's name.
     pub fn name(self) -> &'static str {
         match self {
-            Xenstored::Oxenstored => "oxenstored",
-            Xenstored::Xenstored => "xenstored",
+            Xenstored::Ocaml => "oxenstored",
+            Xenstored::C => "xenstored",
         }
     }
 }
@@ -61,8 +61,8 @@ pub struct Dom0 {
 
 impl Dom0 {
     /// Boots a machine and starts the toolstack's daemons in it.
-    pub fn boot(lab: &Lab, out: &Path, xenstored: Xenstored, disks: usize) -> Result<Dom0> {
-        let (machine, stream) = Machine::boot(lab, out, disks)?;
+    pub fn boot(lab: &Lab, out: &Path, xenstored: Xenstored, size: Size) -> Result<Dom0> {
+        let (machine, stream) = Machine::boot(lab, out, size)?;
         let said = || fs::read(out.join("dom0.log")).map(|log| String::from_utf8_lossy(&log).into_owned());
         let channel = Channel::open(stream, BOOT).with_context(|| {
             format!("Xen or dom0 failed to boot; it last said:\n{}", tools::last_lines(&said().unwrap_or_default(), 15))

@@ -2,7 +2,7 @@
 //!
 //! Xen and libxl start an ELF directly; left compressed, each guest would spend seconds of emulated time on unpacking
 //! itself. Guarantees: what comes out is an ELF file. Refuses: images without the "HdrS" boot header, and compression
-//! that Debian's kernels do not use (anything but xz, lz4 and gzip).
+//! that Debian's kernels do not use (anything but xz, zstd, lz4 and gzip).
 
 use std::io::Read;
 
@@ -37,9 +37,10 @@ fn unpack(payload: &[u8]) -> Result<Vec<u8>> {
     let stream = &payload[..payload.len().saturating_sub(4)];
     match payload {
         [0xfd, b'7', b'z', b'X', b'Z', ..] => lzma_rust2::XzReader::new(stream, false).read_to_end(&mut elf),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => zstd::Decoder::new(stream)?.read_to_end(&mut elf),
         [0x02, 0x21, 0x4c, 0x18, ..] => lz4_flex::frame::FrameDecoder::new(stream).read_to_end(&mut elf),
         [0x1f, 0x8b, ..] => flate2::read::GzDecoder::new(payload).read_to_end(&mut elf),
-        _ => bail!("the kernel is compressed with none of xz, lz4 and gzip"),
+        _ => bail!("the kernel is compressed with none of xz, zstd, lz4 and gzip"),
     }
     .context("the kernel does not unpack")?;
     Ok(elf)

@@ -1,7 +1,7 @@
 //! The lab folder: everything that is the same for every run, made once and kept.
 //!
-//! Holds the hypervisor, both kernels as ELF, dom0's initramfs and the packages they come from, below `xen-lab` in the
-//! build folder. Guarantees: a file is there complete or not at all (written beside, then renamed), and dom0's
+//! Holds one Xen's hypervisor, both kernels as ELF, dom0's initramfs and the packages they come from, below
+//! `xen-lab/<version>` in the build folder. Guarantees: a file is there complete or not at all (written beside, then renamed), and dom0's
 //! initramfs follows its sources: it is built anew when a script or list it is made of changed.
 
 use std::fs;
@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::archive::Archive;
-use super::modules::Modules;
-use super::packages::{Flavour, Packages, sorted_files};
+use super::modules::{self, Modules};
+use super::packages::{Flavour, Packages, Xen, sorted_files};
 use super::{kernel, tools};
 use crate::agent;
 
@@ -26,7 +26,6 @@ const VIF: &str = include_str!("dom0/vif.sh");
 const BLOCK: &str = include_str!("dom0/block.sh");
 
 /// Programs out of Xen's own folder.
-const XEN_BIN: &str = "usr/lib/xen-4.17/bin";
 const XEN_PROGRAMS: &[&str] =
     &["xl", "oxenstored", "xenstored", "xenconsoled", "xen-init-dom0", "xenconsole", "libxl-save-helper"];
 
@@ -47,21 +46,22 @@ const DOM0_MODULES: &[&str] = &[
     "xen-blkback",
 ];
 
-/// The prepared lab.
+/// The prepared lab of one Xen.
 #[derive(Clone, Debug)]
 pub struct Lab {
+    xen: Xen,
     dir: PathBuf,
     packages: Packages,
 }
 
 impl Lab {
     /// Fetches and builds what is missing.
-    pub fn prepare() -> Result<Lab> {
-        let dir = agent::target_dir().join("xen-lab");
+    pub fn prepare(xen: Xen) -> Result<Lab> {
+        let dir = agent::target_dir().join("xen-lab").join(xen.version());
         fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
         let dir = dir.canonicalize()?;
-        let packages = Packages::fetch(&dir)?;
-        let lab = Lab { dir, packages };
+        let packages = Packages::fetch(&dir, xen)?;
+        let lab = Lab { xen, dir, packages };
         lab.build("xen", "", |to| lab.write_hypervisor(to))?;
         for flavour in Flavour::ALL {
             lab.build(&lab.kernel_name(flavour), "", |to| lab.write_kernel(flavour, to))?;
@@ -102,7 +102,7 @@ impl Lab {
     }
 
     fn write_hypervisor(&self, to: &Path) -> Result<()> {
-        let packed = fs::read(self.packages.toolstack().join("boot/xen-4.17-amd64.gz"))?;
+        let packed = fs::read(self.packages.toolstack().join(format!("boot/xen-{}-amd64.gz", self.xen.version())))?;
         let mut xen = Vec::new();
         flate2::read::MultiGzDecoder::new(&packed[..]).read_to_end(&mut xen)?;
         Ok(fs::write(to, xen)?)
@@ -141,8 +141,9 @@ impl Lab {
 
     fn add_toolstack(&self, root: &mut Archive) -> Result<()> {
         let stage = self.packages.toolstack();
+        let programs = format!("usr/lib/xen-{}/bin", self.xen.version());
         for name in XEN_PROGRAMS {
-            root.copy(&format!("/{XEN_BIN}/{name}"), &stage.join(XEN_BIN).join(name))?;
+            root.copy(&format!("/{programs}/{name}"), &stage.join(&programs).join(name))?;
         }
         for file in sorted_files(&stage.join("usr/bin"))? {
             let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -150,12 +151,10 @@ impl Lab {
                 root.copy(&format!("/usr/bin/{name}"), &file)?;
             }
         }
-        for folder in ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu"] {
-            for file in sorted_files(&stage.join(folder))? {
-                let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                if name.contains(".so") && file.is_file() {
-                    root.copy(&format!("/lib/x86_64-linux-gnu/{name}"), &file)?;
-                }
+        for file in sorted_files(&stage.join("lib/x86_64-linux-gnu"))? {
+            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.contains(".so") && file.is_file() {
+                root.copy(&format!("/lib/x86_64-linux-gnu/{name}"), &file)?;
             }
         }
         root.copy("/lib64/ld-linux-x86-64.so.2", &stage.join("lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"))
@@ -164,8 +163,10 @@ impl Lab {
     fn add_modules(&self, root: &mut Archive) -> Result<()> {
         let mut order = String::new();
         for file in self.modules(Flavour::Amd64)?.order(DOM0_MODULES)? {
-            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            root.copy(&format!("/modules/{name}"), &file)?;
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            // busybox loads what is not compressed.
+            let name = name.trim_end_matches(".xz").to_owned();
+            root.file(&format!("/modules/{name}"), 0o644, modules::read(&file)?);
             order.push_str(&name);
             order.push('\n');
         }

@@ -20,10 +20,18 @@ use super::tools;
 
 const CPU: &str = "max,-smap,-xsave,-avx,-avx2,-f16c,-fma,-xsaveopt,-xsavec,-xsaves";
 const DOM0_MEMORY: u32 = 768;
-const GUEST_MEMORY: u32 = 512;
 const XEN_MEMORY: u32 = 256;
 /// How long QEMU may take to open its end of the channel.
 const QEMU_START: Duration = Duration::from_secs(300);
+
+/// What a machine has for guests.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    /// How many disks with a Debian dom0 has.
+    pub disks: usize,
+    /// Memory for all guests together, in MB.
+    pub memory: u32,
+}
 
 /// A running QEMU.
 #[derive(Debug)]
@@ -36,14 +44,14 @@ impl Machine {
     ///
     /// So many disks, /dev/vda and on, begin as the Debian that was made, and keep what is written as long as the
     /// machine runs.
-    pub fn boot(lab: &Lab, out: &Path, disks: usize) -> Result<(Machine, UnixStream)> {
+    pub fn boot(lab: &Lab, out: &Path, size: Size) -> Result<(Machine, UnixStream)> {
         let socket_dir = tempfile::tempdir()?;
         let socket = socket_dir.path().join("channel");
         let listener = UnixListener::bind(&socket)?;
         let mut command = tools::command("setpriv");
         command.args(["--pdeathsig", "KILL"]).arg(tools::find("qemu-system-x86_64").context("there is no QEMU")?);
-        arguments(&mut command, lab, out, &socket)?;
-        for _ in 0..disks {
+        arguments(&mut command, lab, out, &socket, size.memory)?;
+        for _ in 0..size.disks {
             command.arg("-drive").arg(format!("file={DEBIAN},if=virtio,format=raw,cache=unsafe,snapshot=on"));
         }
         let log = File::create(out.join("qemu.log"))?;
@@ -93,9 +101,9 @@ impl Drop for Machine {
 }
 
 /// File names are relative to the lab folder: QEMU gives blanks and commas in them a meaning.
-fn arguments(command: &mut Command, lab: &Lab, out: &Path, socket: &Path) -> Result<()> {
+fn arguments(command: &mut Command, lab: &Lab, out: &Path, socket: &Path, guests: u32) -> Result<()> {
     let out = out.strip_prefix(lab.dir()).context("the output folder is not in the lab folder")?.display();
-    let memory = DOM0_MEMORY + GUEST_MEMORY + XEN_MEMORY;
+    let memory = DOM0_MEMORY + guests + XEN_MEMORY;
     let xen = format!(
         "console=com1 com1=115200,8n1 dom0_mem={DOM0_MEMORY}M,max:{DOM0_MEMORY}M dom0_max_vcpus=1 loglvl=info \
          guest_loglvl=info smap=0 spec-ctrl=eager-fpu"

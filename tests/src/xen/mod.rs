@@ -10,6 +10,7 @@
 //! the build folder, but the packages of the Debian, which other tests share, below `machine`. Refuses: machines
 //! without Debian 12's packages, by name of what is missing.
 
+pub mod apt;
 pub mod archive;
 pub mod bench;
 pub mod cases;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -72,6 +73,17 @@ impl Modules {
         files.push(file.clone());
         Ok(())
     }
+}
+
+/// A module's file as a kernel loads it, unpacked where its package has it compressed by xz.
+pub fn read(file: &Path) -> Result<Vec<u8>> {
+    let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    if file.extension().is_none_or(|ending| ending != "xz") {
+        return Ok(bytes);
+    }
+    let mut module = Vec::new();
+    lzma_rust2::XzReader::new(&bytes[..], false).read_to_end(&mut module)?;
+    Ok(module)
 }
 
 /// The version of the one kernel below `root`.

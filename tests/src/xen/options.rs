@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use lexopt::prelude::*;
 
+use super::packages::Xen;
+
 /// What `--help` prints.
 pub const HELP: &str = "\
 Run nanova as a guest's first process on a real Xen hypervisor, in QEMU, and play nova from dom0.
@@ -16,8 +18,9 @@ usage: cargo xen-test [options] [WORD]...
   WORD          a group (pv, pvh, debian, start; --all --list names the others) or a part of a case's name. Groups
                 narrow the choice of machines, the other words that of cases: `pv save reboot` runs two cases on one
                 machine
-  --all         every guest type with every kernel and both xenstored (default: two machines that have each of them
-                once, a Debian with systemd that boots twice, and the starts)
+  --xen VERSION only machines with this Xen: 4.17 (Debian 12's, Linux 6.1) or 4.20 (Debian 13's, Linux 6.12)
+  --all         every guest type with every kernel and both xenstored (default: for each Xen two machines that have
+                each of them once, a Debian with systemd that boots twice, and the starts)
   --list        name the groups and cases, run nothing
   --agent FILE  test this binary (default: build the release profile)
   --keep        when the cases are through, run lines from standard input in dom0, until its end; one machine at a time
@@ -33,6 +36,8 @@ pub struct Options {
     pub words: Vec<String>,
     /// Run all groups, not the usual ones alone.
     pub all: bool,
+    /// Only machines with this Xen.
+    pub xen: Option<Xen>,
     /// Only name the cases.
     pub list: bool,
     /// Print [`HELP`].
@@ -54,6 +59,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Options, l
         match argument {
             Short('h') | Long("help") => options.help = true,
             Long("all") => options.all = true,
+            Long("xen") => options.xen = Some(parser.value()?.parse_with(version)?),
             Long("list") => options.list = true,
             Long("keep") => options.keep = true,
             Long("agent") => options.agent = Some(parser.value()?.into()),
@@ -62,6 +68,12 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Options, l
         }
     }
     Ok(options)
+}
+
+fn version(name: &str) -> Result<Xen, String> {
+    let known = Xen::ALL.map(Xen::version);
+    let found = Xen::ALL.into_iter().find(|xen| xen.version() == name);
+    found.ok_or_else(|| format!("there is no Xen {name} here, only {}", known.join(" and ")))
 }
 
 #[cfg(test)]
@@ -76,6 +88,8 @@ mod tests {
         assert_eq!(options.agent, Some("x".into()));
         assert!(parse(&["--", "--list"]).unwrap().list);
         assert!(parse(&["--all"]).unwrap().all);
+        assert_eq!(parse(&["--xen", "4.20"]).unwrap().xen, Some(Xen::V4_20));
+        assert!(parse(&["--xen", "4.18"]).is_err());
         assert!(parse(&["--no-such"]).is_err());
     }
 }

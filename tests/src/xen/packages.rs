@@ -1,7 +1,7 @@
 //! Debian's Xen, kernels and toolstack, fetched once and unpacked below the lab folder; nothing is installed.
 //!
 //! Guarantees: what is unpacked is complete (a stamp is written last, and holds the list of packages it stands for, so
-//! a changed list fetches again); a second call costs nothing. Refuses: other sources than the machine's own apt.
+//! a changed list fetches again); a second call costs nothing. Refuses: other sources than Debian's, by [`Apt`].
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -10,6 +10,7 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::apt::Apt;
 use super::tools;
 
 /// The two builds of Debian's kernel that guests are started with.
@@ -41,10 +42,45 @@ impl Flavour {
     }
 }
 
-/// Everything dom0 runs but its busybox, with every shared library of it.
+/// The releases of Xen that there are, each with the toolstack and the kernels of the Debian that has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Xen {
+    /// Debian 12's, with Linux 6.1 in dom0 and in guests.
+    V4_17,
+    /// Debian 13's, with Linux 6.12.
+    V4_20,
+}
+
+impl Xen {
+    /// All of them.
+    pub const ALL: [Xen; 2] = [Xen::V4_17, Xen::V4_20];
+
+    /// Its version, as in the names of packages and files.
+    pub fn version(self) -> &'static str {
+        match self {
+            Xen::V4_17 => "4.17",
+            Xen::V4_20 => "4.20",
+        }
+    }
+
+    /// The code name of its Debian.
+    pub fn debian(self) -> &'static str {
+        match self {
+            Xen::V4_17 => "bookworm",
+            Xen::V4_20 => "trixie",
+        }
+    }
+
+    /// Everything dom0 runs but its busybox, with every shared library of it.
+    fn toolstack(self) -> Vec<String> {
+        let named = ["xen-hypervisor-VERSION-amd64", "xen-utils-VERSION", "libxenmiscVERSION"];
+        let named = named.iter().map(|name| name.replace("VERSION", self.version()));
+        named.chain(TOOLSTACK.iter().map(|name| (*name).to_owned())).collect()
+    }
+}
+
+/// What has the same name with every Xen.
 const TOOLSTACK: &[&str] = &[
-    "xen-hypervisor-4.17-amd64",
-    "xen-utils-4.17",
     "xen-utils-common",
     "xenstore-utils",
     "libxencall1",
@@ -53,7 +89,6 @@ const TOOLSTACK: &[&str] = &[
     "libxenforeignmemory1",
     "libxengnttab1",
     "libxenhypfs1",
-    "libxenmisc4.17",
     "libxenstore4",
     "libxentoolcore1",
     "libxentoollog1",
@@ -87,7 +122,7 @@ const DEBIAN: &str = "base-files base-passwd bash coreutils dash dbus dbus-bin d
 const DNSMASQ: &str = "dnsmasq-base libcap2 libdbus-1-3 libgmp10 libhogweed6 libidn2-0 libjansson4 liblz4-1 libmnl0 \
     libnetfilter-conntrack3 libnettle8 libnfnetlink0 libnftables1 libnftnl11 libsystemd0 libunistring2 libxtables12";
 
-/// The unpacked packages.
+/// The unpacked packages of one Xen.
 #[derive(Clone, Debug)]
 pub struct Packages {
     dir: PathBuf,
@@ -95,25 +130,31 @@ pub struct Packages {
 
 impl Packages {
     /// Fetches and unpacks what is not there yet.
-    pub fn fetch(lab: &Path) -> Result<Packages> {
+    pub fn fetch(lab: &Path, xen: Xen) -> Result<Packages> {
         let packages = Packages { dir: lab.join("packages") };
-        let stamp = packages.stamp();
-        let wanted = format!("{}\n{}\n", TOOLSTACK.join(" "), Flavour::ALL.map(Flavour::metapackage).join(" "));
+        let (stamp, toolstack) = (packages.stamp(), xen.toolstack());
+        let wanted = format!("{}\n{}\n", toolstack.join(" "), Flavour::ALL.map(Flavour::metapackage).join(" "));
         if fs::read_to_string(&stamp).is_ok_and(|have| have == wanted) {
             return Ok(packages);
         }
         if packages.dir.exists() {
             fs::remove_dir_all(&packages.dir).context("cannot remove a half-made package folder")?;
         }
-        let kernels = kernel_packages(&Flavour::ALL)?;
-        eprintln!("xen-test: fetching {} Debian packages (once)", TOOLSTACK.len() + kernels.len());
-        let toolstack: Vec<_> = TOOLSTACK.iter().map(|name| (*name).to_owned()).collect();
-        packages.unpack("toolstack", &toolstack)?;
-        for (flavour, kernel) in Flavour::ALL.iter().zip(kernels) {
-            packages.unpack(flavour.name(), &[kernel])?;
-        }
+        packages.fill(lab, xen, &toolstack).with_context(|| {
+            format!("Xen {} could not be fetched; the test needs a mirror of Debian's {}", xen.version(), xen.debian())
+        })?;
         fs::write(&stamp, wanted)?;
         Ok(packages)
+    }
+
+    fn fill(&self, lab: &Path, xen: Xen, toolstack: &[String]) -> Result<()> {
+        let apt = Apt::release(lab, xen.debian())?;
+        let kernels = kernel_packages(&apt, &Flavour::ALL)?;
+        let count = toolstack.len() + kernels.len();
+        eprintln!("xen-test: fetching {count} packages of Debian's {} (once)", xen.debian());
+        unpack(&apt, &self.toolstack(), toolstack)?;
+        let mut kernels = Flavour::ALL.iter().zip(kernels);
+        kernels.try_for_each(|(flavour, kernel)| unpack(&apt, &self.kernel(*flavour), &[kernel]))
     }
 
     /// The file that was written last: newer than all of the contents.
@@ -130,39 +171,30 @@ impl Packages {
     pub fn kernel(&self, flavour: Flavour) -> PathBuf {
         self.dir.join(flavour.name())
     }
-
-    fn unpack(&self, folder: &str, names: &[String]) -> Result<()> {
-        unpack(&self.dir.join(folder), names)
-            .context("Debian 12's Xen packages could not be fetched; the test needs a Debian 12 apt source")
-    }
 }
 
 /// One kernel's package without any of Xen, unpacked below `dir`: its root. Several tests may ask at once.
 pub fn kernel_alone(dir: &Path, flavour: Flavour) -> Result<PathBuf> {
-    let names = kernel_packages(&[flavour])?;
-    once(dir, &names.concat(), |root| unpack(root, &names))
+    let names = kernel_packages(&Apt::own(), &[flavour])?;
+    once(dir, &names.concat(), |root| unpack(&Apt::own(), root, &names))
 }
 
-/// A root with systemd below `dir`, merged (/bin is a link to /usr/bin) as Debian's installers make it.
+/// A root with systemd below `dir`.
 pub fn debian(dir: &Path) -> Result<PathBuf> {
     once(dir, "debian", |root| {
         // Asked for its side effect: without package lists they are fetched.
-        kernel_packages(&[Flavour::Cloud])?;
-        for folder in ["bin", "sbin", "lib", "lib64"] {
-            fs::create_dir_all(root.join("usr").join(folder))?;
-            symlink(Path::new("usr").join(folder), root.join(folder))?;
-        }
-        let names: Vec<_> = DEBIAN.split_whitespace().map(str::to_owned).collect();
-        unpack(root, &names)
+        kernel_packages(&Apt::own(), &[Flavour::Cloud])?;
+        unpack(&Apt::own(), root, &words(DEBIAN))
     })
 }
 
 /// dnsmasq below `dir`, for a dom0.
 pub fn dnsmasq(dir: &Path) -> Result<PathBuf> {
-    once(dir, "dnsmasq", |root| {
-        let names: Vec<_> = DNSMASQ.split_whitespace().map(str::to_owned).collect();
-        unpack(root, &names)
-    })
+    once(dir, "dnsmasq", |root| unpack(&Apt::release(dir, Xen::V4_17.debian())?, root, &words(DNSMASQ)))
+}
+
+fn words(names: &str) -> Vec<String> {
+    names.split_whitespace().map(str::to_owned).collect()
 }
 
 /// A folder that is made once and is complete as soon as it has its name.
@@ -182,12 +214,15 @@ fn once(dir: &Path, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Resul
     Ok(root)
 }
 
-/// Fetches packages and unpacks them below `root`.
-fn unpack(root: &Path, names: &[String]) -> Result<()> {
+/// Fetches packages and unpacks them below `root`, merged (/bin is a link to /usr/bin) as Debian's installers make it.
+fn unpack(apt: &Apt, root: &Path, names: &[String]) -> Result<()> {
     let debs = root.with_extension("debs");
-    fs::create_dir_all(root)?;
     fs::create_dir_all(&debs)?;
-    tools::run(tools::command("apt-get").arg("download").args(names).current_dir(&debs))?;
+    for folder in ["bin", "sbin", "lib", "lib64"] {
+        fs::create_dir_all(root.join("usr").join(folder))?;
+        symlink(Path::new("usr").join(folder), root.join(folder))?;
+    }
+    tools::run(apt.command("apt-get").arg("download").args(names).current_dir(&debs))?;
     for deb in sorted_files(&debs)? {
         // Unlike `dpkg-deb --extract` this leaves a link to a folder what it is.
         let mut archive = tools::command("dpkg-deb");
@@ -210,17 +245,17 @@ pub fn sorted_files(dir: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// The versioned packages behind the kernel metapackages; fetches package lists if there are none.
-fn kernel_packages(flavours: &[Flavour]) -> Result<Vec<String>> {
-    let find = || flavours.iter().map(|flavour| kernel_package(*flavour)).collect::<Result<Vec<_>>>();
+fn kernel_packages(apt: &Apt, flavours: &[Flavour]) -> Result<Vec<String>> {
+    let find = || flavours.iter().map(|flavour| kernel_package(apt, *flavour)).collect::<Result<Vec<_>>>();
     find().or_else(|_| {
-        tools::run(tools::command("apt-get").args(["update", "-qq"]))
+        tools::run(apt.command("apt-get").args(["update", "-qq"]))
             .context("apt knows no kernel packages, and apt-get update did not help")?;
         find()
     })
 }
 
-fn kernel_package(flavour: Flavour) -> Result<String> {
-    let output = tools::run(tools::command("apt-cache").args(["depends", flavour.metapackage()]))?;
+fn kernel_package(apt: &Apt, flavour: Flavour) -> Result<String> {
+    let output = tools::run(apt.command("apt-cache").args(["depends", flavour.metapackage()]))?;
     let text = String::from_utf8_lossy(&output);
     let depends = text.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
     match depends.into_iter().find(|name| name.starts_with("linux-image-")) {

@@ -3,6 +3,7 @@
 //! Guarantees: every chosen case is in the report, also when its machine did not boot; a machine's logs are saved
 //! before it ends. The group that measures start times has the build machine to itself.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, stdin};
 use std::panic::resume_unwind;
@@ -14,12 +15,15 @@ use anyhow::{Context, Result, ensure};
 
 use super::bench::{Bench, Machinery};
 use super::cases::{Case, DEBIAN, DISKS, STANDING, START};
-use super::dom0::{Dom0, Xenstored};
+use super::dom0::Dom0;
+use super::dom0::Xenstored::{self, C, Ocaml};
 use super::guest::{Kind, SLOW};
 use super::images::Images;
 use super::lab::Lab;
+use super::machine::Size;
 use super::options::Options;
-use super::packages::Flavour;
+use super::packages::Flavour::{self, Amd64, Cloud};
+use super::packages::Xen::{self, V4_17, V4_20};
 use super::report::{Line, Outcome, Report, Section};
 use super::tools;
 
@@ -40,48 +44,53 @@ struct Group {
     usual: bool,
 }
 
+/// What most groups are: one PV guest with the ordinary kernel, of Debian 12.
+const PLAIN: Group = Group {
+    name: "",
+    machinery: Machinery {
+        xen: V4_17,
+        kind: Kind::Pv,
+        flavour: Amd64,
+        xenstored: Ocaml,
+        size: Size { disks: 0, memory: 512 },
+    },
+    cases: STANDING,
+    alone: false,
+    usual: true,
+};
+
 impl Group {
-    const fn standing(name: &'static str, kind: Kind, flavour: Flavour, xenstored: Xenstored, usual: bool) -> Group {
-        Group {
-            name,
-            machinery: Machinery { kind, flavour, xenstored, disks: 0 },
-            cases: STANDING,
-            alone: false,
-            usual,
-        }
+    const fn standing(name: &'static str, xen: Xen, kind: Kind, flavour: Flavour, xenstored: Xenstored) -> Group {
+        Group { name, machinery: Machinery { xen, kind, flavour, xenstored, ..PLAIN.machinery }, ..PLAIN }
+    }
+
+    const fn unusual(self) -> Group {
+        Group { usual: false, ..self }
     }
 }
 
-/// All guests that can be made of what there is. Two of them have every kind, kernel and daemon between them: the usual
-/// ones.
+/// All guests that can be made of what there is. Of each Xen, two of them have every kind and kernel between them, and
+/// of Debian 12's every daemon: the usual ones.
 const GROUPS: &[Group] = &[
-    Group::standing("pv", Kind::Pv, Flavour::Amd64, Xenstored::Oxenstored, true),
-    Group::standing("pvh", Kind::Pvh, Flavour::Cloud, Xenstored::Xenstored, true),
-    Group::standing("pv-amd64-xenstored", Kind::Pv, Flavour::Amd64, Xenstored::Xenstored, false),
-    Group::standing("pv-cloud-oxenstored", Kind::Pv, Flavour::Cloud, Xenstored::Oxenstored, false),
-    Group::standing("pv-cloud-xenstored", Kind::Pv, Flavour::Cloud, Xenstored::Xenstored, false),
-    Group::standing("pvh-amd64-oxenstored", Kind::Pvh, Flavour::Amd64, Xenstored::Oxenstored, false),
-    Group::standing("pvh-amd64-xenstored", Kind::Pvh, Flavour::Amd64, Xenstored::Xenstored, false),
-    Group::standing("pvh-cloud-oxenstored", Kind::Pvh, Flavour::Cloud, Xenstored::Oxenstored, false),
+    Group::standing("pv", V4_17, Kind::Pv, Amd64, Ocaml),
+    Group::standing("pvh", V4_17, Kind::Pvh, Cloud, C),
+    Group::standing("pv-4.20", V4_20, Kind::Pv, Cloud, C),
+    Group::standing("pvh-4.20", V4_20, Kind::Pvh, Amd64, C),
+    Group::standing("pv-amd64-xenstored", V4_17, Kind::Pv, Amd64, C).unusual(),
+    Group::standing("pv-cloud-oxenstored", V4_17, Kind::Pv, Cloud, Ocaml).unusual(),
+    Group::standing("pv-cloud-xenstored", V4_17, Kind::Pv, Cloud, C).unusual(),
+    Group::standing("pvh-amd64-oxenstored", V4_17, Kind::Pvh, Amd64, Ocaml).unusual(),
+    Group::standing("pvh-amd64-xenstored", V4_17, Kind::Pvh, Amd64, C).unusual(),
+    Group::standing("pvh-cloud-oxenstored", V4_17, Kind::Pvh, Cloud, Ocaml).unusual(),
+    Group::standing("pv-amd64-4.20", V4_20, Kind::Pv, Amd64, C).unusual(),
+    Group::standing("pvh-cloud-4.20", V4_20, Kind::Pvh, Cloud, C).unusual(),
     Group {
         name: "debian",
-        machinery: Machinery {
-            kind: Kind::Pv,
-            flavour: Flavour::Amd64,
-            xenstored: Xenstored::Oxenstored,
-            disks: DISKS.len(),
-        },
+        machinery: Machinery { size: Size { disks: DISKS.len(), ..PLAIN.machinery.size }, ..PLAIN.machinery },
         cases: DEBIAN,
-        alone: false,
-        usual: true,
+        ..PLAIN
     },
-    Group {
-        name: "start",
-        machinery: Machinery { kind: Kind::Pv, flavour: Flavour::Amd64, xenstored: Xenstored::Oxenstored, disks: 0 },
-        cases: START,
-        alone: true,
-        usual: true,
-    },
+    Group { name: "start", cases: START, alone: true, ..PLAIN },
 ];
 
 /// A group and the cases of it that were asked for.
@@ -91,13 +100,16 @@ pub struct Chosen {
     cases: Vec<Case>,
 }
 
-/// What the words select; an error names a word that selects nothing. A group that is named needs no `--all`.
-pub fn choose(words: &[String], all: bool) -> Result<Vec<Chosen>> {
+/// What the words select, on all Xens or on one; an error names a word that selects nothing. A group that is named needs
+/// no `--all`.
+pub fn choose(words: &[String], all: bool, xen: Option<Xen>) -> Result<Vec<Chosen>> {
     let is_group = |word: &&String| GROUPS.iter().any(|group| group.name == word.as_str());
     let (groups, parts): (Vec<_>, Vec<_>) = words.iter().partition(is_group);
     let mut chosen = Vec::new();
     let named = |group: &&Group| groups.iter().any(|name| *name == group.name);
-    for group in GROUPS.iter().filter(|group| if groups.is_empty() { all || group.usual } else { named(group) }) {
+    let asked = |group: &&Group| if groups.is_empty() { all || group.usual } else { named(group) };
+    let on = |group: &&Group| xen.is_none_or(|xen| group.machinery.xen == xen);
+    for group in GROUPS.iter().filter(on).filter(asked) {
         let wanted = |case: &&Case| parts.is_empty() || parts.iter().any(|part| case.name.contains(part.as_str()));
         let cases: Vec<_> = group.cases.iter().filter(wanted).copied().collect();
         if !cases.is_empty() {
@@ -107,6 +119,10 @@ pub fn choose(words: &[String], all: bool) -> Result<Vec<Chosen>> {
     for part in parts {
         let hit = chosen.iter().flat_map(|chosen| &chosen.cases).any(|case| case.name.contains(part.as_str()));
         ensure!(hit, "no group is called {part:?} and no chosen case has it in its name; --list names them");
+    }
+    for name in groups {
+        let hit = chosen.iter().any(|chosen| chosen.group.name == name);
+        ensure!(hit, "nothing of the group {name} is left; --list names what is chosen");
     }
     Ok(chosen)
 }
@@ -123,12 +139,21 @@ pub fn list(chosen: &[Chosen]) -> String {
 pub fn run(chosen: &[Chosen], options: &Options) -> Result<Report> {
     tools::require()?;
     let started = Instant::now();
-    let lab = Lab::prepare()?;
-    let images = Images::make(&lab, options.agent.clone())?;
-    if chosen.iter().any(|chosen| chosen.group.machinery.disks > 0) {
-        images.make_debian(&lab)?;
+    let wanted = |xen: &Xen| chosen.iter().any(|chosen| chosen.group.machinery.xen == *xen);
+    let mut labs = BTreeMap::new();
+    for xen in Xen::ALL.into_iter().filter(wanted) {
+        let lab = Lab::prepare(xen)?;
+        let images = Images::make(&lab, options.agent.clone())?;
+        labs.insert(xen, (lab, images));
     }
-    let run = |chosen: &Chosen| run_group(&lab, &images, chosen, options.keep);
+    let with_disks = chosen.iter().map(|chosen| chosen.group.machinery).find(|machinery| machinery.size.disks > 0);
+    if let Some((lab, images)) = with_disks.and_then(|machinery| labs.get(&machinery.xen)) {
+        images.make_debian(lab)?;
+    }
+    let run = |chosen: &Chosen| {
+        let (lab, images) = &labs[&chosen.group.machinery.xen];
+        run_group(lab, images, chosen, options.keep)
+    };
     let (alone, together): (Vec<_>, Vec<_>) = chosen.iter().partition(|chosen| chosen.group.alone || options.keep);
     // The index of the group that comes next.
     let next = AtomicUsize::new(0);
@@ -202,10 +227,10 @@ fn broken(chosen: &Chosen, reason: &str) -> Section {
 }
 
 fn title(group: &Group) -> String {
-    let Machinery { kind, flavour, xenstored, disks } = group.machinery;
-    let kind = kind.name().to_uppercase();
-    let debian = if disks > 0 { ", Debian on a disk" } else { "" };
-    format!("{}: {kind} guest, {} kernel, {}{debian}", group.name, flavour.name(), xenstored.name())
+    let Machinery { xen, kind, flavour, xenstored, size } = group.machinery;
+    let (xen, kind) = (xen.version(), kind.name().to_uppercase());
+    let debian = if size.disks > 0 { ", Debian on a disk" } else { "" };
+    format!("{}: Xen {xen}, {}; {kind} guest, {} kernel{debian}", group.name, xenstored.name(), flavour.name())
 }
 
 /// The group's output folder, emptied.
@@ -239,34 +264,42 @@ mod tests {
     use super::*;
 
     fn names(words: &[&str], all: bool) -> Vec<String> {
+        on(words, all, None)
+    }
+
+    fn on(words: &[&str], all: bool, xen: Option<Xen>) -> Vec<String> {
         let words: Vec<_> = words.iter().map(|word| (*word).to_owned()).collect();
-        list(&choose(&words, all).unwrap()).lines().map(str::to_owned).collect()
+        list(&choose(&words, all, xen).unwrap()).lines().map(str::to_owned).collect()
     }
 
     #[test]
     fn groups_narrow_and_parts_choose() {
         assert_eq!(names(&["pv", "save", "reboot"], false), ["pv save-restore", "pv reboot"]);
-        assert_eq!(
-            names(&["shutdown"], false),
-            ["pv shutdown", "pv busy-shutdown", "pvh shutdown", "pvh busy-shutdown"]
-        );
+        let shutdown = ["pv shutdown", "pv busy-shutdown", "pvh shutdown", "pvh busy-shutdown"];
+        assert_eq!(on(&["shutdown"], false, Some(V4_17)), shutdown);
         assert_eq!(names(&["start"], false).len(), START.len());
-        assert_eq!(names(&[], false).len(), 2 * STANDING.len() + DEBIAN.len() + START.len());
+        assert_eq!(names(&[], false).len(), 4 * STANDING.len() + DEBIAN.len() + START.len());
+    }
+
+    #[test]
+    fn a_xen_narrows_to_its_machines() {
+        assert_eq!(on(&["burst"], false, Some(V4_20)), ["pv-4.20 burst", "pvh-4.20 burst"]);
+        assert!(choose(&["pv".to_owned()], false, Some(V4_20)).is_err());
     }
 
     #[test]
     fn all_is_every_guest_and_a_name_chooses_any() {
-        assert_eq!(names(&[], true).len(), 8 * STANDING.len() + DEBIAN.len() + START.len());
-        assert_eq!(names(&["burst"], true).len(), 8);
+        assert_eq!(names(&[], true).len(), 12 * STANDING.len() + DEBIAN.len() + START.len());
+        assert_eq!(names(&["burst"], true).len(), 12);
         assert_eq!(names(&["pvh-amd64-xenstored", "burst"], false), ["pvh-amd64-xenstored burst"]);
         let made = GROUPS.iter().filter(|group| !group.alone).map(|group| format!("{:?}", group.machinery));
-        assert_eq!(made.collect::<BTreeSet<_>>().len(), 9);
+        assert_eq!(made.collect::<BTreeSet<_>>().len(), 13);
         assert_eq!(names(&["debian"], false).len(), DEBIAN.len());
     }
 
     #[test]
     fn a_word_that_selects_nothing_is_an_error() {
-        assert!(choose(&["saev".to_owned()], true).is_err());
-        assert!(choose(&["start".to_owned(), "save".to_owned()], true).is_err());
+        assert!(choose(&["saev".to_owned()], true, None).is_err());
+        assert!(choose(&["start".to_owned(), "save".to_owned()], true, None).is_err());
     }
 }

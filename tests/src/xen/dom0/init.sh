@@ -5,7 +5,8 @@
 #   answered: <number> <exit status> <uptime> <length of stdout> <length of stderr>\n<stdout><stderr>
 # What a script that ran out of time has started ends with it, unless it made itself a daemon.
 # A build machine that goes away closes the port, and with it this machine.
-export PATH=/usr/lib/xen-4.17/bin:/usr/bin:/bin:/sbin HOME=/root
+export HOME=/root
+for folder in /usr/lib/xen-*/bin; do export PATH=$folder:/usr/bin:/bin:/sbin; done
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
