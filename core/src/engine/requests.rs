@@ -166,8 +166,8 @@ pub struct Requests {
     long: Long,
     /// Whether a list longer than a packet can be fetched, as far as is known.
     lists_in_parts: bool,
-    /// Whether there may be requests that nothing has named: the last list was too long to be fetched, or the event of
-    /// a removal stands for a new request of that name, too.
+    /// Whether there may be requests that nothing has named: the last list was too long to be fetched, an event named
+    /// none, or that of a removal stands for a new request of that name, too.
     list_owed: bool,
     /// Whether [`Requests::look_around`] is still to be done on this connection.
     new_here: bool,
@@ -293,6 +293,9 @@ impl Requests {
         }
         let Some(name) = request_name(event) else {
             self.heard = Heard::Several;
+            // An event behind it that names a request comes before the list, but not in its place: where a guest wakes
+            // up, its watch fires once for all that were written before it was there.
+            self.list_owed = true;
             return EventMeaning::LookAgain;
         };
         let fingerprint = note::fingerprint(name);

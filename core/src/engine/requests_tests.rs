@@ -320,6 +320,22 @@ fn where_a_long_list_cannot_be_had_events_name_the_requests_and_the_list_comes_l
 }
 
 #[test]
+fn an_event_that_names_none_is_not_forgotten_over_one_that_does() {
+    for nameless in [Event::Fired { path: "data/host", token: "nanova" }, Event::Overflow] {
+        let mut guest = Guest::asked(&[]);
+        guest.store().part = 0;
+        guest.serve_all(0);
+        // A guest wakes up: what was written before its watch was set, that watch, and a request behind it.
+        ["a", "b", "c"].iter().for_each(|name| guest.store().put(&format!("data/host/{name}"), ASKS));
+        assert_eq!(guest.requests.take_event(nameless), EventMeaning::LookAgain);
+        let named = Event::Fired { path: "data/host/c", token: "nanova" };
+        assert_eq!(guest.requests.take_event(named), EventMeaning::Named);
+        assert_eq!(guest.serve_all(0), 3, "{nameless:?}");
+        assert_eq!(guest.names_below("data/host"), [""; 0]);
+    }
+}
+
+#[test]
 fn a_request_that_cannot_be_read_is_told_once_and_holds_up_no_other() {
     let mut guest = Guest::asked(&["a", "b", "bad", "c"]);
     guest.store().refuses.push((MessageType::READ, "data/host/bad", "EACCES"));
