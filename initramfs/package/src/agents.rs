@@ -80,7 +80,7 @@ fn read(path: &Path) -> Result<Agent> {
 }
 
 /// Whom a program is for. A loader's path, which a static one has none of, is its first string where there is one.
-fn processor(bytes: &[u8]) -> Result<&'static Processor> {
+pub(crate) fn processor(bytes: &[u8]) -> Result<&'static Processor> {
     ensure!(bytes.starts_with(b"\x7fELF\x02\x01"), "is no ELF program of 64 bits");
     let machine = bytes.get(18..20).map(|two| u16::from_le_bytes([two[0], two[1]]));
     let Some(processor) = PROCESSORS.iter().find(|one| Some(one.machine) == machine) else {
@@ -98,20 +98,13 @@ fn build(processor: &Processor) -> Result<PathBuf> {
     let mut cargo = agent::cargo();
     let mut options = vec!["--locked", "--target", &triple];
     if !has_core(&triple) {
-        ensure!(
-            Path::new("/usr/bin/cargo").is_file(),
-            "this compiler has no core for {triple}, and Debian's is not there"
-        );
-        eprintln!("note: {triple} is built by /usr/bin/rustc: the pinned compiler has no core for it");
-        cargo = Command::new("/usr/bin/cargo");
-        cargo.current_dir(tools::workspace()).env("RUSTC_BOOTSTRAP", "1").env("RUSTC", "/usr/bin/rustc");
-        cargo.env_remove("RUSTUP_TOOLCHAIN");
+        cargo = tools::debian_cargo(&triple)?;
         options.push("-Zbuild-std=core,compiler_builtins");
     }
     agent::build(&mut cargo, &agent::target_dir().join("musl"), &options)
 }
 
-fn has_core(triple: &str) -> bool {
+pub(crate) fn has_core(triple: &str) -> bool {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let printed = tools::run(Command::new(rustc).args(["--print", "target-libdir", "--target", triple]));
     printed.is_ok_and(|folder| Path::new(String::from_utf8_lossy(&folder).trim()).is_dir())

@@ -5,7 +5,7 @@
 //! Guarantees: the same sources, agents and SOURCE_DATE_EPOCH give the same bytes; nothing needs root; nothing is
 //! installed. Refuses: an agent that is not static, or for a processor that nothing is made for.
 //!
-//! Way of the data: [`options`] -> [`agents`] (given or built) -> [`stage`] (one folder a processor with all that goes
+//! Way of the data: [`options`] -> [`agents`], [`programs`] (given or built) -> [`stage`] (one folder a processor with all that goes
 //! into anything) -> [`packages`], [`tarball`], [`oci`], [`sysext`], [`images`] -> [`sums`]. What a package holds is no
 //! code: a file `<name>.yaml` beside this folder is a package.
 
@@ -15,6 +15,7 @@ mod notices;
 mod oci;
 mod options;
 mod packages;
+mod programs;
 mod stage;
 mod sums;
 mod sysext;
@@ -55,10 +56,16 @@ fn run(options: &Options) -> Result<()> {
     }
     fs::create_dir_all(&options.output).with_context(|| format!("cannot make {}", options.output.display()))?;
     let agents = agents::get(&options.agents)?;
+    let packed = [Part::Deb, Part::Rpm, Part::Apk, Part::Archlinux, Part::Tarball];
+    let programs = match packed.into_iter().any(|part| options.wants(part)) {
+        true => programs::get(&options.programs, &agents.iter().map(|agent| agent.processor).collect::<Vec<_>>())?,
+        false => Vec::new(),
+    };
     let bill = notices::bill(options, &release)?;
     let mut stages = Vec::new();
     for agent in &agents {
-        stages.push(stage::Stage::of(&release, agent, &bill)?);
+        let programs = programs.iter().filter(|program| program.processor == agent.processor);
+        stages.push(stage::Stage::of(&release, agent, programs, &bill)?);
     }
     for stage in &stages {
         packages::build(options, &release, stage)?;

@@ -12,6 +12,8 @@ usage: cargo package-nanova [options]
 
   --output DIR           where to; what is there is removed first (default: dist)
   --agent FILE           a nanova binary to take as it is (repeatable, one a processor; default: build both, release profile)
+  --program FILE         nanova-host or nanova-initramfs, by its name, to take as it is (repeatable, one of each a
+                         processor; default: build both where something is made of them)
   --only PART,...        some of deb, rpm, apk, archlinux, tarball, oci, sysext, images (default: all)
   --maintainer 'NAME <MAIL>'
                          who answers for the packages
@@ -71,6 +73,8 @@ pub(crate) struct Options {
     pub(crate) output: PathBuf,
     /// Given binaries; none builds them.
     pub(crate) agents: Vec<PathBuf>,
+    /// Given programs beside the agent; none builds them.
+    pub(crate) programs: Vec<PathBuf>,
     /// What to make.
     parts: Vec<Part>,
     /// Who answers for the packages.
@@ -93,6 +97,7 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<Task, lexopt::Error> {
     let mut options = Options {
         output: "dist".into(),
         agents: Vec::new(),
+        programs: Vec::new(),
         parts: PARTS.map(|(_, part)| part).to_vec(),
         maintainer: "The nanova maintainers <maintainers@nanova.invalid>".into(),
         sbom: None,
@@ -103,6 +108,7 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<Task, lexopt::Error> {
             Short('h') | Long("help") => return Ok(Task::Help),
             Long("output") => options.output = parser.value()?.into(),
             Long("agent") => options.agents.push(parser.value()?.into()),
+            Long("program") => options.programs.push(parser.value()?.into()),
             Long("only") => options.parts = parts(&parser.value()?.string()?)?,
             Long("maintainer") => options.maintainer = maintainer(parser.value()?.string()?)?,
             Long("sbom") => options.sbom = Some(parser.value()?.into()),

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use nanova_tests::agent;
 
 use crate::options::{Options, Part};
+use crate::programs;
 use crate::stage::{Release, Stage};
 use crate::tools;
 
@@ -29,6 +30,10 @@ pub(crate) fn build(options: &Options, release: &Release, stage: &Stage) -> Resu
     }
     fill(&sources.join("files/changelog.yaml"), &folder, release, stage)?;
     for file in sorted(&sources)?.iter().filter(|file| file.extension().is_some_and(|end| end == "yaml")) {
+        if let Some(program) = missing(file, stage)? {
+            eprintln!("note: no {}: there is no {program} for {}", file.display(), stage.processor.name);
+            continue;
+        }
         for kind in &wanted {
             let file = fill(file, &folder.join(kind), release, stage)?;
             if *kind == "apk" {
@@ -42,6 +47,13 @@ pub(crate) fn build(options: &Options, release: &Release, stage: &Stage) -> Resu
         }
     }
     Ok(())
+}
+
+/// The program that a package has in it and nobody has given.
+fn missing(file: &Path, stage: &Stage) -> Result<Option<&'static str>> {
+    let text = fs::read_to_string(file)?;
+    let has = |name: &&str| text.contains(&format!("src: {name},"));
+    Ok(programs::NAMES.into_iter().find(|name| has(name) && !stage.folder.join(name).is_file()))
 }
 
 /// Where `.ci/run packages` puts it, or wherever.

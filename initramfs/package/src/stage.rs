@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use crate::agents::{Agent, Processor};
 use crate::notices::Bill;
 use crate::options::Options;
+use crate::programs::Program;
 use crate::tools;
 
 /// What all parts of a release share.
@@ -51,24 +52,33 @@ fn last_commit() -> Result<String> {
 pub(crate) struct Stage {
     /// For whom.
     pub(crate) processor: &'static Processor,
-    /// Where: `nanova`, `services/`, `hooks/`, `files/`, `licences`, …
+    /// Where: `nanova`, `nanova-host`, `nanova-initramfs`, `services/`, `hooks/`, `files/`, `copyright`, …
     pub(crate) folder: PathBuf,
 }
 
 impl Stage {
     /// Fills it.
-    pub(crate) fn of(release: &Release, agent: &Agent, bill: &Bill) -> Result<Stage> {
+    pub(crate) fn of<'p>(
+        release: &Release,
+        agent: &Agent,
+        programs: impl Iterator<Item = &'p Program>,
+        bill: &Bill,
+    ) -> Result<Stage> {
         let folder = release.home.path().join(agent.processor.name);
         let sources = tools::workspace().join("initramfs");
         tools::write(&folder, "nanova", &agent.bytes, 0o755)?;
+        for program in programs {
+            tools::write(&folder, program.name, &program.bytes, 0o755)?;
+        }
         for name in ["services", "hooks", "package/files"] {
             tools::copy(&sources.join(name), &folder.join(name.trim_start_matches("package/")))?;
         }
         // Where there is no /usr/sbin but as a link.
         let unit = fs::read_to_string(sources.join("services/nanova.service"))?;
         tools::write(&folder, "usr-bin/nanova.service", unit.replace("/usr/sbin/", "/usr/bin/").as_bytes(), 0o644)?;
-        let copyright = bill.copyright(&fs::read_to_string(tools::workspace().join("LICENSE-MIT"))?);
-        tools::write(&folder, "copyright", copyright.as_bytes(), 0o644)?;
+        let ours = fs::read_to_string(tools::workspace().join("LICENSE-MIT"))?;
+        tools::write(&folder, "copyright", bill.copyright(&ours).as_bytes(), 0o644)?;
+        tools::write(&folder, "programs-copyright", bill.programs_copyright(&ours).as_bytes(), 0o644)?;
         for name in ["LICENSE-MIT", "LICENSE-APACHE", "README.md"] {
             tools::write(&folder, name, &fs::read(tools::workspace().join(name))?, 0o644)?;
         }

@@ -1,4 +1,4 @@
-//! The agent, its service files, hooks and licences in a tar archive, for whoever installs by hand or packs something
+//! The agent, the programs beside it, its service files, hooks and licences in a tar archive, for whoever installs by hand or packs something
 //! else.
 
 use std::fs;
@@ -6,6 +6,7 @@ use std::fs;
 use anyhow::Result;
 
 use crate::options::Options;
+use crate::programs;
 use crate::stage::{Release, Stage};
 use crate::tools;
 
@@ -20,6 +21,10 @@ pub(crate) fn build(options: &Options, release: &Release, stage: &Stage) -> Resu
     for file in FILES {
         let mode = if file == "nanova" { 0o755 } else { 0o644 };
         tools::write(&folder, file, &fs::read(stage.folder.join(file))?, mode)?;
+    }
+    for program in programs::NAMES.into_iter().filter(|name| stage.folder.join(name).is_file()) {
+        tools::write(&folder, program, &fs::read(stage.folder.join(program))?, 0o755)?;
+        tools::write(&folder, "programs-copyright", &fs::read(stage.folder.join("programs-copyright"))?, 0o644)?;
     }
     for name in ["services", "hooks"] {
         tools::copy(&stage.folder.join(name), &folder.join(name))?;

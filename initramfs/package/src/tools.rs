@@ -35,6 +35,19 @@ pub(crate) fn run(command: &mut Command) -> Result<Vec<u8>> {
     Ok(output.stdout)
 }
 
+/// Debian's cargo, whose compiler can build its libraries for a triple that the pinned one has none for.
+pub(crate) fn debian_cargo(triple: &str) -> Result<Command> {
+    ensure!(
+        Path::new("/usr/bin/cargo").is_file(),
+        "this compiler has no libraries for {triple}, and Debian's is not there"
+    );
+    eprintln!("note: {triple} is built by /usr/bin/rustc: the pinned compiler has no libraries for it");
+    let mut cargo = Command::new("/usr/bin/cargo");
+    cargo.current_dir(workspace()).env("RUSTC_BOOTSTRAP", "1").env("RUSTC", "/usr/bin/rustc");
+    cargo.env_remove("RUSTUP_TOOLCHAIN");
+    Ok(cargo)
+}
+
 /// Whether there is such a program.
 pub(crate) fn is_there(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -131,20 +131,32 @@ fn the_other_packages_come_and_go_with_it() {
         dpkg-query -W -f '${Status}\\n' nanova-xenstore; dpkg -S /usr/bin/xenstore-ls
         xenstore-write data/mine 7; xenstore-read data/mine; readlink -f /usr/bin/xenstore-list
         dpkg -r nanova-xenstore >/dev/null; ls /usr/bin/xenstore-ls 2>&1
-        dpkg -i $DIST/nanova-initramfs_1.0.0-1_all.deb >/run/dpkg 2>&1; grep -o 'initramfs-tools is not\\|depends on .*' /run/dpkg
-        sh -n /usr/share/initramfs-tools/hooks/nanova && test -x /usr/share/initramfs-tools/hooks/nanova && echo hook",
+        dpkg -i $DIST/nanova-host_1.0.0-1_amd64.deb >/run/dpkg 2>&1 || cat /run/dpkg; nanova-host --version
+        dpkg -i $DIST/nanova-initramfs_1.0.0-1_amd64.deb >/run/dpkg 2>&1; grep -o 'initramfs-tools is not\\|depends on .*' /run/dpkg
+        sh -n /usr/share/initramfs-tools/hooks/nanova && test -x /usr/share/initramfs-tools/hooks/nanova && echo hook
+        # Without cargo and without the sources: of the installed agent.
+        cd /run; unset CARGO CARGO_MANIFEST_DIR; nanova-initramfs --output image.cpio >/run/made; grep -o '/init .*/nanova' /run/made
+        cpio --quiet -t <image.cpio | grep -x init; nanova-initramfs --install-hooks /run/hooks | grep -c nanova",
     );
     assert_eq!(done[..4], ["install ok installed", "nanova-xenstore: /usr/bin/xenstore-ls", "7", "/usr/sbin/nanova"]);
     assert_eq!(done[4], "ls: cannot access '/usr/bin/xenstore-ls': No such file or directory");
-    assert_eq!(done.last().unwrap(), "hook");
+    assert_eq!(done[5], "nanova-host 1.0.0");
+    let last = done.iter().position(|line| line == "hook").map(|place| &done[place..]);
+    assert_eq!(last, Some(&["hook", "/init    /usr/sbin/nanova", "init", "11"].map(str::to_owned)[..]), "{done:?}");
 }
 
 #[test]
 #[ignore = "needs nfpm and lintian"]
 fn lintian_has_nothing_to_say_but_what_has_a_reason() {
-    for name in
-        ["nanova_1.0.0-1_amd64", "nanova_1.0.0-1_arm64", "nanova-xenstore_1.0.0-1_all", "nanova-initramfs_1.0.0-1_all"]
-    {
+    for name in [
+        "nanova_1.0.0-1_amd64",
+        "nanova_1.0.0-1_arm64",
+        "nanova-xenstore_1.0.0-1_all",
+        "nanova-initramfs_1.0.0-1_amd64",
+        "nanova-initramfs_1.0.0-1_arm64",
+        "nanova-host_1.0.0-1_amd64",
+        "nanova-host_1.0.0-1_arm64",
+    ] {
         let mut lintian = Command::new("lintian");
         lintian.args(["--allow-root", "--pedantic", "--fail-on", "error,warning,pedantic,info"]);
         assert_eq!(succeed(lintian.arg(dist().join(format!("{name}.deb")))), "");

@@ -52,7 +52,8 @@ fn rpm_installs_upgrades_and_removes_it() {
         rpm_ -i $nanova; about nanova; rpm_ -V nanova; has nanova; nanova --version
         systemctl disable nanova 2>/dev/null; rpm_ -U --replacepkgs $nanova; about nanova
         echo '# mine' >>/etc/sysconfig/nanova; rpm_ -e nanova; has nanova; about nanova; ls /usr/sbin/nanova /etc/sysconfig/nanova*
-        rpm_ -i $DIST/nanova-1.0.0-1.x86_64.rpm $DIST/nanova-xenstore-1.0.0-1.noarch.rpm $DIST/nanova-initramfs-1.0.0-1.noarch.rpm
+        rpm_ -i $DIST/nanova-1.0.0-1.x86_64.rpm $DIST/nanova-xenstore-1.0.0-1.noarch.rpm $DIST/nanova-initramfs-1.0.0-1.x86_64.rpm $DIST/nanova-host-1.0.0-1.x86_64.rpm
+        nanova-host --version
         readlink -f /usr/bin/xenstore-list; test -x /usr/lib/dracut/modules.d/50nanova/module-setup.sh && echo hook"
     ));
     let expected = [
@@ -64,6 +65,7 @@ fn rpm_installs_upgrades_and_removes_it() {
         "package nanova is not installed",
         "Failed to get unit file state for nanova.service: No such file or directory",
         "/etc/sysconfig/nanova.rpmsave",
+        "nanova-host 1.0.0",
         "/usr/sbin/nanova",
         "hook",
         "ls: cannot access '/usr/sbin/nanova': No such file or directory",
@@ -103,15 +105,18 @@ fn pacman_installs_upgrades_and_removes_it() {
         pacman_ -U $DIST/nanova-1.0.0-1-x86_64.pkg.tar.zst; systemctl is-enabled nanova; nanova --version
         grep ^ExecStart=/ /usr/lib/systemd/system/nanova.service; systemd-analyze verify --man=no /usr/lib/systemd/system/nanova.service
         systemctl disable nanova 2>/dev/null; pacman_ -U $DIST/nanova-1.0.0-1-x86_64.pkg.tar.zst; systemctl is-enabled nanova
-        pacman_ -U --assume-installed dracut=1 $DIST/nanova-xenstore-1.0.0-1-any.pkg.tar.zst $DIST/nanova-initramfs-1.0.0-1-any.pkg.tar.zst
-        pacman --config /run/pacman.conf --dbpath /run/db -Qq; pacman_ -Rns nanova-xenstore nanova-initramfs nanova; ls /usr/bin/nanova",
+        pacman_ -U --assume-installed dracut=1 $DIST/nanova-xenstore-1.0.0-1-any.pkg.tar.zst $DIST/nanova-initramfs-1.0.0-1-x86_64.pkg.tar.zst
+        pacman_ -U $DIST/nanova-host-1.0.0-1-x86_64.pkg.tar.zst; nanova-host --version
+        pacman --config /run/pacman.conf --dbpath /run/db -Qq; pacman_ -Rns nanova-host nanova-xenstore nanova-initramfs nanova; ls /usr/bin/nanova",
     );
     let expected = [
         "enabled",
         "nanova 1.0.0",
         "ExecStart=/usr/bin/nanova agent $NANOVA_OPTIONS",
         "disabled",
+        "nanova-host 1.0.0",
         "nanova",
+        "nanova-host",
         "nanova-initramfs",
         "nanova-xenstore",
         "ls: cannot access '/usr/bin/nanova': No such file or directory",
@@ -183,10 +188,13 @@ fn rpmlint_has_nothing_to_say_but_what_has_a_reason() {
         "nanova-1.0.0-1.x86_64",
         "nanova-1.0.0-1.aarch64",
         "nanova-xenstore-1.0.0-1.noarch",
-        "nanova-initramfs-1.0.0-1.noarch",
+        "nanova-initramfs-1.0.0-1.x86_64",
+        "nanova-initramfs-1.0.0-1.aarch64",
+        "nanova-host-1.0.0-1.x86_64",
+        "nanova-host-1.0.0-1.aarch64",
     ] {
         rpmlint.arg(dist().join(format!("{name}.rpm")));
     }
     let said = succeed(&mut rpmlint);
-    assert!(said.contains("4 packages and 0 specfiles checked; 0 errors, 0 warnings"), "{said}");
+    assert!(said.contains("7 packages and 0 specfiles checked; 0 errors, 0 warnings"), "{said}");
 }

@@ -66,11 +66,32 @@ pub(crate) fn package(home: &Path, dist: &Path) -> Command {
         bytes[18] = machine;
         fs::write(&file, bytes).unwrap();
         command.arg("--agent").arg(file);
+        for (program, bytes) in programs() {
+            let (folder, mut bytes) = (home.join(format!("programs-{name}")), bytes.clone());
+            bytes[18] = machine;
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join(program), bytes).unwrap();
+            command.arg("--program").arg(folder.join(program));
+        }
     }
     let bill = json!({"components": [{"name": "heapless", "version": version_of("heapless"), "scope": "required"}]});
     fs::write(home.join("bill.json"), bill.to_string()).unwrap();
     command.arg("--sbom").arg(home.join("bill.json")).arg("--output").arg(dist).env("SOURCE_DATE_EPOCH", TIME);
     command
+}
+
+/// What is beside the agent, of this machine.
+fn programs() -> &'static [(&'static str, Vec<u8>)] {
+    static PROGRAMS: OnceLock<Vec<(&str, Vec<u8>)>> = OnceLock::new();
+    PROGRAMS.get_or_init(|| {
+        let build = |name| {
+            let mut cargo = agent::cargo();
+            cargo.args(["build", "--quiet", "--release", "--package", name, agent::TELL]);
+            let built = agent::executable(cargo.arg("--target-dir").arg(agent::target_dir())).unwrap();
+            (name, fs::read(built).unwrap())
+        };
+        ["nanova-host", "nanova-initramfs"].map(build).into()
+    })
 }
 
 fn version_of(name: &str) -> String {
