@@ -79,8 +79,10 @@ fn run(options: &Options) -> Result<()> {
             images::build(options, &release, stage)?;
         }
     }
-    if options.wants(Part::Oci) {
-        oci::build(options, &release, &stages)?;
+    for (part, purpose) in [(Part::Oci, oci::For::Containers), (Part::Talos, oci::For::Talos)] {
+        if options.wants(part) {
+            oci::build(options, &release, &stages, purpose)?;
+        }
     }
     sums::write(options, &release)
 }

@@ -14,7 +14,7 @@ usage: cargo package-nanova [options]
   --agent FILE           a nanova binary to take as it is (repeatable, one a processor; default: build both, release profile)
   --program FILE         nanova-host or nanova-initramfs, by its name, to take as it is (repeatable, one of each a
                          processor; default: build both where something is made of them)
-  --only PART,...        some of deb, rpm, apk, archlinux, tarball, oci, sysext, images (default: all)
+  --only PART,...        some of deb, rpm, apk, archlinux, tarball, oci, talos, sysext, images (default: all)
   --maintainer 'NAME <MAIL>'
                          who answers for the packages
   --sbom FILE            a bill of materials of `cargo audit-scope --sbom` (default: make it)
@@ -48,6 +48,8 @@ pub(crate) enum Part {
     Tarball,
     /// An image for containers.
     Oci,
+    /// An image that is an extension of Talos Linux's.
+    Talos,
     /// An extension of /usr for systemd-sysext.
     Sysext,
     /// Initramfs images.
@@ -55,13 +57,14 @@ pub(crate) enum Part {
 }
 
 /// All of them, as the command line calls them.
-const PARTS: [(&str, Part); 8] = [
+const PARTS: [(&str, Part); 9] = [
     ("deb", Part::Deb),
     ("rpm", Part::Rpm),
     ("apk", Part::Apk),
     ("archlinux", Part::Archlinux),
     ("tarball", Part::Tarball),
     ("oci", Part::Oci),
+    ("talos", Part::Talos),
     ("sysext", Part::Sysext),
     ("images", Part::Images),
 ];

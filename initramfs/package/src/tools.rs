@@ -69,6 +69,17 @@ pub(crate) fn write(folder: &Path, path: &str, bytes: &[u8], mode: u32) -> Resul
     Ok(file)
 }
 
+/// Makes a folder below another one, which everybody may read.
+pub(crate) fn directory(folder: &Path, path: &str) -> Result<()> {
+    let made = folder.join(path);
+    fs::create_dir_all(&made)?;
+    // Those on the way were made by somebody else's umask.
+    for above in made.ancestors().take_while(|above| above.starts_with(folder)) {
+        fs::set_permissions(above, Permissions::from_mode(0o755))?;
+    }
+    Ok(())
+}
+
 /// Copies a folder: what is executable gets mode 755, all else 644.
 pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
     for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {

@@ -26,7 +26,7 @@ fn the_same_input_gives_the_same_bytes_at_another_time_in_another_place() {
     succeed(&mut again);
     let sums = |dist: &Path| fs::read_to_string(dist.join("SHA256SUMS")).unwrap();
     assert_eq!(sums(dist()), sums(&dist_there));
-    assert_eq!(sums(dist()).lines().count(), 38);
+    assert_eq!(sums(dist()).lines().count(), 39);
     sh(&dist_there, "sha256sum --check --strict --quiet SHA256SUMS");
 }
 
@@ -61,6 +61,36 @@ fn the_image_is_for_the_processor_that_asks() {
     sh(home.path(), &format!("{unpack} >/dev/null 2>&1; umoci stat --image oci:1.0.0-arm64 >/dev/null"));
     let files = sh(home.path(), "cd all/rootfs; find . -type f | sort; ./usr/sbin/nanova --version");
     assert_eq!(files, "./usr/sbin/nanova\n./usr/share/doc/nanova/copyright\nnanova 1.0.0\n");
+}
+
+#[test]
+#[ignore = "needs nfpm, umoci and python3-yaml"]
+fn the_extension_of_talos_has_a_manifest_and_a_service_in_a_container() {
+    let home = tempfile::tempdir().unwrap();
+    let image = dist().join("nanova-1.0.0-talos.tar");
+    let unpack =
+        format!("mkdir oci; tar -xf {} -C oci; umoci unpack --rootless --image oci:1.0.0-amd64 all", image.display());
+    sh(home.path(), &format!("{unpack} >/dev/null 2>&1"));
+    let root = home.path().join("all/rootfs");
+    let files = sh(&root, "find . -type f | sort; rootfs/usr/local/lib/containers/nanova/nanova --version");
+    let expected = "./manifest.yaml
+./rootfs/usr/local/etc/containers/nanova.yaml
+./rootfs/usr/local/lib/containers/nanova/copyright
+./rootfs/usr/local/lib/containers/nanova/etc/os-release
+./rootfs/usr/local/lib/containers/nanova/nanova
+nanova 1.0.0
+";
+    assert_eq!(files, expected);
+    let manifest = sh(&root, "cat manifest.yaml");
+    assert!(
+        manifest.contains("\n  name: nanova\n  version: \"1.0.0\"\n  author: \"The nanova maintainers\"\n"),
+        "{manifest}"
+    );
+    // By somebody else's reader.
+    let yaml = "/usr/bin/python3 -c 'import sys, yaml; m, s = [yaml.safe_load(open(f)) for f in sys.argv[1:]]
+print(m[\"metadata\"][\"compatibility\"][\"talos\"][\"version\"], s[\"container\"][\"args\"], s[\"container\"][\"mounts\"][1][\"options\"])'";
+    let read = sh(&root, &format!("{yaml} manifest.yaml rootfs/usr/local/etc/containers/nanova.yaml"));
+    assert_eq!(read, ">= v1.5.0 ['report'] ['bind', 'ro']\n");
 }
 
 #[test]
