@@ -5,7 +5,7 @@
 //! `/etc/xapi.d/plugins/nanova` has functions of our own, for a VM of a uuid; a success is JSON.
 //!
 //! XAPI logs what it is given, and the arguments are in dom0's list of processes: there is no function here that takes
-//! a password in clear. `keyinit` and `sealed` hand sealed requests on: only who has called them and the guest can read
+//! a password in clear. `password` makes one and gives it sealed to a public key of who has called. `keyinit` and `sealed` hand sealed requests on: only who has called them and the guest can read
 //! what is in these (`core/src/secret/SEALED.md`), so that is the way for a password.
 
 use std::collections::BTreeMap;
@@ -17,6 +17,8 @@ use std::time::Duration;
 use base64ct::{Base64, Encoding};
 use dxr::{MethodCall, MethodResponse, TryFromValue, Value};
 use nanova_core::secret::group::GROUP;
+use nanova_core::secret::host::seal_to;
+use nanova_core::secret::with_wiped_stack;
 use serde_json::json;
 
 use crate::answer::Answer;
@@ -27,10 +29,12 @@ use crate::guests::{Guest, meant_by};
 use crate::inject::{File, Inject};
 use crate::interrupt::Interrupt;
 use crate::letter::Letter;
+use crate::password::Passwords;
+use crate::random::random;
 use crate::request::Request;
 use crate::runner::{Job, Patience, run};
 use crate::sealing::Speech;
-use crate::{list, network, told};
+use crate::{list, network, password, told};
 
 /// How long an answer is waited for if the caller says nothing.
 const TIMEOUT: u64 = 30;
@@ -157,6 +161,7 @@ impl Asks<'_> {
         let speech = match function {
             "list" => return Some(connect().and_then(|mut connection| list::json(&mut connection))),
             "network" => return Some(self.network()),
+            "password" => return Some(self.password()),
             "version" => self.plain("version", Ok("agent".into())),
             "features" => self.plain("features", Ok(String::new())),
             "call" => self.call(),
@@ -171,18 +176,37 @@ impl Asks<'_> {
         Some(speech.and_then(|speech| {
             let mut connection = connect()?;
             let guest = self.guest(&mut connection)?;
-            let (guest, answer) = self.ask(&mut connection, guest, speech)?;
-            match answer.is_success() {
-                true => Ok(told::json_line(&guest, &Ok(answer))),
-                false => Err(Fault::Guest(format!("the agent answered {}: {}", answer.code, answer.message))),
-            }
+            succeeded(self.ask(&mut connection, guest, speech)?, [])
         }))
     }
 
+    /// What vm-data says of the network; or, given one, writes that and has the guest set it. What XAPI is to be told so
+    /// that it stays is in the answer.
     fn network(&self) -> Result<String, Fault> {
         let mut connection = connect()?;
         let guest = self.guest(&mut connection)?;
-        network::shown(&mut connection, &guest)
+        let Some(text) = self.arguments.get("network") else { return network::shown(&mut connection, &guest) };
+        let written = network::write_text(&mut connection, &guest, text)?;
+        let asked = self.ask(&mut connection, guest, self.plain("resetnetwork", Ok(String::new()))?)?;
+        let xapi = written.is_of_xapi.then(|| {
+            let nodes: BTreeMap<_, _> = written.nodes.into_iter().collect();
+            json!({ "set": nodes, "removed": written.gone })
+        });
+        succeeded(asked, [("xenstore_data", xapi.unwrap_or_default())])
+    }
+
+    /// Generates a password, sets it, and gives it to who has called, sealed to the public key in the arguments.
+    fn password(&self) -> Result<String, Fault> {
+        let password = Rc::new(password::generate()?);
+        let random = random()?;
+        let sealed = with_wiped_stack(|| seal_to(self.get("public").ok()?, &random, &password).map(Box::new));
+        let text = "'public' is to be the base64 of a public key of ffdhe2048; nothing was changed";
+        let Some((public, sealed)) = sealed.map(|sealed| *sealed) else { return Err(Fault::here(text)) };
+        let mut connection = connect()?;
+        let guest = self.guest(&mut connection)?;
+        let nanova = !password::nanovas(&mut connection, std::slice::from_ref(&guest))?.is_empty();
+        let asked = self.ask(&mut connection, guest, Passwords::Same(password).change(nanova)?)?;
+        succeeded(asked, [("public", json!(public.as_str())), ("password", json!(sealed.as_str()))])
     }
 
     fn guest(&self, connection: &mut Connection) -> Result<Guest, Fault> {
@@ -233,6 +257,17 @@ impl Asks<'_> {
         })?;
         outcome
     }
+}
+
+/// A success as JSON, with these members beside the answer's; anything else is a failure.
+fn succeeded<const N: usize>(asked: (Guest, Answer), more: [(&str, serde_json::Value); N]) -> Result<String, Fault> {
+    let (guest, answer) = asked;
+    if !answer.is_success() {
+        return Err(Fault::Guest(format!("the agent answered {}: {}", answer.code, answer.message)));
+    }
+    let mut line: serde_json::Value = serde_json::from_str(&told::json_line(&guest, &Ok(answer))).unwrap_or_default();
+    more.into_iter().filter(|(_, value)| !value.is_null()).for_each(|(name, value)| line[name] = value);
+    Ok(line.to_string())
 }
 
 fn connect() -> Result<Connection, Fault> {

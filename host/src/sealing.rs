@@ -189,7 +189,10 @@ impl Sealing {
             }
             None => {
                 let len = request.len();
-                failed(Fault::here(format!("the request has {len} bytes; a sealed one takes {REQUEST_MAX}")))
+                failed(Fault::here(format!(
+                    "the request has {len} bytes; sealed, {REQUEST_MAX} fit one packet of xenstore's (4,096), and what \
+                     this agent can be told sealed is told it no other way; a long text can go as a file, by inject"
+                )))
             }
         }
     }

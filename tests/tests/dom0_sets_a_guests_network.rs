@@ -87,3 +87,29 @@ fn an_editor_changes_it_or_nothing_happens() -> Result<()> {
     assert_eq!(agent.heard()[0].0, "resetnetwork");
     Ok(())
 }
+
+#[test]
+fn a_name_that_is_null_goes_and_one_that_is_not_spoken_of_stays() -> Result<()> {
+    let xenstored = Xenstored::start(Options { layout: Layout::Xapi, ..Options::default() })?;
+    let _agent = StandIn::start(&xenstored, |_, _| Some(("0".into(), String::new())))?;
+    let hostname = format!("{}/vm-data/hostname", xenstored.home());
+    xenstored.host().write(&hostname, "before")?;
+    let set = |text: &str| -> Result<Ran> {
+        let network = file(text)?;
+        run(&xenstored, &format!("guest network {}", network.path().display()))
+    };
+    let interface = r#"{"mac": "bc:76:4e:00:00:01", "ips": []}"#;
+    for text in [interface.to_owned(), format!(r#"{{"networking": {{"BC764E000001": {interface}}}}}"#)] {
+        assert_eq!(set(&text)?.code, 0);
+        assert_eq!(xenstored.host().get(&hostname)?.as_deref(), Some("before"), "{text}");
+    }
+    let out = set(r#"{"hostname": null, "networking": {}}"#)?;
+    assert_eq!((out.code, xenstored.host().get(&hostname)?), (0, None), "{out:?}");
+    for node in ["vm-data/hostname", "vm-data/networking/BC764E000001"] {
+        let command = format!("param-name=xenstore-data param-key={node}\n");
+        assert!(out.err.contains(&command), "{out:?}");
+    }
+    // It is none already.
+    assert_eq!(set(r#"{"hostname": null, "networking": {}}"#)?.code, 0);
+    Ok(())
+}

@@ -6,8 +6,8 @@ use anyhow::{Context, Result, ensure};
 use nanova_core::secret::host::HostExchange;
 use nanova_tests::dom0::{StandIn, binary};
 use nanova_tests::nova::crypt;
-use nanova_tests::scene::Scene;
-use nanova_tests::xenstored::{Options, Xenstored};
+use nanova_tests::scene::{Scene, base64};
+use nanova_tests::xenstored::{Layout, Options, Xenstored};
 use serde_json::{Value, json};
 
 /// What XAPI does (`xapi_plugins.ml`): one argument, the response on standard output; then what a client makes of it.
@@ -133,5 +133,66 @@ fn a_password_goes_sealed_through_xapi_from_who_calls_to_the_guest() -> Result<(
     scene.host.begin_session()?;
     let lost = ours(&scene, "sealed", "value", &second.1)?;
     assert!(lost["ErrorDescription"][2] == "AgentRefused" && last_line(&lost).contains("answered 401"), "{lost}");
+    Ok(())
+}
+
+#[test]
+fn a_password_is_made_and_goes_to_who_has_called_and_to_nobody_else() -> Result<()> {
+    let scene = Scene::new()?;
+    scene.agent.wait_until_serving();
+    let ours = |public: &Value| {
+        let uuid = "7b3fd1ce-0f6b-4b0c-9d3c-2d4fb5ed8d2a";
+        call(&scene.xenstored, "nanova", "password", json!({ "uuid": uuid, "public": public }))
+    };
+    let before = scene.root.shadow_of_root()[1].to_string();
+    // A number that is a key of nobody's, and none at all: nothing is changed for them.
+    for bad in [base64([0; 256]), base64([255; 256]), base64([7; 255]), "no base64".into(), String::new()] {
+        let refused = ours(&json!(bad))?;
+        assert!(refused["Status"] == "Failure" && last_line(&refused).contains("nothing was changed"), "{refused}");
+    }
+    assert_eq!(scene.root.shadow_of_root()[1], before);
+    let exchange = HostExchange::new(&[6; 32]);
+    let half: Value = serde_json::from_str(&exchange.value())?;
+    let answer = response(&ours(&half["public"])?)?;
+    assert_eq!((&answer["returncode"], &answer["message"]), (&json!("0"), &json!("")));
+    let text = |name: &str| answer[name].as_str().context("it is text");
+    let session = exchange.agree(text("public")?).ok().context("it is a public key")?;
+    let mut room = vec![0; text("password")?.len()];
+    let password = session.open(1, text("password")?, &mut room).ok().context("it is ours")?;
+    let password = std::str::from_utf8(password)?;
+    assert_eq!(password.len(), 24);
+    let field = scene.root.shadow_of_root()[1].to_string();
+    assert_eq!(crypt(password, &field)?, field);
+    assert!(!answer.to_string().contains(password));
+    Ok(())
+}
+
+#[test]
+fn a_network_is_set_through_xapi_and_what_xapi_is_to_be_told_is_in_the_answer() -> Result<()> {
+    let network = r#"{"hostname": "web01", "networking": {"BC764E000001": {"label": "public",
+        "mac": "bc:76:4e:00:00:01", "ips": [{"ip": "10.0.0.5", "netmask": "255.255.255.0", "enabled": "1"}]}}}"#;
+    for layout in [Layout::Xapi, Layout::Xl] {
+        let xenstored = Xenstored::start(Options { layout, ..Options::default() })?;
+        let agent = StandIn::start(&xenstored, |_, _| Some(("0".into(), "left out: nothing".into())))?;
+        let old = format!("{}/vm-data/networking/00163E000009", xenstored.home());
+        xenstored.host().write(&old, "{}")?;
+        let uuid = "7b3fd1ce-0f6b-4b0c-9d3c-2d4fb5ed8d2a";
+        let ours = |network: &str| call(&xenstored, "nanova", "network", json!({ "uuid": uuid, "network": network }));
+        let bad = ours(&network.replace("10.0.0.5", "10.0.0.555"))?;
+        assert!(bad["Status"] == "Failure" && last_line(&bad).contains("10.0.0.555"), "{bad}");
+        assert_eq!(agent.heard(), []);
+        let answer = response(&ours(network)?)?;
+        assert_eq!(agent.heard()[0].0, "resetnetwork");
+        assert_eq!(answer["message"], "left out: nothing");
+        assert_eq!(xenstored.host().get(&old)?, None);
+        let told = &answer["xenstore_data"];
+        match layout {
+            Layout::Xapi => {
+                assert_eq!(told["set"]["vm-data/hostname"], "web01");
+                assert_eq!(told["removed"], json!(["vm-data/networking/00163E000009"]));
+            }
+            _ => assert!(told.is_null(), "{answer}"),
+        }
+    }
     Ok(())
 }

@@ -72,6 +72,33 @@ impl HostExchange {
     }
 }
 
+/// The public key of a half that was made for one message, and the message; both in base64.
+pub type SealedMessage = (heapless::String<NUMBER_BASE64>, heapless::String<MESSAGE_BASE64>);
+/// The longest message that [`seal_to`] seals.
+const MESSAGE_MAX: usize = 511;
+const MESSAGE_BASE64: usize = frame_len(MESSAGE_MAX).div_ceil(3) * 4;
+
+/// Seals a message of at most 511 bytes to the public key of somebody who has none of ours: as a guest seals the answer
+/// to request 1 of a session, so that he gives our public key to [`HostExchange::agree`], and the message to
+/// [`HostSession::open`]. None if that is no public key, or the message is too long.
+pub fn seal_to(public: &str, random: &[u8; PRIVATE_LEN], message: &[u8]) -> Option<SealedMessage> {
+    let mut theirs = [0; NUMBER_LEN];
+    if Base64::decode(public, &mut theirs).ok()?.len() != NUMBER_LEN {
+        return None;
+    }
+    let (ours, mut shared) = (HostExchange::new(random), Zeroizing::new([0; NUMBER_LEN]));
+    ours.pair.agree(&theirs, &mut shared).ok()?;
+    let mut keys = Keys::NONE;
+    keys.derive(&shared, &theirs, &ours.public);
+    let mut frame = Zeroizing::new([0; frame_len(MESSAGE_MAX)]);
+    frame.get_mut(COUNTER_LEN..COUNTER_LEN + message.len())?.copy_from_slice(message);
+    let len = keys.to_host.seal(1, &mut frame[..], message.len())?;
+    let (mut room, mut public, mut sealed) = ([0; MESSAGE_BASE64], heapless::String::new(), heapless::String::new());
+    public.push_str(Base64::encode(&ours.public, &mut room).ok()?).ok()?;
+    sealed.push_str(Base64::encode(frame.get(..len)?, &mut room).ok()?).ok()?;
+    Some((public, sealed))
+}
+
 /// A session. Wiped when dropped.
 pub struct HostSession {
     keys: Keys,

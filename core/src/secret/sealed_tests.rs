@@ -157,6 +157,22 @@ fn a_counter_is_taken_once_and_not_more_than_a_window_behind() {
     assert_eq!(window.take(u64::MAX - 64), Err(Refused::Replayed));
 }
 
+#[test]
+fn one_message_is_sealed_to_a_public_key_and_a_longer_one_is_not() {
+    use crate::secret::host::{HostExchange, seal_to};
+    let theirs = HostExchange::new(&[7; PRIVATE_LEN]);
+    let value: Value = serde_json::from_str(&theirs.value()).unwrap();
+    let longest = [b'x'; 511];
+    let (public, sealed) = seal_to(text(&value, "public"), &[8; PRIVATE_LEN], &longest).unwrap();
+    let session = theirs.agree(&public).unwrap();
+    assert_eq!(session.open(1, &sealed, &mut [0; 1024]).unwrap(), longest);
+    assert_eq!(session.open(2, &sealed, &mut [0; 1024]), Err(Refused::Replayed));
+    assert!(seal_to(text(&value, "public"), &[8; PRIVATE_LEN], &[b'x'; 512]).is_none());
+    for no_key in ["", "AAAA", text(&vectors(), "answer").get(1..).unwrap()] {
+        assert!(seal_to(no_key, &[8; PRIVATE_LEN], b"x").is_none(), "{no_key}");
+    }
+}
+
 proptest! {
     #[test]
     fn whatever_the_order_a_counter_is_never_taken_twice(

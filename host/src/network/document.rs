@@ -13,6 +13,8 @@ use crate::fault::Fault;
 pub(crate) struct Document {
     /// Its host name, if it is to have one of the host's.
     pub(crate) hostname: Option<String>,
+    /// It is to have none of the host's: `null`. What says nothing of a name leaves the one that there is.
+    pub(crate) is_nameless: bool,
     /// The value of each node of `vm-data/networking`.
     pub(crate) interfaces: BTreeMap<String, String>,
 }
@@ -29,6 +31,7 @@ impl Document {
                 if let Some(other) = object.keys().find(|name| !matches!(name.as_str(), "networking" | "hostname")) {
                     return Err(wrong(&format!("'{other}' is neither 'hostname' nor 'networking'")));
                 }
+                document.is_nameless = object.get("hostname") == Some(&Value::Null);
                 document.hostname = match object.get("hostname") {
                     None | Some(Value::Null) => None,
                     Some(Value::String(name)) => Some(name.clone()),
