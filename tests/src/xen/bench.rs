@@ -20,6 +20,7 @@ use super::lab::Lab;
 use super::machine::Size;
 use super::mailbox;
 use super::packages::{Flavour, Xen};
+use super::report::Boot;
 use crate::nova::Answer;
 
 /// The MAC address of the standing guest's interface.
@@ -55,6 +56,11 @@ impl Milestones {
     /// PID 1's start to its first answer.
     pub fn to_answer(&self) -> Duration {
         self.answer.saturating_sub(self.init)
+    }
+
+    /// For the report's page.
+    pub fn of(&self, guest: &str) -> Boot {
+        Boot { guest: guest.into(), milestones: [self.init, self.xenbus, self.answer] }
     }
 
     /// For the report.
@@ -100,6 +106,8 @@ pub struct Bench<'a> {
     pub dom0: Dom0,
     /// What the reader of the report must know.
     pub notes: Vec<String>,
+    /// The boots that were timed.
+    pub boots: Vec<Boot>,
     out: PathBuf,
     guest: Option<Guest>,
     milestones: Option<Milestones>,
@@ -122,6 +130,7 @@ impl<'a> Bench<'a> {
             machinery,
             dom0: boot(lab, &out, machinery)?,
             notes: Vec::new(),
+            boots: Vec::new(),
             out,
             guest: None,
             milestones: None,
@@ -228,6 +237,7 @@ impl<'a> Bench<'a> {
         let (answer, milestones) = first_answer(dom0, guest, NANOVA)?;
         answer.ok()?;
         self.milestones = Some(milestones);
+        self.boots.push(milestones.of("standing"));
         Ok(())
     }
 

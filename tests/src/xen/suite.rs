@@ -26,6 +26,7 @@ use super::packages::Flavour::{self, Amd64, Cloud};
 use super::packages::Xen::{self, V4_17, V4_20};
 use super::report::{Line, Outcome, Report, Section};
 use super::tools;
+use crate::agent;
 
 /// How many machines run at a time.
 const MACHINES: usize = 2;
@@ -168,19 +169,40 @@ pub fn run(chosen: &[Chosen], options: &Options) -> Result<Report> {
     sections.sort_by_key(|(at, _)| *at);
     let mut sections: Vec<_> = sections.into_iter().map(|(_, section)| section).collect();
     sections.extend(alone.into_iter().map(run));
-    Ok(Report { sections, load: load(started.elapsed()) })
+    let report = Report { sections, load: load(started.elapsed()) };
+    write(&report)?;
+    Ok(report)
 }
 
-/// The time that all took, and how busy the build machine was meanwhile.
+/// Keeps the report as text and as a page, below `xen-test` in the build folder.
+fn write(report: &Report) -> Result<()> {
+    let folder = agent::target_dir().join("xen-test");
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join("report.txt"), format!("{report}\n"))?;
+    let page = folder.join("report.html");
+    fs::write(&page, report.page())?;
+    eprintln!("xen-test: {} has all of this as a page", page.display());
+    Ok(())
+}
+
+/// The time that all took, how busy the build machine was meanwhile, and how much of it was for this: what an idle one
+/// would have taken cannot be less than that divided by its processors.
 fn load(took: Duration) -> String {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let averages: Vec<_> = load.split(' ').take(3).collect();
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     format!(
-        "{:.0} s on {processors} processors, with a load of {} in the last 1, 5 and 15 minutes",
+        "{:.0} s on {processors} processors, of which {:.0} s were used; with a load of {} in the last 1, 5 and 15 minutes",
         took.as_secs_f64(),
+        used(&fs::read_to_string("/proc/self/stat").unwrap_or_default()),
         averages.join(", ")
     )
+}
+
+/// The seconds of processor time of all children that have ended, from /proc/self/stat (proc(5): in hundredths).
+fn used(stat: &str) -> f64 {
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    fields.skip(13).take(2).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
 /// Boots a group's machine and runs its cases.
@@ -202,7 +224,8 @@ fn run_group(lab: &Lab, images: &Images, chosen: &Chosen, keep: bool) -> Section
     if keep {
         converse(&mut bench.dom0);
     }
-    Section { title: title(&chosen.group), ready: Some(ready), lines, notes }
+    let boots = std::mem::take(&mut bench.boots);
+    Section { title: title(&chosen.group), ready: Some(ready), lines, boots, notes }
 }
 
 fn run_case(bench: &mut Bench<'_>, group: &str, case: &Case) -> Line {
@@ -223,7 +246,7 @@ fn broken(chosen: &Chosen, reason: &str) -> Section {
     let fail =
         |case: &Case| Line { case: case.name.into(), outcome: Outcome::Failed(reason.into()), took: Duration::ZERO };
     let lines = chosen.cases.iter().map(fail).collect();
-    Section { title: title(&chosen.group), ready: None, lines, notes: Vec::new() }
+    Section { title: title(&chosen.group), ready: None, lines, boots: Vec::new(), notes: Vec::new() }
 }
 
 fn title(group: &Group) -> String {
@@ -279,6 +302,12 @@ mod tests {
         assert_eq!(on(&["shutdown"], false, Some(V4_17)), shutdown);
         assert_eq!(names(&["start"], false).len(), START.len());
         assert_eq!(names(&[], false).len(), 4 * STANDING.len() + DEBIAN.len() + START.len());
+    }
+
+    #[test]
+    fn processor_time_is_that_of_children() {
+        assert_eq!(used("7 (a) b) S 1 7 7 0 -1 0 0 0 0 0 10 20 300 40 20 0"), 3.4);
+        assert_eq!(used(""), 0.0);
     }
 
     #[test]

@@ -71,6 +71,7 @@ pub const DISKS: [&str; 2] = ["/dev/vda", "/dev/vdb"];
 pub const START: &[Case] = &[
     case("image", start::image),
     case("floor", start::floor),
+    case("smallest", start::smallest),
     case("pv-cloud", start::pv_cloud),
     case("pvh-amd64", start::pvh_amd64),
     case("dhcp-time", dhcp::time),
