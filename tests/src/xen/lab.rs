@@ -26,8 +26,16 @@ const VIF: &str = include_str!("dom0/vif.sh");
 const BLOCK: &str = include_str!("dom0/block.sh");
 
 /// Programs out of Xen's own folder.
-const XEN_PROGRAMS: &[&str] =
-    &["xl", "oxenstored", "xenstored", "xenconsoled", "xen-init-dom0", "xenconsole", "libxl-save-helper"];
+const XEN_PROGRAMS: &[&str] = &[
+    "xl",
+    "oxenstored",
+    "xenstored",
+    "xenconsoled",
+    "xen-init-dom0",
+    "xenconsole",
+    "libxl-save-helper",
+    "xenstore-control",
+];
 
 /// What dom0 loads, besides what these need.
 const DOM0_MODULES: &[&str] = &[
@@ -74,6 +82,11 @@ impl Lab {
     /// The folder itself; dom0 sees it, read-only, as /lab.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Whose lab it is.
+    pub fn xen(&self) -> Xen {
+        self.xen
     }
 
     /// The ELF kernel's name in the folder.

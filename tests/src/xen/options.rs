@@ -15,18 +15,20 @@ Run nanova as a guest's first process on a real Xen hypervisor, in QEMU, and pla
 
 usage: cargo xen-test [options] [WORD]...
 
-  WORD          a group (pv, pvh, debian, start; --all --list names the others) or a part of a case's name. Groups
-                narrow the choice of machines, the other words that of cases: `pv save reboot` runs two cases on one
-                machine
+  WORD          a group (pv, pvh, debian, start, life, many; --all --list names the others) or a part of a case's
+                name. Groups narrow the choice of machines, the other words that of cases: `pv save reboot` runs two
+                cases on one machine
   --xen VERSION only machines with this Xen: 4.17 (Debian 12's, Linux 6.1) or 4.20 (Debian 13's, Linux 6.12)
-  --all         every guest type with every kernel and both xenstored (default: for each Xen two machines that have
-                each of them once, a Debian with systemd that boots twice, and the starts)
+  --all         every guest type with every kernel and both xenstored, both Debians, six guests at once, and what guests
+                live through, such as migrations (default: for each Xen two machines that have each kind once, a
+                Debian with systemd that boots twice, and the starts)
   --list        name the groups and cases, run nothing
   --agent FILE  test this binary (default: build the release profile)
   --keep        when the cases are through, run lines from standard input in dom0, until its end; one machine at a time
 
 Times are told and nothing fails by them, so a busy machine only takes longer. What hangs is given up after five to ten
-minutes. Logs are kept below xen-lab/out/GROUP in the build folder. Exit status: 0 all passed, 1 some failed, 2 usage.
+minutes. In the build folder xen-test/report.html shows what came out (report.txt the same as text), and logs are kept
+below xen-lab/VERSION/out/GROUP. Exit status: 0 all passed, 1 some failed, 2 usage.
 ";
 
 /// What the caller wants.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use super::bench::{Bench, Machinery};
-use super::cases::{Case, DEBIAN, DISKS, STANDING, START};
+use super::cases::{Case, DEBIAN, DISKS, LIFE, MANY, STANDING, START};
 use super::dom0::Dom0;
 use super::dom0::Xenstored::{self, C, Ocaml};
 use super::guest::{Kind, SLOW};
@@ -60,6 +60,9 @@ const PLAIN: Group = Group {
     usual: true,
 };
 
+/// The other kind of everything: a PVH guest of Debian 13.
+const NEWER: Group = Group::standing("", V4_20, Kind::Pvh, Amd64, C);
+
 impl Group {
     const fn standing(name: &'static str, xen: Xen, kind: Kind, flavour: Flavour, xenstored: Xenstored) -> Group {
         Group { name, machinery: Machinery { xen, kind, flavour, xenstored, ..PLAIN.machinery }, ..PLAIN }
@@ -92,6 +95,22 @@ const GROUPS: &[Group] = &[
         ..PLAIN
     },
     Group { name: "start", cases: START, alone: true, ..PLAIN },
+    Group { name: "life", cases: LIFE, usual: false, ..PLAIN },
+    Group { name: "life-4.20", cases: LIFE, usual: false, ..NEWER },
+    Group {
+        name: "many",
+        machinery: Machinery { size: Size { disks: 0, memory: 1280 }, ..PLAIN.machinery },
+        cases: MANY,
+        usual: false,
+        ..PLAIN
+    },
+    Group {
+        name: "many-4.20",
+        machinery: Machinery { size: Size { disks: 0, memory: 1280 }, ..NEWER.machinery },
+        cases: MANY,
+        usual: false,
+        ..PLAIN
+    },
 ];
 
 /// A group and the cases of it that were asked for.
@@ -318,11 +337,13 @@ mod tests {
 
     #[test]
     fn all_is_every_guest_and_a_name_chooses_any() {
-        assert_eq!(names(&[], true).len(), 12 * STANDING.len() + DEBIAN.len() + START.len());
+        let others = DEBIAN.len() + START.len() + LIFE.len() * 2 + MANY.len() * 2;
+        assert_eq!(names(&[], true).len(), 12 * STANDING.len() + others);
         assert_eq!(names(&["burst"], true).len(), 12);
         assert_eq!(names(&["pvh-amd64-xenstored", "burst"], false), ["pvh-amd64-xenstored burst"]);
-        let made = GROUPS.iter().filter(|group| !group.alone).map(|group| format!("{:?}", group.machinery));
-        assert_eq!(made.collect::<BTreeSet<_>>().len(), 13);
+        let standing = GROUPS.iter().filter(|group| group.cases.len() == STANDING.len());
+        let made = standing.map(|group| format!("{:?}", group.machinery));
+        assert_eq!(made.collect::<BTreeSet<_>>().len(), 12);
         assert_eq!(names(&["debian"], false).len(), DEBIAN.len());
     }
 

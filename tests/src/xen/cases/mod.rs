@@ -6,7 +6,9 @@
 mod commands;
 mod debian;
 mod dhcp;
+mod life;
 mod lifecycle;
+mod many;
 pub(super) mod network;
 mod start;
 mod tools;
@@ -66,6 +68,24 @@ pub const DEBIAN: &[Case] =
     &[case("debian-vm-data", debian::with_vm_data), case("debian-without", debian::without_vm_data)];
 /// dom0's devices that hold a Debian: one for each of these cases.
 pub const DISKS: [&str; 2] = ["/dev/vda", "/dev/vdb"];
+
+/// What guests live through.
+pub const LIFE: &[Case] = &[
+    case("pause", life::pause),
+    case("stalled-xenstored", life::stalled),
+    case("permissions", life::permissions),
+    case("clock", life::clock),
+    case("sysrq", life::sysrq),
+    case("ballooning", life::ballooning),
+    case("vif-attach", life::vif),
+    case("live-update", life::live_update),
+    case("failed-save", life::failed_save),
+    case("ten-saves", life::saves),
+    case("ten-migrations", life::migrations),
+];
+
+/// What is asked of several guests.
+pub const MANY: &[Case] = &[case("six-at-once", many::six_at_once)];
 
 /// What is asked of guests that only start.
 pub const START: &[Case] = &[

@@ -31,6 +31,16 @@ pub(in super::super) fn give(dom0: &mut Dom0, guest: &Guest) -> Result<()> {
     dom0.xenstore_write(&guest.path(&format!("vm-data/networking/{key}")), &value.to_string())
 }
 
+/// Writes what one interface is to be, while the guest is paused.
+pub(super) fn give_one(dom0: &mut Dom0, guest: &Guest, mac: &str, address: &str) -> Result<()> {
+    let value = json!({
+        "label": "public", "mac": mac,
+        "ips": [{ "ip": address, "netmask": "255.255.255.0", "enabled": "1" }], "routes": [], "dns": [],
+    });
+    let key = mac.replace(':', "").to_uppercase();
+    dom0.xenstore_write(&guest.path(&format!("vm-data/networking/{key}")), &value.to_string())
+}
+
 /// The guest has the name, the addresses and the route it was given, and answers pings.
 pub(super) fn applied_and_pinged(bench: &mut Bench<'_>) -> Result<Outcome> {
     let seen = bench.in_guest("hostname; ip addr show; ip route; ip -6 route")?;
