@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use crate::agent;
-use crate::xen::packages::{self, Flavour};
+use crate::xen::packages::{self, Flavour, Xen};
 use crate::xen::{lab, tools};
 
 /// How long a machine may run.
@@ -34,7 +34,7 @@ pub fn debian() -> &'static Path {
     static ROOT: OnceLock<PathBuf> = OnceLock::new();
     ROOT.get_or_init(|| {
         let folder = std::path::absolute(agent::target_dir().join("machine")).expect("the build folder has a path");
-        packages::debian(&folder).expect("Debian's packages can be fetched")
+        packages::debian(&folder, Xen::V4_17).expect("Debian's packages can be fetched")
     })
 }
 

@@ -1,27 +1,32 @@
-//! A Debian 12 with systemd, udev and ifupdown on a disk, with nanova as a service.
+//! A Debian 12 or 13 with systemd, udev and ifupdown on a disk, with nanova as a service.
 //!
 //! Guarantees: the packages are the machine's own apt's, fetched once; what their scripts would do at installation (the
 //! accounts, the network's first file, the services that are enabled) is done here; the disk is made anew for every
 //! run, with the agent given. What is switched off has no part in the network and costs seconds under emulation.
-//! Refuses: a kernel, which the guest gets from dom0, and logins.
+//! Refuses: a kernel, which the guest gets from dom0.
 
-use std::fs::{self, File};
-use std::io::Write;
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
+use super::disk::{make, mask, names, put};
 use super::images::{OBSERVER, SHADOW};
-use super::{lab, packages, tools};
-use crate::agent;
+use super::lab;
+use super::packages::{self, Xen};
 
 /// The agent's unit, as the project ships it.
 const UNIT: &str = include_str!("../../../initramfs/services/nanova.service");
 /// Starts the observer as soon as there is a console, so that a boot that hangs can be asked why.
 const OBSERVER_UNIT: &str = "[Unit]\nDefaultDependencies=no\nConflicts=shutdown.target\nBefore=shutdown.target\n\
     [Service]\nExecStart=/bin/busybox sh /observer.sh\n[Install]\nWantedBy=sysinit.target\n";
+/// A login in the observer's place, once it is asked for.
+const LOGIN_UNIT: &str = "[Unit]\nDefaultDependencies=no\nConflicts=observer.service\nAfter=observer.service\n\
+    [Service]\nExecStart=/sbin/agetty --noissue --noclear --keep-baud 115200 hvc0 vt102\nStandardInput=tty\n\
+    StandardOutput=tty\nTTYPath=/dev/hvc0\nTTYReset=yes\n";
+/// As Debian's pam-auth-update writes them, without a password's quality.
+const PAM: [&str; 4] = ["auth", "account", "session", "password"];
 /// As Debian's installer writes it, for a guest whose interface nobody has configured.
 const INTERFACES: &str = "source /etc/network/interfaces.d/*\n\nauto lo\niface lo inet loopback\n";
 /// udev's rules that are kept: devices' nodes, all of the network, disks, and what tells systemd of them.
@@ -60,27 +65,11 @@ const UNITS_MASKED: &[&str] = &[
     "systemd-user-sessions.service",
 ];
 /// The size of the disk: twice what is on it.
-const SIZE: &str = "256M";
+const SIZE: &str = "320M";
 
-/// Writes the disk: a file with an ext4 file system and no partitions.
-pub fn make_disk(agent: &Path, disk: &Path) -> Result<()> {
-    let folder = std::path::absolute(agent::target_dir().join("machine"))?;
-    let packages = packages::debian(&folder)?;
-    // Beside the packages, as links to another file system cannot be made.
-    let half = tempfile::tempdir_in(&folder)?;
-    let root = half.path().join("root");
-    tools::run(Command::new("cp").args(["--archive", "--link"]).arg(&packages).arg(&root))?;
-    configure(&root, agent).context("the Debian cannot be configured")?;
-    let _ = fs::remove_file(disk);
-    // All files belong to root there, whoever runs this here.
-    let mut command = tools::command("unshare");
-    if rustix::process::geteuid().is_root() {
-        command = tools::command("mke2fs");
-    } else {
-        command.arg("--map-root-user").arg(tools::find("mke2fs").context("there is no mke2fs")?);
-    }
-    command.args(["-q", "-t", "ext4", "-O", "^metadata_csum", "-d"]).arg(&root).arg(disk).arg(SIZE);
-    tools::run(&mut command).context("cannot make the Debian's disk").map(drop)
+/// Writes the disk.
+pub fn make_disk(xen: Xen, agent: &Path, disk: &Path) -> Result<()> {
+    make(disk, SIZE, |folder| packages::debian(folder, xen), |root| configure(root, agent))
 }
 
 /// Does what the packages' scripts and an installer do. Files of packages are links here: none is written into.
@@ -108,8 +97,12 @@ fn configure(root: &Path, agent: &Path) -> Result<()> {
         ("observer.sh", OBSERVER),
         ("etc/systemd/system/nanova.service", UNIT),
         ("etc/systemd/system/observer.service", OBSERVER_UNIT),
+        ("etc/systemd/system/console-login.service", LOGIN_UNIT),
     ] {
         put(root, path, 0o644, contents.as_bytes())?;
+    }
+    for kind in PAM {
+        put(root, &format!("etc/pam.d/common-{kind}"), 0o644, format!("{kind} required pam_unix.so\n").as_bytes())?;
     }
     let units = root.join("etc/systemd/system");
     symlink("/lib/systemd/system/multi-user.target", units.join("default.target"))?;
@@ -129,27 +122,6 @@ fn configure(root: &Path, agent: &Path) -> Result<()> {
     enable(&units, "observer.service", OBSERVER_UNIT)?;
     let networking = fs::read_to_string(root.join("usr/lib/systemd/system/networking.service"))?;
     enable(&units, "networking.service", &networking)
-}
-
-/// A link to nothing in /etc goes before a file of this name in /usr/lib, for systemd as for udev.
-fn mask(folder: &Path, name: &str) -> Result<()> {
-    fs::create_dir_all(folder)?;
-    symlink("/dev/null", folder.join(name)).with_context(|| format!("cannot mask {name}"))
-}
-
-/// The names of a folder's files.
-fn names(folder: &Path) -> Result<Vec<String>> {
-    let name = |file: PathBuf| file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(packages::sorted_files(folder)?.into_iter().map(name).collect())
-}
-
-/// Makes a new file; one that is there is a package's and stays as it is.
-fn put(root: &Path, path: &str, mode: u32, contents: &[u8]) -> Result<()> {
-    let made = File::create_new(root.join(path)).and_then(|mut file| {
-        file.write_all(contents)?;
-        file.set_permissions(fs::Permissions::from_mode(mode))
-    });
-    made.with_context(|| format!("cannot make {path}"))
 }
 
 /// `systemctl enable` of a unit with this text.

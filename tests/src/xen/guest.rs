@@ -165,6 +165,12 @@ impl Guest {
         bail!("the observer (nanova.exec=) gave no whole answer to {TRIES} questions")
     }
 
+    /// Types a line at its console.
+    pub fn type_line(&self, dom0: &mut Dom0, line: &str) -> Result<()> {
+        let tty = self.path("console/tty");
+        dom0.sh(&format!("printf '%s\\n' {} >\"$(xenstore-read {tty})\"", quoted(line))).map(drop)
+    }
+
     /// Waits until `find` finds something on the console, as long as the guest exists.
     pub fn wait_console<T>(&self, dom0: &mut Dom0, what: &str, find: impl Fn(&str) -> Option<T>) -> Result<T> {
         let start = Instant::now();

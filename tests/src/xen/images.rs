@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use super::archive::Archive;
 use super::lab::{self, Lab};
 use super::packages::Flavour;
-use super::{debian, tools};
+use super::{debian, openrc, tools};
 use crate::agent;
 
 /// What answers for the guest, see there.
@@ -35,8 +35,24 @@ pub const OBSERVE: &str = r#"nanova.exec="/bin/busybox sh /observer.sh""#;
 /// The one that starts busybox's init, which has the agent and the observer as services.
 pub const SERVICE: &str = "rdinit=/bin/busybox -- init";
 
-/// The disk that is made for groups with disks, relative to the lab folder.
-pub const DEBIAN: &str = "images/debian.ext4";
+/// A disk with a distribution on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disk {
+    /// The Debian of the lab's Xen.
+    Debian,
+    /// OpenRC and busybox.
+    OpenRc,
+}
+
+impl Disk {
+    /// Its file, relative to the lab folder.
+    pub fn file(self) -> &'static str {
+        match self {
+            Disk::Debian => "images/debian.ext4",
+            Disk::OpenRc => "images/openrc.ext4",
+        }
+    }
+}
 
 /// The images, relative to the lab folder, and the agent they hold.
 #[derive(Clone, Debug)]
@@ -90,9 +106,13 @@ impl Images {
         Ok(images)
     }
 
-    /// Makes the disk with a Debian, [`DEBIAN`] in the lab folder.
-    pub fn make_debian(&self, lab: &Lab) -> Result<()> {
-        debian::make_disk(&self.agent, &lab.dir().join(DEBIAN))
+    /// Makes a disk.
+    pub fn make_disk(&self, lab: &Lab, disk: Disk) -> Result<()> {
+        let file = lab.dir().join(disk.file());
+        match disk {
+            Disk::Debian => debian::make_disk(lab.xen(), &self.agent, &file),
+            Disk::OpenRc => openrc::make_disk(&self.agent, &file),
+        }
     }
 
     /// The image with modules for this kernel, busybox and the observer.

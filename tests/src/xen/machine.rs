@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::images::DEBIAN;
+use super::images::Disk;
 use super::lab::Lab;
 use super::packages::Flavour;
 use super::tools;
@@ -27,8 +27,8 @@ const QEMU_START: Duration = Duration::from_secs(300);
 /// What a machine has for guests.
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
-    /// How many disks with a Debian dom0 has.
-    pub disks: usize,
+    /// The disks that dom0 has, /dev/vda and on.
+    pub disks: &'static [Disk],
     /// Memory for all guests together, in MB.
     pub memory: u32,
 }
@@ -42,8 +42,7 @@ pub struct Machine {
 impl Machine {
     /// Starts Xen and dom0; what they print goes to `out`/dom0.log, and `out` is dom0's /out.
     ///
-    /// So many disks, /dev/vda and on, begin as the Debian that was made, and keep what is written as long as the
-    /// machine runs.
+    /// Disks begin as they were made, and keep what is written as long as the machine runs.
     pub fn boot(lab: &Lab, out: &Path, size: Size) -> Result<(Machine, UnixStream)> {
         let socket_dir = tempfile::tempdir()?;
         let socket = socket_dir.path().join("channel");
@@ -51,8 +50,9 @@ impl Machine {
         let mut command = tools::command("setpriv");
         command.args(["--pdeathsig", "KILL"]).arg(tools::find("qemu-system-x86_64").context("there is no QEMU")?);
         arguments(&mut command, lab, out, &socket, size.memory)?;
-        for _ in 0..size.disks {
-            command.arg("-drive").arg(format!("file={DEBIAN},if=virtio,format=raw,cache=unsafe,snapshot=on"));
+        for disk in size.disks {
+            let file = disk.file();
+            command.arg("-drive").arg(format!("file={file},if=virtio,format=raw,cache=unsafe,snapshot=on"));
         }
         let log = File::create(out.join("qemu.log"))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);

@@ -109,14 +109,20 @@ const TOOLSTACK: &[&str] = &[
     "libgcc-s1",
 ];
 
-/// What systemd needs to boot, with ifupdown.
+/// What systemd needs to boot, with ifupdown and logins.
 const DEBIAN: &str = "base-files base-passwd bash coreutils dash dbus dbus-bin dbus-daemon dbus-session-bus-common \
     dbus-system-bus-common debianutils findutils grep ifupdown iproute2 kmod libacl1 libapparmor1 libargon2-1 libattr1 libaudit1 \
     libblkid1 libbpf1 libbsd0 libc6 libcap-ng0 libcap2 libcrypt1 libcryptsetup12 libdbus-1-3 libdevmapper1.02.1 libelf1 \
     libexpat1 libfdisk1 libgcc-s1 libgcrypt20 libgmp10 libgpg-error0 libip4tc2 libjson-c5 libkmod2 liblz4-1 liblzma5 \
     libmd0 libmnl0 libmount1 libp11-kit0 libpam0g libpcre2-8-0 libseccomp2 libselinux1 libsmartcols1 libssl3 \
-    libsystemd-shared libsystemd0 libtinfo6 libtirpc3 libudev1 libuuid1 libxtables12 libzstd1 mount sed systemd \
-    systemd-sysv udev util-linux zlib1g";
+    libsystemd-shared libsystemd0 libtinfo6 libtirpc3 libudev1 libuuid1 libxtables12 libzstd1 login mount libpam-modules sed \
+    systemd systemd-sysv udev util-linux zlib1g";
+/// What Debian 13 calls by other names than 12, and what it has in packages of its own.
+const RENAMED: [&str; 3] = ["libelf1", "libssl3", "libtirpc3"];
+const MORE: &str = "libdb5.3t64 liblastlog2-2 libpam-modules-bin login.defs";
+
+/// OpenRC, with the libraries that it needs.
+const OPENRC: &str = "libaudit1 libc6 libcap-ng0 libcap2 libeinfo1 libpam0g libpcre2-8-0 librc1 libselinux1 openrc";
 
 /// A DHCP server for dom0, with the libraries that the toolstack does not bring.
 const DNSMASQ: &str = "dnsmasq-base libcap2 libdbus-1-3 libgmp10 libhogweed6 libidn2-0 libjansson4 liblz4-1 libmnl0 \
@@ -179,13 +185,22 @@ pub fn kernel_alone(dir: &Path, flavour: Flavour) -> Result<PathBuf> {
     once(dir, &names.concat(), |root| unpack(&Apt::own(), root, &names))
 }
 
-/// A root with systemd below `dir`.
-pub fn debian(dir: &Path) -> Result<PathBuf> {
-    once(dir, "debian", |root| {
-        // Asked for its side effect: without package lists they are fetched.
-        kernel_packages(&Apt::own(), &[Flavour::Cloud])?;
-        unpack(&Apt::own(), root, &words(DEBIAN))
-    })
+/// A root with systemd below `dir`, of the Debian that this Xen is from.
+pub fn debian(dir: &Path, xen: Xen) -> Result<PathBuf> {
+    let mut names = words(DEBIAN);
+    match xen {
+        Xen::V4_17 => names.push("libdb5.3".into()),
+        Xen::V4_20 => {
+            names.iter_mut().filter(|name| RENAMED.contains(&name.as_str())).for_each(|name| name.push_str("t64"));
+            names.extend(words(MORE));
+        }
+    }
+    once(dir, &format!("debian-{}", xen.debian()), |root| unpack(&Apt::release(dir, xen.debian())?, root, &names))
+}
+
+/// A root with OpenRC and nothing else below `dir`, of Debian 12.
+pub fn openrc(dir: &Path) -> Result<PathBuf> {
+    once(dir, "openrc", |root| unpack(&Apt::release(dir, Xen::V4_17.debian())?, root, &words(OPENRC)))
 }
 
 /// dnsmasq below `dir`, for a dom0.

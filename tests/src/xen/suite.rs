@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use super::bench::{Bench, Machinery};
-use super::cases::{Case, DEBIAN, DISKS, LIFE, MANY, STANDING, START};
+use super::cases::{Case, DEBIAN, DISKS, LIFE, MANY, OPENRC, STANDING, START};
 use super::dom0::Dom0;
 use super::dom0::Xenstored::{self, C, Ocaml};
 use super::guest::{Kind, SLOW};
-use super::images::Images;
+use super::images::{Disk, Images};
 use super::lab::Lab;
 use super::machine::Size;
 use super::options::Options;
@@ -53,7 +53,7 @@ const PLAIN: Group = Group {
         kind: Kind::Pv,
         flavour: Amd64,
         xenstored: Ocaml,
-        size: Size { disks: 0, memory: 512 },
+        size: Size { disks: &[], memory: 512 },
     },
     cases: STANDING,
     alone: false,
@@ -90,8 +90,28 @@ const GROUPS: &[Group] = &[
     Group::standing("pvh-cloud-4.20", V4_20, Kind::Pvh, Cloud, C).unusual(),
     Group {
         name: "debian",
-        machinery: Machinery { size: Size { disks: DISKS.len(), ..PLAIN.machinery.size }, ..PLAIN.machinery },
+        machinery: Machinery {
+            size: Size { disks: &[Disk::Debian; DISKS.len()], ..PLAIN.machinery.size },
+            ..PLAIN.machinery
+        },
         cases: DEBIAN,
+        ..PLAIN
+    },
+    Group {
+        name: "debian-4.20",
+        machinery: Machinery {
+            size: Size { disks: &[Disk::Debian; DISKS.len()], ..PLAIN.machinery.size },
+            ..NEWER.machinery
+        },
+        cases: DEBIAN,
+        usual: false,
+        ..PLAIN
+    },
+    Group {
+        name: "openrc",
+        machinery: Machinery { size: Size { disks: &[Disk::OpenRc], ..PLAIN.machinery.size }, ..PLAIN.machinery },
+        cases: OPENRC,
+        usual: false,
         ..PLAIN
     },
     Group { name: "start", cases: START, alone: true, ..PLAIN },
@@ -99,14 +119,14 @@ const GROUPS: &[Group] = &[
     Group { name: "life-4.20", cases: LIFE, usual: false, ..NEWER },
     Group {
         name: "many",
-        machinery: Machinery { size: Size { disks: 0, memory: 1280 }, ..PLAIN.machinery },
+        machinery: Machinery { size: Size { disks: &[], memory: 1280 }, ..PLAIN.machinery },
         cases: MANY,
         usual: false,
         ..PLAIN
     },
     Group {
         name: "many-4.20",
-        machinery: Machinery { size: Size { disks: 0, memory: 1280 }, ..NEWER.machinery },
+        machinery: Machinery { size: Size { disks: &[], memory: 1280 }, ..NEWER.machinery },
         cases: MANY,
         usual: false,
         ..PLAIN
@@ -166,9 +186,13 @@ pub fn run(chosen: &[Chosen], options: &Options) -> Result<Report> {
         let images = Images::make(&lab, options.agent.clone())?;
         labs.insert(xen, (lab, images));
     }
-    let with_disks = chosen.iter().map(|chosen| chosen.group.machinery).find(|machinery| machinery.size.disks > 0);
-    if let Some((lab, images)) = with_disks.and_then(|machinery| labs.get(&machinery.xen)) {
-        images.make_debian(lab)?;
+    for (xen, (lab, images)) in &labs {
+        let machines = || chosen.iter().map(|chosen| chosen.group.machinery).filter(|machine| machine.xen == *xen);
+        for disk in [Disk::Debian, Disk::OpenRc] {
+            if machines().any(|machine| machine.size.disks.contains(&disk)) {
+                images.make_disk(lab, disk)?;
+            }
+        }
     }
     let run = |chosen: &Chosen| {
         let (lab, images) = &labs[&chosen.group.machinery.xen];
@@ -271,8 +295,8 @@ fn broken(chosen: &Chosen, reason: &str) -> Section {
 fn title(group: &Group) -> String {
     let Machinery { xen, kind, flavour, xenstored, size } = group.machinery;
     let (xen, kind) = (xen.version(), kind.name().to_uppercase());
-    let debian = if size.disks > 0 { ", Debian on a disk" } else { "" };
-    format!("{}: Xen {xen}, {}; {kind} guest, {} kernel{debian}", group.name, xenstored.name(), flavour.name())
+    let disk = size.disks.first().map(|disk| format!(", {disk:?} on a disk")).unwrap_or_default();
+    format!("{}: Xen {xen}, {}; {kind} guest, {} kernel{disk}", group.name, xenstored.name(), flavour.name())
 }
 
 /// The group's output folder, emptied.
@@ -337,7 +361,7 @@ mod tests {
 
     #[test]
     fn all_is_every_guest_and_a_name_chooses_any() {
-        let others = DEBIAN.len() + START.len() + LIFE.len() * 2 + MANY.len() * 2;
+        let others = DEBIAN.len() * 2 + OPENRC.len() + START.len() + LIFE.len() * 2 + MANY.len() * 2;
         assert_eq!(names(&[], true).len(), 12 * STANDING.len() + others);
         assert_eq!(names(&["burst"], true).len(), 12);
         assert_eq!(names(&["pvh-amd64-xenstored", "burst"], false), ["pvh-amd64-xenstored burst"]);

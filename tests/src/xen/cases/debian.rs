@@ -1,19 +1,21 @@
-//! A Debian 12 with systemd on a disk, to which nanova as the first process hands over, booted twice.
+//! A Debian 12 or 13 with systemd on a disk, to which nanova as the first process hands over, booted twice.
 //!
 //! Guarantees: what is so inside is told by the observer, from the kernel, systemd and udev, not by the agent; all that
 //! is wrong in both boots is told, not the first of it alone. Refuses a boot that systemd has not finished.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 
 use super::super::bench::{Bench, MAC};
-use super::super::dom0;
-use super::super::guest::Spec;
+use super::super::dom0::{self, Dom0};
+use super::super::guest::{Guest, Spec};
 use super::super::images::Images;
-use super::super::mailbox::alive;
+use super::super::mailbox::{self, alive};
 use super::super::report::Outcome;
 use super::network::{ADDRESS, ADDRESS6, give};
+use super::update::SERVE;
 use super::{DISKS, lifecycle, passed};
+use crate::nova::Digest;
 
 /// The first process mounts the disk; systemd says nothing on the console, which is the observer's.
 const APPEND: &str = "nanova.root=/dev/xvda nanova.rootfstype=ext4 rw systemd.show_status=false";
@@ -70,6 +72,71 @@ fn boots_without_vm_data(bench: &mut Bench<'_>, wrong: &mut Vec<String>) -> Resu
     boot(bench, disk, false)?;
     let second = look(bench, "boot 2", &right, wrong)?;
     Ok(format!("{NAME} in both boots, which took {first} s and {second} s"))
+}
+
+/// Root's password as the host sets it.
+const PASSWORD: &str = "Xen 'n' Debian: 42";
+
+/// Prints what the service's process is, and whether systemd takes it for ready, when the boot is finished.
+const RUNS: &str = "PATH=$PATH:/usr/sbin:/usr/bin; systemctl is-system-running --wait >/dev/null
+    pid=$(pidof nanova) && sha256sum /proc/$pid/exe && systemctl is-active nanova";
+
+/// Attaches another disk and mounts it: dom0 sees it among the volumes, until it is gone.
+fn attach(dom0: &mut Dom0, guest: &mut Guest) -> Result<()> {
+    let (domid, volumes) = (guest.domid(), guest.path("data/volumes"));
+    dom0.sh(&format!("xl block-attach {domid} phy:{},xvdb,w", DISKS[0]))?;
+    let wait = "for i in $(seq 60); do [ ! -b /dev/xvdb ] || break; sleep 1; done";
+    // It looks for volumes when it starts, and then every ten minutes.
+    guest.sh(dom0, &format!("{wait}; mkdir -p /mnt && mount /dev/xvdb /mnt && /usr/bin/systemctl restart nanova"))?;
+    let shows = format!("xenstore-ls -f {volumes} | grep -q '/name = \"/dev/xvdb'");
+    dom0.sh(&format!("for i in $(seq 120); do {shows} && exit; sleep 1; done; exit 1")).context("no such volume")?;
+    guest.sh(dom0, "umount /mnt && /usr/bin/systemctl restart nanova")?;
+    dom0.sh(&format!("for i in $(seq 120); do {shows} || exit 0; sleep 1; done; exit 1")).context("it stays")?;
+    dom0.sh(&format!("xl block-detach {domid} xvdb")).map(drop)
+}
+
+/// A password that the host sets is what the console takes, and nothing else is, also after the agent has been replaced
+/// and the guest was booted again, with the new agent as its service; and a disk that comes and goes is a volume.
+pub(super) fn with_login(bench: &mut Bench<'_>) -> Result<Outcome> {
+    let disk = DISKS[2];
+    boot(bench, disk, true)?;
+    let (dom0, guest) = bench.guest()?;
+    mailbox::set_password(dom0, guest, PASSWORD, Digest::Sha256)?.ok()?;
+    attach(dom0, guest).context("a disk is attached")?;
+    let sums = dom0.sh(SERVE)?;
+    let new = sums.lines().nth(1).context("dom0 serves no agent")?;
+    mailbox::ask(dom0, guest, "agentupdate", json!(format!("http://{}/agent,{new}", dom0::ADDRESS)))?.ok()?;
+    alive(dom0, guest).context("a request after the update")?;
+    lifecycle::shut_down(bench)?;
+    boot(bench, disk, true)?;
+    let (dom0, guest) = bench.guest()?;
+    let sum = guest.sh(dom0, RUNS)?;
+    ensure!(sum.starts_with(new) && sum.ends_with("\nactive\n"), "after a boot the agent is {sum:?}, not {new}");
+    alive(dom0, guest)?;
+    log_in(dom0, guest)?;
+    bench.discard_guest()?;
+    passed("logged in on the console; the agent that was fetched is the service after a boot; a disk came and went")
+}
+
+/// Asks for a login in the observer's place, and gives a wrong password, then the right one.
+fn log_in(dom0: &mut Dom0, guest: &mut Guest) -> Result<()> {
+    // The observer ends by that: it answers first.
+    guest.sh(dom0, "(sleep 5; /usr/bin/systemctl --no-block start console-login.service) >/dev/null 2>&1 &")?;
+    let answers = [("nothing like it", "Login incorrect"), (PASSWORD, "# ")];
+    for (count, (password, reply)) in (1..).zip(answers) {
+        expect(dom0, guest, " login: ", count)?;
+        guest.type_line(dom0, "root")?;
+        expect(dom0, guest, "Password: ", count)?;
+        guest.type_line(dom0, password)?;
+        expect(dom0, guest, reply, 1)?;
+    }
+    guest.type_line(dom0, "echo I am $(id -un), $((40 + 2))")?;
+    expect(dom0, guest, "I am root, 42", 1)
+}
+
+/// Waits until the console has shown this so often.
+fn expect(dom0: &mut Dom0, guest: &Guest, text: &str, count: usize) -> Result<()> {
+    guest.wait_console(dom0, text, |said| (said.matches(text).count() >= count).then_some(()))
 }
 
 /// Facts of a guest in which nothing failed.

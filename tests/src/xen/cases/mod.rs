@@ -10,6 +10,7 @@ mod life;
 mod lifecycle;
 mod many;
 pub(super) mod network;
+mod openrc;
 mod start;
 mod tools;
 mod update;
@@ -64,10 +65,16 @@ pub const STANDING: &[Case] = &[
 ];
 
 /// What is asked of a Debian that boots twice.
-pub const DEBIAN: &[Case] =
-    &[case("debian-vm-data", debian::with_vm_data), case("debian-without", debian::without_vm_data)];
+pub const DEBIAN: &[Case] = &[
+    case("debian-vm-data", debian::with_vm_data),
+    case("debian-without", debian::without_vm_data),
+    case("debian-login", debian::with_login),
+];
 /// dom0's devices that hold a Debian: one for each of these cases.
-pub const DISKS: [&str; 2] = ["/dev/vda", "/dev/vdb"];
+pub const DISKS: [&str; 3] = ["/dev/vda", "/dev/vdb", "/dev/vdc"];
+
+/// What is asked of a system with OpenRC.
+pub const OPENRC: &[Case] = &[case("openrc", openrc::service)];
 
 /// What guests live through.
 pub const LIFE: &[Case] = &[

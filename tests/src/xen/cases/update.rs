@@ -15,7 +15,8 @@ use super::super::report::Outcome;
 use super::passed;
 
 /// Prints the sums of the present agent and of one that is another file, and serves the latter.
-const SERVE: &str = "mkdir -p /tmp/www && cp /lab/images/nanova /tmp/www/agent && echo another >>/tmp/www/agent || exit
+pub(super) const SERVE: &str =
+    "mkdir -p /tmp/www && cp /lab/images/nanova /tmp/www/agent && echo another >>/tmp/www/agent || exit
     for file in /lab/images/nanova /tmp/www/agent; do sha256sum $file | cut -d ' ' -f 1; done
     httpd -h /tmp/www";
 /// Prints which process is the agent, and the sums of what it runs and of all files there are of it.
