@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result};
 use nanova_core::secret::host::HostExchange;
-use nanova_tests::dom0::{Ran, StandIn, command, run};
+use nanova_tests::agent::{Agent, PATIENCE};
+use nanova_tests::dom0::{Ran, StandIn, command, run, start};
+use nanova_tests::guest_root::GuestRoot;
 use nanova_tests::nova::crypt;
 use nanova_tests::scene::{Scene, base64};
 use nanova_tests::xenstored::{Options, Xenstored};
@@ -152,5 +154,40 @@ fn a_session_that_is_lost_again_and_again_is_given_up() -> Result<()> {
     let (ran, heard) = call(("D0", &public()?), ("401", "no session of sealed requests is there"))?;
     assert!(ran.code == 1 && ran.err.contains("does somebody else seal requests for it?"), "{ran:?}");
     assert_eq!(heard.iter().filter(|name| *name == "sealed").count(), 5);
+    Ok(())
+}
+
+#[test]
+fn a_guest_that_comes_back_as_another_domain_is_followed_from_every_step() -> Result<()> {
+    nanova_tests::agent::binary();
+    let half: Value = serde_json::from_str(&HostExchange::new(&[9; 32]).value())?;
+    let public = half["public"].as_str().context("a key is text")?.to_owned();
+    for step in ["features", "keyinit", "sealed"] {
+        let xenstored = Xenstored::start(Options::default())?;
+        let (reached, reaches) = std::sync::mpsc::channel();
+        let public = public.clone();
+        let stand_in = StandIn::start(&xenstored, move |name, _| {
+            if name == step {
+                let _ = reached.send(());
+                return None;
+            }
+            let features = "version,features,keyinit,password,sealed".into();
+            Some(if name == "features" { ("0".into(), features) } else { ("D0".into(), public.clone()) })
+        })?;
+        let child = start(&xenstored, "guest password --generate --follow")?;
+        reaches.recv_timeout(PATIENCE)?;
+        drop(stand_in);
+        xenstored.migrate(8);
+        let root = GuestRoot::new()?;
+        let _agent = Agent::on(&xenstored.guest_socket(), root.path());
+        let out: Ran = child.wait_with_output()?.into();
+        assert_eq!((out.code, out.err.as_str()), (0, ""), "{step}");
+        let field = root.shadow_of_root()[1].to_string();
+        assert_eq!(crypt(out.out.trim_end(), &field)?, field, "{step}");
+        for directory in ["data/host", "data/guest"] {
+            let left = xenstored.host().list(&format!("{}/{directory}", xenstored.home())).unwrap_or_default();
+            assert_eq!(left, [""; 0], "{step}: {directory}");
+        }
+    }
     Ok(())
 }
