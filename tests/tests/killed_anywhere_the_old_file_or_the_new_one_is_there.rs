@@ -8,11 +8,12 @@ use std::process::Command;
 use std::thread;
 
 use anyhow::{Context, Result, ensure};
+use nanova_core::wire::sha256::sha256;
 use nanova_tests::agent::{Agent, binary};
 use nanova_tests::guest_root::{GuestRoot, SHADOW};
 use nanova_tests::host::Host;
 use nanova_tests::nova::{Answer, Digest, Exchange, crypt, encrypt, uuid};
-use nanova_tests::scene::{path_and_contents, wait_until};
+use nanova_tests::scene::{base64, path_and_contents, wait_until};
 use nanova_tests::strace;
 use nanova_tests::xenstored::{Options, Xenstored};
 use serde_json::json;
@@ -29,6 +30,8 @@ enum Job {
     Inject,
     /// With directories to make.
     InjectNew,
+    /// The same in two parts, of which the second publishes it.
+    InjectInParts,
     /// Where /etc/shadow is a mount point.
     PasswordMounted,
     /// Over a mount point that holds more.
@@ -44,7 +47,7 @@ impl Job {
     fn file(self) -> &'static str {
         match self {
             Job::Password | Job::PasswordMounted => "/etc/shadow",
-            Job::Inject | Job::InjectMounted => "/etc/motd",
+            Job::Inject | Job::InjectInParts | Job::InjectMounted => "/etc/motd",
             Job::InjectNew => "/srv/new/directory/file",
         }
     }
@@ -71,6 +74,20 @@ impl Job {
 /// What becomes the file's contents: longer than a page.
 fn contents() -> String {
     "a line of the new contents\n".repeat(100)
+}
+
+/// A part of them: the first, or the second and last.
+fn part(path: &str, last: bool) -> serde_json::Value {
+    const PART: usize = 2000;
+    let contents = contents();
+    let (first, second) = contents.as_bytes().split_at(PART);
+    json!({
+        "b64_path": base64(path),
+        "b64_file": base64(if last { second } else { first }),
+        "offset": if last { PART } else { 0 },
+        "size": contents.len(),
+        "b64_sha256": base64(sha256(&[contents.as_bytes()])),
+    })
 }
 
 /// A guest with an agent that strace watches.
@@ -120,8 +137,13 @@ impl Run {
         self.host.readable(&id)
     }
 
-    /// Everything before the command: a key, if it needs one. The pass phrase, or nothing if the agent has died.
+    /// Everything before the command: a key, if it needs one, or the first part. The pass phrase, or nothing if the
+    /// agent has died.
     fn prepare(&mut self) -> Result<Option<String>> {
+        if self.job == Job::InjectInParts {
+            let first = self.ask("file_inject", part(self.job.file(), false))?;
+            return Ok(first.map(|_| String::new()));
+        }
         let (exchange, name) = (Exchange::new()?, if self.job.sets_password() { "keyinit" } else { "version" });
         let Some(answer) = self.ask(name, exchange.public().into())? else { return Ok(None) };
         if self.job.sets_password() { exchange.secret(&answer.message).map(Some) } else { Ok(Some(String::new())) }
@@ -134,6 +156,7 @@ impl Run {
                 let message = encrypt(PASSWORD.as_bytes(), phrase, Digest::Sha256)?;
                 self.ask("password", message.into())
             }
+            Job::InjectInParts => self.ask("file_inject", part(self.job.file(), true)),
             job => self.ask("injectfile", path_and_contents(job.file(), contents()).into()),
         }
     }
@@ -166,8 +189,10 @@ impl Run {
         self.agent = start(self.job, Command::new(binary()), &self.xenstored, &self.root);
         for id in self.ids.clone() {
             let answer = self.host.wait_answer(&id)?;
+            // A key and a part go with the agent that had them.
             let lost_key = answer.message == "Password without key exchange";
-            ensure!(["0", "D0"].contains(&answer.code.as_str()) || lost_key, "{answer:?}");
+            let lost = lost_key || self.job == Job::InjectInParts && answer.message.contains("part");
+            ensure!(["0", "D0"].contains(&answer.code.as_str()) || lost, "{answer:?}");
         }
         if self.job.mounted().is_some() {
             self.agent.wait_until_serving();
@@ -176,6 +201,10 @@ impl Run {
         }
         if self.job.sets_password() {
             self.host.set_password(PASSWORD, Digest::Sha256)?.ok()?;
+        } else if self.job == Job::InjectInParts {
+            for last in [false, true] {
+                self.host.ask("file_inject", part(self.job.file(), last))?.ok()?;
+            }
         } else if !self.is_new()? {
             // It died before the command was sent.
             self.host.ask("injectfile", path_and_contents(self.job.file(), contents()))?.ok()?;
@@ -184,7 +213,8 @@ impl Run {
         let files = self.root.files();
         ensure!(files.iter().all(|file| !file.contains(".nanova.new")), "{files:?}");
         let backups: Vec<_> = files.iter().filter(|file| file.ends_with(".bak~")).collect();
-        ensure!(backups.is_empty() != matches!(self.job, Job::Inject | Job::InjectMounted), "{files:?}");
+        let keeps = matches!(self.job, Job::Inject | Job::InjectInParts | Job::InjectMounted);
+        ensure!(backups.is_empty() != keeps, "{files:?}");
         for backup in backups {
             ensure!(self.root.text(backup) == self.job.before(), "{backup} is not the old file");
         }
@@ -250,6 +280,12 @@ fn a_password_is_set_or_not() -> Result<()> {
 #[ignore = "needs strace"]
 fn a_file_is_replaced_or_not() -> Result<()> {
     kill_everywhere(Job::Inject)
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn a_file_in_parts_is_replaced_or_not() -> Result<()> {
+    kill_everywhere(Job::InjectInParts)
 }
 
 #[test]
