@@ -100,7 +100,8 @@ impl Dispatcher {
         platform: &mut P,
         target: Target,
     ) -> Result<Response, Error> {
-        run(client, platform, &mut self.session, target)
+        // Where the connection was lost, the request is there again on the next one, and is to be run.
+        run(client, platform, &mut self.session, target).inspect_err(|_| self.give_back())
     }
 
     /// Does what the command `resetnetwork` does, though nobody has asked over xenstore.
@@ -231,9 +232,14 @@ impl Dispatcher {
 
     #[cfg(feature = "long-commands")]
     fn later<T, P>(&mut self) -> Dispatched<T, P> {
+        self.give_back();
+        Dispatched::Later
+    }
+
+    /// The request in hand was not run: it comes again.
+    fn give_back(&mut self) {
         #[cfg(feature = "sealed")]
         self.session.sealed.give_back();
-        Dispatched::Later
     }
 
     /// Reads a request; of a sealed one, what is in it.

@@ -1100,3 +1100,47 @@ fn whether_answers_can_be_written_is_no_question_of_room_nor_answered_by_a_conne
     let lost = requests.start(&mut Client::new(store), &mut platform);
     assert_eq!(lost, Err(Error::Lost(Lost::Closed)));
 }
+
+/// A session with the agent, begun over xenstore.
+#[cfg(feature = "sealed")]
+fn keyinit(guest: &mut Guest) -> crate::secret::host::HostSession {
+    let exchange = crate::secret::host::HostExchange::new(&[7; 32]);
+    let request = format!(r#"{{"name":"keyinit","value":{}}}"#, exchange.value());
+    guest.store().put("data/host/keyinit", &request);
+    guest.serve_again(0);
+    let answer: serde_json::Value = serde_json::from_str(guest.store().get("data/guest/keyinit").unwrap()).unwrap();
+    exchange.agree(answer["message"].as_str().unwrap()).unwrap()
+}
+
+/// Asks something sealed, under the name a; the counter of the answer.
+#[cfg(feature = "sealed")]
+fn ask_sealed(guest: &mut Guest, session: &mut crate::secret::host::HostSession, request: &str) -> u64 {
+    let (counter, sealed) = session.seal(request.as_bytes()).unwrap();
+    guest.store().put("data/host/a", core::str::from_utf8(&sealed).unwrap());
+    guest.requests.look_again();
+    counter
+}
+
+#[test]
+#[cfg(feature = "sealed")]
+fn a_sealed_reset_of_the_network_whose_connection_is_lost_is_run_on_the_next_one() {
+    let mut lost = 0;
+    for (requests, carried_out) in (0..30).flat_map(|requests| [(requests, false), (requests, true)]) {
+        let mut guest = Guest::asked(&[]);
+        guest.requests.network = Target::Kernel;
+        let mut session = keyinit(&mut guest);
+        let counter = ask_sealed(&mut guest, &mut session, r#"{"name":"resetnetwork","value":""}"#);
+        guest.store().lose = Some((requests, carried_out));
+        let ended = (0..9).map(|_| guest.serve(0)).find(|progress| *progress != Ok(Progress::Served));
+        lost += usize::from(ended.is_some_and(|ended| ended.is_err()));
+        guest.reconnect();
+        guest.serve_all(0);
+        let answer: serde_json::Value = serde_json::from_str(guest.store().get("data/guest/a").unwrap()).unwrap();
+        let message = answer["message"].as_str().unwrap();
+        assert_eq!(answer["returncode"], "0", "{requests} {carried_out}: {message}");
+        let opened = session.open(counter, message, &mut [0; RESPONSE_MAX]).unwrap().to_vec();
+        assert_eq!(core::str::from_utf8(&opened), Ok(r#"{"returncode":"0","message":""}"#));
+    }
+    // The request is read, vm-data is looked at, the answer written and the request removed: before, and behind it.
+    assert!(lost >= 8, "{lost}");
+}
