@@ -300,7 +300,7 @@ impl Dispatcher {
 /// Whether a request is one of so many that only their end and what fails is logged.
 fn is_routine(request: &Request<'_>) -> bool {
     #[cfg(all(feature = "inject", feature = "sealed"))]
-    return crate::commands::parts::is_later_part(request.value);
+    return request.name.plain() == Some("file_inject") && crate::commands::parts::is_later_part(request.value);
     #[cfg(not(all(feature = "inject", feature = "sealed")))]
     {
         let _ = request;

@@ -350,6 +350,10 @@ fn a_file_comes_in_parts_sealed_or_not_and_the_log_has_its_first_and_its_end() {
     let end = "staging /etc/large (10000 bytes, in parts)\n'file_inject' completed with code '0', message '2000'\n\
         updating /etc/large";
     assert!(log.ends_with(end), "{log}");
+    // Nothing else is kept out of the log by what its value looks like.
+    guest.ask(br#"{"name":"version","value":{"offset":1}}"#);
+    let end = format!("'version' completed with code '0', message '{}'", env!("CARGO_PKG_VERSION"));
+    assert!(guest.platform.logged().ends_with(&end));
     // What fails is in the log, whichever part it is.
     assert_eq!(guest.ask(part(&contents, 2000, 10).to_string().as_bytes()).0, "500");
     assert!(guest.platform.logged().contains("no such file is under way; send its first part again"));
