@@ -168,9 +168,7 @@ impl Sealed {
     pub fn write(&mut self, response: &Response, json: &mut Json) {
         let Some(reply) = self.reply.take() else { return response.to_json(RESPONSE_MAX, json) };
         if !self.is_there || reply.session != self.number {
-            let text =
-                format_args!("the session ended before this sealed request did; the guest's log says how it went");
-            return Response::new(NO_SESSION, text).to_json(RESPONSE_MAX, json);
+            return ended_before().to_json(RESPONSE_MAX, json);
         }
         response.to_json(ANSWER_MAX, json);
         let mut frame = Zeroizing::new([0; frame_len(ANSWER_MAX)]);
@@ -195,6 +193,19 @@ impl Default for Sealed {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// What a sealed request is answered that was begun, and whose session is gone.
+#[inline(never)]
+fn ended_before() -> Response {
+    let text = format_args!("the session ended before this sealed request did; the guest's log says how it went");
+    Response::new(NO_SESSION, text)
+}
+
+/// The response to a request that an agent ended with while it was under way, of the next one. That of a sealed one has
+/// no session for it any more, and cannot say that nothing was run.
+pub(crate) fn begun_before(response: Response) -> Response {
+    if response.code == NO_SESSION { ended_before() } else { response }
 }
 
 /// What a sealed request is answered that holds what none may hold.

@@ -23,6 +23,8 @@
 
 use crate::account::shadow::{PASSWD, SHADOW};
 use crate::commands::response::RESPONSE_MAX;
+#[cfg(feature = "sealed")]
+use crate::commands::sealed;
 use crate::commands::{Code, Response};
 use crate::engine::delivery::{Delivery, HOST, Pending, commit_in_parts, deliver, is_written, remove_request};
 use crate::engine::dispatch::{Dispatched, Dispatcher, log_completed};
@@ -573,6 +575,8 @@ impl Requests {
                 let step = self.dispatcher.handle::<T, P>(value, platform);
                 client.wipe();
                 let response = match step {
+                    #[cfg(feature = "sealed")]
+                    Dispatched::Answered(response) if before == Before::Begun => sealed::begun_before(response),
                     Dispatched::Answered(response) => response,
                     Dispatched::OverXenstore(name, run) => {
                         let response = self.dispatcher.run(run, client, platform, self.network)?;

@@ -1144,3 +1144,21 @@ fn a_sealed_reset_of_the_network_whose_connection_is_lost_is_run_on_the_next_one
     // The request is read, vm-data is looked at, the answer written and the request removed: before, and behind it.
     assert!(lost >= 8, "{lost}");
 }
+
+#[test]
+#[cfg(feature = "sealed")]
+fn a_sealed_request_that_an_agent_ended_with_is_not_said_not_to_have_been_run() {
+    // The list, whether there is a response, the request; it is run, and then there is no agent.
+    for (runs, start) in [(false, "no session of sealed requests"), (true, "the session ended before")] {
+        let mut guest = Guest::asked(&[]);
+        let mut session = keyinit(&mut guest);
+        ask_sealed(&mut guest, &mut session, ASKS);
+        guest.store().lose = Some((if runs { 2 } else { 1 }, false));
+        assert!(guest.serve(0).is_err());
+        guest.restart();
+        guest.serve_all(0);
+        let answer: serde_json::Value = serde_json::from_str(guest.store().get("data/guest/a").unwrap()).unwrap();
+        assert_eq!(answer["returncode"], "401");
+        assert!(answer["message"].as_str().unwrap().starts_with(start), "{runs}: {answer}");
+    }
+}
