@@ -71,12 +71,30 @@ impl Said {
     }
 }
 
+/// The moments at which letters are given up: all of them wait equally long, so this is in order. A letter is a guest's
+/// of this tag, the one of this number; those that were answered stay until their moment, and are none then.
+#[derive(Default)]
+struct Deadlines(VecDeque<(Instant, Tag, u64)>);
+
+impl Deadlines {
+    /// The first of them, of letters that wait.
+    fn next(&mut self, waits: impl Fn(Tag, u64) -> bool) -> Option<Instant> {
+        while self.0.pop_front_if(|(_, tag, serial)| !waits(*tag, *serial)).is_some() {}
+        self.0.front().map(|(deadline, ..)| *deadline)
+    }
+
+    /// Whose letter waits for too long.
+    fn due(&mut self, now: Instant, waits: impl Fn(Tag, u64) -> bool) -> Option<Tag> {
+        self.next(waits)?;
+        self.0.pop_front_if(|(deadline, ..)| *deadline <= now).map(|(_, tag, _)| tag)
+    }
+}
+
 struct Runner<'r> {
     connection: &'r mut Connection,
     tasks: Vec<Task>,
     patience: Patience,
-    /// The moments at which letters are given up: all of them wait equally long, so this is in order.
-    deadlines: VecDeque<(Instant, Tag, u64)>,
+    deadlines: Deadlines,
     left: usize,
     told: &'r mut Told<'r>,
 }
@@ -91,7 +109,7 @@ pub(crate) fn run<'r>(
     let tasks: Vec<Task> =
         jobs.into_iter().map(|job| Task { job, exchange: None, serial: 0, said: None, over: false }).collect();
     let left = tasks.len();
-    let mut runner = Runner { connection, tasks, patience, deadlines: VecDeque::new(), left, told };
+    let mut runner = Runner { connection, tasks, patience, deadlines: Deadlines::default(), left, told };
     runner.begin()?;
     let ended = runner.serve();
     let watches = [("@releaseDomain", WENT), ("@introduceDomain", CAME)];
@@ -213,7 +231,7 @@ impl Runner<'_> {
         let token = format!("{tag}.{}", task.serial);
         let (exchange, op) = Exchange::begin(task.job.guest.clone(), letter, token);
         task.exchange = Some(exchange);
-        self.deadlines.push_back((Instant::now() + self.patience.timeout, tag, task.serial));
+        self.deadlines.0.push_back((Instant::now() + self.patience.timeout, tag, task.serial));
         self.connection.submit(tag, op);
         Ok(())
     }
@@ -230,14 +248,7 @@ impl Runner<'_> {
 
     /// The next moment at which there is something to do.
     fn next_deadline(&mut self) -> Option<Instant> {
-        while let Some((_, tag, serial)) = self.deadlines.front() {
-            let is_past = |task: &Task| task.over || task.serial != *serial;
-            if !self.tasks.get(*tag).is_none_or(is_past) {
-                break;
-            }
-            self.deadlines.pop_front();
-        }
-        let deadline = self.deadlines.front().map(|(deadline, ..)| *deadline);
+        let deadline = self.deadlines.next(waits_in(&self.tasks));
         if !self.patience.follow || !self.tasks.iter().any(is_followed) {
             return deadline;
         }
@@ -246,7 +257,7 @@ impl Runner<'_> {
 
     /// A deadline has come, or it is time to look again.
     fn late(&mut self) -> Result<(), Fault> {
-        while let Some((_, tag, _)) = self.deadlines.pop_front_if(|(deadline, ..)| *deadline <= Instant::now()) {
+        while let Some(tag) = self.deadlines.due(Instant::now(), waits_in(&self.tasks)) {
             if self.tasks.get(tag).is_some_and(is_followed) {
                 self.tell(tag, Err(Fault::Gone("the guest is gone, and did not come back in time".into())));
             }
@@ -304,6 +315,11 @@ impl Runner<'_> {
     }
 }
 
+/// Whether a letter is one that waits: its guest's last one.
+fn waits_in(tasks: &[Task]) -> impl Fn(Tag, u64) -> bool {
+    |tag, serial| tasks.get(tag).is_some_and(|task| !task.over && task.serial == serial)
+}
+
 /// Whether it waits for its guest to come back.
 fn is_followed(task: &Task) -> bool {
     !task.over && task.exchange.is_none() && task.said.is_some()
@@ -325,4 +341,19 @@ fn silence(timeout: Duration, kind: Kind) -> String {
 fn fresh_id() -> Result<String, Fault> {
     let uuid = std::fs::read_to_string("/proc/sys/kernel/random/uuid");
     Ok(uuid.map_err(|error| Fault::here(format!("no uuid of the kernel's: {error}")))?.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_guests_deadline_is_none_of_those_that_have_answered_and_were_asked_more() {
+        let (now, later) = (Instant::now(), Instant::now() + Duration::from_secs(9));
+        let mut deadlines = Deadlines(VecDeque::from([(now, 0, 1), (now, 1, 1), (now, 2, 1), (later, 1, 2)]));
+        let waits = |tag, serial| [(0, 1), (1, 2), (2, 1)].contains(&(tag, serial));
+        let due = [0, 1, 2].map(|_| deadlines.due(now, waits));
+        assert_eq!((due, deadlines.next(waits)), ([Some(0), Some(2), None], Some(later)));
+        assert_eq!((deadlines.due(later, waits), deadlines.next(waits)), (Some(1), None));
+    }
 }
