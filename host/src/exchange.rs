@@ -102,7 +102,7 @@ impl Exchange {
             }
             (State::Looking, Ok(_)) => self.wait(),
             (State::Finding, Err(Refusal::NOENT)) => self.finish(Outcome::Gone),
-            (State::Looking, Err(Refusal::NOENT)) => self.leave(Outcome::Gone),
+            (State::Looking, Err(Refusal::NOENT)) => self.gone(),
             // What is removed may be gone.
             (State::TakingBack, _) => self.remove(),
             (State::Removing, _) => self.leave(Outcome::GivenUp),
@@ -204,6 +204,12 @@ impl Exchange {
         let node = self.guest.path(&self.letter.to);
         let op = if self.letter.kind == Kind::Command { Op::remove(node) } else { Op::write(node, []) };
         self.ask(State::TakingBack, op)
+    }
+
+    /// What was written to a guest that had just gone has made its nodes anew, and nobody else removes them.
+    fn gone(&mut self) -> Option<Op> {
+        self.outcome = Some(Outcome::Gone);
+        self.ask(State::TakingBack, Op::remove(self.guest.path(&self.letter.to)))
     }
 
     /// What the guest has answered goes, even if nobody has read it.

@@ -69,8 +69,18 @@ fn an_event_without_an_answer_is_waited_over_unless_the_guest_is_gone() {
     assert_eq!(shown(exchange.replied(Ok(b"web".to_vec()))), "");
     assert_eq!(shown(exchange.released()), "READ data/guest/id");
     assert_eq!(shown(exchange.replied(Err(Refusal::NOENT))), "READ name");
+    // The letter may have been written when the guest had gone, and is there.
+    assert_eq!(shown(exchange.replied(Err(Refusal::NOENT))), "RM data/host/id");
+    assert_eq!(shown(exchange.replied(Ok(Vec::new()))), "RM data/guest/id");
     assert_eq!(shown(exchange.replied(Err(Refusal::NOENT))), "UNWATCH data/guest/id t");
     exchange.replied(Err(Refusal::NOENT));
+    assert_eq!(exchange.outcome(), Some(Outcome::Gone));
+    let mut exchange = waiting(Letter::order("reboot"));
+    exchange.released();
+    assert_eq!(shown(exchange.replied(Ok(b"reboot".to_vec()))), "READ name");
+    assert_eq!(shown(exchange.replied(Err(Refusal::NOENT))), "RM control/shutdown", "not written: that would make it");
+    assert_eq!(shown(exchange.replied(Ok(Vec::new()))), "UNWATCH control/shutdown t");
+    exchange.replied(Ok(Vec::new()));
     assert_eq!(exchange.outcome(), Some(Outcome::Gone));
 }
 
