@@ -98,6 +98,10 @@ pub(crate) fn choose(guests: &[Guest], words: &[String]) -> Result<Vec<Guest>, F
 }
 
 fn one<'g>(guests: &'g [Guest], word: &str) -> Result<&'g Guest, Fault> {
+    // A guest whose toolstack gives it no uuid, or no name, has an empty one.
+    if word.is_empty() {
+        return Err(Fault::here("an empty word means no guest; is a variable of a script empty?"));
+    }
     let by_uuid = guests.iter().find(|guest| guest.uuid.eq_ignore_ascii_case(word));
     let by_id = || word.parse().ok().and_then(|id: u32| guests.iter().find(|guest| guest.domid == id));
     if let Some(guest) = by_uuid.or_else(by_id) {
@@ -143,6 +147,8 @@ mod tests {
         assert!(chosen(&["db"]).unwrap_err().to_string().contains("domains 7, 9"));
         assert!(chosen(&["nobody"]).unwrap_err().to_string().contains("'nobody'"));
         assert!(chosen(&["0"]).unwrap_err().to_string().contains("domain 0"));
-        assert!(chosen(&[""]).is_err());
+        // Whose toolstack says neither uuid nor name is meant by its id alone.
+        let nameless = [Guest { domid: 5, uuid: String::new(), name: String::new() }];
+        assert!(choose(&nameless, &[String::new()]).is_err() && choose(&nameless, &["5".into()]).is_ok());
     }
 }
