@@ -100,7 +100,19 @@ impl fmt::Display for Op {
 /// Text whose zero bytes are blanks, and whose other control characters are escaped: guests write what they like.
 pub(crate) fn printable(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes).trim_end_matches('\0').replace('\0', " ");
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+    text.chars().flat_map(|c| if controls(c) { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
+/// JSON text of which a terminal shows all: what writes it escapes control characters below a blank and no others.
+pub(crate) fn printable_json(json: &str) -> String {
+    let shown = |c| if controls(c) && c != '\n' { format!("\\u{:04x}", u32::from(c)) } else { String::from(c) };
+    json.chars().map(shown).collect()
+}
+
+/// Whether a character does something to a terminal: controls it, or turns the direction of what follows (UAX #9).
+fn controls(c: char) -> bool {
+    let turns = ['\u{61c}', '\u{200e}', '\u{200f}'].contains(&c);
+    c.is_control() || turns || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -117,5 +129,9 @@ mod tests {
     #[test]
     fn a_guest_cannot_write_to_the_terminal() {
         assert_eq!(printable(b"a\0b\x1b[2J\xff\0"), "a b\\u{1b}[2J\u{fffd}");
+        // CSI in one character, and what writes the rest of a line backwards.
+        assert_eq!(printable("\u{9b}2J\u{202e}x\u{2066}".as_bytes()), "\\u{9b}2J\\u{202e}x\\u{2066}");
+        let json = printable_json("{\n\"\u{9b}2J\u{7f}\u{202e}\u{e9}\"}");
+        assert_eq!(json, "{\n\"\\u009b2J\\u007f\\u202e\u{e9}\"}");
     }
 }

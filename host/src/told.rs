@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::answer::Answer;
 use crate::fault::Fault;
 use crate::guests::Guest;
-use crate::op::printable;
+use crate::op::{printable, printable_json};
 
 /// Prints a text.
 pub(crate) fn print(text: &str) -> Result<(), Fault> {
@@ -49,7 +49,8 @@ impl Teller {
         // Nobody reads it any more: that is no reason to stop half way; but a password that was made for nobody to know
         // is no success.
         self.worst = self.worst.max(printed.as_ref().map_or_else(Fault::code, |()| 0));
-        for line in err.into_iter().chain(printed.err().map(|fault| fault.to_string())) {
+        let fault = printed.err().map(|fault| fault.to_string());
+        for line in err.iter().chain(&fault).flat_map(|text| text.lines()) {
             let _ = writeln!(io::stderr().lock(), "nanova-host: {line}");
         }
     }
@@ -59,19 +60,21 @@ impl Teller {
         match outcome {
             Ok(answer) if answer.is_success() && answer.message.is_empty() && !self.named => (None, None),
             Ok(answer) if answer.is_success() && answer.message.is_empty() => (Some(format!("{name}done")), None),
-            Ok(answer) if answer.is_success() => (Some(format!("{name}{}", shown(&answer.message))), None),
+            Ok(answer) if answer.is_success() => (Some(shown(&answer.message, &name)), None),
             Ok(answer) => {
                 let code = printable(answer.code.as_bytes());
-                (None, Some(format!("{guest}: the agent answered {code}: {}", shown(&answer.message))))
+                let text = format!("the agent answered {code}: {}", answer.message);
+                (None, Some(shown(&text, &format!("{guest}: "))))
             }
             Err(fault) => (None, Some(format!("{guest}: {fault}"))),
         }
     }
 }
 
-/// A message as lines; nothing else of it reaches the terminal.
-fn shown(message: &str) -> String {
-    message.lines().map(|line| printable(line.as_bytes())).collect::<Vec<_>>().join("\n")
+/// A message as lines, each with its guest: one could look like another guest's. Nothing else of it reaches the
+/// terminal.
+fn shown(message: &str, name: &str) -> String {
+    message.lines().map(|line| format!("{name}{}", printable(line.as_bytes()))).collect::<Vec<_>>().join("\n")
 }
 
 /// One JSON object.
@@ -84,7 +87,7 @@ pub(crate) fn json_line(guest: &Guest, outcome: &Result<Answer, Fault>) -> Strin
         }
         Err(fault) => line["error"] = json!(fault.to_string()),
     }
-    line.to_string()
+    printable_json(&line.to_string())
 }
 
 #[cfg(test)]
@@ -107,13 +110,24 @@ mod tests {
         assert_eq!(many.lines(&guest(), &answer("0", "")), (Some("web (domain 7): done".into()), None));
         let (out, err) = one.lines(&guest(), &answer("500", "no\x1b[2J"));
         assert_eq!((out, err.as_deref()), (None, Some("web (domain 7): the agent answered 500: no\\u{1b}[2J")));
-        assert_eq!(shown("a\nb"), "a\nb");
+        assert_eq!(one.lines(&guest(), &answer("0", "a\nb")), (Some("a\nb".into()), None));
+    }
+
+    #[test]
+    fn no_line_of_a_guest_looks_like_another_ones() {
+        let many = Teller::new(false, true);
+        let (out, _) = many.lines(&guest(), &answer("0", "1.2\ndb (domain 8): done"));
+        assert_eq!(out.as_deref(), Some("web (domain 7): 1.2\nweb (domain 7): db (domain 8): done"));
+        let (_, err) = many.lines(&guest(), &answer("500", "no\ndb (domain 8): no"));
+        let err = err.unwrap();
+        assert!(err.lines().all(|line| line.starts_with("web (domain 7): ")), "{err}");
     }
 
     #[test]
     fn programs_get_one_object_a_line() {
         let line = json_line(&guest(), &answer("0", "1.2"));
         assert_eq!(line, r#"{"id":7,"message":"1.2","name":"web","returncode":"0","uuid":"u"}"#);
+        assert!(json_line(&guest(), &answer("0", "\u{9b}2J\u{1b}")).contains(r#""message":"\u009b2J\u001b""#));
         let line = json_line(&guest(), &Err(Fault::Silent("late".into())));
         assert!(line.contains(r#""error":"late""#));
     }

@@ -63,7 +63,7 @@ impl Document {
         let networking: Map<String, Value> =
             self.interfaces.iter().map(|(mac, text)| (mac.clone(), value(text))).collect();
         let document = json!({ "hostname": self.hostname, "networking": networking });
-        format!("{document:#}\n")
+        crate::op::printable_json(&format!("{document:#}\n"))
     }
 
     /// The nodes below the guest's home, and their values.
