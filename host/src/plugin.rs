@@ -37,7 +37,7 @@ use crate::sealing::Speech;
 use crate::{list, network, password, told};
 
 /// How long an answer is waited for if the caller says nothing.
-const TIMEOUT: u64 = 30;
+const TIMEOUT: u32 = 30;
 
 /// The plugins that this program is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,9 +67,7 @@ pub(crate) fn serve(plugin: Plugin, call: &str) -> String {
         Err(why) => failure(&["XENAPI_PLUGIN_FAILURE", "", "ValueError", &why]),
         Ok((function, arguments)) => match perform(plugin, &function, &arguments) {
             None => failure(&["UNKNOWN_XENAPI_PLUGIN_FUNCTION", &function]),
-            Some(Ok(value)) => {
-                structure([("Status", Value::String("Success".into())), ("Value", Value::String(value))])
-            }
+            Some(Ok(value)) => structure([("Status", text("Success")), ("Value", text(&value))]),
             Some(Err(fault)) => {
                 let (class, text) = described(plugin, &fault);
                 failure(&["XENAPI_PLUGIN_FAILURE", &function, class, &text])
@@ -92,8 +90,14 @@ fn structure<const N: usize>(members: [(&str, Value); N]) -> Value {
 }
 
 fn failure(words: &[&str]) -> Value {
-    let words = words.iter().map(|word| Value::String((*word).to_owned())).collect();
-    structure([("Status", Value::String("Failure".into())), ("ErrorDescription", Value::Array(words))])
+    let words = words.iter().map(|word| text(word)).collect();
+    structure([("Status", text("Failure")), ("ErrorDescription", Value::Array(words))])
+}
+
+/// A text that XML can have: what a guest says may have characters that it cannot (XML 1.0, production 2).
+fn text(text: &str) -> Value {
+    let is_none = |c| matches!(c, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\u{fffe}' | '\u{ffff}');
+    Value::String(text.replace(is_none, "\u{fffd}"))
 }
 
 /// A failure's class, and its text: nova looks for its words in the last line.
@@ -121,8 +125,9 @@ fn perform(plugin: Plugin, function: &str, arguments: &Arguments) -> Option<Resu
 }
 
 fn patience(arguments: &Arguments) -> Patience {
-    let seconds = arguments.get("timeout").and_then(|text| text.parse().ok()).unwrap_or(TIMEOUT);
-    Patience { timeout: Duration::from_secs(seconds), follow: false }
+    // As much as fits a moment, as on the command line.
+    let seconds = arguments.get("timeout").and_then(|text| text.parse::<u32>().ok()).unwrap_or(TIMEOUT);
+    Patience { timeout: Duration::from_secs(seconds.into()), follow: false }
 }
 
 /// A call's arguments, and how long to wait.
@@ -286,6 +291,21 @@ mod tests {
         assert_eq!(called_as(&words(&["/etc/xapi.d/plugins/nanova", "<x>"])), Some((Plugin::Ours, "<x>")));
         assert_eq!(called_as(&words(&["/usr/bin/nanova-host", "list"])), None);
         assert_eq!(called_as(&words(&["/etc/xapi.d/plugins/nanova"])), None);
+    }
+
+    #[test]
+    fn a_response_is_xml_whatever_the_guest_says() {
+        let response = MethodResponse { value: failure(&["no\x1b[2J\0\u{ffff}\t\u{e9}"]) }.to_xml().unwrap();
+        assert!(response.contains("no\u{fffd}[2J\u{fffd}\u{fffd}\t\u{e9}"), "{response}");
+    }
+
+    #[test]
+    fn no_time_is_too_long_to_be_waited_for() {
+        for (seconds, waited) in [("7", 7), ("4294967295", 4_294_967_295), ("18446744073709551615", 30), ("x", 30)] {
+            let patience = patience(&Arguments::from([("timeout".into(), seconds.into())]));
+            assert_eq!(patience.timeout.as_secs(), waited);
+            assert!(std::time::Instant::now().checked_add(patience.timeout).is_some());
+        }
     }
 
     #[test]
