@@ -111,6 +111,12 @@ impl Connection {
         })
     }
 
+    /// Whoever wanted an end until now meant another program.
+    pub(crate) fn forget_interrupt(&mut self) -> Result<(), Fault> {
+        let forgotten = self.interrupt.as_mut().map_or(Ok(()), Interrupt::forget);
+        forgotten.map_err(|error| Fault::here(format!("cannot take signals: {error}")))
+    }
+
     /// Longest payload of a request.
     pub(crate) fn payload_max(&self) -> usize {
         if self.window == 1 { DEVICE_REQUEST_MAX - HEADER_LEN } else { PAYLOAD_MAX }

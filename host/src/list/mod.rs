@@ -23,9 +23,14 @@ const WIDTH: usize = 80;
 
 /// Shows them, and then again whenever something changes, until somebody wants an end.
 pub(crate) fn run(connection: &mut Connection, form: Form, watch: bool) -> Result<(), Fault> {
-    if !watch {
-        return show(connection, form);
+    match watch {
+        false => show(connection, form),
+        // Whatever it is about then.
+        true => follow(connection, form).or_else(|fault| if fault == Fault::Interrupted { Ok(()) } else { Err(fault) }),
     }
+}
+
+fn follow(connection: &mut Connection, form: Form) -> Result<(), Fault> {
     connection.ask(Op::watch("/local/domain", "list"))?.map_err(|why| Fault::here(format!("cannot watch: {why}")))?;
     loop {
         show(connection, form)?;

@@ -57,6 +57,7 @@ pub(crate) fn edit(connection: &mut Connection, guests: &[Guest]) -> Result<bool
     let [guest] = guests else { return Err(Fault::Usage("one guest's network is edited at a time".into())) };
     let before = read(connection, guest)?.pretty();
     let after = edited(&before)?;
+    connection.forget_interrupt()?;
     if after == before {
         eprintln!("nanova-host: nothing was changed");
         return Ok(false);
