@@ -37,6 +37,9 @@ pub struct Duties {
 const ROOT: &str = "/";
 /// Of all accounts and of all network managers.
 const SETTINGS: &str = "/etc";
+/// Leases are noted here, for the agent to come, and handed over to others.
+#[cfg(feature = "dhcp")]
+const LEASES: &str = "/run";
 /// Processors and memory are set online here; and how long a suspended guest waits for its programs.
 const ONLINE: [&str; 2] = ["/sys/devices/system", "/sys/power"];
 
@@ -47,6 +50,7 @@ mod capability {
     pub(super) const DAC_READ_SEARCH: u64 = 1 << 2;
     pub(super) const FOWNER: u64 = 1 << 3;
     pub(super) const FSETID: u64 = 1 << 4;
+    pub(super) const NET_BIND_SERVICE: u64 = 1 << 10;
     pub(super) const NET_ADMIN: u64 = 1 << 12;
     pub(super) const NET_RAW: u64 = 1 << 13;
     pub(super) const SYS_ADMIN: u64 = 1 << 21;
@@ -67,7 +71,8 @@ impl Duties {
             kept |= capability::NET_ADMIN | capability::SYS_ADMIN;
         }
         if self.dhcp {
-            kept |= capability::NET_RAW;
+            // A server is asked, and answers, from and to port 68 (RFC 2131, 4.1).
+            kept |= capability::NET_RAW | capability::NET_BIND_SERVICE;
         }
         if self.volumes {
             kept |= capability::DAC_READ_SEARCH;
@@ -87,6 +92,10 @@ impl Duties {
         #[cfg(feature = "commands")]
         if self.passwords {
             account::shadow::for_each_place(platform, &mut |platform, place| each(platform, place.split().0));
+        }
+        #[cfg(feature = "dhcp")]
+        if self.dhcp {
+            each(platform, LEASES);
         }
         if self.hotplug {
             ONLINE.into_iter().for_each(|directory| each(platform, directory));
@@ -133,8 +142,8 @@ mod tests {
         assert_eq!(network.capabilities(), 0x8000_001b | 1 << 12 | 1 << 21);
         assert_eq!(Duties { injection: true, ..Duties::default() }.capabilities(), 0x8000_001b);
         let dhcp = Duties { dhcp: true, ..Duties::default() };
-        assert_eq!(dhcp.capabilities(), network.capabilities() | 1 << 13);
-        assert_eq!(writes(dhcp, &mut platform), ["/etc"]);
+        assert_eq!(dhcp.capabilities(), network.capabilities() | 1 << 13 | 1 << 10);
+        assert_eq!(writes(dhcp, &mut platform), ["/etc", "/run"]);
         let hotplug = Duties { hotplug: true, ..Duties::default() };
         assert_eq!(writes(hotplug, &mut platform), ["/sys/devices/system", "/sys/power"]);
     }
