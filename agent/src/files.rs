@@ -138,7 +138,9 @@ impl System<'_> {
     }
 
     /// Gives a file that was staged without a name the one of staged files, and keeps other nanovas from staging any.
-    fn name(&mut self, staged: &mut Staged) -> Result<(), Errno> {
+    /// The directory is the one that is there now: since the file was staged somebody may have moved it away.
+    fn name(&mut self, staged: &mut Staged, path: GuestPath<'_>) -> Result<(), Errno> {
+        staged.directory = self.directory_of(path)?;
         if self.staged == 0 {
             self.keep_others_out(LOCK_TRIES, OFlags::CREATE)?;
         }
@@ -462,7 +464,7 @@ impl Files for System<'_> {
 
     fn publish(&mut self, staged: &mut Staged, path: GuestPath<'_>) -> Result<Durability, Errno> {
         if staged.unnamed {
-            self.name(staged)?;
+            self.name(staged, path)?;
         }
         sync(&staged.file)?;
         let mut room = NAME_ROOM;

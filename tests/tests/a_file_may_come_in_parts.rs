@@ -105,6 +105,18 @@ fn an_agent_that_ends_amidst_leaves_nothing_beside_the_old_file() -> Result<()> 
 }
 
 #[test]
+fn a_directory_that_was_moved_away_amidst_does_not_get_the_file() -> Result<()> {
+    let mut scene = Scene::new()?;
+    let new = contents(3000);
+    ask(&mut scene, &mut None, part(&new, 0))?.ok()?;
+    fs::rename(scene.root.join("/srv/large"), scene.root.join("/srv/old"))?;
+    ask(&mut scene, &mut None, part(&new, PART))?.ok()?;
+    assert!(fs::read(scene.root.join(PATH))? == new, "where it was said to be");
+    assert_eq!(fs::read_dir(scene.root.join("/srv/old"))?.count(), 0);
+    Ok(())
+}
+
+#[test]
 #[ignore = "needs a minute"]
 fn a_file_that_is_not_gone_on_with_is_given_up_after_a_minute() -> Result<()> {
     let mut scene = Scene::new()?;
