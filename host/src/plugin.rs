@@ -25,7 +25,7 @@ use crate::answer::Answer;
 use crate::connection::Connection;
 use crate::conversation::Ordered;
 use crate::fault::Fault;
-use crate::guests::{Guest, meant_by};
+use crate::guests::{Guest, running};
 use crate::inject::{File, Inject};
 use crate::interrupt::Interrupt;
 use crate::letter::Letter;
@@ -215,9 +215,7 @@ impl Asks<'_> {
     }
 
     fn guest(&self, connection: &mut Connection) -> Result<Guest, Fault> {
-        let uuid = self.get("uuid")?;
-        let guest = meant_by(connection, &[uuid.to_owned()])?.into_iter().next();
-        guest.ok_or_else(|| Fault::here(format!("no VM of uuid {uuid} runs on this host")))
+        of_uuid(running(connection)?, self.get("uuid")?)
     }
 
     fn plain(&self, name: &str, value: Result<String, Fault>) -> Result<Speech, Fault> {
@@ -275,6 +273,13 @@ fn succeeded<const N: usize>(asked: (Guest, Answer), more: [(&str, serde_json::V
     Ok(line.to_string())
 }
 
+/// The guest of a uuid: no id, no name, and not `all` of them, of which a caller would get any one.
+fn of_uuid(guests: Vec<Guest>, uuid: &str) -> Result<Guest, Fault> {
+    let is_it = |guest: &Guest| !uuid.is_empty() && guest.uuid.eq_ignore_ascii_case(uuid);
+    let guest = guests.into_iter().find(is_it);
+    guest.ok_or_else(|| Fault::here(format!("no running guest has the uuid '{uuid}'")))
+}
+
 fn connect() -> Result<Connection, Fault> {
     let interrupt = Interrupt::new().map_err(|error| Fault::here(format!("cannot take signals: {error}")))?;
     Connection::open(None, false, interrupt)
@@ -291,6 +296,16 @@ mod tests {
         assert_eq!(called_as(&words(&["/etc/xapi.d/plugins/nanova", "<x>"])), Some((Plugin::Ours, "<x>")));
         assert_eq!(called_as(&words(&["/usr/bin/nanova-host", "list"])), None);
         assert_eq!(called_as(&words(&["/etc/xapi.d/plugins/nanova"])), None);
+    }
+
+    #[test]
+    fn a_vm_is_meant_by_its_uuid_and_by_nothing_else() {
+        let guest = |domid, uuid: &str| Guest { domid, uuid: uuid.into(), name: "web".into() };
+        let guests = || vec![guest(3, ""), guest(7, "7b3fd1ce")];
+        assert_eq!(of_uuid(guests(), "7B3FD1CE").map(|guest| guest.domid), Ok(7));
+        for none in ["all", "7", "web", ""] {
+            assert!(of_uuid(guests(), none).unwrap_err().to_string().contains(none), "{none}");
+        }
     }
 
     #[test]
