@@ -7,7 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
 use crate::fault::Fault;
@@ -46,6 +46,10 @@ impl Hidden<'_> {
         let before = tcgetattr(terminal)?;
         let mut hidden = before.clone();
         hidden.local_modes -= LocalModes::ECHO;
+        // What ends or stops it is SIGINT alone, which is waited for; 0 is no character here (termios(3)).
+        for key in [SpecialCodeIndex::VQUIT, SpecialCodeIndex::VSUSP] {
+            hidden.special_codes[key] = 0;
+        }
         tcsetattr(terminal, OptionalActions::Flush, &hidden)?;
         Ok(Hidden { terminal, before })
     }
