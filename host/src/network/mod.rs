@@ -12,7 +12,7 @@ use std::process::Command;
 use crate::connection::Connection;
 use crate::fault::Fault;
 use crate::guests::Guest;
-use crate::op::Op;
+use crate::op::{Op, printable_json};
 use crate::told::print;
 use document::Document;
 use judge::judge;
@@ -145,7 +145,7 @@ fn tell(guest: &Guest, written: &Written) {
         eprintln!("  xe vm-param-remove uuid={} param-name=xenstore-data param-key={node}", guest.uuid);
     }
     for (node, value) in &written.nodes {
-        let value = value.replace('\'', r"'\''");
+        let value = printable_json(value).replace('\'', r"'\''");
         eprintln!("  xe vm-param-set uuid={} xenstore-data:{node}='{value}'", guest.uuid);
     }
 }
