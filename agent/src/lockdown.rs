@@ -11,7 +11,7 @@ use nanova_core::network::{DhcpMode, Target};
 use nanova_core::platform::{Level, Log};
 use nanova_core::wire::errno::Errno;
 use rustix::fd::OwnedFd;
-use rustix::fs::OFlags;
+use rustix::fs::{FileType, OFlags, fstat};
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities, set_no_new_privs};
 
 use crate::errno::errno;
@@ -116,7 +116,11 @@ fn limit_writing(
     let at = |path: &str| open(path, OFlags::PATH, 0).map_err(errno);
     candidates.paths.iter().for_each(|path| allow(at(path), Right::Write));
     match system.log.target {
-        LogTarget::File(path) => allow(at(directory_of(path)), Right::Append),
+        LogTarget::File(path) => match at(path) {
+            // It is not moved away and made anew, and beside a terminal there are disks.
+            Ok(log) if !is_file(&log) => allow(Ok(log), Right::Write),
+            _ => allow(at(directory_of(path)), Right::Append),
+        },
         LogTarget::Kmsg => allow(at("/dev/kmsg"), Right::Write),
         LogTarget::Stderr | LogTarget::Syslog => {}
     }
@@ -127,6 +131,10 @@ fn limit_writing(
     let version = rules.version;
     rules.enforce().map_err(errno)?;
     Ok(version)
+}
+
+fn is_file(file: &OwnedFd) -> bool {
+    fstat(file).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
 }
 
 /// The directory that a file of the command line is in.
