@@ -89,6 +89,12 @@ impl<'a> Candidates<'a> {
             && !xen_in_sysfs()
     }
 
+    /// Whether any is a socket now.
+    #[cfg(feature = "lockdown")]
+    pub(crate) fn have_socket(&self) -> bool {
+        self.paths.iter().any(|path| is_socket(path) == Ok(true))
+    }
+
     /// Tries each.
     pub(crate) fn connect(&self) -> Attempt<'a> {
         let mut not_yet = Attempt::Nothing;
@@ -161,14 +167,16 @@ impl<'a> Candidates<'a> {
 fn open(path: &str) -> Result<(OwnedFd, ChannelKind), Errno> {
     // Looked at first: open(2) says of a socket what it is, too (ENXIO), but not to an agent that is locked down, which
     // may write to no file that has come since.
-    let is_socket =
-        paths::with_path(path, |path| Ok(FileType::from_raw_mode(stat(path)?.st_mode) == FileType::Socket))?;
-    if !is_socket {
+    if !is_socket(path)? {
         return Ok((paths::open(path, OFlags::RDWR | OFlags::NOCTTY, 0)?, ChannelKind::Device));
     }
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     rustix::net::connect(&socket, &SocketAddrUnix::new(path.as_bytes())?)?;
     Ok((socket, ChannelKind::Socket))
+}
+
+fn is_socket(path: &str) -> Result<bool, Errno> {
+    paths::with_path(path, |path| Ok(FileType::from_raw_mode(stat(path)?.st_mode) == FileType::Socket))
 }
 
 fn xen_in_sysfs() -> bool {

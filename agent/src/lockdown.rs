@@ -20,7 +20,7 @@ use crate::locate::Candidates;
 use crate::output::complain;
 use crate::paths::open;
 use crate::rt::landlock::{Right, Rules};
-use crate::rt::seccomp::lock_down;
+use crate::rt::seccomp::{datagrams_alone, lock_down};
 use crate::system::System;
 
 /// A step, for the message.
@@ -64,7 +64,11 @@ fn take_away(
     let sets = CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };
     set_capabilities(None, sets).map_err(|error| ("capabilities", errno(error)))?;
     system.locked = true;
-    lock_down(forbidden == Forbidden::Kills).map_err(|error| ("seccomp", errno(error)))
+    let kill = forbidden == Forbidden::Kills;
+    if !candidates.have_socket() {
+        datagrams_alone(kill).map_err(|error| ("seccomp", errno(error)))?;
+    }
+    lock_down(kill).map_err(|error| ("seccomp", errno(error)))
 }
 
 /// What the agent is there for.

@@ -3,8 +3,11 @@
 #![cfg(target_arch = "x86_64")]
 
 use std::fs;
-use std::path::PathBuf;
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 
 use anyhow::{Context, Result};
 use nanova_tests::agent::{Agent, binary};
@@ -16,6 +19,10 @@ use nanova_tests::strace;
 use nanova_tests::tracee::Tracee;
 use nanova_tests::xenstored::{Options, Xenstored};
 use nix::libc;
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 const EPERM: i64 = -1;
 const EACCES: i64 = -13;
@@ -29,15 +36,39 @@ struct Guest {
 
 /// A guest whose agent has these options; what `disable` names it does not serve.
 fn guest(options: &[&str], disable: &str) -> Result<Guest> {
-    let (xenstored, root) = (Xenstored::start(Options::default())?, GuestRoot::new()?);
+    let xenstored = Xenstored::start(Options::default())?;
+    let socket = xenstored.guest_socket();
+    guest_of(xenstored, socket, options, disable)
+}
+
+/// The same, whose xenstore is there.
+fn guest_of(xenstored: Xenstored, xenbus: PathBuf, options: &[&str], disable: &str) -> Result<Guest> {
+    let root = GuestRoot::new()?;
     fs::create_dir_all(root.join("/etc/nanova/commands.d"))?;
     fs::write(root.join("/etc/nanova/disable"), disable)?;
     fs::create_dir_all(root.join("/srv"))?;
     let mut all: Vec<PathBuf> = options.iter().map(PathBuf::from).collect();
-    all.extend(["--xenbus".into(), xenstored.guest_socket(), "--root".into(), root.path().to_owned()]);
+    all.extend(["--xenbus".into(), xenbus, "--root".into(), root.path().to_owned()]);
     let agent = Agent::start(all);
     agent.wait_until_serving();
     Ok(Guest { host: Host::of(&xenstored)?, agent, root, xenstored })
+}
+
+/// A device that leads to this socket: a terminal, whose other end is open as long as what is returned.
+fn device(socket: &Path) -> Result<(PathBuf, OwnedFd)> {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
+    grantpt(&master)?;
+    unlockpt(&master)?;
+    let path = PathBuf::from(ptsname(&master, Vec::new())?.into_string()?);
+    let slave = rustix::fs::open(&path, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut raw = tcgetattr(&slave)?;
+    raw.make_raw();
+    tcsetattr(&slave, OptionalActions::Now, &raw)?;
+    let (mut from, mut stream) = (fs::File::from(master), UnixStream::connect(socket)?);
+    let (mut to, mut back) = (from.try_clone()?, stream.try_clone()?);
+    thread::spawn(move || io::copy(&mut from, &mut stream));
+    thread::spawn(move || io::copy(&mut back, &mut to));
+    Ok((path, slave))
 }
 
 /// A field of /proc/PID/status.
@@ -139,6 +170,29 @@ fn whoever_takes_it_over_has_its_task_and_nothing_more() -> Result<()> {
     // It was not hurt, and has what its task takes.
     host.set_password("of an agent that is locked down", Digest::Sha256)?.ok()?;
     assert!(root.shadow_of_root()[1].starts_with("$6$"));
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root"]
+fn where_xenstore_is_a_device_no_other_service_of_roots_is_reached() -> Result<()> {
+    let xenstored = Xenstored::start(Options::default())?;
+    let (device, _open) = device(&xenstored.guest_socket())?;
+    let options = ["--network", "off", "--lockdown"];
+    let Guest { mut host, agent, root: _root, xenstored: _xenstored } = guest_of(xenstored, device, &options, "")?;
+    {
+        let mut taken = Tracee::stop(agent.pid())?;
+        let mut unix = |kind| taken.call(libc::SYS_socket, &[libc::AF_UNIX as u64, kind as u64, 0]);
+        for kind in [libc::SOCK_STREAM, libc::SOCK_SEQPACKET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC] {
+            assert_eq!(unix(kind)?, Some(EPERM), "{kind}");
+        }
+        for kind in [libc::SOCK_DGRAM, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC] {
+            assert!(unix(kind)?.is_some_and(|socket| socket > 2), "{kind}: syslog, and the service manager");
+        }
+        let netlink = [libc::AF_NETLINK as u64, libc::SOCK_RAW as u64, 0];
+        assert!(taken.call(libc::SYS_socket, &netlink)?.is_some_and(|socket| socket > 2));
+    }
+    host.ask("version", "")?.ok()?;
     Ok(())
 }
 

@@ -11,6 +11,8 @@ use rustix::io::Errno;
 #[cfg(target_arch = "x86_64")]
 pub(super) mod number {
     pub(in super::super) const CLOSE: usize = 3;
+    #[cfg(feature = "lockdown")]
+    pub(in super::super) const SOCKET: usize = 41;
     pub(in super::super) const RT_SIGPROCMASK: usize = 14;
     pub(in super::super) const SETSOCKOPT: usize = 54;
     pub(in super::super) const CLONE: usize = 56;
@@ -38,6 +40,8 @@ pub(super) mod number {
     pub(in super::super) const SETSOCKOPT: usize = 208;
     pub(in super::super) const CLONE: usize = 220;
     pub(in super::super) const EXECVE: usize = 221;
+    #[cfg(feature = "lockdown")]
+    pub(in super::super) const SOCKET: usize = 198;
     pub(in super::super) const SECCOMP: usize = 277;
     pub(in super::super) const CLOSE_RANGE: usize = 436;
     pub(in super::super) const LANDLOCK_CREATE_RULESET: usize = 444;
