@@ -57,11 +57,15 @@ impl Apt {
 
 /// Debian's releases that the machine's apt knows, and where each comes from.
 fn sources() -> Result<Vec<(String, String)>> {
-    let listing =
-        tools::run(tools::command("apt-get").args(["indextargets", "--format", "$(ORIGIN) $(RELEASE) $(SITE)"]))?;
-    let listing = String::from_utf8_lossy(&listing);
+    let format = "$(ORIGIN) $(RELEASE) $(SITE)";
+    let listing = tools::run(tools::command("apt-get").args(["indextargets", "--format", format]))?;
+    Ok(releases(&String::from_utf8_lossy(&listing)))
+}
+
+/// Those of Debian's in such a list, whoever else's are there.
+fn releases(listing: &str) -> Vec<(String, String)> {
     let words = listing.lines().filter_map(|line| line.strip_prefix("Debian ")?.split_once(' '));
-    Ok(words.map(|(release, site)| (release.to_owned(), site.to_owned())).collect())
+    words.map(|(release, site)| (release.to_owned(), site.to_owned())).collect()
 }
 
 /// Writes the configuration of an apt that has one release and nothing of the machine's; returns its file.
@@ -80,4 +84,27 @@ fn configure(dir: &Path, release: &str, mirror: &str) -> Result<PathBuf> {
     let file = dir.join("apt.conf");
     fs::write(&file, text)?;
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_debians_own_sources_count() {
+        let listing = "Others bookworm http://others\n  http://no/origin\nDebian bookworm http://mirror/debian\n\
+            Debian bookworm-updates http://mirror/debian\n";
+        let mirror = |name: &str| (name.to_owned(), "http://mirror/debian".to_owned());
+        assert_eq!(releases(listing), [mirror("bookworm"), mirror("bookworm-updates")]);
+    }
+
+    #[test]
+    fn another_release_has_lists_and_keys_of_its_own() {
+        let home = tempfile::tempdir().unwrap();
+        let file = configure(home.path(), "trixie", "http://mirror/debian").unwrap();
+        let (text, list) = (fs::read_to_string(&file).unwrap(), home.path().canonicalize().unwrap().join("lists"));
+        assert!(text.contains(&format!("Dir::State::lists \"{}\";", list.display())), "{text}");
+        let sources = fs::read_to_string(home.path().join("sources.list")).unwrap();
+        assert_eq!(sources, format!("deb [signed-by={KEYS}] http://mirror/debian trixie main\n"));
+    }
 }
