@@ -41,14 +41,12 @@ nanova agent [options]    (also as nova-agent)
 ",
     "network": "  --network files|kernel|both|off  what resetnetwork changes\n",
     "dhcp": "  --dhcp auto|always|off  VIFs that xenstore says nothing of ask DHCP; default: off\n",
-    "report": "\
-  --no-metrics            publish nothing about the guest
+    "report": "  --no-metrics            publish nothing about the guest
   --metrics-interval SECONDS  between looks at memory, each tenth at volumes; default 60, 0: never
 ",
     "hotplug": "  --no-hotplug            set no processor online that is added, nor memory\n",
     "lockdown": "  --lockdown[=kill]       run no program, and keep no right that is not needed\n",
-    "\
-  -p PIDFILE              where to leave the process's number
+    "  -p PIDFILE              where to leave the process's number
 As nova-agent it goes to the background, but for -n, --nofork, --no-fork [WORD]; it knows
 --level, --pidfile and --logfile as its predecessors do, ignores -S, --syspython and
 the path of a configuration, and resets the network first where the last word is resetnetwork.

@@ -30,8 +30,7 @@ nanova network [options]
     "handover": "  --handover STYLE[,…]    files in /run for the real root:\n",
     "handover": "                          klibc, networkd, keyfile, netplan, ifupdown\n",
     "dhcp": "  --dhcp auto|always|off  VIFs that xenstore says nothing of ask DHCP; default: off\n",
-    "\
-  --wait SECONDS          for xenstore and the interfaces; default: for ever, and those there now
+    "  --wait SECONDS          for xenstore and the interfaces; default: for ever, and those there now
   --dry-run               print the plan and the files
 ",
 );

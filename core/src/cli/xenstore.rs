@@ -8,7 +8,7 @@ pub(super) const HELP: &str = "\
 nanova xenstore TOOL …    (also as xenstore-TOOL)
 
   read [-p] [-R] PATH…    -p with their paths, -R as they are
-  write [-R] PATH VALUE … all or none; -R without escapes (\\n, \\x41)
+  write [-R] PATH VALUE …  all or none; -R without escapes (\\n, \\x41)
   ls [-f] [-p] [PATH]     -f whole paths, -p permissions
   list [-p] PATH…
   exists PATH…

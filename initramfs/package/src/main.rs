@@ -6,7 +6,7 @@
 //! installed. Refuses: an agent that is not static, or for a processor that nothing is made for.
 //!
 //! Way of the data: [`options`] -> [`agents`], [`programs`] (given or built) -> [`stage`] (one folder a processor with all that goes
-//! into anything) -> [`packages`], [`tarball`], [`oci`], [`sysext`], [`images`] -> [`sums`]. What a package holds is no
+//! into anything, [`pages`] among it) -> [`packages`], [`tarball`], [`oci`], [`sysext`], [`images`] -> [`sums`]. What a package holds is no
 //! code: a file `<name>.yaml` beside this folder is a package.
 
 mod agents;
@@ -15,6 +15,7 @@ mod notices;
 mod oci;
 mod options;
 mod packages;
+mod pages;
 mod programs;
 mod stage;
 mod sums;
@@ -23,6 +24,7 @@ mod tarball;
 mod tools;
 
 use std::fs;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -35,18 +37,28 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Ok(Task::Package(options)) => options,
+        Ok(Task::Pages(folder)) => return ended(write_pages(&folder)),
         Err(error) => {
             eprintln!("cargo package-nanova: {error}\nTry 'cargo package-nanova --help'.");
             return ExitCode::from(2);
         }
     };
-    match run(&options) {
+    ended(run(&options))
+}
+
+fn ended(done: Result<()>) -> ExitCode {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("cargo package-nanova: {error:#}");
             ExitCode::from(1)
         }
     }
+}
+
+fn write_pages(folder: &Path) -> Result<()> {
+    let time = stage::time()?;
+    pages::write(folder, env!("CARGO_PKG_VERSION"), &stage::day(time)?)
 }
 
 fn run(options: &Options) -> Result<()> {

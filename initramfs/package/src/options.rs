@@ -18,6 +18,7 @@ usage: cargo package-nanova [options]
   --maintainer 'NAME <MAIL>'
                          who answers for the packages
   --sbom FILE            a bill of materials of `cargo audit-scope --sbom` (default: make it)
+  --pages DIR            write manual pages and completions below DIR, as /usr/share has them, and make nothing else
   --sign KEYFILE         sign SHA256SUMS with this secret key of minisign's (a terminal is asked for its password)
 
 SOURCE_DATE_EPOCH is the time of all files; without it, that of the last commit. nfpm is looked for in target/supply/bin, where
@@ -29,6 +30,8 @@ SOURCE_DATE_EPOCH is the time of all files; without it, that of the last commit.
 pub(crate) enum Task {
     /// Print [`HELP`].
     Help,
+    /// Write manual pages and completions below a folder.
+    Pages(PathBuf),
     /// Make things.
     Package(Options),
 }
@@ -109,6 +112,7 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<Task, lexopt::Error> {
     while let Some(argument) = parser.next()? {
         match argument {
             Short('h') | Long("help") => return Ok(Task::Help),
+            Long("pages") => return Ok(Task::Pages(parser.value()?.into())),
             Long("output") => options.output = parser.value()?.into(),
             Long("agent") => options.agents.push(parser.value()?.into()),
             Long("program") => options.programs.push(parser.value()?.into()),
@@ -144,7 +148,7 @@ mod tests {
     fn parsed(words: &[&str]) -> Result<Options, String> {
         match parse(lexopt::Parser::from_args(words)).map_err(|error| error.to_string())? {
             Task::Package(options) => Ok(options),
-            Task::Help => Err("help".into()),
+            Task::Help | Task::Pages(_) => Err("nothing is made".into()),
         }
     }
 

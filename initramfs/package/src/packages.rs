@@ -39,6 +39,10 @@ pub(crate) fn build(options: &Options, release: &Release, stage: &Stage) -> Resu
             if *kind == "apk" {
                 fs::write(&file, in_one_line(&fs::read_to_string(&file)?))?;
             }
+            // What nfpm calls a doc is in rpms alone; to all others it is a file.
+            if *kind != "rpm" {
+                fs::write(&file, fs::read_to_string(&file)?.replace(", type: doc", ""))?;
+            }
             // The scripts of an apk and the files of a tree have their own times, whatever SOURCE_DATE_EPOCH is.
             tools::date_all(&stage.folder, release.time)?;
             let mut command = tools::command(&nfpm, release.time);
@@ -111,8 +115,25 @@ fn values(release: &Release, stage: &Stage) -> Result<Vec<(&'static str, String)
         ("PROCESSOR", stage.processor.debian.to_owned()),
         ("STAGE", stage.folder.display().to_string()),
         ("SCRIPTS", stage.folder.join("nfpm/scripts").display().to_string()),
+        ("MANUALS", manuals(stage, "nanova")?),
+        ("TOOLS_MANUALS", manuals(stage, "nanova-xenstore")?),
+        ("HOST_MANUALS", manuals(stage, "nanova-host")?),
         ("CHANGELOG", stage.folder.join("nfpm/changelog.yaml").display().to_string()),
     ])
+}
+
+/// The manual pages of a package, as contents of it, each by its name: nfpm takes no pattern for what it calls docs.
+fn manuals(stage: &Stage, package: &str) -> Result<String> {
+    let mut lines = Vec::new();
+    for section in ["man1", "man5", "man7"] {
+        let place = format!("share.gz/{package}/man/{section}");
+        let folder = stage.folder.join(&place);
+        for file in if folder.is_dir() { sorted(&folder)? } else { Vec::new() } {
+            let name = file.file_name().context("a file without a name")?.to_string_lossy().into_owned();
+            lines.push(format!("- {{src: {place}/{name}, dst: /usr/share/man/{section}/{name}, type: doc}}"));
+        }
+    }
+    Ok(lines.join("\n  "))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use crate::agents::{Agent, Processor};
 use crate::notices::Bill;
 use crate::options::Options;
+use crate::pages;
 use crate::programs::Program;
 use crate::tools;
 
@@ -31,14 +32,25 @@ pub(crate) struct Release {
 impl Release {
     /// This workspace's.
     pub(crate) fn new(options: &Options) -> Result<Release> {
-        let time = match std::env::var("SOURCE_DATE_EPOCH") {
-            Ok(time) => time,
-            Err(_) => last_commit().context("no SOURCE_DATE_EPOCH, and git knows of no last commit")?,
-        };
-        let time = time.trim().parse().with_context(|| format!("SOURCE_DATE_EPOCH: '{}' is no number", time.trim()))?;
+        let time = time()?;
         let (maintainer, home) = (options.maintainer.clone(), tempfile::tempdir()?);
         Ok(Release { version: env!("CARGO_PKG_VERSION"), time, maintainer, home })
     }
+}
+
+/// The time of all files: SOURCE_DATE_EPOCH, or that of the last commit.
+pub(crate) fn time() -> Result<u64> {
+    let time = match std::env::var("SOURCE_DATE_EPOCH") {
+        Ok(time) => time,
+        Err(_) => last_commit().context("no SOURCE_DATE_EPOCH, and git knows of no last commit")?,
+    };
+    time.trim().parse().with_context(|| format!("SOURCE_DATE_EPOCH: '{}' is no number", time.trim()))
+}
+
+/// Its day, as `2026-11-27`.
+pub(crate) fn day(time: u64) -> Result<String> {
+    let mut date = tools::command("date", time);
+    Ok(String::from_utf8(tools::run(date.args(["+%F", "-d", &format!("@{time}")]))?)?.trim().to_owned())
 }
 
 fn last_commit() -> Result<String> {
@@ -81,6 +93,16 @@ impl Stage {
         tools::write(&folder, "programs-copyright", bill.programs_copyright(&ours).as_bytes(), 0o644)?;
         for name in ["LICENSE-MIT", "LICENSE-APACHE", "README.md"] {
             tools::write(&folder, name, &fs::read(tools::workspace().join(name))?, 0o644)?;
+        }
+        tools::write(&folder, "initramfs.md", &fs::read(sources.join("README.md"))?, 0o644)?;
+        for page in pages::all(release.version, &day(release.time)?)? {
+            let place = format!("share/{}/{}", page.package, page.path);
+            tools::write(&folder, &place, page.text.as_bytes(), 0o644)?;
+            // As packages want them.
+            if page.path.starts_with("man/") {
+                let packed = tools::gzip(page.text.as_bytes())?;
+                tools::write(&folder, &format!("share.gz/{}/{}.gz", page.package, page.path), &packed, 0o644)?;
+            }
         }
         tools::write(&folder, "version", release.version.as_bytes(), 0o644)?;
         Ok(Stage { processor: agent.processor, folder })

@@ -1,4 +1,5 @@
-//! The agent, the programs beside it, its service files, hooks and licences in a tar archive, for whoever installs by hand or packs something
+//! The agent, the programs beside it, its service files, hooks, manual pages, completions and licences in a tar archive, for
+//! whoever installs by hand or packs something
 //! else.
 
 use std::fs;
@@ -28,6 +29,9 @@ pub(crate) fn build(options: &Options, release: &Release, stage: &Stage) -> Resu
     }
     for name in ["services", "hooks"] {
         tools::copy(&stage.folder.join(name), &folder.join(name))?;
+    }
+    for package in fs::read_dir(stage.folder.join("share"))? {
+        tools::copy(&package?.path(), &folder.join("share"))?;
     }
     tools::write(&folder, "Containerfile", &fs::read(stage.folder.join("files/Containerfile"))?, 0o644)?;
     fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;

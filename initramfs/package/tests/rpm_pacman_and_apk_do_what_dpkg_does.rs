@@ -98,7 +98,7 @@ fn rpm_has_it_take_over_whenever_the_old_one_is_removed() {
 #[ignore = "needs nfpm, user namespaces, pacman and systemctl"]
 fn pacman_installs_upgrades_and_removes_it() {
     let done = in_a_system(
-        "printf '[options]\\nArchitecture = x86_64\\nSigLevel = Never\\n' >/run/pacman.conf; mkdir -p /run/db /run/cache; rm -f /usr/bin/xenstore*
+        "printf '[options]\\nArchitecture = x86_64\\nSigLevel = Never\\n' >/run/pacman.conf; mkdir -p /run/db /run/cache; rm -f /usr/bin/xenstore* /usr/share/man/man1/xenstore*
         # There it is bash, and nfpm writes for it.
         ln -sf bash /usr/bin/sh
         pacman_() { pacman --noconfirm --config /run/pacman.conf --dbpath /run/db --cachedir /run/cache --logfile /run/log \"$@\" >/run/said 2>&1 || cat /run/said; }

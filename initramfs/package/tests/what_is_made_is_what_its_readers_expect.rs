@@ -151,3 +151,13 @@ fn images_have_the_agent_as_first_process_and_the_tarball_all_that_a_person_need
     let said = names("tar -xzf $DIST/nanova-1.0.0-x86_64.tar.gz; nanova-1.0.0-x86_64/nanova --version");
     assert_eq!(said, "nanova 1.0.0\n");
 }
+
+#[test]
+#[ignore = "needs logrotate"]
+fn logrotate_takes_the_file_for_it() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("nanova");
+    fs::write(&file, include_str!("../files/nanova.logrotate")).unwrap();
+    let said = sh(home.path(), "chmod 644 nanova; logrotate --debug --state state nanova 2>&1");
+    assert!(said.contains("rotating pattern: /var/log/nanova.log") && !said.contains("error:"), "{said}");
+}
