@@ -5,7 +5,7 @@
 //! Input of any bytes (from the host, the network or the file system) never panics; what does not fit is an error that
 //! is answered. A panic in this crate is a bug.
 //!
-//! Each part is a feature, on by default; README.md has the table. Leaves first; no module imports one that stands
+//! Each part is a feature, on by default; core/README.md has the table. Leaves first; no module imports one that stands
 //! below it:
 //!
 //! | module | is |
@@ -18,10 +18,12 @@
 //! | [`account`] | root's password |
 //! | [`network`] | the network of the host: read, planned, written |
 //! | [`report`] | what toolstacks see of the guest |
+//! | [`hotplug`] | processors and memory that are added |
 //! | [`update`] | a new agent in the place of the old one |
 //! | [`commands`] | what the host asks for, one file a family |
 //! | [`engine`] | requests in, responses out |
 //! | [`boot`] | what a first process is told |
+//! | [`lockdown`] | what an agent keeps that gives up all it does not need |
 //! | [`cli`] | what a person types |
 //! | [`tools`] | the xenstore command-line tools |
 

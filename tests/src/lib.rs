@@ -9,6 +9,7 @@
 //! | [`agent`] | the real binary as a process |
 //! | [`guest_root`] | a guest's root directory to throw away |
 //! | [`scene`] | all of these together |
+//! | [`pages`], [`picture`] | the project's pages, and what in them is to be typed; their pictures |
 //! | [`code`], [`imports`] | what is code in a Rust file, and which file imports which |
 //! | [`strace`] | the real binary's system calls |
 //! | [`toolstack`] | a guest whose interfaces are VIFs, as a toolstack sees it |
@@ -23,6 +24,8 @@ pub mod host;
 pub mod imports;
 pub mod machine;
 pub mod nova;
+pub mod pages;
+pub mod picture;
 pub mod scene;
 pub mod strace;
 pub mod toolstack;

@@ -34,6 +34,7 @@ pub fn page(reports: &[Report]) -> String {
     unsafes(reports, &mut page);
     crates(reports, &mut page);
     panics(reports, &mut page);
+    rooms(reports, &mut page);
     files(reports, &mut page);
     page
 }
@@ -144,6 +145,49 @@ fn panics(reports: &[Report], page: &mut String) {
     );
 }
 
+/// The parts that are read one behind the other, in that order: core's as the table in its `lib.rs` has them, and the
+/// agent's. What that table does not name comes last of core's.
+fn rooms(reports: &[Report], page: &mut String) {
+    head(page, "Rooms, in the order to read them", "room", reports, None);
+    let named = include_str!("../../../core/src/lib.rs").lines();
+    let mut names: Vec<&str> = named.filter_map(|line| line.strip_prefix("//! | [`")?.split('`').next()).collect();
+    let all = reports.iter().flat_map(|report| &report.files).filter_map(|file| room(&file.path));
+    for name in all.collect::<BTreeSet<_>>() {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    // A stable sort: core's in their order, then the agent's: what all of it stands on first, what uses it last.
+    names
+        .sort_by_key(|name| [CORE, RUNTIME, INIT, AGENT].iter().position(|known| known == name).map_or(0, |at| at + 1));
+    for name in names {
+        let lines = |report: &Report| {
+            let files = report.files.iter().filter(|file| room(&file.path) == Some(name));
+            let lines: usize = files.map(|file| file.lines).sum();
+            if lines == 0 { String::new() } else { rounded(lines, 50) }
+        };
+        row(page, name, reports.iter().map(lines), None);
+    }
+    page.push_str("\nLines of code, up to the next fifty. [core](core/README.md) says what each room is.\n");
+}
+
+const CORE: &str = "core/src/lib.rs";
+const RUNTIME: &str = "agent/src/rt";
+const INIT: &str = "agent/src/init";
+const AGENT: &str = "agent/src";
+
+/// The room that a file is in.
+fn room(path: &str) -> Option<&str> {
+    let within = |folder: &'static str| path.starts_with(&format!("{folder}/")).then_some(folder);
+    if path == CORE {
+        return Some(CORE);
+    }
+    match path.strip_prefix("core/src/") {
+        Some(rest) => rest.split(['/', '.']).next(),
+        None => within(RUNTIME).or_else(|| within(INIT)).or_else(|| within(AGENT)),
+    }
+}
+
 fn files(reports: &[Report], page: &mut String) {
     head(page, "Files of ours, in reading order, leaves first", "file", reports, None);
     // That of the profile with the most files is an order for all.
@@ -245,6 +289,13 @@ pub fn check_page(workspace: &Path, reports: &[Report]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_in_the_room_of_its_folder_or_its_name() {
+        let files = ["core/src/wire/json/mod.rs", "core/src/lockdown.rs", "agent/src/rt/page.rs", "agent/src/log.rs"];
+        assert_eq!(files.map(room), [Some("wire"), Some("lockdown"), Some(RUNTIME), Some(AGENT)]);
+        assert_eq!((room("core/src/lib.rs"), room("agent/src/init/mod.rs")), (Some(CORE), Some(INIT)));
+    }
 
     #[test]
     fn the_page_says_in_which_profiles_nothing_of_ours_can_panic() {
