@@ -64,6 +64,7 @@ const OLD_ONES: &str = "the old agents: initramfs/package/tests/dpkg_keeps_the_a
 /// Options in the pages' text that are other programs', and whose.
 const OPTIONS_OF_OTHERS: &[(&str, &str)] = &[
     ("--allow-untrusted", "apk"),
+    ("--system-extension-image", "Talos' imager"),
     ("--add", "dracut, and cargo initramfs"),
     ("--bless", "the benches"),
     ("--runs", "the benches"),
