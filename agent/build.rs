@@ -12,13 +12,15 @@ fn main() {
     let release = std::env::var("PROFILE").is_ok_and(|profile| profile == "release");
     let script = if release { "release.ld" } else { "discard.ld" };
     println!("cargo::rerun-if-changed={script}");
+    // Room for what the flight recorder's texts are found by; .cargo/rustc fills it.
+    let id = if release { format!("0x{}", "00".repeat(20)) } else { "none".into() };
+    println!("cargo::rustc-link-arg-bins=-Wl,--build-id={id}");
     println!("cargo::rustc-link-arg-bins=-Wl,-T,{}/{script}", env!("CARGO_MANIFEST_DIR"));
     for flag in [
         "-nostartfiles",
         "-nostdlib",
         "-static",
         "-no-pie",
-        "-Wl,--build-id=none",
         "-Wl,--no-eh-frame-hdr",
         "-Wl,-z,noexecstack",
         // What is to be read-only after relocation: there is none, and nobody who would do it. Its padding is up to a

@@ -17,6 +17,8 @@ use crate::wait::running_ms;
 
 /// Kinds of errands.
 const KINDS: usize = 5;
+/// In the order of their places.
+const ERRANDS: [Errand; KINDS] = [Errand::Volumes, Errand::Download, Errand::Program, Errand::Telling, Errand::Labels];
 /// How many of a kind may be left that could not be killed.
 const ABANDONED_MAX: usize = 2;
 /// How long one that was killed may take to be gone.
@@ -89,6 +91,7 @@ impl Children {
 
     /// One was forked, and may take so many seconds.
     pub(crate) fn begun(&mut self, errand: Errand, process: Pid, seconds: u32, found: Option<OwnedFd>) {
+        crate::record::errand_begun(errand, seconds);
         let until = running_ms() + u64::from(seconds) * 1000;
         let slot = self.slot(errand);
         (slot.child, slot.ended, slot.found) =
@@ -137,7 +140,7 @@ impl Children {
     /// asked only where one is under way.
     pub(crate) fn look(&mut self, now: fn() -> u64) {
         self.read_pipe();
-        for slot in &mut self.slots {
+        for (errand, slot) in ERRANDS.into_iter().zip(&mut self.slots) {
             slot.abandoned.retain(|process| reap(*process).is_none());
             let Some(child) = &mut slot.child else { continue };
             let ended = match child.ended.or_else(|| reap(child.process)) {
@@ -154,6 +157,7 @@ impl Children {
                     continue;
                 }
             };
+            crate::record::errand_ended(errand, ended);
             (slot.child, slot.ended, self.ended) = (None, Some(ended), true);
         }
         if self.slots[place_of(Errand::Program)].child.is_none() {

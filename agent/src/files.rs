@@ -25,6 +25,7 @@ use rustix::thread::nanosleep;
 use crate::errno::errno;
 use crate::output::write_all;
 use crate::paths::{terminated, with_path};
+use crate::record::{self, Done};
 use crate::staged::{Staged, staged_name};
 use crate::system::System;
 
@@ -86,18 +87,8 @@ impl System<'_> {
     }
 
     /// Opens what is at a path, wherever links lead below the root.
-    #[inline(never)]
     fn follow(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
-        let relative = path.trim_start_matches('/');
-        let flags = flags | OFlags::CLOEXEC;
-        let open = |path: &CStr| {
-            if self.confined {
-                fs::openat2(&self.root, path, flags, Mode::empty(), ResolveFlags::IN_ROOT)
-            } else {
-                fs::openat(&self.root, path, flags, Mode::empty())
-            }
-        };
-        with_path(if relative.is_empty() { "." } else { relative }, open).map_err(errno)
+        follow(&self.root, self.confined, path, flags)
     }
 
     /// The directory that a path is in, and its name there.
@@ -200,6 +191,21 @@ impl System<'_> {
     }
 }
 
+/// Opens what is at a path, wherever links lead; below a root that is another than the running system's, within it.
+#[inline(never)]
+pub(crate) fn follow(root: &OwnedFd, confined: bool, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let relative = path.trim_start_matches('/');
+    let flags = flags | OFlags::CLOEXEC;
+    let open = |path: &CStr| {
+        if confined {
+            fs::openat2(root, path, flags, Mode::empty(), ResolveFlags::IN_ROOT)
+        } else {
+            fs::openat(root, path, flags, Mode::empty())
+        }
+    };
+    with_path(if relative.is_empty() { "." } else { relative }, open).map_err(errno)
+}
+
 /// The walk from a root: what is opened can be looked at and gone through, and no more.
 struct Walk<'s>(&'s OwnedFd);
 
@@ -267,6 +273,23 @@ fn unlink(directory: &OwnedFd, name: &CStr) -> Result<(), Errno> {
 #[inline(never)]
 fn sync(file: &OwnedFd) -> Result<(), Errno> {
     fs::fsync(file).map_err(errno)
+}
+
+/// Has a file that is to be mapped be so long, if it is what an agent has made; [`Errno::PERM`] if not.
+#[cfg(any(feature = "notes", feature = "recorder"))]
+pub(crate) fn reserve(file: &OwnedFd, len: u64) -> Result<(), Errno> {
+    let stat = fs::fstat(file).map_err(errno)?;
+    if kind_of(stat.st_mode) != FileKind::Regular || stat.st_uid != rustix::process::geteuid().as_raw() {
+        return Err(Errno::PERM);
+    }
+    // Where /run is full the kernel would say so only when a page is touched, by SIGBUS. What has no fallocate(2) is a
+    // ramfs, which is never full.
+    match fs::fallocate(file, FallocateFlags::empty(), 0, len) {
+        Err(SystemErrno::NOTSUP) if stat.st_size < len as i64 => fs::ftruncate(file, len),
+        Err(SystemErrno::NOTSUP) => Ok(()),
+        allocated => allocated,
+    }
+    .map_err(errno)
 }
 
 /// Writes what one file holds to another, without a buffer of ours: it may be a secret.
@@ -418,7 +441,10 @@ impl Files for System<'_> {
             });
         self.staged += u32::from(counted);
         match file {
-            Ok(file) => Ok(Staged { directory, file, name, counted, there: true, is_new: true, unnamed: false }),
+            Ok(file) => {
+                record::done(Done::Staged, path.as_str().as_bytes(), 0);
+                Ok(Staged { directory, file, name, counted, there: true, is_new: true, unnamed: false })
+            }
             Err(error) => {
                 self.let_others_in(counted);
                 Err(error)
@@ -471,6 +497,7 @@ impl Files for System<'_> {
         let name = terminated(path.split().1, &mut room).map_err(errno)?;
         fs::renameat(&staged.directory, staged.name.text(), &staged.directory, name).map_err(errno)?;
         staged.there = false;
+        record::done(Done::Published, path.as_str().as_bytes(), 0);
         self.let_others_in(core::mem::take(&mut staged.counted));
         #[cfg(feature = "selinux")]
         if staged.is_new {

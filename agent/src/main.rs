@@ -13,7 +13,8 @@
         feature = "update",
         feature = "drop-in",
         feature = "init",
-        feature = "status"
+        feature = "status",
+        feature = "recorder"
     )),
     allow(dead_code, unused_imports, unused_variables)
 )]
@@ -50,8 +51,14 @@ mod notify;
 mod output;
 mod paths;
 mod pid;
+#[cfg(feature = "recorder")]
+mod print_record;
 #[cfg(feature = "errands")]
 mod program;
+#[cfg_attr(not(feature = "recorder"), path = "no_record.rs")]
+mod record;
+#[cfg(feature = "recorder")]
+mod record_file;
 mod rt;
 mod serve;
 mod sole;
@@ -108,6 +115,8 @@ fn run<I: Iterator<Item = &'static [u8]>>(
         Program::Xenstore(tool) => line.xenstore(tool)?.map(|call| xenstore::run(environment, &line.common, &call)),
         #[cfg(feature = "network")]
         Program::Network => line.network()?.map(|options| network::run(environment, &line.common, &options)),
+        #[cfg(feature = "recorder")]
+        Program::Record => line.record()?.map(|options| print_record::run(&line.common, options)),
         #[cfg(feature = "init")]
         Program::Init => Some(init::run(environment)),
         #[cfg(feature = "init")]

@@ -3,10 +3,10 @@
 use nanova_core::platform::{GuestPath, Level, Log, Notes};
 use nanova_core::wire::errno::Errno;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{FallocateFlags, FileType, OFlags, fallocate, fstat, ftruncate};
-use rustix::io::Errno as SystemErrno;
+use rustix::fs::OFlags;
 
 use crate::errno::errno;
+use crate::files::reserve;
 use crate::rt::page::Page;
 use crate::system::System;
 
@@ -32,19 +32,7 @@ impl System<'_> {
 
 /// Maps the file, if it is what an agent has made; [`Errno::PERM`] if not.
 fn map(file: &OwnedFd) -> Result<Page, Errno> {
-    let stat = fstat(file).map_err(errno)?;
-    let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-    if !regular || stat.st_uid != rustix::process::geteuid().as_raw() {
-        return Err(Errno::PERM);
-    }
-    // Where /run is full the kernel would say so only when the page is touched, by SIGBUS. What has no fallocate(2) is
-    // a ramfs, which is never full.
-    match fallocate(file, FallocateFlags::empty(), 0, LEN) {
-        Err(SystemErrno::NOTSUP) if stat.st_size < LEN as i64 => ftruncate(file, LEN),
-        Err(SystemErrno::NOTSUP) => Ok(()),
-        allocated => allocated,
-    }
-    .map_err(errno)?;
+    reserve(file, LEN)?;
     Page::of_file(file.as_fd()).map_err(errno)
 }
 

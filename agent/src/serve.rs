@@ -24,6 +24,7 @@ use crate::lockdown;
 use crate::netlink::{address_events, drain};
 use crate::notify::Notifier;
 use crate::output::complain;
+use crate::record::{self, Done};
 use crate::rt::Environment;
 use crate::rt::place::Place;
 use crate::rt::signals::Signals;
@@ -157,6 +158,8 @@ pub(crate) fn serve_for_ever<'a>(
     if (options.commands || options.hotplug) && !system.open_notes() {
         return out_of_memory();
     }
+    #[cfg(feature = "recorder")]
+    system.open_recorder();
     let mut engine = place.fill(Engine::new(wanted, uptime_ms()));
     #[cfg(not(feature = "update"))]
     let is_update = |_: &Environment| false;
@@ -199,6 +202,7 @@ pub(crate) fn serve_for_ever<'a>(
                 }
                 let what = if options.commands { "serving data/host" } else { "reporting" };
                 system.log(Level::Info, format_args!("{what} over {path}"));
+                record::done(Done::Connected, path.as_bytes(), 0);
                 agent.engine.handle_connected();
                 if let Err(error) = agent.serve(&mut client_place.fill(Client::new(xenbus)), system) {
                     if error != Error::Lost(Lost::Stopped) {
@@ -290,7 +294,9 @@ impl Agent<'_, '_> {
         system.go_on_labelling();
         #[cfg(feature = "errands")]
         self.engine.handle_errands(system.children.news());
-        (self.engine.poll(now), now)
+        let action = self.engine.poll(now);
+        record::acts(&action);
+        (action, now)
     }
 
     /// Looks at what a signal, or the time, may be about.

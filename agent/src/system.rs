@@ -133,7 +133,9 @@ impl KernelNet for System<'_> {
             Some(netlink) => netlink,
             none => none.insert(Netlink::open()?),
         };
-        netlink.ask(message, each)
+        let result = netlink.ask(message, each);
+        crate::record::asked_kernel(message.kind(), result);
+        result
     }
 
     #[cfg(feature = "dhcp")]
@@ -182,8 +184,24 @@ impl Entropy for System<'_> {
     }
 }
 
+#[cfg(feature = "recorder")]
+impl nanova_core::platform::Recorded for System<'_> {
+    fn copy_recorded(&mut self, at: usize, room: &mut [u8]) -> bool {
+        crate::rt::recorder::read_at(at, room)
+    }
+}
+
 impl nanova_core::platform::Log for System<'_> {
     fn log(&mut self, level: Level, text: fmt::Arguments<'_>) {
+        crate::record::line(level, text);
         self.log.line(level, text);
+    }
+
+    fn begins(&mut self, request: &str) {
+        crate::record::request(request);
+    }
+
+    fn completed(&mut self, command: &str, code: &str) {
+        crate::record::completed(command, code);
     }
 }

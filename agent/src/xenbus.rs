@@ -5,13 +5,14 @@
 //! * An answer is waited for in poll(2), and so are signals. (A write may block: the device's while the guest is
 //!   suspended, a socket's while xenstored reads nothing.)
 
-use nanova_core::wire::xenstore::{DEVICE_REQUEST_MAX, REQUEST_MAX};
-use nanova_core::xenstore::{Error, Lost, Refusal, Transport};
+use nanova_core::wire::xenstore::{DEVICE_REQUEST_MAX, MessageType, REQUEST_MAX};
+use nanova_core::xenstore::{Error, Event, Lost, Refusal, Transport};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
 use crate::errno::errno;
+use crate::record;
 use crate::rt::signals::Signals;
 use crate::wait::{running_ms, timespec};
 
@@ -49,11 +50,13 @@ pub(crate) struct Xenbus<'a> {
     readable: bool,
     /// Until when answers are waited for, by [`running_ms`]; for ever without.
     until: Option<u64>,
+    /// When the request was sent, by the recorder's clock.
+    sent: u64,
 }
 
 impl<'a> Xenbus<'a> {
     pub(crate) fn new(fd: OwnedFd, kind: ChannelKind, signals: Option<&'a Signals>) -> Xenbus<'a> {
-        Xenbus { fd, kind, signals, readable: false, until: None }
+        Xenbus { fd, kind, signals, readable: false, until: None, sent: 0 }
     }
 
     /// From this moment on, by [`running_ms`], an answer that is not there is [`Lost::Silent`]: a device can be open
@@ -116,6 +119,7 @@ fn is_fatal(error: Errno) -> bool {
 
 impl Transport for Xenbus<'_> {
     fn send(&mut self, packet: &[u8]) -> Result<(), Error> {
+        self.sent = record::started();
         let mut done = 0;
         while let Some(rest @ [_, ..]) = packet.get(done..) {
             match rustix::io::write(&self.fd, rest) {
@@ -129,6 +133,14 @@ impl Transport for Xenbus<'_> {
             }
         }
         Ok(())
+    }
+
+    fn exchanged(&mut self, kind: MessageType, transaction: u32, path: &[u8], error: Option<Error>) {
+        record::exchanged(kind, transaction, path, error, self.sent);
+    }
+
+    fn heard(&mut self, event: &Event<'_>) {
+        record::heard(event);
     }
 
     fn longest(&self) -> usize {

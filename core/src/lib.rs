@@ -21,6 +21,7 @@
 //! | [`hotplug`] | processors and memory that are added |
 //! | [`update`] | a new agent in the place of the old one |
 //! | [`commands`] | what the host asks for, one file a family |
+//! | [`record`] | what the flight recorder has kept |
 //! | [`engine`] | requests in, responses out |
 //! | [`boot`] | what a first process is told |
 //! | [`lockdown`] | what an agent keeps that gives up all it does not need |
@@ -50,6 +51,7 @@ pub mod hotplug;
 pub mod lockdown;
 pub mod network;
 pub mod platform;
+pub mod record;
 pub mod report;
 #[cfg(feature = "commands")]
 pub mod secret;

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use crate::platform::{
     Addresses, Argv, COPY_NUMBER, Clock, Distrust, Download, Durability, Ended, Entropy, Errand, Errands, FileError,
     FileKind, Files, Found, GuestPath, Identity, KernelNet, Level, LinkTarget, Log, NOTE_WORDS, Notes, Programs,
-    STAGED_NAME, Sysfs, UPDATE_NAME, UPDATE_NUMBER,
+    Recorded, STAGED_NAME, Sysfs, UPDATE_NAME, UPDATE_NUMBER,
 };
 use crate::wire::errno::Errno;
 use crate::wire::net::Ip;
@@ -55,6 +55,8 @@ pub struct FakePlatform {
     pub kept: Option<FakeStaged>,
     /// A mount point.
     pub mounted: Option<&'static str>,
+    /// What the flight recorder has.
+    pub recorded: Vec<u8>,
     /// What is noted as being overwritten.
     pub half_written: Option<String>,
     /// Which file that is cannot be told.
@@ -144,6 +146,7 @@ impl FakePlatform {
             distrusted: None,
             kernel: FakeKernel::default(),
             host_name: String::new(),
+            recorded: Vec::new(),
             staged_beside: Vec::new(),
             staged_as: Vec::new(),
             discarded: 0,
@@ -258,6 +261,13 @@ impl Entropy for FakePlatform {
 impl Log for FakePlatform {
     fn log(&mut self, level: Level, text: fmt::Arguments<'_>) {
         self.log.push((level, text.to_string()));
+    }
+}
+
+impl Recorded for FakePlatform {
+    fn copy_recorded(&mut self, at: usize, room: &mut [u8]) -> bool {
+        let piece = self.recorded.get(at..at + room.len());
+        piece.map(|piece| room.copy_from_slice(piece)).is_some()
     }
 }
 

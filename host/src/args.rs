@@ -69,6 +69,8 @@ pub(crate) enum Command {
     Network(NetworkAct),
     /// Replaces its agent.
     Update(String, String),
+    /// What its flight recorder has.
+    Record,
     /// Any command.
     Call(String, String),
 }
@@ -250,6 +252,7 @@ fn command(name: &str, rest: &[&str], options: &Options) -> Result<Option<Comman
         ("network", []) if options.edit => Command::Network(NetworkAct::Edit),
         ("network", []) => Command::Network(NetworkAct::Show),
         ("network", [file]) => Command::Network(NetworkAct::File(PathBuf::from(file))),
+        ("record", []) => Command::Record,
         ("update", [url, sum]) => Command::Update(owned(url), owned(sum)),
         ("call", [name]) => Command::Call(owned(name), String::new()),
         ("call", [name, value]) => Command::Call(owned(name), owned(value)),
@@ -279,6 +282,7 @@ mod tests {
         assert_eq!(guests("all inject a b").1, Command::Inject("a".into(), "b".into()));
         assert_eq!(guests("7 call kmsactivate").1, Command::Call("kmsactivate".into(), String::new()));
         assert_eq!(guests("7 call x -5").1, Command::Call("x".into(), "-5".into()));
+        assert_eq!(guests("7 record").1, Command::Record);
         assert_eq!(guests("7 password --stdin").1, Command::Password(PasswordFrom::Stdin));
         assert_eq!(guests("7 network --edit").1, Command::Network(NetworkAct::Edit));
         assert_eq!(guests("7 network").1, Command::Network(NetworkAct::Show));

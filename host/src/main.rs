@@ -12,6 +12,7 @@
 //! | `told`, `fault` | how outcomes are shown, and what went wrong |
 //! | `password`, `prompt`, `random` | root's password: sealed, or exchanged and encrypted; asked for; made |
 //! | `inject`, `progress` | a file, in one request or in parts; how far it is |
+//! | `recorded` | what an agent's flight recorder has |
 //! | `network/` | vm-data: shown, edited, judged, written |
 //! | `plugin` | the same as a plugin of XAPI's |
 //! | `list/` | the running guests, in three forms |
@@ -39,6 +40,7 @@ mod plugin;
 mod progress;
 mod prompt;
 mod random;
+mod recorded;
 mod request;
 mod runner;
 mod sealing;
@@ -58,6 +60,7 @@ use interrupt::Interrupt;
 use letter::Letter;
 use password::Passwords;
 use progress::Progress;
+use recorded::Recorded;
 use request::Request;
 use runner::{Job, Patience};
 use sealing::Speech;
@@ -163,6 +166,7 @@ fn simple(command: &Command) -> Result<Speech, Fault> {
         Command::Features => plain("features", ""),
         Command::Shutdown => Speech::Plain(Box::new(Ordered("poweroff"))),
         Command::Reboot => Speech::Plain(Box::new(Ordered("reboot"))),
+        Command::Record => Recorded::speech(),
         Command::Update(url, sum) => Speech::once("agentupdate", Request::text("agentupdate", &format!("{url},{sum}"))),
         Command::Call(name, value) => Speech::once(name, Request::of_typed(name, value)),
         Command::Network(_) => plain("resetnetwork", ""),

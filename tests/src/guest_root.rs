@@ -85,8 +85,8 @@ impl GuestRoot {
                 }
             }
         }
-        // Whoever stages files holds it; it is empty, and stays.
-        found.retain(|file| file != "run/nanova.lock");
+        // Whoever stages files holds the one; it is empty, and stays. The other is the flight recorder's.
+        found.retain(|file| file != "run/nanova.lock" && !file.starts_with("run/nanova/"));
         found.sort();
         found
     }

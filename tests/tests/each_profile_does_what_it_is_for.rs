@@ -87,6 +87,7 @@ fn commands_sets_passwords_and_nothing_else() -> Result<()> {
         ("report", &["report"]),
         ("tools", &["xenstore", "ls"]),
         ("status", &["status"]),
+        ("recorder", &["record"]),
         ("init", &["init"]),
         ("init", &["init", "--help"]),
         ("network", &["agent", "--network", "off"]),

@@ -11,6 +11,8 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use nanova_record::elf::Elf;
+use nanova_record::records::{Frames, Reader};
 use nanova_tests::agent::{Agent, binary};
 use nanova_tests::host::Host;
 use nanova_tests::scene::wait_until;
@@ -97,6 +99,26 @@ impl Guest {
 /// This build, and something behind it that makes it another file.
 fn another() -> Result<Vec<u8>> {
     Ok([fs::read(binary())?, b"another one".to_vec()].concat())
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_flight_recorder_goes_on_in_the_new_agent() -> Result<()> {
+    let new = another()?;
+    let at = serve("127.0.0.1:0", new.clone(), good)?;
+    let mut guest = Guest::new()?;
+    guest.update(&format!("http://{at}/agent"), &sum("sha256sum", &new)?)?;
+    wait_until("the new agent has its place", || fs::read(guest.path("nanova")).is_ok_and(|file| file == new));
+    guest.host.ask("version", "agent")?.ok()?;
+    let ring = fs::read(format!("/proc/{}/root/run/nanova/recorder", guest.agent.pid()))?;
+    let frames = Frames::read(&ring)?;
+    let elf = Elf::read(&binary().with_file_name("nanova.elf"), &frames.build_id)?;
+    let texts: Vec<String> = Reader::new(&elf).read(&frames.bytes).into_iter().map(|record| record.text).collect();
+    let at = |beginning: &str| texts.iter().rposition(|text| text.starts_with(beginning));
+    let (updated, begun, served) =
+        (at("command agentupdate completed: 0"), at("nanova "), at("command version completed: 0"));
+    assert!(updated.is_some() && updated < begun && begun < served, "{texts:#?}");
+    Ok(())
 }
 
 #[test]

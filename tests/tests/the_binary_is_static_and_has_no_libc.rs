@@ -31,7 +31,10 @@ fn it_asks_for_no_loader_and_no_library() -> Result<()> {
         let (writable, executable) = (flags.0 & elf::PF_W.0 != 0, flags.0 & elf::PF_X.0 != 0);
         assert!(kind != elf::PT_INTERP && kind != elf::PT_DYNAMIC, "{kind:?}");
         assert!(!(writable && executable), "a segment is writable and executable");
-        assert!(kind != elf::PT_LOAD || !writable, "a part of the file can be written in memory");
+        let in_file = segment.p_filesz(endian) > 0;
+        assert!(kind != elf::PT_LOAD || !(writable && in_file), "a part of the file can be written in memory");
+        let len = segment.p_memsz(endian);
+        assert!(kind != elf::PT_LOAD || !writable || len <= 4096, "more than a page of variables: {len} bytes");
         if kind == elf::PT_GNU_STACK {
             stacks += 1;
             assert!(!executable, "the stack is executable");

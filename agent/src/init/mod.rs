@@ -73,6 +73,8 @@ pub(crate) fn run(environment: &Environment) -> i32 {
     // In a container there is no such key.
     let _ = rustix::system::reboot(RebootCommand::CadOff);
     rustix::process::umask(Mode::from_raw_mode(0o022));
+    #[cfg(feature = "recorder")]
+    crate::record::begin();
     let mounted = mounts::mount_all();
     mounts::open_console();
     mounts::lift_log_limit();

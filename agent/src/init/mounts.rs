@@ -10,6 +10,7 @@ use rustix::mount::{MountFlags, mount};
 
 use crate::errno::errno;
 use crate::paths::open;
+use crate::record::{self, Done};
 use crate::rt::stdio::stdout;
 
 /// Mounts /proc, /sys, /dev and /run. Those that are there already are left as they are. Returns the first that failed.
@@ -26,7 +27,9 @@ pub(super) fn mount_all() -> Result<(), (&'static str, Errno)> {
     for (place, kind, flags, options) in kinds {
         // It may be there; if it cannot be made, mounting fails and says so.
         let _ = rustix::fs::mkdirat(CWD, place, Mode::from_raw_mode(0o755));
-        match mount(kind, place, kind, flags, options) {
+        let mounted = mount(kind, place, kind, flags, options);
+        record::done(Done::Mounted, place.to_bytes(), mounted.map_or_else(|error| errno(error).0, |()| 0));
+        match mounted {
             Ok(()) | Err(SystemErrno::BUSY) => {}
             Err(error) if result.is_ok() => result = Err((place.to_str().unwrap_or_default(), errno(error))),
             Err(_) => {}

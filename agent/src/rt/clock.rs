@@ -28,7 +28,10 @@ pub(crate) fn while_running() -> Time {
 /// Time since the system began, in which it was suspended among it; never goes back.
 pub(crate) fn since_boot() -> Time {
     const CLOCK_BOOTTIME: usize = 7;
-    read(CLOCK_BOOTTIME)
+    let time = read(CLOCK_BOOTTIME);
+    #[cfg(feature = "recorder")]
+    super::recorder::set_now(time.seconds as u64 * 1_000_000 + time.nanoseconds as u64 / 1000);
+    time
 }
 
 fn read(clock: usize) -> Time {

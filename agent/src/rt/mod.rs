@@ -9,6 +9,8 @@ mod bpf;
 pub(crate) mod clock;
 #[cfg(feature = "errands")]
 pub(crate) mod confine;
+#[cfg(feature = "recorder")]
+mod counter;
 #[cfg(feature = "lockdown")]
 pub(crate) mod landlock;
 mod mem;
@@ -18,6 +20,8 @@ pub(crate) mod packet;
 pub(crate) mod page;
 pub(crate) mod place;
 pub(crate) mod process;
+#[cfg(feature = "recorder")]
+pub(crate) mod recorder;
 #[cfg(any(feature = "errands", feature = "lockdown"))]
 pub(crate) mod seccomp;
 pub(crate) mod signals;

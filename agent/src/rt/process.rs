@@ -34,7 +34,12 @@ fn clone(flags: usize) -> Result<Side, Errno> {
     // SAFETY: clone(2) without CLONE_VM and CLONE_FILES is like fork(2): the child goes on with a copy of everything.
     // The process has one thread and no libc, so there is no lock that the child would find held for ever.
     let child = unsafe { syscall(number::CLONE, [flags, 0, 0, 0, 0]) }?;
-    Ok(Pid::from_raw(child as i32).map_or(Side::Child, Side::Parent))
+    let child = Pid::from_raw(child as i32);
+    #[cfg(feature = "recorder")]
+    if child.is_none() {
+        super::recorder::forget();
+    }
+    Ok(child.map_or(Side::Child, Side::Parent))
 }
 
 /// Where programs look for others if nobody says anything else.

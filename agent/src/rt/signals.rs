@@ -104,6 +104,7 @@ impl Signals {
         let mut info = [0; INFO_LEN];
         while rustix::io::read(&self.fd, &mut info[..]) == Ok(INFO_LEN) {
             let number = u32::from_ne_bytes([info[0], info[1], info[2], info[3]]);
+            crate::record::signal(number);
             let signal = SignalSet(1 << (number.wrapping_sub(1) % 64));
             self.came.set(self.came.get().with(signal));
             if signal.0 & self.ending.0 != 0 {

@@ -6,6 +6,8 @@
 use core::arch::naked_asm;
 use core::ffi::{CStr, c_char};
 
+use nanova_core::platform::Level;
+
 /// What the kernel hands to a new process.
 #[derive(Clone, Copy)]
 pub(crate) struct Environment {
@@ -98,8 +100,11 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     let place = info;
     #[cfg(not(debug_assertions))]
     let (place, _) = (super::trace::Trace::here(), info);
+    crate::record::line(Level::Error, format_args!("panic at{place}"));
     crate::output::complain(format_args!("a bug in nanova; please report it, with the log's last lines:{place}"));
     if rustix::process::getpid() == rustix::process::Pid::INIT {
+        #[cfg(all(feature = "recorder", feature = "init"))]
+        crate::record::leave_behind();
         // Nobody starts a first process again, and the kernel panics when it ends.
         rustix::fs::sync();
         let _ = rustix::system::reboot(rustix::system::RebootCommand::Restart);

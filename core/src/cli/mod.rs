@@ -7,7 +7,7 @@
 //! | file | is |
 //! |---|---|
 //! | here | which subcommand is meant, by the program's name or the first word |
-//! | `agent`, `network`, `xenstore`, `end` | the subcommands |
+//! | `agent`, `network`, `record`, `xenstore`, `end` | the subcommands |
 //! | `common` | options of all of them |
 //! | `words` | options, values and operands apart |
 //! | `usage`, `help` | what is said to a person |
@@ -19,6 +19,8 @@ mod end;
 mod help;
 #[cfg(feature = "network")]
 mod network;
+#[cfg(feature = "recorder")]
+mod record;
 mod usage;
 mod words;
 #[cfg(feature = "tools")]
@@ -30,6 +32,8 @@ pub use common::{Common, LogTarget};
 pub use end::{End, EndKind};
 #[cfg(feature = "network")]
 pub use network::NetworkOptions;
+#[cfg(feature = "recorder")]
+pub use record::RecordOptions;
 pub use usage::{OPERANDS_MAX, UsageError};
 #[cfg(feature = "tools")]
 pub use xenstore::{Operands, Tool, XenstoreCall};
@@ -56,6 +60,7 @@ const NANOVA: &str = page!(
     "report": "  nanova report           publish what toolstacks show of a guest; the agent does, too\n",
     "init": "  nanova init             be the first process (also as init)\n",
     "status": "  nanova status [--json]  one page: what the host says, what is published, and why not\n",
+    "recorder": "  nanova record           what agents did last, for cargo nanova-record\n",
     "tools": "  nanova xenstore TOOL …  read and write xenstore\n",
     "\
   nanova --version, nanova COMMAND --help
@@ -100,6 +105,9 @@ pub enum Program {
     /// Be the first process, whatever the kernel's command line gave it.
     #[cfg(feature = "init")]
     Init,
+    /// Print what the flight recorder has: [`CommandLine::record`].
+    #[cfg(feature = "recorder")]
+    Record,
     /// End the system: [`CommandLine::end`].
     #[cfg(feature = "init")]
     End(EndKind),
@@ -117,6 +125,8 @@ const NO_SUBCOMMANDS: &[(&str, &str)] = &[
     ("init", "init"),
     #[cfg(not(feature = "status"))]
     ("status", "status"),
+    #[cfg(not(feature = "recorder"))]
+    ("record", "recorder"),
     #[cfg(not(feature = "tools"))]
     ("xenstore", "tools"),
 ];
@@ -179,6 +189,8 @@ impl Program {
             "init" => Program::Init,
             #[cfg(feature = "tools")]
             "xenstore" => Program::Xenstore(None),
+            #[cfg(feature = "recorder")]
+            "record" => Program::Record,
             #[cfg(feature = "status")]
             "status" => Program::Xenstore(Some(Tool::Status)),
             _ => return Err(UsageError::Unknown(word, None)),
@@ -191,6 +203,8 @@ impl Program {
             Program::Agent(called) => called.help(),
             #[cfg(feature = "network")]
             Program::Network => network::HELP,
+            #[cfg(feature = "recorder")]
+            Program::Record => record::HELP,
             #[cfg(feature = "tools")]
             Program::Xenstore(Some(Tool::Status)) => xenstore::STATUS,
             #[cfg(feature = "tools")]
@@ -326,6 +340,13 @@ impl<'a, I: Iterator<Item = &'a [u8]>> CommandLine<'a, I> {
     pub fn xenstore(&mut self, tool: Option<Tool>) -> Parsed<'a, XenstoreCall<'a>> {
         let call = xenstore::parse(tool, &mut self.common, &mut self.words);
         self.check().map(|asked| asked.is_none().then_some(call))
+    }
+
+    /// Options of `nanova record`.
+    #[cfg(feature = "recorder")]
+    pub fn record(&mut self) -> Parsed<'a, RecordOptions> {
+        let options = record::parse(&mut self.common, &mut self.words);
+        self.check().map(|asked| asked.is_none().then_some(options))
     }
 
     /// Options of `poweroff`, `reboot`, `halt`.

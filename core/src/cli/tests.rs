@@ -416,9 +416,15 @@ fn an_error_names_the_page_that_says_it_rightly() {
 #[test]
 fn what_may_be_meant_is_what_pages_of_help_speak_of() {
     let mut spoken_of = std::collections::BTreeSet::new();
-    for line in
-        ["nanova -h", "nanova agent -h", "nanova report -h", "nanova network -h", "nanova xenstore -h", "halt -h"]
-    {
+    for line in [
+        "nanova -h",
+        "nanova agent -h",
+        "nanova report -h",
+        "nanova network -h",
+        "nanova record -h",
+        "nanova xenstore -h",
+        "halt -h",
+    ] {
         let Ok(Invocation::Help(page)) = parse_line(line) else { panic!("{line}") };
         let words = page.split(|letter: char| !(letter.is_ascii_lowercase() || letter == '-'));
         spoken_of.extend(words.filter(|word| word.starts_with("--")));

@@ -79,10 +79,11 @@ impl UsageError<'_> {
 }
 
 /// What may be meant by a word that is no subcommand, and by one that is no option: what pages of help speak of.
-pub(super) const SUBCOMMANDS: &[&str] = &["agent", "network", "report", "init", "status", "xenstore", "help"];
+pub(super) const SUBCOMMANDS: &[&str] = &["agent", "network", "report", "record", "init", "status", "xenstore", "help"];
 pub(super) const OPTIONS: &[&str] = &[
     "--dhcp",
     "--dry-run",
+    "--follow",
     "--force",
     "--handover",
     "--help",

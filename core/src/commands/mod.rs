@@ -16,6 +16,8 @@ pub mod long;
 #[cfg(all(feature = "inject", feature = "sealed"))]
 pub mod parts;
 pub mod password;
+#[cfg(feature = "recorder")]
+pub mod record;
 pub mod request;
 #[cfg(feature = "network")]
 pub mod reset_network;

@@ -6,6 +6,8 @@
 
 use core::fmt;
 
+#[cfg(any(feature = "sealed", feature = "recorder"))]
+use base64ct::{Base64, Encoding};
 use serde::Serialize;
 
 use crate::platform::Unsynced;
@@ -71,6 +73,13 @@ pub struct Response {
 /// Room for a response's JSON.
 pub type Json = heapless::Vec<u8, RESPONSE_MAX>;
 
+/// What stands around a message in base64.
+#[cfg(any(feature = "sealed", feature = "recorder"))]
+pub const START: [u8; 29] = *br#"{"returncode":"0","message":""#;
+/// See [`START`].
+#[cfg(any(feature = "sealed", feature = "recorder"))]
+pub const END: &[u8] = br#""}"#;
+
 #[derive(Serialize)]
 struct Fields<'a> {
     returncode: &'a str,
@@ -100,6 +109,21 @@ impl Response {
     #[inline(never)]
     pub fn failed(message: fmt::Arguments<'_>) -> Response {
         Response::new(Code::Failed, message)
+    }
+
+    /// Writes success as JSON, with base64 of these bytes for its message. What does not fit is not written.
+    #[cfg(any(feature = "sealed", feature = "recorder"))]
+    #[inline(never)]
+    pub fn write_base64(bytes: &[u8], json: &mut Json) {
+        // Whatever was there is overwritten.
+        let _ = json.resize_default(RESPONSE_MAX);
+        let room = json.get_mut(START.len()..).unwrap_or_default();
+        let len = Base64::encode(bytes, room).map_or(0, str::len);
+        if let Some(start) = json.first_chunk_mut() {
+            *start = START;
+        }
+        json.truncate(START.len() + len);
+        let _ = json.extend_from_slice(END);
     }
 
     /// The response as JSON, its message shortened until it has `most` bytes.

@@ -14,7 +14,7 @@ use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
 
 use crate::commands::disabled::is_disabled;
-use crate::commands::response::{Code, Json, RESPONSE_MAX, Response};
+use crate::commands::response::{Code, END, Json, RESPONSE_MAX, Response, START};
 use crate::platform::{Clock, Entropy, Files, Log};
 use crate::secret::exchange::BadPublicKey;
 use crate::secret::group::{GROUP, LongKeyPair, NUMBER_LEN, Number, PRIVATE_LEN};
@@ -31,11 +31,8 @@ pub const UNUSED_MS: u64 = 60 * 60 * 1000;
 /// What a request is answered with whose session is not known.
 pub const NO_SESSION: Code = Code::Site(*b"401\0");
 
-/// What stands around the frame of an answer.
-const START: &str = r#"{"returncode":"0","message":""#;
-const END: &str = r#""}"#;
 /// The longest answer that is sealed; a longer one is shortened as it is where it is not sealed.
-const ANSWER_MAX: usize = longest_message(RESPONSE_MAX - START.len() - END.len());
+pub(crate) const ANSWER_MAX: usize = longest_message(RESPONSE_MAX - START.len() - END.len());
 
 /// Which request of which session is to be answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,28 +161,21 @@ impl Sealed {
         }
     }
 
-    /// Writes the response to the request in hand, sealed if that is.
-    pub fn write(&mut self, response: &Response, json: &mut Json) {
-        let Some(reply) = self.reply.take() else { return response.to_json(RESPONSE_MAX, json) };
+    /// Writes the response to the request in hand, sealed if that is. `plain` writes it with so many bytes at the most.
+    pub fn write(&mut self, json: &mut Json, plain: &dyn Fn(usize, &mut Json)) {
+        let Some(reply) = self.reply.take() else { return plain(RESPONSE_MAX, json) };
         if !self.is_there || reply.session != self.number {
             return ended_before().to_json(RESPONSE_MAX, json);
         }
-        response.to_json(ANSWER_MAX, json);
+        plain(ANSWER_MAX, json);
         let mut frame = Zeroizing::new([0; frame_len(ANSWER_MAX)]);
         if let Some(place) = frame.get_mut(COUNTER_LEN..COUNTER_LEN + json.len()) {
             place.copy_from_slice(json);
         }
         let len = with_wiped_stack(|| self.keys.to_host.seal(reply.counter, &mut frame[..], json.len()));
         let frame = len.and_then(|len| frame.get(..len)).unwrap_or_default();
-        // What was in clear is overwritten: a frame is longer.
-        json.clear();
-        let _ = json.extend_from_slice(START.as_bytes());
-        let _ = json.resize_default(RESPONSE_MAX);
-        let room = json.get_mut(START.len()..).unwrap_or_default();
-        let len = Base64::encode(frame, room).map_or(0, str::len);
-        json.truncate(START.len() + len);
-        // It fits: [`ANSWER_MAX`] leaves room for it.
-        let _ = json.extend_from_slice(END.as_bytes());
+        // It fits: [`ANSWER_MAX`] leaves room for it. What was in clear is overwritten: a frame is longer.
+        Response::write_base64(frame, json);
     }
 }
 

@@ -12,6 +12,8 @@ use crate::commands::long::Task;
 #[cfg(all(feature = "inject", feature = "sealed"))]
 use crate::commands::parts;
 use crate::commands::password::Exchange;
+#[cfg(feature = "recorder")]
+use crate::commands::record::{Copied, RECORD, record};
 #[cfg(feature = "network")]
 use crate::commands::reset_network;
 use crate::commands::response::Response;
@@ -41,6 +43,9 @@ pub struct Session {
     /// Room for the network of a reset: it is large.
     #[cfg(feature = "network")]
     pub(crate) network: Network,
+    /// What the request in hand is answered from the flight recorder, if it is.
+    #[cfg(feature = "recorder")]
+    pub(crate) copied: Copied,
 }
 
 impl Default for Session {
@@ -62,6 +67,8 @@ impl Session {
             parts: Parts::new(),
             #[cfg(feature = "network")]
             network: Network::new(),
+            #[cfg(feature = "recorder")]
+            copied: Copied::none(),
         }
     }
 
@@ -216,6 +223,12 @@ impl<'t, T: Transport + 't, P: Platform + 't> Table<'t, T, P> {
             name: "agentupdate",
             shows_argument: false,
             entry: Entry::Long(|value, platform| update::begin(value, platform).map(Task::Update)),
+        },
+        #[cfg(feature = "recorder")]
+        Command {
+            name: RECORD,
+            shows_argument: true,
+            entry: Entry::Local(|value, session, platform| record(value, &mut session.copied, platform)),
         },
         // It is opened before a command is looked up: what comes here was inside another one.
         #[cfg(feature = "sealed")]

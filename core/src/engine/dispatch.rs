@@ -128,10 +128,19 @@ impl Dispatcher {
 
     /// Writes the response of the request that was handled last: sealed, if that was.
     pub fn write(&mut self, response: &Response, json: &mut Json) {
+        #[cfg(feature = "recorder")]
+        let copied = self.session.copied.take();
+        let plain = |most, json: &mut Json| {
+            #[cfg(feature = "recorder")]
+            if !copied.is_empty() {
+                return Response::write_base64(copied, json);
+            }
+            response.to_json(most, json);
+        };
         #[cfg(feature = "sealed")]
-        self.session.sealed.write(response, json);
+        self.session.sealed.write(json, &plain);
         #[cfg(not(feature = "sealed"))]
-        response.to_json(RESPONSE_MAX, json);
+        plain(RESPONSE_MAX, json);
     }
 
     /// Runs the command of a request, which may be any bytes.
@@ -325,6 +334,7 @@ pub(crate) fn log_completed<P: Log>(name: impl core::fmt::Display, response: &Re
         Code::NotFound | Code::Failed | Code::Site(_) => (Level::Warn, shown(response.message.as_str())),
     };
     let (name, code) = (shown(name), response.code.as_str());
+    platform.completed(name.as_str(), code.as_ref());
     platform
         .log(level, format_args!("'{}' completed with code '{code}', message '{}'", name.as_str(), message.as_str()));
 }

@@ -572,6 +572,7 @@ impl Requests {
                         .log(Level::Warn, format_args!("request {name} was under way when an agent ended: once more"));
                 }
                 note::run(platform, Place::Run, name);
+                platform.begins(name);
                 let step = self.dispatcher.handle::<T, P>(value, platform);
                 client.wipe();
                 let response = match step {

@@ -39,4 +39,8 @@ impl Level {
 pub trait Log {
     /// Writes one line. Never a secret; any text is fine otherwise.
     fn log(&mut self, level: Level, text: fmt::Arguments<'_>);
+    /// The request of this name is run next: for who records more than a log has.
+    fn begins(&mut self, _request: &str) {}
+    /// A command has completed with this code.
+    fn completed(&mut self, _command: &str, _code: &str) {}
 }

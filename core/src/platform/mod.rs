@@ -17,6 +17,8 @@ pub mod log;
 pub mod notes;
 pub mod path;
 pub mod programs;
+#[cfg(feature = "recorder")]
+pub mod recorded;
 #[cfg(feature = "hotplug")]
 pub mod sysfs;
 
@@ -37,6 +39,8 @@ pub use log::{Level, Log};
 pub use notes::{NOTE_WORDS, Notes};
 pub use path::{Distrust, FileError, FileKind, GUEST_PATH_MAX, GuestPath, LinkNotFollowed, PathError, Unsynced};
 pub use programs::{Argv, Ended, Programs};
+#[cfg(feature = "recorder")]
+pub use recorded::Recorded;
 #[cfg(feature = "hotplug")]
 pub use sysfs::Sysfs;
 
@@ -81,6 +85,11 @@ if_built!(
     DownloadIfBuilt: Download if feature = "update"
 );
 
+if_built!(
+    /// [`Recorded`], where there is a flight recorder.
+    RecordedIfBuilt: Recorded if feature = "recorder"
+);
+
 /// All of it: what the engine passes on, part by part. Below the engine no function asks for this.
 pub trait Platform:
     Files
@@ -94,6 +103,7 @@ pub trait Platform:
     + NotesIfBuilt
     + SitePrograms
     + DownloadIfBuilt
+    + RecordedIfBuilt
 {
 }
 
@@ -109,5 +119,6 @@ impl<P> Platform for P where
         + NotesIfBuilt
         + SitePrograms
         + DownloadIfBuilt
+        + RecordedIfBuilt
 {
 }

@@ -15,7 +15,7 @@
 
 pub(crate) mod buffer;
 pub mod errno;
-#[cfg(any(feature = "commands", feature = "report"))]
+#[cfg(any(feature = "commands", feature = "report", feature = "recorder"))]
 pub mod fingerprint;
 #[cfg(feature = "json")]
 pub mod json;

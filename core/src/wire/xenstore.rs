@@ -224,6 +224,9 @@ impl Decoder {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Refusal(u8);
 
+/// What stands in the place of a [`Refusal::number`] where there was no answer.
+pub const NO_ANSWER: u8 = u8::MAX;
+
 const NAMES: [&str; 18] = [
     "EINVAL",
     "EACCES",
@@ -261,6 +264,16 @@ impl Refusal {
     const NOSPC: Refusal = Refusal(6);
     const QUOTA: Refusal = Refusal(16);
     const UNKNOWN: Refusal = Refusal(NAMES.len() as u8 - 1);
+
+    /// Its number for the flight recorder: from 1 on.
+    pub fn number(self) -> u8 {
+        self.0 + 1
+    }
+
+    /// The refusal of this number.
+    pub fn of_number(number: u8) -> Option<Refusal> {
+        number.checked_sub(1).filter(|place| usize::from(*place) < NAMES.len()).map(Refusal)
+    }
 
     /// Reads the payload of an ERROR packet: a name, terminated by a zero byte. Anything that is no text becomes
     /// `EINVAL`, as in Linux (`xenbus_xs.c`, `get_error`).

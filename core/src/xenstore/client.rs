@@ -34,6 +34,10 @@ pub trait Transport {
     /// Waits for bytes and stores at least one of them in `space`, which is never empty (a read of no bytes hangs in
     /// Linux's device). Returns how many; 0 means the other side is gone.
     fn receive(&mut self, space: &mut [u8]) -> Result<usize, Error>;
+    /// A request about this path, or about something else, is over: for who records it.
+    fn exchanged(&mut self, _kind: MessageType, _transaction: u32, _path: &[u8], _error: Option<Error>) {}
+    /// An event is about to be acted on.
+    fn heard(&mut self, _event: &Event<'_>) {}
 }
 
 /// Why a connection is of no more use.
@@ -389,7 +393,11 @@ impl<T: Transport> Client<T> {
     /// The oldest watch event not yet returned.
     pub fn next_event(&mut self) -> Result<Option<Event<'_>>, Error> {
         self.keep_events()?;
-        Ok(self.events.pop())
+        let event = self.events.pop();
+        if let Some(event) = &event {
+            self.transport.heard(event);
+        }
+        Ok(event)
     }
 
     /// Overwrites the packet buffer, except for what has not been looked at yet: it may have carried a secret.
@@ -405,6 +413,17 @@ impl<T: Transport> Client<T> {
 
     /// One request and its reply's payload.
     fn exchange(&mut self, kind: MessageType, transaction: Transaction, pieces: &[&[u8]]) -> Result<&mut [u8], Error> {
+        let asked = self.ask(kind, transaction, pieces);
+        let about = pieces.first().copied().unwrap_or_default();
+        // The end of a path is a piece of its own.
+        let about = about.strip_suffix(b"\0").unwrap_or(about);
+        self.transport.exchanged(kind, transaction.0, about, asked.err());
+        asked?;
+        Ok(self.decoder.payload())
+    }
+
+    /// The same; the payload is where the last packet's is.
+    fn ask(&mut self, kind: MessageType, transaction: Transaction, pieces: &[&[u8]]) -> Result<(), Error> {
         self.keep_events()?;
         self.request_id = self.request_id.wrapping_add(1);
         let packet = request(&mut self.request, kind, self.request_id, transaction.0, pieces)?;
@@ -415,7 +434,7 @@ impl<T: Transport> Client<T> {
         loop {
             match self.decoder.next_packet()? {
                 None => self.receive()?,
-                Some(header) if header.kind == kind => break,
+                Some(header) if header.kind == kind => return Ok(()),
                 Some(header) if header.kind == MessageType::WATCH_EVENT => self.events.push(self.decoder.payload())?,
                 Some(header) if header.kind == MessageType::ERROR => {
                     return Err(Error::Refused(Refusal::parse(self.decoder.payload())));
@@ -423,7 +442,6 @@ impl<T: Transport> Client<T> {
                 Some(_) => return Err(Error::Lost(Lost::NotXenstore)),
             }
         }
-        Ok(self.decoder.payload())
     }
 
     fn receive(&mut self) -> Result<(), Error> {

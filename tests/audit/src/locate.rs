@@ -32,6 +32,15 @@ pub fn locate(build: &Build, addresses: &[u64]) -> Result<String> {
     Ok(text)
 }
 
+/// The build id is made of symbols, too.
+fn forget_build_id(bytes: &mut [u8]) {
+    /// A note of type 3, of 20 bytes behind its name.
+    const NOTE: &[u8] = b"\x04\0\0\0\x14\0\0\0\x03\0\0\0GNU\0";
+    if let Some(at) = bytes.windows(NOTE.len()).position(|window| window == NOTE) {
+        bytes.iter_mut().skip(at + NOTE.len()).take(20).for_each(|byte| *byte = 0);
+    }
+}
+
 /// Whether this file is the same program as the twin, but for symbols: what it has in memory is the same.
 pub fn ensure_same(build: &Build, file: &Path) -> Result<()> {
     let parts = |file: &Path| -> Result<Vec<(u64, Vec<u8>)>> {
@@ -42,6 +51,7 @@ pub fn ensure_same(build: &Build, file: &Path) -> Result<()> {
                 bytes.drain(..HEAD);
                 *address += HEAD as u64;
             }
+            forget_build_id(bytes);
         }
         Ok(parts)
     };

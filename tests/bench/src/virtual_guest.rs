@@ -13,7 +13,7 @@ use nanova_core::engine::{Action, Engine, Options, State};
 use nanova_core::network::Target;
 use nanova_core::platform::{
     Addresses, Argv, Clock, Distrust, Download, Durability, Ended, Entropy, Errand, ErrandNews, Errands, FileError,
-    FileKind, Files, Found, GuestPath, Identity, KernelNet, Level, LinkTarget, Log, Notes, Programs,
+    FileKind, Files, Found, GuestPath, Identity, KernelNet, Level, LinkTarget, Log, Notes, Programs, Recorded,
 };
 use nanova_core::wire::errno::Errno;
 use nanova_core::wire::net::Ip;
@@ -162,6 +162,12 @@ impl Entropy for BareGuest {
 
 impl Log for BareGuest {
     fn log(&mut self, _level: Level, _text: fmt::Arguments<'_>) {}
+}
+
+impl Recorded for BareGuest {
+    fn copy_recorded(&mut self, _at: usize, _room: &mut [u8]) -> bool {
+        false
+    }
 }
 
 impl KernelNet for BareGuest {

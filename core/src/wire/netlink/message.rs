@@ -160,6 +160,11 @@ impl Message {
         &self.bytes
     }
 
+    /// What it asks for (`RTM_…`).
+    pub fn kind(&self) -> u16 {
+        crate::wire::netlink::reply::u32_at(&self.bytes, 4).unwrap_or(0) as u16
+    }
+
     /// Which request this is; the answer has the same number.
     pub fn sequence(&self) -> u32 {
         crate::wire::netlink::reply::u32_at(&self.bytes, 8).unwrap_or(0)
