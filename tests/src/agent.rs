@@ -19,7 +19,7 @@ use tempfile::NamedTempFile;
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The size that the project allows the agent's binary, in bytes.
-pub const SIZE_MAX: u64 = 373_760;
+pub const SIZE_MAX: u64 = 384_768;
 /// Most resident memory of an agent at any time, in KiB.
 pub const MEMORY_MAX: u64 = 440;
 /// The same of one that has served nothing yet.

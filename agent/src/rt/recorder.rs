@@ -253,8 +253,10 @@ unsafe impl defmt::Logger for Logger {
         RECORDER.left.set(RECORDER.kept.get());
     }
 
+    // SAFETY: it does nothing.
     unsafe fn flush() {}
 
+    // SAFETY: of callers no more is asked than that they have acquired.
     unsafe fn release() {
         let (left, number) = (RECORDER.left.get(), RECORDER.number.get());
         if RECORDER.lost.replace(false) {
@@ -269,6 +271,7 @@ unsafe impl defmt::Logger for Logger {
         RECORDER.set_word(place_of(number), word_of(number, FRAMES_LEN - left));
     }
 
+    // SAFETY: likewise.
     unsafe fn write(bytes: &[u8]) {
         RECORDER.put(bytes);
     }
