@@ -113,7 +113,7 @@ fn the_flight_recorder_goes_on_in_the_new_agent() -> Result<()> {
     let ring = fs::read(format!("/proc/{}/root/run/nanova/recorder", guest.agent.pid()))?;
     let frames = Frames::read(&ring)?;
     let elf = Elf::read(&binary().with_file_name("nanova.elf"), &frames.build_id)?;
-    let texts: Vec<String> = Reader::new(&elf).read(&frames.bytes).into_iter().map(|record| record.text).collect();
+    let texts: Vec<String> = Reader::new(&elf).read_all(&frames).into_iter().map(|record| record.text).collect();
     let at = |beginning: &str| texts.iter().rposition(|text| text.starts_with(beginning));
     let (updated, begun, served) =
         (at("command agentupdate completed: 0"), at("nanova "), at("command version completed: 0"));
