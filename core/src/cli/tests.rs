@@ -13,6 +13,7 @@ enum Invocation<'a> {
     Plain(Program),
     Agent(AgentOptions<'a>),
     Network(NetworkOptions),
+    Record(RecordOptions),
     Xenstore(XenstoreCall<'a>),
     End(End),
 }
@@ -24,6 +25,7 @@ fn parse<'a>(arguments: impl Iterator<Item = &'a [u8]>) -> Result<(Common<'a>, I
         program if help => Some(Invocation::Help(line.page(program))),
         Program::Agent(called) => line.agent(called)?.map(Invocation::Agent),
         Program::Network => line.network()?.map(Invocation::Network),
+        Program::Record => line.record()?.map(Invocation::Record),
         Program::Xenstore(tool) => line.xenstore(tool)?.map(Invocation::Xenstore),
         Program::End(how) => line.end(how)?.map(Invocation::End),
         program => Some(Invocation::Plain(program)),
