@@ -64,8 +64,9 @@ fn a_sign_of_the_distribution_that_cannot_be_looked_at_is_an_error() -> Result<(
 #[test]
 #[ignore = "needs strace"]
 fn a_directory_that_cannot_be_synced_is_done_but_told() -> Result<()> {
-    // Of each command the first fsync is the file's, the second its directory's.
-    let mut guest = Guest::new(GuestRoot::new()?, &["-e", "trace=fsync", "-e", "inject=fsync:error=EIO:when=2+2"])?;
+    // The first fsync is /run's, where the recorder has a directory; of each command the first is the file's, the second
+    // its directory's.
+    let mut guest = Guest::new(GuestRoot::new()?, &["-e", "trace=fsync", "-e", "inject=fsync:error=EIO:when=3+2"])?;
     let told = |path: &str| {
         format!("done, but {path} may not survive a crash: its directory cannot be synced: input/output error (EIO)")
     };
@@ -86,7 +87,8 @@ fn a_directory_that_cannot_be_synced_is_done_but_told() -> Result<()> {
 #[test]
 #[ignore = "needs strace"]
 fn a_file_that_cannot_be_synced_is_not_done() -> Result<()> {
-    let mut guest = Guest::new(GuestRoot::new()?, &["-e", "trace=fsync", "-e", "inject=fsync:error=EIO:when=1"])?;
+    // As above.
+    let mut guest = Guest::new(GuestRoot::new()?, &["-e", "trace=fsync", "-e", "inject=fsync:error=EIO:when=2"])?;
     let answer = guest.inject("/etc/motd", "new\n")?;
     assert_eq!((answer.code.as_str(), guest.root.text("/etc/motd").as_str()), ("500", "Welcome.\n"));
     Ok(())

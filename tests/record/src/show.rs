@@ -30,7 +30,8 @@ impl<'o> Filter<'o> {
     }
 
     fn is_of_request(&mut self, record: &Record, name: &str) -> bool {
-        let named = record.text.contains(name);
+        let ends = |c: char| !(c.is_alphanumeric() || c == '-');
+        let named = record.text.split(ends).any(|word| word == name);
         let was_in = self.in_request || named;
         self.in_request |= record.text == format!("request {name}");
         if record.text.starts_with(&format!("Rm data/host/{name}:")) {
