@@ -226,6 +226,7 @@ const OURS: &[(&str, &str, &str)] = &[
     ("initramfs", "nanova-initramfs", "nanova-initramfs"),
     ("audit-scope", "nanova-audit", "audit-scope"),
     ("package-nanova", "nanova-package", "package-nanova"),
+    ("nanova-record", "nanova-record", "nanova-record"),
     ("xen-test", "nanova-tests", "xen-test"),
 ];
 
@@ -382,6 +383,7 @@ fn help() -> Result<String> {
         "initramfs/src/options.rs",
         "initramfs/package/src/options.rs",
         "tests/audit/src/options.rs",
+        "tests/record/src/options.rs",
         "tests/src/bin/xen-test.rs",
         "tests/src/xen/options.rs",
     ] {
