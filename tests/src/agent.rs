@@ -21,12 +21,12 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// The size that the project allows the agent's binary, in bytes.
 pub const SIZE_MAX: u64 = 384_768;
 /// Most resident memory of an agent at any time, in KiB.
-pub const MEMORY_MAX: u64 = 440;
-/// The same of one that has served nothing yet.
-pub const IDLE_MEMORY_MAX: u64 = 312;
-/// Most anonymous memory of an idle agent with all parts, in KiB: 76 to 80, as the stack begins somewhere in a page,
-/// and a page for what a kernel does otherwise.
-pub const ANONYMOUS_MAX: u64 = 84;
+pub const MEMORY_MAX: u64 = 476;
+/// The same of one that has served nothing yet; 20 of it are the files of the recorder and of notes.
+pub const IDLE_MEMORY_MAX: u64 = 344;
+/// Most anonymous memory of an idle agent with all parts, in KiB: 84 to 88, as the stack begins somewhere in a page,
+/// and a page for what a kernel does otherwise. The flight recorder's variables are one of them.
+pub const ANONYMOUS_MAX: u64 = 92;
 
 /// The release binary; built when it is asked for first. `NANOVA_BINARY` names another one, such as that of a release
 /// triple.
