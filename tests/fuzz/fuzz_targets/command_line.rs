@@ -31,6 +31,7 @@ fuzz_target!(|input: &[u8]| {
         Program::Xenstore(tool) => check(line.xenstore(tool)).into_iter().for_each(|call| {
             assert!(call.operands.len() <= OPERANDS_MAX);
         }),
+        Program::Record => drop(check(line.record())),
         Program::End(how) => drop(check(line.end(how))),
         Program::Help | Program::SelfTest | Program::Init => {}
     }
