@@ -12,8 +12,11 @@ use nanova_record::records::{Frames, Reader};
 use nanova_tests::agent::{Agent, binary, build, cargo, target_dir};
 use nanova_tests::guest_root::GuestRoot;
 use nanova_tests::host::Host;
+use nanova_tests::nova::uuid;
 use nanova_tests::scene::Scene;
 use nanova_tests::xenstored::{Options, Xenstored};
+use rustix::process::setpriority_process;
+use rustix::thread::{CpuSet, sched_getcpu, sched_setaffinity};
 
 /// The same agent without the recorder.
 fn without_recorder() -> Result<PathBuf> {
@@ -24,13 +27,18 @@ fn without_recorder() -> Result<PathBuf> {
     build(&mut cargo(), &target_dir().join("without-recorder"), &options)
 }
 
-/// How many microseconds a request takes at the median, of so many.
+/// How many microseconds it takes until an answer can be read, of so many. Each is gone before the next one comes.
 fn latency(host: &mut Host, requests: usize) -> Result<Vec<f64>> {
     let mut took = Vec::new();
     for _ in 0..requests {
+        let id = uuid()?;
         let start = Instant::now();
-        host.ask("version", "agent")?;
+        host.send(&id, r#"{"name":"version","value":"agent"}"#)?;
+        host.wait_readable(&id)?;
         took.push(start.elapsed().as_secs_f64() * 1e6);
+        host.wait_answer(&id)?;
+        let path = host.path(&format!("data/guest/{id}"));
+        host.client().rm(&path)?;
     }
     Ok(took)
 }
@@ -42,6 +50,12 @@ fn median(mut figures: Vec<f64>) -> f64 {
 
 fn main() -> Result<()> {
     let other = without_recorder()?;
+    binary();
+    // As in the other benchmark: on one processor, before whoever else there is.
+    let _ = setpriority_process(None, -20);
+    let mut one = CpuSet::new();
+    one.set(sched_getcpu());
+    sched_setaffinity(None, &one)?;
     let start = |binary: &Path| -> Result<Scene> {
         let (xenstored, root) = (Xenstored::start(Options::default())?, GuestRoot::new()?);
         let mut command = Command::new("unshare");
@@ -56,11 +70,11 @@ fn main() -> Result<()> {
         Ok(text.split(' ').next().context("nanoseconds")?.parse::<f64>()?)
     };
     let (mut took, mut used) = ([Vec::new(), Vec::new()], [0.0; 2]);
-    for round in 0..40 {
+    for round in 0..80 {
         for place in [round % 2, 1 - round % 2] {
             let before = cpu(&scenes[place])?;
             took[place].extend(latency(&mut scenes[place].host, 50)?);
-            used[place] += (cpu(&scenes[place])? - before) / 2000.0;
+            used[place] += (cpu(&scenes[place])? - before) / 4000.0;
         }
     }
     let frames = Frames::read(&fs::read(scenes[0].root.join("/run/nanova/recorder"))?)?;
