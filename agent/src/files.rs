@@ -58,6 +58,7 @@ impl System<'_> {
         let relative = path.split().0.trim_start_matches('/');
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match self.open_unlinked(relative, flags) {
+            // As `open_unlinked` says; the walk needs no such call, and knows which links are followed.
             Err(SystemErrno::LOOP | SystemErrno::NOSYS | SystemErrno::PERM) => {
                 let end = walk(&mut Walk(&self.root), relative).map_err(Stopped::errno)?;
                 fs::openat(end, c".", flags, Mode::empty()).map_err(errno)

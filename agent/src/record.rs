@@ -1,8 +1,8 @@
 //! What the flight recorder is told.
 //!
 //! All records are made here, one for each boundary that the agent has to others, so that this page says what can be in
-//! the ring: names of xenstore's nodes and of files, numbers, and the lines of the log that are warnings. Never a value.
-//! A name is recorded once a block, and by its number then.
+//! the ring: names of xenstore's nodes and of files, numbers, and the lines of the log that are warnings. Never a
+//! value. A name is recorded once a block, and by its number then.
 
 use core::fmt;
 
@@ -61,14 +61,15 @@ pub(crate) fn begins() {
     defmt::info!("nanova {=str} begins, process {=u32}", env!("CARGO_PKG_VERSION"), process as u32);
 }
 
-/// Whether something with a text can be recorded: the names in that, and what means them by their numbers, in one block.
+/// Whether something with a text can be recorded: the names in that, and what means them by their numbers, in one
+/// block.
 #[inline(never)]
 fn has_room(text: &[u8]) -> bool {
     recorder::has_room(2 * recorder::SPARE + text.len().min(2 * TEXT_MAX))
 }
 
-/// The numbers of a path's directory, which is empty if there is none or it is the root, and of the rest of it: a request's
-/// name is in two directories.
+/// The numbers of a path's directory, which is empty if there is none or it is the root, and of the rest of it: a
+/// request's name is in two directories.
 #[inline(never)]
 fn numbers_of(path: &[u8]) -> (u8, u8) {
     let end = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);

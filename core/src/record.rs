@@ -9,8 +9,8 @@
 //! | 64 | 17 × 960 | the blocks: block n is at n modulo 17 |
 //!
 //! A block begins with a word, little-endian: its number, from 1 on, times 65536, and how many of the 952 bytes behind
-//! it are whole frames. They are defmt's, as they are (its encoding `raw`). The first of each block has the time; a name
-//! that a frame means by its number was given in the same block. So each block can be read by itself.
+//! it are whole frames. They are defmt's, as they are (its encoding `raw`). The first of each block has the time; a
+//! name that a frame means by its number was given in the same block. So each block can be read by itself.
 //!
 //! Guarantees: of any bytes, whatever process wrote them and was killed where, [`block`] gives whole frames alone: a
 //! word changes when a frame is whole, and before a block is used again. Who reads takes no lock, and passes over a

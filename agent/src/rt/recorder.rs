@@ -1,14 +1,15 @@
 //! The flight recorder: defmt's frames in a ring of 16 KiB, which a file in /run outlives the process with.
 //! `core/src/record.rs` has the table of its bytes.
 //!
-//! One process writes, which has a lock on the file; who reads takes none. A frame counts when it is whole, by one store
-//! of its block's word. A record is no system call, and as long as the processor's counter tells the time, neither is
-//! the clock.
+//! One process writes, which has a lock on the file; who reads takes none. A frame counts when it is whole, by one
+//! store of its block's word. A record is no system call, and as long as the processor's counter tells the time,
+//! neither is the clock.
 //!
 //! # Invariants
 //! The program has one thread and no signal handler, so nobody else is in here meanwhile. `ring` is null or the address
-//! of a mapping of [`RING_LEN`] bytes that is never given back while it is there; `end` is the end of a block in it, and
-//! `left` and `kept` are at most [`FRAMES_LEN`], and 0 without a ring. A forked child does not have it ([`forget`]).
+//! of a mapping of [`RING_LEN`] bytes that is never given back while it is there; `end` is the end of a block in it,
+//! and `left` and `kept` are at most [`FRAMES_LEN`], and 0 without a ring. A forked child does not have it
+//! ([`forget`]).
 
 use core::cell::Cell;
 use core::ptr::null_mut;
@@ -30,8 +31,8 @@ pub(crate) const SPARE: usize = 64;
 const NAMES: u8 = 64;
 /// How many binary digits of a rate are behind its point.
 const POINT: u32 = 30;
-/// A rate is taken from at least so many microseconds, as reading the clock takes one; and it is good for so many ticks,
-/// seconds.
+/// A rate is taken from at least so many microseconds, as reading the clock takes one; and it is good for so many
+/// ticks, seconds.
 const CALIBRATED_US: u64 = 1000;
 const TICKS_MAX: u64 = 1 << 33;
 
@@ -46,15 +47,16 @@ struct Recorder {
     left: Cell<usize>,
     /// There was no room for the one that is being written.
     lost: Cell<bool>,
-    /// Microseconds since the system began: as they were read last, of what system call, what the counter said then, and
-    /// how many they are for a tick.
+    /// Microseconds since the system began: as they were read last, of what system call, what the counter said then,
+    /// and how many they are for a tick.
     now: Cell<u64>,
     read: Cell<u64>,
     ticks: Cell<u64>,
     rate: Cell<u64>,
     /// When the last record of the whole time was made: others have 32 bits of it.
     told: Cell<u64>,
-    /// Fingerprints of names, each and its block's number; 0 is none. Two names that have one would be shown as the first.
+    /// Fingerprints of names, each and its block's number; 0 is none. Two names that have one would be shown as the
+    /// first.
     names: [Cell<u64>; NAMES as usize],
 }
 
@@ -121,7 +123,8 @@ pub(crate) fn read_at(at: usize, room: &mut [u8]) -> bool {
 }
 
 /// Whether a record can be made that takes at most so many bytes, the names in it among them. If need be a new block is
-/// begun, in which no name has a number. A record of no more than [`SPARE`] bytes need not ask if no name's number is in it.
+/// begun, in which no name has a number. A record of no more than [`SPARE`] bytes need not ask if no name's number is
+/// in it.
 #[inline(never)]
 pub(crate) fn has_room(len: usize) -> bool {
     let high_bits = |time: u64| time >> u32::BITS;
@@ -148,7 +151,9 @@ pub(super) fn set_now(us: u64) {
     RECORDER.now.set(us);
     let before = RECORDER.rate.get();
     if passed >= CALIBRATED_US {
-        let rate = (passed << POINT).checked_div(counted).unwrap_or(0);
+        // None after hours without a look at the clock.
+        let scaled = passed.checked_mul(1 << POINT);
+        let rate = scaled.and_then(|scaled| scaled.checked_div(counted)).unwrap_or(0);
         // It is another one where the guest was suspended or has moved: the clock is asked until the next time.
         let other = before != 0 && rate.abs_diff(before) > before / 8;
         RECORDER.rate.set(if other { 0 } else { rate });

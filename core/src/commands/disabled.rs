@@ -2,7 +2,8 @@
 //! those that there are not. Behind a `#` there may be a note; a line that is no text, or a list that is no file, is
 //! one that cannot be read, and takes all of them away.
 //!
-//! `record` tells what the guest does, so it is taken away unless `/etc/nanova/enable`, the same kind of list, names it.
+//! `record` tells what the guest does, so it is taken away unless `/etc/nanova/enable`, the same kind of list, names
+//! it.
 
 use crate::files::read::for_each_line_or_gap;
 use crate::platform::{FileKind, Files, GuestPath, Level, Log};
@@ -22,8 +23,15 @@ const ENABLED: GuestPath<'static> = GuestPath::literal("/etc/nanova/enable");
 /// Whether a command is taken away. A list that cannot be read takes all of them away.
 pub fn is_disabled<P: Files + Log>(platform: &mut P, name: &str) -> bool {
     #[cfg(feature = "recorder")]
-    if name == crate::commands::record::RECORD && is_listed(platform, ENABLED, name) != Ok(true) {
-        return true;
+    if name == crate::commands::record::RECORD {
+        match is_listed(platform, ENABLED, name) {
+            Ok(true) => {}
+            Ok(false) => return true,
+            Err(errno) => {
+                platform.log(Level::Error, format_args!("'{name}' is not served: cannot read {ENABLED}: {errno}"));
+                return true;
+            }
+        }
     }
     is_listed(platform, DISABLED, name).unwrap_or_else(|errno| {
         platform.log(Level::Error, format_args!("no command is served: cannot read {DISABLED}: {errno}"));

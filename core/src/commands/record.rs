@@ -121,6 +121,7 @@ mod tests {
         let mut unreadable = FakePlatform::with(&[("/etc/nanova/other", "")]);
         unreadable.nodes.insert(ENABLE.into(), crate::test_platform::Node::Directory);
         assert!(is_disabled(&mut unreadable, RECORD), "a directory is no list");
+        assert!(unreadable.logged().contains("'record' is not served: cannot read /etc/nanova/enable"));
         assert!(!is_disabled(&mut unreadable, "version"), "other commands do not need it");
     }
 

@@ -1,5 +1,5 @@
-//! `nanova status`: one page for a person, or for a program. First it says whether all is well; then what the host says,
-//! what is published, and why a key is missing.
+//! `nanova status`: one page for a person, or for a program. First it says whether all is well; then what the host
+//! says, what is published, and why a key is missing.
 
 use crate::cli::exit;
 use crate::tools::value::{Escaped, InJson};
