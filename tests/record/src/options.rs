@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use lexopt::prelude::*;
 
-use crate::records::Level;
+use nanova_core::platform::Level;
 
 /// What `--help` prints.
 pub const HELP: &str = "\
@@ -58,7 +58,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Options, l
             Long("elf") => options.elf = Some(parser.value()?.into()),
             Long("level") => {
                 let name = parser.value()?.string()?;
-                let level = Level::named(&name).ok_or_else(|| format!("'{name}' is no level"))?;
+                let level = Level::named(&name).ok_or_else(|| format!("'{name}' is no level: {}", Level::CHOICES))?;
                 options.level = Some(level);
             }
             Long("request") => options.request = Some(parser.value()?.string()?),

@@ -5,43 +5,23 @@ use std::collections::HashMap;
 use anyhow::{Result, ensure};
 use base64ct::{Base64, Encoding};
 use defmt_decoder::{DecodeError, Frame};
+use nanova_core::platform::Level;
 use nanova_core::record::{
     BLOCK_LEN, BUILD_ID_AT, BUILD_ID_LEN, FORM_AT, HEADER_LEN, IN_ORDER, LOST_AT, MAGIC, RING_LEN, WORD_LEN, block,
     newest, oldest,
 };
 use nanova_core::wire::xenstore::{NO_ANSWER, Refusal};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::elf::Elf;
 
-/// How important a record is; the most important first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// Something did not work.
-    Error,
-    /// Something is odd.
-    Warn,
-    /// What the agent does.
-    Info,
-    /// How it does it.
-    Debug,
-    /// Everything.
-    Trace,
+/// The name of a level.
+pub fn name_of(level: Level) -> &'static str {
+    Level::CHOICES.split(", ").nth(level as usize).unwrap_or_default()
 }
 
-impl Level {
-    /// The level of this name.
-    pub fn named(name: &str) -> Option<Level> {
-        [Level::Error, Level::Warn, Level::Info, Level::Debug, Level::Trace]
-            .into_iter()
-            .find(|level| level.name() == name)
-    }
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        ["error", "warn", "info", "debug", "trace"][self as usize]
-    }
+fn as_name<S: Serializer>(level: &Level, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_str(name_of(*level))
 }
 
 /// A record.
@@ -50,6 +30,7 @@ pub struct Record {
     /// Microseconds since the guest's start.
     pub us: u64,
     /// How important it is.
+    #[serde(serialize_with = "as_name")]
     pub level: Level,
     /// What it says, with names in the place of their numbers.
     pub text: String,

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::options::Options;
-use crate::records::Record;
+use crate::records::{Record, name_of};
 
 /// Columns of a timeline.
 const COLUMNS: u64 = 60;
@@ -43,7 +43,7 @@ impl<'o> Filter<'o> {
 
 /// A line for a person.
 pub fn line(record: &Record) -> String {
-    format!("{:>6}.{:06} {:5} {}", record.us / 1_000_000, record.us % 1_000_000, record.level.name(), record.text)
+    format!("{:>6}.{:06} {:5} {}", record.us / 1_000_000, record.us % 1_000_000, name_of(record.level), record.text)
 }
 
 /// A line for a program.
@@ -73,9 +73,10 @@ pub fn timeline(records: &[Record]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use nanova_core::platform::Level;
+
     use super::*;
     use crate::options;
-    use crate::records::Level;
 
     fn record(us: u64, level: Level, text: &str, took_us: Option<u64>) -> Record {
         Record { us, level, text: text.into(), took_us }
