@@ -66,8 +66,8 @@ impl Passwords {
     }
 }
 
-/// Which of the guests have nanova, which knows both derivations. One of which that cannot be told is not among them: MD5
-/// every agent knows, and a nanova that does not want it says so ([`Change::sent`]).
+/// Which of the guests have nanova, which knows both derivations. One of which that cannot be told is not among them:
+/// MD5 every agent knows, and a nanova that does not want it says so ([`Change::sent`]).
 pub(crate) fn nanovas(connection: &mut Connection, guests: &[Guest]) -> Result<BTreeSet<u32>, Fault> {
     let replies = connection.ask_all(guests.iter().map(|guest| Op::read(guest.path("data/nanova/version"))))?;
     let known = guests.iter().zip(replies).filter(|(_, reply)| reply.is_ok());

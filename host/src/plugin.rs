@@ -5,8 +5,9 @@
 //! `/etc/xapi.d/plugins/nanova` has functions of our own, for a VM of a uuid; a success is JSON.
 //!
 //! XAPI logs what it is given, and the arguments are in dom0's list of processes: there is no function here that takes
-//! a password in clear. `password` makes one and gives it sealed to a public key of who has called. `keyinit` and `sealed` hand sealed requests on: only who has called them and the guest can read
-//! what is in these (`core/src/secret/SEALED.md`), so that is the way for a password.
+//! a password in clear. `password` makes one and gives it sealed to a public key of who has called. `keyinit` and
+//! `sealed` hand sealed requests on: only who has called them and the guest can read what is in these
+//! (`core/src/secret/SEALED.md`), so that is the way for a password.
 
 use std::collections::BTreeMap;
 use std::mem::take;
@@ -185,8 +186,8 @@ impl Asks<'_> {
         }))
     }
 
-    /// What vm-data says of the network; or, given one, writes that and has the guest set it. What XAPI is to be told so
-    /// that it stays is in the answer.
+    /// What vm-data says of the network; or, given one, writes that and has the guest set it. What XAPI is to be told
+    /// so that it stays is in the answer.
     fn network(&self) -> Result<String, Fault> {
         let mut connection = connect()?;
         let guest = self.guest(&mut connection)?;

@@ -1,8 +1,9 @@
 //! `--install-hooks`: nanova's part for the initramfs builders of distributions.
 //!
 //! Guarantees: the files below initramfs/hooks/ arrive below the destination at the same paths, each complete or not at
-//! all, with the modes their readers want; none is there before all are written beside, so that a full disk leaves none,
-//! and whoever reads what is printed may go. Nothing else is touched; nothing is enabled that has to be asked for.
+//! all, with the modes their readers want; none is there before all are written beside, so that a full disk leaves
+//! none, and whoever reads what is printed may go. Nothing else is touched; nothing is enabled that has to be asked
+//! for.
 
 use anyhow::{Context, Result};
 use std::fs::{self, Permissions};

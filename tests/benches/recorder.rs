@@ -1,5 +1,5 @@
-//! What the flight recorder costs: `version` of an agent with it beside one without, in turns; bytes of the program, and
-//! nanoseconds of a record. `cargo bench -p nanova-tests --bench recorder`.
+//! What the flight recorder costs: `version` of an agent with it beside one without, in turns; bytes of the program,
+//! and nanoseconds of a record. `cargo bench -p nanova-tests --bench recorder`.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -64,8 +64,8 @@ fn a_sign_of_the_distribution_that_cannot_be_looked_at_is_an_error() -> Result<(
 #[test]
 #[ignore = "needs strace"]
 fn a_directory_that_cannot_be_synced_is_done_but_told() -> Result<()> {
-    // The first fsync is /run's, where the recorder has a directory; of each command the first is the file's, the second
-    // its directory's.
+    // The first fsync is /run's, where the recorder has a directory; of each command the first is the file's, the
+    // second its directory's.
     let mut guest = Guest::new(GuestRoot::new()?, &["-e", "trace=fsync", "-e", "inject=fsync:error=EIO:when=3+2"])?;
     let told = |path: &str| {
         format!("done, but {path} may not survive a crash: its directory cannot be synced: input/output error (EIO)")

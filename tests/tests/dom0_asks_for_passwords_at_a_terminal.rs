@@ -1,5 +1,5 @@
-//! `nanova-host DOM password` at a real terminal: nothing that is typed is shown, and however it ends the terminal is as
-//! it was and nothing waits in the guest.
+//! `nanova-host DOM password` at a real terminal: nothing that is typed is shown, and however it ends the terminal is
+//! as it was and nothing waits in the guest.
 
 use std::fs::File;
 use std::io::{Read, Write};

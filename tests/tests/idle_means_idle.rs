@@ -21,8 +21,8 @@ use serde_json::json;
 use tempfile::NamedTempFile;
 
 const IDLE: Duration = Duration::from_secs(60);
-/// System calls from exec to the first watch. Four of them are for descriptors, standard error and dumps; fifteen make the
-/// flight recorder's file, where /run is empty.
+/// System calls from exec to the first watch. Four of them are for descriptors, standard error and dumps; fifteen make
+/// the flight recorder's file, where /run is empty.
 const START_MAX: usize = 58;
 
 /// Every command once, and some again.

@@ -1,5 +1,5 @@
-//! `cargo demo | head`, `nanova-host … | head`: whoever has read enough goes, and nothing is left: no agent, no file, no
-//! core image.
+//! `cargo demo | head`, `nanova-host … | head`: whoever has read enough goes, and nothing is left: no agent, no file,
+//! no core image.
 
 use std::fs;
 use std::io::{BufRead, BufReader};

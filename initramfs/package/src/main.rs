@@ -5,9 +5,9 @@
 //! Guarantees: the same sources, agents and SOURCE_DATE_EPOCH give the same bytes; nothing needs root; nothing is
 //! installed. Refuses: an agent that is not static, or for a processor that nothing is made for.
 //!
-//! Way of the data: [`options`] -> [`agents`], [`programs`] (given or built) -> [`stage`] (one folder a processor with all that goes
-//! into anything, [`pages`] among it) -> [`packages`], [`tarball`], [`oci`], [`sysext`], [`images`] -> [`sums`]. What a package holds is no
-//! code: a file `<name>.yaml` beside this folder is a package.
+//! Way of the data: [`options`] -> [`agents`], [`programs`] (given or built) -> [`stage`] (one folder a processor with
+//! all that goes into anything, [`pages`] among it) -> [`packages`], [`tarball`], [`oci`], [`sysext`], [`images`] ->
+//! [`sums`]. What a package holds is no code: a file `<name>.yaml` beside this folder is a package.
 
 mod agents;
 mod images;

@@ -1,6 +1,5 @@
-//! The agent, the programs beside it, its service files, hooks, manual pages, completions and licences in a tar archive, for
-//! whoever installs by hand or packs something
-//! else.
+//! The agent, the programs beside it, its service files, hooks, manual pages, completions and licences in a tar
+//! archive, for whoever installs by hand or packs something else.
 
 use std::fs;
 

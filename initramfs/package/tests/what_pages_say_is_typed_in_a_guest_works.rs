@@ -1,5 +1,6 @@
-//! What the pages say root types in a guest is typed, as it stands there, in this machine's own system below a mount name
-//! space: nothing on it changes. The folder has the sources, and what `cargo package-nanova` makes; xenstore is there.
+//! What the pages say root types in a guest is typed, as it stands there, in this machine's own system below a mount
+//! name space: nothing on it changes. The folder has the sources, and what `cargo package-nanova` makes; xenstore is
+//! there.
 
 #[allow(dead_code, reason = "not every file has a use for all of it")]
 mod common;

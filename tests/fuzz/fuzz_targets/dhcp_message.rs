@@ -1,5 +1,5 @@
-//! A DHCP server's message, in its packet or without: what is taken of it makes sense, and of any damage there is less of
-//! it, not more.
+//! A DHCP server's message, in its packet or without: what is taken of it makes sense, and of any damage there is less
+//! of it, not more.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! Files that are all ours, of netplan, networkd, NetworkManager and netctl, over whatever is there: what netplan's said
-//! of interfaces that cannot be read stays, and a second time nothing changes.
+//! Files that are all ours, of netplan, networkd, NetworkManager and netctl, over whatever is there: what netplan's
+//! said of interfaces that cannot be read stays, and a second time nothing changes.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! The kernel's command line, and the image's own: words as the kernel cuts them, every part a part of the line; the same
-//! options a second time change nothing.
+//! The kernel's command line, and the image's own: words as the kernel cuts them, every part a part of the line; the
+//! same options a second time change nothing.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! What the kernel and udev print: mounts, meminfo, uevents, a device's name. Nothing of it is longer or other than what
-//! uses it takes.
+//! What the kernel and udev print: mounts, meminfo, uevents, a device's name. Nothing of it is longer or other than
+//! what uses it takes.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,5 @@
-//! The kernel's datagrams: whatever lengths are claimed, the walk ends, and what is taken is an address, a route, a link.
+//! The kernel's datagrams: whatever lengths are claimed, the walk ends, and what is taken is an address, a route, a
+//! link.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,5 @@
-//! What the host is told: whatever the message is, valid JSON within its bound, with the message or the beginning of it.
+//! What the host is told: whatever the message is, valid JSON within its bound, with the message or the beginning of
+//! it.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

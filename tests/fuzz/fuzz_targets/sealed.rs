@@ -1,6 +1,6 @@
-//! Sealed requests of any bytes in a session, and any value of its keyinit: each ends in an answer that is valid JSON within
-//! its bound; what the session did not seal is answered unsealed and runs nothing, what it did is answered sealed, to that
-//! counter, and once.
+//! Sealed requests of any bytes in a session, and any value of its keyinit: each ends in an answer that is valid JSON
+//! within its bound; what the session did not seal is answered unsealed and runs nothing, what it did is answered
+//! sealed, to that counter, and once.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! The value of `agentupdate`: a URL and a sum, and where a server redirects to. What is taken is taken again when it is
-//! written out.
+//! The value of `agentupdate`: a URL and a sum, and where a server redirects to. What is taken is taken again when it
+//! is written out.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,8 +1,8 @@
 //! The lab folder: everything that is the same for every run, made once and kept.
 //!
 //! Holds one Xen's hypervisor, both kernels as ELF, dom0's initramfs and the packages they come from, below
-//! `xen-lab/<version>` in the build folder. Guarantees: a file is there complete or not at all (written beside, then renamed), and dom0's
-//! initramfs follows its sources: it is built anew when a script or list it is made of changed.
+//! `xen-lab/<version>` in the build folder. Guarantees: a file is there complete or not at all (written beside, then
+//! renamed), and dom0's initramfs follows its sources: it is built anew when a script or list it is made of changed.
 
 use std::fs;
 use std::io::Read;

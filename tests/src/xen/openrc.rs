@@ -1,7 +1,7 @@
 //! A small system with OpenRC on a disk, as Alpine has it: busybox for everything else, its init too.
 //!
-//! Guarantees: nanova is a service of the boot runlevel by the files that the project ships; the network's service notes
-//! whether nanova was started before it. Refuses: what the distribution's own services would do; there are none.
+//! Guarantees: nanova is a service of the boot runlevel by the files that the project ships; the network's service
+//! notes whether nanova was started before it. Refuses: what the distribution's own services would do; there are none.
 
 use std::fs;
 use std::os::unix::fs::symlink;

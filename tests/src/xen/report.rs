@@ -1,8 +1,8 @@
-//! The one report: what every case came to, how long it took, and the line a person and a machine read last; as text, and
-//! as a page with the times drawn.
+//! The one report: what every case came to, how long it took, and the line a person and a machine read last; as text,
+//! and as a page with the times drawn.
 //!
-//! Guarantees: a case that did not run to its end counts as failed; the page is one file that asks nobody for another, and
-//! what a guest said is text in it. Refuses nothing.
+//! Guarantees: a case that did not run to its end counts as failed; the page is one file that asks nobody for another,
+//! and what a guest said is text in it. Refuses nothing.
 
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;

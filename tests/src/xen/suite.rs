@@ -140,8 +140,8 @@ pub struct Chosen {
     cases: Vec<Case>,
 }
 
-/// What the words select, on all Xens or on one; an error names a word that selects nothing. A group that is named needs
-/// no `--all`.
+/// What the words select, on all Xens or on one; an error names a word that selects nothing. A group that is named
+/// needs no `--all`.
 pub fn choose(words: &[String], all: bool, xen: Option<Xen>) -> Result<Vec<Chosen>> {
     let is_group = |word: &&String| GROUPS.iter().any(|group| group.name == word.as_str());
     let (groups, parts): (Vec<_>, Vec<_>) = words.iter().partition(is_group);

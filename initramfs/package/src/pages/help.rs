@@ -1,8 +1,8 @@
 //! A page of help taken apart.
 //!
-//! It is written for people, by rules: a line that begins with two blanks and `-` is an option, with what it takes; behind
-//! two blanks more stands what it is for; a line with more blanks goes on with that. `a|b` are the words that an option
-//! takes. One that begins with two blanks and a letter is a word to be typed: a subcommand, a tool.
+//! It is written for people, by rules: a line that begins with two blanks and `-` is an option, with what it takes;
+//! behind two blanks more stands what it is for; a line with more blanks goes on with that. `a|b` are the words that an
+//! option takes. One that begins with two blanks and a letter is a word to be typed: a subcommand, a tool.
 
 use anyhow::{Context, Result, anyhow};
 use nanova_core::cli::CommandLine;

@@ -1,7 +1,7 @@
 //! A manual page: a text, and what a page of help says of options.
 //!
-//! A text is called `<name>.<section>.md`. Its first line is `# <name>: <what it is>`; a line `SYNOPSIS: …` below it says
-//! how it is called where no page of help does. The options of `nanova agent` go behind the description of
+//! A text is called `<name>.<section>.md`. Its first line is `# <name>: <what it is>`; a line `SYNOPSIS: …` below it
+//! says how it is called where no page of help does. The options of `nanova agent` go behind the description of
 //! `nanova-agent.1`, and with them those that all subcommands take.
 
 use std::fmt::Write;

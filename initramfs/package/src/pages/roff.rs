@@ -1,7 +1,7 @@
 //! What man(1) reads: man(7)'s macros, as groff and mandoc know them both.
 //!
-//! Guarantees: no text becomes a request, whatever it begins with; what is to be typed can be copied (a `-` is the one of
-//! the keyboard, and so are quotes); there is nothing but ASCII in it.
+//! Guarantees: no text becomes a request, whatever it begins with; what is to be typed can be copied (a `-` is the one
+//! of the keyboard, and so are quotes); there is nothing but ASCII in it.
 
 use std::fmt::Write;
 

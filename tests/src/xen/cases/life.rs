@@ -38,8 +38,8 @@ const STREAM: &str = include_str!("../dom0/stream.sh");
 /// Where it keeps what it knows.
 const FOLDER: &str = "/tmp/stream";
 
-/// Through ten live migrations a request every 0.3 s is answered once, in the domain that it was written to, unless that
-/// was given up already; after each dom0 sees the same keys as before.
+/// Through ten live migrations a request every 0.3 s is answered once, in the domain that it was written to, unless
+/// that was given up already; after each dom0 sees the same keys as before.
 pub(super) fn migrations(bench: &mut Bench<'_>) -> Result<Outcome> {
     // Xen refuses to note a PV guest's writes here (EINVAL), without which nothing moves live.
     let spec = Spec { kind: Kind::Pvh, ..bench.spec("mover", OBSERVE) };

@@ -1,7 +1,7 @@
 //! Six guests at once, PV and PVH in turn, on one xenstored.
 //!
-//! Guarantees: each guest is asked something of its own, so that an answer tells whose it is; nothing of one guest is in
-//! another's tree. Refuses to be content with guests that answer one after the other.
+//! Guarantees: each guest is asked something of its own, so that an answer tells whose it is; nothing of one guest is
+//! in another's tree. Refuses to be content with guests that answer one after the other.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;

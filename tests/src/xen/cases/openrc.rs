@@ -19,8 +19,8 @@ const FACTS: &str = "PATH=$PATH:/sbin:/bin
     for i in $(seq 60); do rc-service nanova status >/dev/null 2>&1 && [ -e /run/order ] && break; sleep 1; done
     tail -n 1 /run/order; rc-service nanova status";
 
-/// As a service of OpenRC the agent is there before the network, sets a password, is started again when it is killed, and
-/// the guest shuts down in order.
+/// As a service of OpenRC the agent is there before the network, sets a password, is started again when it is killed,
+/// and the guest shuts down in order.
 pub(super) fn service(bench: &mut Bench<'_>) -> Result<Outcome> {
     let spec = Spec { image: Images::ROOT.into(), disk: Some("/dev/vda"), ..bench.spec("openrc", APPEND) };
     let (dom0, guest) = bench.place(spec)?;
