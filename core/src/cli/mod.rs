@@ -296,6 +296,8 @@ impl<'a, I: Iterator<Item = &'a [u8]>> CommandLine<'a, I> {
             Program::Xenstore(Some(Tool::Status)) => "nanova status",
             #[cfg(feature = "tools")]
             Program::Xenstore(_) => "nanova xenstore",
+            #[cfg(feature = "recorder")]
+            Program::Record => "nanova record",
             _ => "nanova",
         }
     }

@@ -408,6 +408,12 @@ fn an_error_names_the_page_that_says_it_rightly() {
         ("nanova fly", "nanova"),
         ("nova-agent --fly", "nova-agent"),
         ("nanova network --fly", "nanova network"),
+        ("nanova record --fly", "nanova record"),
+        ("nanova status --fly", "nanova status"),
+        ("nanova xenstore ls --fly", "nanova xenstore"),
+        ("xenstore-ls --fly", "nanova xenstore"),
+        ("nanova report --fly", "nanova report"),
+        ("xe-daemon --fly", "xe-daemon"),
     ] {
         let mut line_of = CommandLine::new(line.split(' ').map(str::as_bytes));
         let _ = line_of.program();
